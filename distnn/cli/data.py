@@ -1,0 +1,217 @@
+"""``distnn data``: make a data file, from the digits that distnn ships or from files in another format.
+
+The converters are imported by the command that needs one: ``distnn --help`` loads neither numpy's rooms nor HDF5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+TASK = click.Choice(["classification", "regression"])
+FRACTION = click.FloatRange(0, 1, max_open=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def data() -> None:
+    """Make an HDF5 data file for training.
+
+    \b
+    Examples:
+      distnn data digits -o digits.h5
+      distnn data csv wine.csv --target quality -o wine.h5
+    """
+
+
+def writes(command: Command) -> Command:
+    """The options of every command that writes a data file."""
+    overwrite = click.option("--force", is_flag=True, help="Replace FILE.h5 if it is already there.")
+    output = click.option("-o", "--output", metavar="FILE.h5", type=FILE, required=True, help="The data file to write.")
+    return output(overwrite(command))
+
+
+def cuts(command: Command) -> Command:
+    """The options of a command that can cut one table of samples into splits at random."""
+    seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which random cut.")
+    test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")
+    validation = click.option(
+        "--validation", type=FRACTION, help="Fraction of the samples to validate with.  [default: 0.1]"
+    )
+    return validation(test(seed(command)))
+
+
+@data.command()
+@writes
+def digits(output: Path, force: bool) -> None:
+    """Handwritten digits, shipped with distnn.
+
+    1797 images of 8×8 pixels, 10 classes.
+
+    \b
+    Example:
+      distnn data digits -o digits.h5
+    """
+    from distnn.data.convert.digits import convert
+
+    report(convert(output, force=force))
+
+
+@data.command("fashion-mnist")
+@click.option("--source", metavar="DIR", type=FOLDER, help="Where the IDX files are, if not from Debian's package.")
+@click.option(
+    "--validation",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=5_000,
+    show_default=True,
+    help="How many of the last training images to keep for validation; 0 for no such split.",
+)
+@writes
+def fashion_mnist(source: Path | None, validation: int, output: Path, force: bool) -> None:
+    """Fashion-MNIST, from its four IDX files.
+
+    70,000 images of 28×28 pixels, 10 classes. The files are looked for where Debian's and Ubuntu's package
+    dataset-fashion-mnist puts them.
+
+    \b
+    Example:
+      distnn data fashion-mnist -o fm.h5
+      distnn data fashion-mnist --source ~/downloads/fashion -o fm.h5
+    """
+    from distnn.data.convert.fashion_mnist import FOLDER, convert
+
+    report(convert(output, folder=source or FOLDER, validation=validation, force=force))
+
+
+@data.command()
+@click.option("--train-images", type=FILE, required=True, help="IDX file of the training images.")
+@click.option("--train-labels", type=FILE, required=True, help="IDX file of the training labels.")
+@click.option("--test-images", type=FILE, help="IDX file of the test images.")
+@click.option("--test-labels", type=FILE, help="IDX file of the test labels.")
+@click.option(
+    "--validation",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many of the last training images to keep for validation.",
+)
+@writes
+def idx(
+    train_images: Path,
+    train_labels: Path,
+    test_images: Path | None,
+    test_labels: Path | None,
+    validation: int,
+    output: Path,
+    force: bool,
+) -> None:
+    """IDX files (MNIST, EMNIST, KMNIST, …), gzipped or not.
+
+    The classes are named by their numbers.
+
+    \b
+    Example:
+      distnn data idx --train-images train-images-idx3-ubyte.gz \\
+        --train-labels train-labels-idx1-ubyte.gz --test-images t10k-images-idx3-ubyte.gz \\
+        --test-labels t10k-labels-idx1-ubyte.gz --validation 5000 -o mnist.h5
+    """
+    from distnn.data.convert.idx import convert
+
+    if (test_images is None) != (test_labels is None):
+        raise click.UsageError("--test-images and --test-labels belong together: give both or neither.")
+    test = None if test_images is None or test_labels is None else (test_images, test_labels)
+    report(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
+
+
+@data.command()
+@click.argument("archive", metavar="FILE.npz", type=FILE)
+@click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
+@cuts
+@writes
+def npz(
+    archive: Path,
+    task: str | None,
+    validation: float | None,
+    test: float | None,
+    seed: int,
+    output: Path,
+    force: bool,
+) -> None:
+    """A numpy archive (.npz) of named arrays.
+
+    \b
+    x_train, y_train; x_validation (or x_val), y_validation; x_test, y_test
+                the splits as they are
+    x, y        cut at random by --validation, --test and --seed,
+                with every class in its due share of each split
+
+    \b
+    Example:
+      distnn data npz measurements.npz --task regression --test 0.2 -o measurements.h5
+    """
+    from distnn.data.convert.npz import convert
+
+    report(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
+
+
+@data.command()
+@click.argument("table", metavar="FILE.csv", type=FILE)
+@click.option("--target", metavar="COLUMN", required=True, help="The column to predict; all others are features.")
+@click.option("--task", type=TASK, help="What the target is; if not given, texts and integers are classes.")
+@click.option("--delimiter", metavar="CHARACTER", default=",", show_default=True, help="What separates fields.")
+@cuts
+@writes
+def csv(
+    table: Path,
+    target: str,
+    task: str | None,
+    delimiter: str,
+    validation: float | None,
+    test: float | None,
+    seed: int,
+    output: Path,
+    force: bool,
+) -> None:
+    """A CSV table with a header line, one sample a line.
+
+    Features have to be numbers and no value may be missing. The lines are cut into train, validation and test at
+    random by --validation, --test and --seed. Write a tab as \\t.
+
+    \b
+    Example:
+      distnn data csv wine.csv --target quality --delimiter ';' -o wine.h5
+    """
+    from distnn.data.convert.csv import convert
+
+    report(
+        convert(
+            output,
+            table,
+            target=target,
+            task=task,
+            delimiter=delimiter.replace("\\t", "\t"),
+            validation=0.1 if validation is None else validation,
+            test=0.1 if test is None else test,
+            seed=seed,
+            force=force,
+        )
+    )
+
+
+def report(path: Path) -> None:
+    """Print one line: the file, its splits and what one sample is."""
+    from distnn.data import DataFile
+
+    with DataFile(path) as file:
+        sizes = ", ".join(f"{split} {file.count(split)}" for split in file.splits)
+        shape = "×".join(map(str, file.sample_shape))
+        task = f"{len(file.classes)} classes" if file.classes else "regression"
+        click.echo(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")

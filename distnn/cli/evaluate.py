@@ -1,0 +1,40 @@
+"""``distnn evaluate``: the loss and accuracy of a checkpoint on a data file."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.argument("data")
+@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy.")
+def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
+    """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.
+
+    \b
+    Example:
+      distnn evaluate runs/digits data/digits.h5
+      mpiexec -n 4 distnn evaluate runs/digits/checkpoints/best data/digits.h5 --split validation --json
+    """
+    from distnn.data.hdf5 import DataFile
+    from distnn.parallel.world import World
+    from distnn.train.guard import guarded
+    from distnn.train.restore import restore
+
+    world = World.open()
+    with guarded(world):
+        restored = restore(checkpoint, world)
+        with DataFile(data) as file:
+            result = restored.evaluate(file, split, world)
+    if not world.root:
+        return
+    if as_json:
+        report = {"loss": result.loss, "samples": result.samples}
+        click.echo(json.dumps(report | ({"accuracy": result.accuracy} if result.accuracy is not None else {})))
+    else:
+        accuracy = f", accuracy {result.accuracy:.4f}" if result.accuracy is not None else ""
+        click.echo(f"{split}: loss {result.loss:.6g}{accuracy} ({result.samples} samples, {restored.path})")

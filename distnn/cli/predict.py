@@ -1,0 +1,44 @@
+"""``distnn predict``: what a checkpoint predicts for a data file, as HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.argument("data")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HDF5 file to write.")
+@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option("--force", is_flag=True, help="Replace the output file if it exists.")
+def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:
+    """Predict with CHECKPOINT (a file, `latest`, or a run's folder) for the samples of the data file DATA.
+
+    OUTPUT gets `y_pred`, and for classification `probabilities` (N, C) and the attribute `classes`.
+
+    \b
+    Example:
+      distnn predict runs/digits data/digits.h5 -o predictions.h5
+    """
+    from distnn.data.hdf5 import DataFile
+    from distnn.data.predictions import write_predictions
+    from distnn.parallel.world import World
+    from distnn.train.guard import guarded
+    from distnn.train.restore import restore
+
+    world = World.open()
+    with guarded(world):
+        restored = restore(checkpoint, world)
+        with DataFile(data) as file:
+            predictions = restored.predict(file, split, world)
+
+        def write() -> None:
+            assert predictions is not None
+            about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
+            write_predictions(output, predictions, classes=restored.model.classes, about=about, force=force)
+
+        world.on_root(write)
+    if predictions is not None:
+        click.echo(f"wrote {len(predictions)} predictions for {split} of {data} to {output}")

@@ -1,0 +1,106 @@
+"""``distnn train``: run a run file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+#: Exit code of a run that stopped early with a good checkpoint and has more to do (EX_TEMPFAIL of sysexits.h).
+MORE_TO_DO = 75
+
+_WRITTEN = "write HH:MM:SS (00:50:00), MM:SS (50:00), minutes (50), or D-HH:MM:SS (1-12:00:00)"
+
+
+def seconds(text: str) -> float:
+    """The seconds of MINUTES, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS, as ``sbatch --time`` reads them.
+
+    >>> seconds("00:50:00"), seconds("50:00"), seconds("50"), seconds("1-12")
+    (3000.0, 3000.0, 3000.0, 129600.0)
+
+    Raises:
+        ValueError: another format, a field out of range (the first may be of any size), or no time at all.
+    """
+    days, dash, clock = text.rpartition("-")
+    fields = clock.split(":")
+    units: tuple[int, ...]
+    if dash:
+        fields, units = [days, *fields], (86400, 3600, 60, 1)
+    else:
+        units = {1: (60,), 2: (60, 1)}.get(len(fields), (3600, 60, 1))
+    if len(fields) > len(units) or not all(field.isascii() and field.isdigit() for field in fields):
+        raise ValueError(f"'{text}' is not a time; {_WRITTEN}")
+    total = 0
+    for place, (field, unit) in enumerate(zip(fields, units, strict=False)):
+        limit = 24 if unit == 3600 else 60
+        if place and int(field) >= limit:
+            raise ValueError(f"'{text}' is not a time: {field} must be below {limit}; {_WRITTEN}")
+        total += int(field) * unit
+    if total == 0:
+        raise ValueError(f"'{text}' is no time at all; {_WRITTEN}")
+    return float(total)
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """The option's `seconds`; what they refuse is a usage error."""
+    try:
+        return None if value is None else seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def folder(run: Path, resume: str | None) -> Path | None:
+    """Where a run writes unless ``--out`` says: None, the folder of what it resumes; or ``runs/NAME`` of NAME.toml."""
+    return Path("runs") / run.stem if resume in (None, "auto") else None
+
+
+@click.command()
+@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME for NAME.toml by default.")
+@click.option("--resume", metavar="FROM", help="Go on from a run's folder or a checkpoint; 'auto': from OUT if it can.")
+@click.option(
+    "--max-time", metavar="TIME", callback=_duration, help="Save and stop (exit code 75) before this time is over."
+)
+@click.option("--quiet", is_flag=True, help="Print warnings and the summary only.")
+def train(
+    run: Path, overrides: tuple[str, ...], out: Path | None, resume: str | None, max_time: float | None, quiet: bool
+) -> None:
+    """Train the model that the run file RUN.toml describes.
+
+    Run it alone, or under mpiexec or srun for several ranks; the batch is shared out between them.
+
+    \b
+    Examples:
+      distnn train data/digits.toml
+      mpiexec -n 4 distnn train data/digits.toml --set train.epochs=50 --out runs/long
+      srun distnn train run.toml --resume auto --max-time 00:50:00
+
+    --max-time takes HH:MM:SS, MM:SS, minutes, or D-HH:MM:SS. The folder gets run.toml (as resolved), metrics.jsonl
+    and checkpoints/. Exit codes: 0 finished, 1 error, 2 bad usage, run file or data, 75 stopped early, more to do.
+    """
+    from distnn.parallel.world import World
+    from distnn.train.guard import guarded
+
+    world = World.open()
+    with guarded(world):
+        from distnn import config
+        from distnn.report.console import Console
+        from distnn.train.run import train as run_training
+
+        settings = config.read(run, overrides)
+        listener = Console(log_interval=settings.log.interval, quiet=quiet) if world.rank == 0 else None
+        try:
+            summary, _ = run_training(
+                settings,
+                out=out or folder(run, resume),
+                resume=resume,
+                max_time=max_time,
+                world=world,
+                listener=listener,
+            )
+        finally:
+            if listener is not None:
+                listener.close()
+    sys.exit(0 if summary.complete else MORE_TO_DO)

@@ -1,0 +1,135 @@
+"""The run file: read, checked, and every mistake in it explained at once.
+
+settings = read("data/digits.toml", ["train.epochs=3"])
+settings.data.batch_size, settings.optimizer.learning_rate
+Path("again.toml").write_text(to_toml(settings))
+assert read("again.toml") == settings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from distnn.config import text as run_file
+from distnn.config.explain import explained
+from distnn.config.sections import (
+    CheckpointSettings,
+    DataSettings,
+    LayerSettings,
+    LogSettings,
+    ModelSettings,
+    OptimizerSettings,
+    ParallelSettings,
+    RunSettings,
+    ScheduleSettings,
+    Section,
+    TrainSettings,
+)
+from distnn.config.text import Keys, dotted
+from distnn.errors import RunFileError
+
+__all__ = [
+    "CheckpointSettings",
+    "DataSettings",
+    "LayerSettings",
+    "LogSettings",
+    "ModelSettings",
+    "OptimizerSettings",
+    "ParallelSettings",
+    "RunSettings",
+    "ScheduleSettings",
+    "TrainSettings",
+    "from_dict",
+    "read",
+    "to_dict",
+    "to_toml",
+]
+
+
+def read(path: str | Path, overrides: Sequence[str] = ()) -> RunSettings:
+    """Read a run file, with ``section.key=value`` overrides put over it.
+
+    Raises:
+        RunFileError: naming every mistake in file and overrides, each with its line, and what would be right.
+    """
+    table, text = run_file.load(path)
+    mistakes: list[str] = []
+    overridden: dict[Keys, str] = {}
+    for override in overrides:
+        try:
+            keys, value = run_file.parse_override(override)
+        except RunFileError as error:
+            mistakes.append(str(error))
+            continue
+        barrier = run_file.apply_override(table, keys, value)
+        if barrier is None:
+            overridden[keys] = f"--set {override}"
+        else:
+            mistakes.append(f"--set {override}: {dotted(barrier)} has no place for a key {keys[len(barrier)]}.")
+
+    def place(keys: Keys) -> str:
+        for given in reversed(overridden):
+            if [*map(str, keys[: len(given)])] == [*map(str, given)]:  # 0 may be a position or a key
+                return overridden[given]
+        line = run_file.line_of(text, keys)
+        return f"{path}, line {line}" if line else str(path)
+
+    return _validated(table, place, mistakes, str(path))
+
+
+def from_dict(table: Mapping[str, Any], where: str = "the settings") -> RunSettings:
+    """Settings from nested dictionaries, such as `to_dict` gives; ``where`` names them in an error.
+
+    Raises:
+        RunFileError: naming every mistake, and what would be right.
+    """
+    return _validated(table, lambda keys: where, [], where)
+
+
+def to_dict(settings: RunSettings) -> dict[str, Any]:
+    """Settings as nested dictionaries of plain values (JSON and TOML can hold them), defaults written out.
+
+    Left out is what has no value, or no meaning beside the others. ``from_dict`` of it gives equal settings.
+    """
+    table = _plain(settings)
+    if settings.checkpoint.every_epochs is None:
+        table["checkpoint"]["every_epochs"] = 0
+    return table
+
+
+def to_toml(settings: RunSettings) -> str:
+    """The resolved run file: `read` of it gives equal settings."""
+    return run_file.write(to_dict(settings))
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    """One section as a dictionary."""
+    unused = section.unused()
+    table: dict[str, Any] = {}
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            table[key] = _plain(value)
+        elif isinstance(value, tuple):
+            table[key] = [_plain(item) if isinstance(item, Section) else item for item in value]
+        elif value is not None:
+            table[key] = value
+    return {key: value for key, value in table.items() if key not in unused}
+
+
+def _validated(table: Mapping[str, Any], place: Callable[[Keys], str], mistakes: list[str], where: str) -> RunSettings:
+    """The settings in ``table``, or all mistakes in one RunFileError."""
+    settings = None
+    try:
+        settings = RunSettings.model_validate(dict(table))
+    except ValidationError as error:
+        found = {keys: words for item in error.errors() for keys, words in explained(RunSettings, item)}
+        mistakes = mistakes + [f"{place(keys)}: {words}." for keys, words in found.items()]
+    if settings is None or mistakes:
+        heading = f"{len(mistakes)} mistakes in the settings of {where}:\n  " if len(mistakes) > 1 else ""
+        raise RunFileError(heading + "\n  ".join(mistakes))
+    return settings

@@ -1,0 +1,134 @@
+"""A mistake that pydantic found, in the words of this project: the key, what was found, what is valid, the nearest."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel
+
+from distnn.config.text import Keys, dotted, show
+from distnn.errors import nearest
+
+#: What a section that may not be missing must at least hold.
+LEAST = {"model": 'kind = "mlp"', "data": 'path = "data/digits.h5"'}
+
+
+def explained(root: type[BaseModel], error: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """The (keys, words) of one item of pydantic's ``errors()`` on the model ``root``.
+
+    A union yields an item per member, which all come to the same keys and words; the caller keeps one.
+    """
+    keys, hint, owner = _found_at(root, error["loc"])
+    if error["type"] == "clash":
+        for inner, why in error["ctx"]["found"]:
+            yield (*keys, *inner), f"{dotted((*keys, *inner))} {why}"
+    elif error["type"] == "extra_forbidden":
+        yield keys, _unknown(root, owner, keys)
+    elif error["type"] == "missing":
+        yield keys, _missing(keys, hint)
+    else:
+        value = error["input"]
+        found = f"{show(value)} ({_type_name(value)})"
+        yield keys, f"{dotted(keys)} is {found}, but must be {_wanted(hint)}{_nearest_value(value, hint)}"
+
+
+def _found_at(root: type[BaseModel], loc: Iterable[str | int]) -> tuple[Keys, Any, type[BaseModel]]:
+    """The keys in ``loc`` (which may end in the names of a union's members), the type there, its section."""
+    keys: list[str | int] = []
+    hint: Any = root
+    owner = root
+    for key in loc:
+        section = _section(hint)
+        if isinstance(key, int):
+            hint = _item(hint)
+        elif section is None:
+            break
+        else:
+            owner = section
+            hint = typing.get_type_hints(section, include_extras=True).get(key)
+        keys.append(key)
+    return tuple(keys), hint, owner
+
+
+def _section(hint: Any) -> type[BaseModel] | None:
+    """The section that ``hint`` is, or may be."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint
+    if typing.get_origin(hint) in (Annotated, typing.Union, types.UnionType):
+        return next((found for inner in typing.get_args(hint) if (found := _section(inner))), None)
+    return None
+
+
+def _item(hint: Any) -> Any:
+    """The type of an item of the tuple that ``hint`` is, or may be."""
+    if typing.get_origin(hint) is tuple:
+        return typing.get_args(hint)[0]
+    return next((found for inner in typing.get_args(hint) if (found := _item(inner)) is not None), None)
+
+
+def _unknown(root: type[BaseModel], owner: type[BaseModel], keys: Keys) -> str:
+    """A key, or a section, that nobody knows."""
+    *sections, key = keys
+    elsewhere = [name for name, field in root.model_fields.items() if str(key) in _fields(field.annotation)]
+    hint = nearest(str(key), owner.model_fields)
+    if not hint and elsewhere and elsewhere != sections:
+        hint = f" (it belongs in [{elsewhere[0]}])"
+    valid = ", ".join(owner.model_fields)
+    if owner is root:
+        return f"{key} is not a section of a run file{hint}; the sections are {valid}"
+    return f"{dotted(keys)} is not a setting{hint}; [{dotted(tuple(sections))}] takes {valid}"
+
+
+def _fields(hint: Any) -> Iterable[str]:
+    section = _section(hint)
+    return section.model_fields if section else ()
+
+
+def _missing(keys: Keys, hint: Any) -> str:
+    """A key, or a section, that must be there."""
+    if len(keys) == 1:
+        return f"the section [{keys[0]}] is missing; it needs at least {LEAST[str(keys[0])]}"
+    return f"{dotted(keys)} is missing; it must be {_wanted(hint)}"
+
+
+def _wanted(hint: Any) -> str:
+    """What is valid, in words: those that the type carries, or its own."""
+    if typing.get_origin(hint) is Annotated:
+        inner, *extras = typing.get_args(hint)
+        return next((extra for extra in extras if isinstance(extra, str)), None) or _wanted(inner)
+    if typing.get_origin(hint) is Literal:
+        *most, last = (show(choice) for choice in typing.get_args(hint))
+        return f"{', '.join(most)} or {last}" if most else last
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_wanted(inner) for inner in typing.get_args(hint) if inner is not type(None))
+    return "true or false" if hint is bool else "a table of settings"
+
+
+def _nearest_value(value: Any, hint: Any) -> str:
+    """A hint at what a text was meant to be: one of the choices, or a number or boolean without quotation marks."""
+    if not isinstance(value, str):
+        return ""
+    choices = list(_choices(hint))
+    if choices:
+        return nearest(value.lower(), choices)
+    if value in ("true", "false") or value.replace(".", "", 1).replace("e-", "", 1).isdecimal():
+        return f" (without quotation marks: {value})"
+    return ""
+
+
+def _choices(hint: Any) -> Iterator[str]:
+    """The words that may stand where ``hint`` is wanted."""
+    if typing.get_origin(hint) is Literal:
+        yield from typing.get_args(hint)
+    else:
+        for inner in typing.get_args(hint):
+            yield from _choices(inner)
+
+
+def _type_name(value: Any) -> str:
+    """What TOML calls the type of ``value``."""
+    names = {bool: "a boolean", int: "an integer", float: "a float", str: "text", list: "a list", dict: "a table"}
+    return names.get(type(value), type(value).__name__)

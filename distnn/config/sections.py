@@ -1,0 +1,199 @@
+"""What may stand in a run file: one frozen model per section.
+
+Types are strict: ``"3"`` is not 3 and ``true`` is not 1, but 1 may stand for 1.0. The words inside a type say what is
+valid; an error message prints them (`distnn.config.explain`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from distnn.config.text import Keys, show
+
+Count = Annotated[int, Field(ge=1), "an integer of at least 1"]
+CountOrZero = Annotated[int, Field(ge=0), "an integer of at least 0"]
+Seed = Annotated[int, Field(ge=0, lt=2**63), "an integer from 0 to 2^63 - 1"]
+Positive = Annotated[float, Field(gt=0), "a finite number above 0"]
+NotNegative = Annotated[float, Field(ge=0), "a finite number of at least 0"]
+BelowOne = Annotated[float, Field(ge=0, lt=1), "a number of at least 0 and below 1"]
+Fraction = Annotated[float, Field(gt=0, le=1), "a number above 0, up to 1"]
+Number = Annotated[float, "a finite number"]
+Text = Annotated[str, Field(min_length=1), "text in quotation marks"]
+Factory = Annotated[
+    str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"), 'text such as "module:function"'
+]
+Widths = Annotated[tuple[Count, ...], Field(strict=False), "a list of integers of at least 1, such as [64, 32]"]
+Activation = Literal["relu", "sigmoid", "tanh", "identity"]
+# TOML has no null, so 0 is how a file says "never"; the field then holds None.
+_ZERO_IS_NEVER = BeforeValidator(lambda value: None if type(value) is int and value == 0 else value)
+CountOrNever = Annotated[int | None, Field(ge=1), _ZERO_IS_NEVER, "an integer of at least 1, or 0 for never"]
+
+
+class Section(BaseModel):
+    """What all sections share: strict, frozen, no unknown keys, and checks that span several keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def unused(self) -> dict[str, str]:
+        """The keys that have no meaning beside the others' values, each with the reason."""
+        return {}
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """Where a value contradicts another, and why."""
+        return []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        unused = [((key,), why) for key, why in self.unused().items() if key in self.model_fields_set]
+        if found := [*self.clashes(), *unused]:
+            raise PydanticCustomError("clash", "{found}", {"found": found})
+        return self
+
+
+class LayerSettings(Section):
+    """One ``[[model.layers]]`` table; without ``units`` (the last only) it has one unit per output of the data."""
+
+    kind: Literal["dense"] = "dense"
+    units: Count | None = None
+    activation: Activation = "identity"
+    bias: bool = True
+
+
+Layers = Annotated[tuple[LayerSettings, ...], Field(strict=False), "a list of tables, each written [[model.layers]]"]
+WAYS = 'kind = "linear", "logistic", "softmax" or "mlp", or [[model.layers]] tables, or factory = "module:function"'
+
+
+class ModelSettings(Section):
+    """``[model]``: exactly one of a ``kind``, a list of ``layers``, or a ``factory`` of the user's."""
+
+    kind: Literal["linear", "logistic", "softmax", "mlp"] | None = None
+    hidden: Widths = (64,)
+    activation: Activation = "relu"
+    initialization: Literal["auto", "glorot", "he"] = "auto"
+    layers: Layers | None = None
+    factory: Factory | None = None
+
+    def _given(self) -> list[str]:
+        return [key for key in ("kind", "layers", "factory") if getattr(self, key) is not None]
+
+    def unused(self) -> dict[str, str]:
+        """``hidden`` and ``activation`` are the MLP's own; a factory initialises its weights itself."""
+        if len(self._given()) != 1 or self.kind == "mlp":
+            return {}
+        given = f"kind = {show(self.kind)}" if self.kind else "a factory" if self.factory else "[[model.layers]]"
+        why = f'belongs to kind = "mlp" and has no meaning with {given}; remove it'
+        words = {"hidden": why, "activation": why + (", or give one to each layer" if self.layers else "")}
+        if self.factory:
+            words["initialization"] = "has no meaning with a factory, which makes its own weights; remove it"
+        return words
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """One way of saying what to build, and units for all layers but the last."""
+        given = self._given()
+        if not given:
+            return [((), f"must say what to build: {WAYS}")]
+        if len(given) > 1:
+            return [((given[-1],), f"stands beside {given[0]}, but each says what to build; keep one of them")]
+        if self.layers == ():
+            return [(("layers",), "is empty, but must hold at least one [[model.layers]] table")]
+        why = "is missing: only the last layer may leave it out (it has one unit per output of the data)"
+        inner = (self.layers or ())[:-1]
+        return [(("layers", place, "units"), why) for place, layer in enumerate(inner) if layer.units is None]
+
+
+class DataSettings(Section):
+    """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees."""
+
+    path: Text
+    batch_size: Count | Literal["full"] = 64
+    shuffle: bool = True
+
+
+class TrainSettings(Section):
+    """``[train]``: how long, from which seed, in which precision; and what ends the run early."""
+
+    epochs: Count = 10
+    seed: Seed = 0
+    dtype: Literal["float32", "float64"] = "float32"
+    accumulate: Count = 1
+    clip_norm: Positive | None = None
+    target_accuracy: Fraction | None = None
+    target_loss: Number | None = None
+    patience: Count | None = None
+
+
+class OptimizerSettings(Section):
+    """``[optimizer]``: gradient descent, with momentum (Nesterov's on request) and weight decay."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: Positive = 0.1
+    momentum: BelowOne = 0.0
+    nesterov: bool = False
+    weight_decay: NotNegative = 0.0
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """Nesterov's step looks ahead along the velocity, so it needs one."""
+        if self.nesterov and self.momentum == 0:
+            return [(("nesterov",), "is true, which needs a momentum above 0, such as momentum = 0.9")]
+        return []
+
+
+class ScheduleSettings(Section):
+    """``[schedule]``: the learning rate over time; ``final`` is the cosine's last rate as a fraction of the first."""
+
+    kind: Literal["constant", "step", "cosine"] = "constant"
+    warmup_steps: CountOrZero = 0
+    every_epochs: Count | None = None
+    factor: Fraction = 0.1
+    final: BelowOne = 0.0
+
+    def unused(self) -> dict[str, str]:
+        """Each kind has its own keys."""
+        owners = {"every_epochs": "step", "factor": "step", "final": "cosine"}
+        why = 'belongs to kind = "{}" and has no meaning with kind = {}; remove it'
+        return {key: why.format(kind, show(self.kind)) for key, kind in owners.items() if kind != self.kind}
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """A step schedule must say when it steps."""
+        if self.kind == "step" and self.every_epochs is None:
+            why = 'is "step", which needs every_epochs: the epochs after which the rate is multiplied by factor'
+            return [(("kind",), why)]
+        return []
+
+
+class ParallelSettings(Section):
+    """``[parallel]``: micro-shards of a batch (None: one per rank), BLAS threads of a rank (None: chosen at launch)."""
+
+    shards: Count | None = None
+    threads: Count | None = None
+
+
+class CheckpointSettings(Section):
+    """``[checkpoint]``: when to save (each of these that is given counts), and how many to keep besides the best."""
+
+    every_steps: Count | None = None
+    every_epochs: CountOrNever = 1
+    every_minutes: Positive | None = None
+    keep: Count = 3
+
+
+class LogSettings(Section):
+    """``[log]``: seconds between the lines of a log file."""
+
+    interval: NotNegative = 10.0
+
+
+class RunSettings(Section):
+    """A whole run file."""
+
+    model: ModelSettings
+    data: DataSettings
+    train: TrainSettings = TrainSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    parallel: ParallelSettings = ParallelSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    log: LogSettings = LogSettings()

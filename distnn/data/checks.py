@@ -1,0 +1,184 @@
+"""What a data file may hold: the same rules for a file that is read and for arrays that are written.
+
+Every function takes the file's path only to name it in its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distnn.errors import DataError, nearest
+
+#: The groups of a data file, in the order in which they are listed everywhere.
+SPLITS = ("train", "validation", "test")
+#: What a data file can be for.
+TASKS = ("classification", "regression")
+
+
+def check_task(path: Path, task: object) -> str:
+    """The task as text, or DataError for one that is missing or unknown."""
+    expected = "expected 'classification' or 'regression'"
+    if task is None:
+        raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
+    text = task.decode(errors="replace") if isinstance(task, bytes) else str(task)
+    if text not in TASKS:
+        raise DataError(
+            f"{path} has the unknown task '{text}'{nearest(text, TASKS)}: {expected}, in its attribute `task`."
+        )
+    return text
+
+
+def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
+    """The class names of a classification, at least one; nothing for a regression."""
+    if task == "regression":
+        return ()
+    if classes is not None and (isinstance(classes, str | bytes) or not isinstance(classes, Iterable)):
+        raise DataError(
+            f"{path} has the attribute `classes` as {classes!r}; expected a list of names, one for each class."
+        )
+    given = () if classes is None else classes
+    names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in given)
+    if not names:
+        raise DataError(
+            f"{path} is for classification but names no classes: expected the root attribute `classes`, a list of "
+            f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
+        )
+    return names
+
+
+def how_to_set(name: str, value: object) -> str:
+    """The line of h5py that sets a root attribute."""
+    return f"Set it with h5py: file.attrs['{name}'] = {value!r}."
+
+
+def check_train(path: Path, names: Iterable[str]) -> None:
+    """DataError where the split that every file needs isn't among ``names``."""
+    names = list(names)
+    if "train" not in names:
+        raise DataError(
+            f"{path} has no group `train`{nearest('train', names)}: expected the groups train, and where wanted "
+            f"validation and test, each with the datasets x and y; found {listing(names)}."
+        )
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names for a message: at most eight of them, or "nothing"."""
+    names = list(names)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+
+
+def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
+    """Types and shapes of one split, without reading a value of it.
+
+    Args:
+        path: the file, for the message.
+        split: train, validation or test.
+        task: classification or regression.
+        x: samples (N, …), an array or an HDF5 dataset.
+        y: targets (N,) or, for a regression, (N, …).
+
+    Raises:
+        DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
+    """
+    _check_type(path, f"{split}/x", x)
+    _check_type(path, f"{split}/y", y)
+    if len(x.shape) < 2:
+        raise DataError(
+            f"{path}: {split}/x has the shape {x.shape}; expected (N, …), one row for each sample: "
+            "a single feature has the shape (N, 1)."
+        )
+    if len(y.shape) == 0 or x.shape[0] != y.shape[0]:
+        raise DataError(
+            f"{path}: {split}/x holds {x.shape[0]} samples but {split}/y has the shape {y.shape}; "
+            "expected one target for each sample, in the same order."
+        )
+    if 0 in x.shape or 0 in y.shape:
+        raise DataError(
+            f"{path}: the split `{split}` is empty (x {x.shape}, y {y.shape}); expected at least one sample with at "
+            "least one value. Leave the group out if there is no such data."
+        )
+    if task == "classification":
+        _check_labels_type(path, split, y)
+
+
+def _check_type(path: Path, name: str, values: Any) -> None:
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{path}: {name} has the type {values.dtype}, which distnn can't compute with; "
+            "expected numbers: an integer, float or boolean type."
+        )
+
+
+def _check_labels_type(path: Path, split: str, y: Any) -> None:
+    if y.dtype.kind not in "biu":
+        raise DataError(
+            f"{path}: {split}/y has the type {y.dtype}, but labels for classification are integers 0, 1, …; "
+            "convert them, or set the task to 'regression'."
+        )
+    if len(y.shape) != 1:
+        raise DataError(
+            f"{path}: {split}/y has the shape {y.shape}, but labels for classification have the shape (N,): "
+            "one integer for each sample, not one-hot rows."
+        )
+
+
+def check_alike(path: Path, split: str, x: Any, y: Any, first_x: Any, first_y: Any) -> None:
+    """DataError where a split's samples or targets aren't shaped and typed as those of ``train``."""
+    for name, mine, first in (("x", x, first_x), ("y", y, first_y)):
+        if mine.shape[1:] != first.shape[1:]:
+            raise DataError(
+                f"{path}: {split}/{name} has the shape {mine.shape} but train/{name} {first.shape}; "
+                "expected samples of one shape in all splits (all but the first number equal)."
+            )
+    if x.dtype.newbyteorder("=") != first_x.dtype.newbyteorder("="):
+        raise DataError(
+            f"{path}: {split}/x has the type {x.dtype} but train/x {first_x.dtype}; expected one type in all splits, "
+            "so that all are scaled alike."
+        )
+
+
+def check_scale(path: Path, name: str, scale: Any) -> float:
+    """The factor for integer samples as a float, or DataError where it isn't one positive number."""
+    value = np.asarray(scale)
+    if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or not (value > 0).all():
+        raise DataError(f"{path}: the attribute `scale` of {name} is {scale!r}; expected one positive number.")
+    return float(value.item())
+
+
+def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarray, classes: int) -> None:
+    """DataError for the first NaN or infinity, or the first label outside the classes, in a slab of a split.
+
+    Args:
+        path: the file, for the message.
+        split: train, validation or test.
+        start: where the slab begins in the split.
+        x: samples (n, …).
+        y: targets (n,) or (n, …).
+        classes: how many there are; 0 for a regression.
+    """
+    _check_finite(path, f"{split}/x", start, x)
+    _check_finite(path, f"{split}/y", start, y)
+    if classes and y.size and (int(y.min()) < 0 or int(y.max()) >= classes):
+        index = int(np.argmax((y < 0) | (y >= classes)))
+        raise DataError(
+            f"{path}: {split}/y[{start + index}] is the label {y[index]}, but there are {classes} classes: expected "
+            f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+        )
+
+
+def _check_finite(path: Path, name: str, start: int, values: np.ndarray) -> None:
+    if values.dtype.kind != "f" or not values.size:
+        return
+    # min and max carry a NaN through and need no array of flags: this runs on every sample that is ever read.
+    if np.isfinite(values.min()) and np.isfinite(values.max()):
+        return
+    bad = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
+    where = ", ".join(str(int(index) + (start if axis == 0 else 0)) for axis, index in enumerate(bad))
+    raise DataError(
+        f"{path}: {name}[{where}] is {values[bad]}, and one such value would turn every parameter into NaN; "
+        "expected finite numbers. Repair or leave out that sample."
+    )

@@ -1,0 +1,39 @@
+"""The digits data set that distnn ships: 1797 handwritten digits of 8×8 pixels, ready as a data file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from distnn.data.files import new_file
+from distnn.errors import DataError
+
+#: Beside this module in an installed package, in the repository's data/ in a source checkout.
+PLACES = (Path(__file__).with_name("digits.h5"), Path(__file__).parents[3] / "data" / "digits.h5")
+
+
+def shipped() -> Path:
+    """The data file that came with distnn; DataError where the installation lacks it."""
+    for place in PLACES:
+        if place.is_file():
+            return place
+    raise DataError(
+        f"The digits data set is missing from this installation of distnn: looked for {PLACES[0]} and {PLACES[1]}. "
+        "Install distnn again, or run data/make_digits.py of its repository (needs scikit-learn)."
+    )
+
+
+def convert(output: str | Path, *, force: bool = False) -> Path:
+    """Copy the shipped file.
+
+    Args:
+        output: the data file to write.
+        force: replace a file that is already there.
+
+    Raises:
+        DataError: the shipped file is missing, or ``output`` can't be written.
+    """
+    source, output = shipped(), Path(output)
+    with new_file(output, force=force) as temporary:
+        shutil.copyfile(source, temporary)
+    return output

@@ -1,0 +1,152 @@
+"""Numpy archives (.npz): arrays named by split, or one x and y to be cut at random."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from distnn.data.convert.labels import named_by_number, numbered
+from distnn.data.convert.splits import by_fraction
+from distnn.data.hdf5 import write_data
+from distnn.errors import DataError
+
+#: Split → the endings of its arrays' names: x_train and y_train, x_val and y_val, ….
+ENDINGS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+EXPECTED = (
+    "expected x_train and y_train, and where wanted x_validation, y_validation, x_test and y_test; or x and y, to be "
+    "cut at random"
+)
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an archive by name, in lower case.
+
+    Raises:
+        DataError: a file that is missing, damaged, no archive, or that holds Python objects.
+    """
+    path = Path(path)
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} is a .npy file with one array; {EXPECTED}: write it with numpy.savez.")
+        with archive:
+            return {name.lower(): archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise DataError(f"There is no archive {path}; check the path.") from error
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        objects = " Arrays of Python objects can hold code and are not read." if "pickle" in str(error) else ""
+        raise DataError(
+            f"{path} can't be read as a numpy archive ({error}).{objects} Write it again with numpy.savez, with arrays "
+            "of numbers."
+        ) from error
+
+
+def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The pairs x and y that an archive names by split; nothing where it holds one x and y.
+
+    Raises:
+        DataError: neither is there, or an x has no y.
+    """
+    splits = {}
+    for split, endings in ENDINGS.items():
+        for ending in endings:
+            x, y = arrays.get(f"x_{ending}"), arrays.get(f"y_{ending}")
+            if (x is None) != (y is None):
+                raise DataError(
+                    f"{path} has {'y' if x is None else 'x'}_{ending} without {'x' if x is None else 'y'}_{ending}; "
+                    f"{EXPECTED}."
+                )
+            if x is not None and y is not None:
+                splits[split] = (x, y)
+    if "train" not in splits and not {"x", "y"} <= set(arrays):
+        raise DataError(f"{path} holds the arrays {', '.join(arrays) or '(none)'}; {EXPECTED}.")
+    return splits if "train" in splits else {}
+
+
+def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
+    """The task, the targets as a data file holds them, and the class names.
+
+    Args:
+        path: the archive, for the message.
+        parts: the targets of each split: integers, booleans or texts for classes, integers or floats for quantities.
+        task: classification or regression; None to take integers, booleans and texts for classes.
+
+    Raises:
+        DataError: targets that aren't labels though they are to be classified.
+    """
+    if task is None:
+        task = "classification" if all(part.dtype.kind in "biuUS" for part in parts) else "regression"
+    if task == "regression":
+        return task, parts, ()
+    flat = [_labels(path, part) for part in parts]
+    if any(part.dtype.kind in "US" for part in flat):
+        labels, classes = numbered([str(name) for part in flat for name in part.astype(str)])
+        return task, np.split(labels, np.cumsum([len(part) for part in flat])[:-1]), classes
+    return task, flat, named_by_number(path, *flat)
+
+
+def _labels(path: Path, y: np.ndarray) -> np.ndarray:
+    """One label for each sample: (N, 1) becomes (N,), and whole floats and booleans become integers."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(
+            f"{path}: the labels have the shape {y.shape}; expected (N,), one label for each sample, not one-hot rows "
+            "(numpy.argmax(y, axis=1) turns those into labels)."
+        )
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (y == np.round(y))
+        if not whole.all():
+            index = int(np.argmin(whole))
+            raise DataError(
+                f"{path}: y[{index}] is {y[index]}, but labels for classification are integers 0, 1, …; "
+                "for quantities to predict, choose the task 'regression'."
+            )
+        return y.astype(np.int64)
+    return y.astype(np.uint8) if y.dtype.kind == "b" else y
+
+
+def convert(
+    output: str | Path,
+    path: str | Path,
+    *,
+    task: str | None = None,
+    validation: float | None = None,
+    test: float | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> Path:
+    """Make a data file of a numpy archive.
+
+    Args:
+        output: the data file to write.
+        path: the archive, with x_train, y_train, … or with x and y; capitals don't matter.
+        task: classification or regression; None to take integer, boolean and text targets for classes.
+        validation: for x and y, the fraction to validate with; 0.1 if None.
+        test: for x and y, the fraction to test with; 0.1 if None.
+        seed: for x and y, which random cut.
+        force: replace a file that is already there.
+
+    Raises:
+        DataError: an archive without these arrays, or whose arrays don't make a data file.
+    """
+    path = Path(path)
+    arrays = read_npz(path)
+    splits = find_splits(path, arrays)
+    if splits and (validation is not None or test is not None):
+        raise DataError(
+            f"{path} names its own splits ({', '.join(splits)}), so fractions for validation and test don't apply; "
+            "leave --validation and --test out, or store one x and y."
+        )
+    pairs = splits or {"all": (arrays["x"], arrays["y"])}
+    task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
+    pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
+    if not splits:
+        fractions = [0.1 if fraction is None else fraction for fraction in (validation, test)]
+        x, y = pairs["all"]
+        pairs = by_fraction(path, x, y, task=task, validation=fractions[0], test=fractions[1], seed=seed)
+    return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)

@@ -1,0 +1,284 @@
+"""Data files in HDF5: `DataFile` reads slabs of one, `write_data` writes one whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from distnn.data import checks
+from distnn.data.files import hdf5_writer, new_file
+from distnn.errors import DataError, nearest
+
+#: A chunk holds whole samples, as many as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
+CHUNK_BYTES = 512 * 1024
+#: Samples are checked and written this many bytes at a time, so that arrays mapped from disk need not fit in memory.
+SLAB_BYTES = 16 * 1024 * 1024
+
+
+class DataFile:
+    """A data file, opened read-only; a context manager. Opening reads its structure, `read` the values.
+
+    Args:
+        path: the HDF5 file.
+
+    Attributes:
+        path: the file.
+        task: ``classification`` or ``regression``.
+        classes: the class names in the order of the labels; empty for a regression.
+        splits: those of train, validation and test that are there, in that order.
+        sample_shape: the shape of one sample, the same in all splits.
+        target_shape: the shape of one target; ``()`` for labels.
+        x_dtype: the type of the samples as stored, in this machine's byte order.
+        scale: the factor that integer samples are to be multiplied with: the attribute ``scale`` of x, else 1/max of
+            an unsigned type, else None (floats, signed integers and booleans are used as they are).
+
+    Raises:
+        DataError: a file that is missing, damaged, or not laid out as a data file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = _open(self.path)
+        try:
+            self._read_structure()
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
+            self.close()
+            raise _damaged(self.path, "its structure", error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_structure(self) -> None:
+        path, file = self.path, self._file
+        self.task = checks.check_task(path, file.attrs.get("task"))
+        self.classes = checks.check_classes(path, self.task, file.attrs.get("classes"))
+        checks.check_train(path, [name for name in file if isinstance(file.get(name), h5py.Group)])
+        self.splits = tuple(name for name in checks.SPLITS if name in file)
+        self._data = {split: (self._dataset(split, "x"), self._dataset(split, "y")) for split in self.splits}
+        first = self._data["train"]
+        for split, (x, y) in self._data.items():
+            checks.check_split(path, split, self.task, x, y)
+            checks.check_alike(path, split, x, y, *first)
+        self.sample_shape: tuple[int, ...] = first[0].shape[1:]
+        self.target_shape: tuple[int, ...] = first[1].shape[1:]
+        self.x_dtype: np.dtype[Any] = first[0].dtype.newbyteorder("=")
+        self.scale = self._read_scale()
+
+    def _dataset(self, split: str, name: str) -> Any:
+        group = self._file.get(split)
+        found = group.get(name) if isinstance(group, h5py.Group) else None
+        if not isinstance(found, h5py.Dataset) or found.shape is None:
+            names = list(group) if isinstance(group, h5py.Group) else []
+            raise DataError(
+                f"{self.path} has no dataset `{split}/{name}`: expected x (N, …) and y in the group {split}; "
+                f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
+            )
+        return found
+
+    def _read_scale(self) -> float | None:
+        scales = {
+            split: checks.check_scale(self.path, f"{split}/x", x.attrs["scale"]) if "scale" in x.attrs else None
+            for split, (x, _) in self._data.items()
+        }
+        for split, scale in scales.items():
+            if scale != scales["train"]:
+                raise DataError(
+                    f"{self.path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
+                    "expected the same in all splits, so that all are scaled alike."
+                )
+        if scales["train"] is None and self.x_dtype.kind == "u":
+            return 1.0 / float(np.iinfo(self.x_dtype).max)
+        return scales["train"]
+
+    def count(self, split: str) -> int:
+        """How many samples a split holds; DataError for a split that isn't there."""
+        return int(self._datasets(split)[0].shape[0])
+
+    def _datasets(self, split: str) -> tuple[Any, Any]:
+        if split not in self._data:
+            raise DataError(
+                f"{self.path} has no split `{split}`{nearest(split, self.splits)}; it holds {', '.join(self.splits)}."
+            )
+        return self._data[split]
+
+    def read(self, split: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Read the samples start..stop of a split: one contiguous slab, checked.
+
+        Args:
+            split: one of `splits`.
+            start: the first sample.
+            stop: one past the last; the end of the split if None.
+
+        Returns:
+            x (stop − start, …) as stored (`x_dtype`, not scaled) and y; boolean labels come as integers.
+
+        Raises:
+            DataError: no such split, NaN or infinity, a label outside the classes, or a damaged file.
+            IndexError: start and stop are outside the split.
+        """
+        x, y = self._datasets(split)
+        stop = x.shape[0] if stop is None else stop
+        if not 0 <= start <= stop <= x.shape[0]:
+            raise IndexError(f"samples {start}..{stop} of {self.path}: {split} holds {x.shape[0]}")
+        try:
+            samples, targets = _native(x[start:stop]), _native(y[start:stop])
+        except (OSError, RuntimeError) as error:
+            raise _damaged(self.path, f"samples {start}..{stop} of {split}", error) from error
+        if targets.dtype.kind == "b":
+            targets = targets.astype(np.uint8)
+        checks.check_values(self.path, split, start, samples, targets, len(self.classes))
+        return samples, targets
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._file.close()
+
+    def __enter__(self) -> DataFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise DataError(
+            f"There is no data file {path} (looked in {path.absolute().parent}); check the path, or make one with "
+            "`distnn data`."
+        )
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected an HDF5 data file.")
+    try:
+        return _open_locked(path)
+    except PermissionError as error:
+        raise DataError(f"{path} can't be read: permission denied. Check its permissions (ls -l {path}).") from error
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise DataError(
+                f"{path} is locked: another program has it open for writing. Wait until it has finished, or set "
+                "HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it any more."
+            ) from error
+        raise _damaged(path, "it", error) from error
+
+
+def _open_locked(path: Path) -> Any:
+    """Open read-only with a shared lock, or with none where the file system has no locks.
+
+    HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports answer with other codes, too.
+    A data file is renamed into place whole, so a reader loses nothing without the lock.
+    """
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except OSError as error:
+        if "unable to lock file" not in str(error) or error.errno in (errno.EAGAIN, errno.EACCES):
+            raise
+        return h5py.File(path, "r", locking=False)
+
+
+def _damaged(path: Path, what: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    size = path.stat().st_size if path.exists() else 0
+    return DataError(
+        f"{path} ({size} bytes) can't be read as HDF5: {what} could not be read ({reason}). It is another kind of "
+        "file, or was cut short or damaged when it was copied or written; copy it again, or make it anew with "
+        "`distnn data`."
+    )
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def write_data(
+    path: str | Path,
+    splits: Mapping[str, tuple[Any, Any]],
+    *,
+    task: str,
+    classes: Sequence[str] = (),
+    scale: float | None = None,
+    source: str = "",
+    licence: str = "",
+    force: bool = False,
+) -> Path:
+    """Write a data file: checked, on disk, and only then under its name.
+
+    Args:
+        path: the file to write.
+        splits: train and, where wanted, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
+            anything that slices like one (a memory map, an HDF5 dataset).
+        task: ``classification`` or ``regression``.
+        classes: for a classification, the names in the order of the labels 0, 1, ….
+        scale: what x is to be multiplied with when it is read; None leaves it to its type (see `DataFile`).
+        source: where the data come from, kept in the file.
+        licence: on what terms, kept in the file.
+        force: replace a file that is already there.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: the arrays don't make a data file, ``path`` exists and ``force`` is not set, or the write failed.
+            Nothing is left behind, and a file that was there is unchanged.
+    """
+    path = Path(path)
+    names = checks.check_classes(path, checks.check_task(path, task), classes)
+    arrays = _check_splits(path, task, splits)
+    factor = None if scale is None else checks.check_scale(path, "x", scale)
+    with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
+        file.attrs.update({"task": task, "source": source, "licence": licence, "created_by": _creator()})
+        if names:
+            file.attrs["classes"] = list(names)
+        for split, (x, y) in arrays.items():
+            _write_split(path, file.create_group(split), split, x, y, len(names))
+            if factor is not None:
+                file[split]["x"].attrs["scale"] = factor
+    return path
+
+
+def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    for split in splits:
+        if split not in checks.SPLITS:
+            raise DataError(
+                f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
+            )
+    checks.check_train(path, splits)
+    arrays = {split: tuple(map(_array, splits[split])) for split in checks.SPLITS if split in splits}
+    for split, (x, y) in arrays.items():
+        checks.check_split(path, split, task, x, y)
+        checks.check_alike(path, split, x, y, *arrays["train"])
+    return {split: (x, y) for split, (x, y) in arrays.items()}
+
+
+def _array(values: Any) -> Any:
+    return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
+
+
+def _write_split(path: Path, group: Any, split: str, x: Any, y: Any, classes: int) -> None:
+    for name, values in (("x", x), ("y", y)):
+        per_chunk = max(1, min(values.shape[0], CHUNK_BYTES // _sample_bytes(values)))
+        chunks = (per_chunk, *values.shape[1:])
+        group.create_dataset(name, shape=values.shape, dtype=values.dtype.newbyteorder("="), chunks=chunks)
+    slab = max(1, SLAB_BYTES // _sample_bytes(x))
+    for start in range(0, x.shape[0], slab):
+        stop = min(start + slab, x.shape[0])
+        samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
+        checks.check_values(path, split, start, samples, targets, classes)
+        group["x"][start:stop], group["y"][start:stop] = samples, targets
+
+
+def _sample_bytes(values: Any) -> int:
+    return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
+
+
+def _creator() -> str:
+    from distnn import __version__
+
+    return f"distnn {__version__}"

@@ -1,0 +1,58 @@
+"""Who owns which sample: pure index arithmetic, that any rank can do for any other without a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """The positions start, …, stop − 1."""
+
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """How many positions it holds."""
+        return self.stop - self.start
+
+
+def part(length: int, parts: int, index: int) -> Range:
+    """The ``index``-th of ``parts`` contiguous pieces of ``length`` positions, as even as can be.
+
+    The first ``length mod parts`` pieces hold one position more; pieces may be empty.
+    """
+    each, more = divmod(length, parts)
+    start = index * each + min(index, more)
+    return Range(start, start + each + (index < more))
+
+
+def owner(length: int, parts: int, position: int) -> int:
+    """The piece that holds ``position``: the inverse of `part`."""
+    each, more = divmod(length, parts)
+    fat = more * (each + 1)
+    return position // (each + 1) if position < fat else more + (position - fat) // each
+
+
+def batches(samples: int, batch_size: int) -> int:
+    """The number of batches of an epoch; the last may be smaller."""
+    return -(-samples // batch_size)
+
+
+def batch(samples: int, batch_size: int, index: int) -> Range:
+    """The positions of an epoch's ``index``-th batch."""
+    return Range(index * batch_size, min((index + 1) * batch_size, samples))
+
+
+def micro_shards(window: Range, shards: int, ranks: int, rank: int) -> Iterator[Range]:
+    """The micro-shards of a global batch that ``rank`` computes, as positions of the epoch; empty ones are left out.
+
+    The batch is cut into ``shards`` pieces by position alone; a rank owns a contiguous range of whole pieces. So the
+    same shards are computed whatever the number of ranks.
+    """
+    mine = part(shards, ranks, rank)
+    for shard in range(mine.start, mine.stop):
+        piece = part(window.length, shards, shard)
+        if piece.length:
+            yield Range(window.start + piece.start, window.start + piece.stop)

@@ -1,0 +1,44 @@
+"""The exceptions of distnn: each names the thing, what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DistnnError(Exception):
+    """A failure that distnn explains in words; the command line ends with ``exit_code``."""
+
+    exit_code = 1
+
+
+class UsageError(DistnnError):
+    """The user can mend it: a bad command, run file, data file, checkpoint or launch."""
+
+    exit_code = 2
+
+
+class RunFileError(UsageError):
+    """A run file, or a ``--set``, that can't be read or holds an unknown key or a bad value."""
+
+
+class DataError(UsageError):
+    """A data file that is missing, damaged, or doesn't hold what the run needs."""
+
+
+class ShapeError(UsageError):
+    """Arrays or layers whose shapes don't fit together."""
+
+
+class CheckpointError(UsageError):
+    """A checkpoint that is missing, damaged, or of another model."""
+
+
+class LaunchError(UsageError):
+    """A launch that isn't what it seems: ranks that don't see each other, for example."""
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the valid word nearest to ``word``, or nothing where none is near."""
+    matches = difflib.get_close_matches(word, list(valid), n=1)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""

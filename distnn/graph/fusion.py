@@ -1,0 +1,65 @@
+"""Fusion: adjoining operations that one buffer can hold become one step of a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from distnn.graph.node import Node
+from distnn.ops.activation import Activation
+from distnn.ops.arithmetic import Add, MatMul
+from distnn.ops.linear import Affine, AffineActivation
+from distnn.ops.op import Op
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of a plan: ``node = op(*inputs)``."""
+
+    op: Op
+    inputs: tuple[Node, ...]
+    node: Node
+
+
+def _matmul_bias(step: Step, producer: Step) -> Step | None:
+    """x W, then + b with b (O,): an affine map."""
+    if type(step.op) is not Add or type(producer.op) is not MatMul:
+        return None
+    product, bias = step.inputs
+    if bias.shape != product.shape[1:]:
+        return None
+    return Step(Affine(), (*producer.inputs, bias), step.node)
+
+
+def _affine_activation(step: Step, producer: Step) -> Step | None:
+    """x W + b, then f: an affine map with its activation in place."""
+    if not isinstance(step.op, Activation) or type(producer.op) is not Affine:
+        return None
+    return Step(AffineActivation(step.op), producer.inputs, step.node)
+
+
+#: Each rule takes a step and the step that made its first input, and returns the one that stands for both, or None.
+RULES = (_matmul_bias, _affine_activation)
+
+
+def fuse(steps: list[Step], kept: set[int]) -> list[Step]:
+    """The same computation in fewer steps.
+
+    A step is merged into its consumer only if nothing else reads its output: no other step, and no one outside,
+    whose nodes ``kept`` lists by ``id``.
+    """
+    readers = Counter(id(source) for step in steps for source in step.inputs)
+    made: dict[int, Step] = {}
+    result: dict[int, Step] = {}
+    for step in steps:
+        current = step
+        for rule in RULES:
+            source = current.inputs[0] if current.inputs else None
+            producer = made.get(id(source))
+            if producer is None or readers[id(source)] != 1 or id(source) in kept:
+                continue
+            if merged := rule(current, producer):
+                result.pop(id(source))
+                current = merged
+        made[id(step.node)] = result[id(step.node)] = current
+    return list(result.values())

@@ -1,0 +1,47 @@
+"""First values of weights, so that signals keep their variance from layer to layer.
+
+Sources: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010;
+He, Zhang, Ren and Sun, Delving Deep into Rectifiers, 2015.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from distnn.errors import UsageError, nearest
+from distnn.graph.node import Initializer
+from distnn.ops.op import Array
+
+
+def glorot(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Uniform in ±√(6 / (fan_in + fan_out)); for sigmoid, tanh and identity. shape (fan_in, fan_out)."""
+    limit = math.sqrt(6 / (shape[0] + shape[1]))
+    return generator.uniform(-limit, limit, shape)
+
+
+def he(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal with variance 2 / fan_in; for ReLU, which passes half of the variance on. shape (fan_in, fan_out)."""
+    return generator.normal(0.0, math.sqrt(2 / shape[0]), shape)
+
+
+def zeros(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Zeros, for biases."""
+    return np.zeros(shape)
+
+
+_BY_NAME: dict[str, Initializer] = {"glorot": glorot, "he": he}
+
+
+def for_weights(name: str, activation: str) -> Initializer:
+    """The initializer called ``name``; ``auto`` is He before a ReLU and Glorot before anything else.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    if name == "auto":
+        return he if activation == "relu" else glorot
+    if name not in _BY_NAME:
+        raise UsageError(f"unknown initialization '{name}'{nearest(name, _BY_NAME)}; known are auto, glorot and he.")
+    return _BY_NAME[name]

@@ -1,0 +1,77 @@
+"""What a layer is: parameters plus a fragment of a graph. It has no backward of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from distnn.errors import UsageError
+from distnn.graph.node import Initializer, Node, parameter, topological
+
+
+class Layer:
+    """Call it on a node and it returns the node of its output; called again, it shares its parameters.
+
+    Parameters are named ``<layer>.<role>``, as in ``dense1.weight``. A layer without a name gets one from its kind and
+    its place: among its container's layers, or among the graph's.
+
+    Arguments:
+        name: the layer's own name; automatic if None.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not name or "." in name or "/" in name):
+            raise UsageError(f"layer name '{name}': expected a word without '.' and '/'.")
+        self.name = name
+        self.parent: Layer | None = None
+        self.roles: dict[str, Node] = {}
+
+    @property
+    def kind(self) -> str:
+        """The word that automatic names begin with."""
+        return type(self).__name__.lower()
+
+    def __call__(self, x: Node) -> Node:
+        raise AssertionError(f"{type(self).__name__} builds no graph")
+
+    def parameter(self, role: str, shape: tuple[int, ...], initializer: Initializer) -> Node:
+        """This layer's parameter called ``role``, made at the first call."""
+        if role not in self.roles:
+            self.roles[role] = parameter(None, shape, initializer, layer=self)
+        return self.roles[role]
+
+    @property
+    def lineage(self) -> list[Layer]:
+        """This layer's containers, the outermost first, and itself."""
+        return [*(self.parent.lineage if self.parent is not None else []), self]
+
+
+def number(layers: Iterable[Layer]) -> None:
+    """Name those of ``layers`` that have no name: their kind and their number among their like."""
+    layers = list(layers)
+    taken = {layer.name for layer in layers if layer.name}
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        if layer.name is None:
+            counts[layer.kind] += 1
+            while f"{layer.kind}{counts[layer.kind]}" in taken:
+                counts[layer.kind] += 1
+            layer.name = f"{layer.kind}{counts[layer.kind]}"
+
+
+def name_parameters(outputs: Iterable[Node]) -> None:
+    """Give every layer's parameters in the graph of ``outputs`` their dotted names.
+
+    A name leads through the containers to the layer and its role, as in ``block2.dense1.weight``; one container that
+    holds the whole graph is not named in it.
+    """
+    nodes = [node for node in topological(outputs) if isinstance(node.layer, Layer)]
+    owners = list({id(node.layer): node.layer for node in nodes}.values())
+    roots = list({id(layer.lineage[0]): layer.lineage[0] for layer in owners}.values())
+    alone = len(roots) == 1 and not roots[0].roles
+    if not alone:
+        number(roots)
+    for layer in owners:
+        words = [str(above.name) for above in layer.lineage[1 if alone else 0 :]]
+        for role, node in layer.roles.items():
+            node.name = ".".join([*words, role])

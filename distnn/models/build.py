@@ -1,0 +1,88 @@
+"""From a run file's ``[model]`` to a model for the data at hand."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distnn.errors import RunFileError
+from distnn.layers import Dense, Flatten, Layer, Sequential
+from distnn.models.linear import linear, logistic, softmax
+from distnn.models.mlp import mlp
+from distnn.models.model import Model, Network
+
+if TYPE_CHECKING:
+    from distnn.config import LayerSettings, ModelSettings
+
+
+def build(
+    settings: ModelSettings,
+    input_shape: Sequence[int],
+    *,
+    task: str,
+    classes: Sequence[str] = (),
+    target_shape: Sequence[int] = (),
+) -> Model:
+    """The model that ``settings`` describe, for samples of ``input_shape``.
+
+    Raises:
+        RunFileError: if the kind of model doesn't serve the data's task.
+        ShapeError: if a layer or the output doesn't fit.
+    """
+    outputs = len(classes) if task == "classification" else math.prod(target_shape)
+    if settings.factory:
+        network: Network = _factory(settings.factory)(tuple(input_shape), outputs)
+    elif settings.layers:
+        network = _layers(settings.layers, outputs, settings.initialization)
+    else:
+        network = _kind(settings, task, outputs)
+    return Model(network, input_shape, task=task, classes=classes, target_shape=target_shape)
+
+
+def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
+    kind, how = settings.kind, settings.initialization
+    needs = {"linear": "regression", "logistic": "classification", "softmax": "classification"}.get(kind or "", task)
+    if task != needs:
+        raise RunFileError(f'model.kind = "{kind}" is for {needs}, but the data\'s task is {task}; try kind = "mlp".')
+    if kind == "logistic" and outputs != 2:
+        raise RunFileError(
+            f'model.kind = "logistic" parts two classes, but the data has {outputs}; use kind = "softmax".'
+        )
+    if kind == "linear":
+        return linear(outputs, initialization=how)
+    if kind == "logistic":
+        return logistic(initialization=how)
+    if kind == "softmax":
+        return softmax(outputs, initialization=how)
+    return mlp(outputs, settings.hidden, settings.activation, initialization=how)
+
+
+def _layers(tables: Sequence[LayerSettings], outputs: int, initialization: str) -> Layer:
+    dense = [
+        Dense(table.units or outputs, table.activation, bias=table.bias, initialization=initialization)
+        for table in tables
+    ]
+    return Sequential(Flatten(), *dense)
+
+
+def _factory(reference: str):  # type: ignore[no-untyped-def]
+    """The function that ``module:function`` names; modules in the working directory are found too."""
+    module_name, _, function = reference.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise RunFileError(
+            f"model.factory = \"{reference}\": there is no module '{module_name}' in the working directory "
+            f"({Path.cwd()}) or on Python's path."
+        ) from None
+    if not callable(getattr(module, function, None)):
+        raise RunFileError(f"model.factory = \"{reference}\": module '{module_name}' has no function '{function}'.")
+    return getattr(module, function)

@@ -1,0 +1,132 @@
+"""A model: one graph from the input to the output, and on to the loss that its task asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distnn.errors import DataError, ShapeError
+from distnn.graph import functions
+from distnn.graph.initial import initialize, parameter_nodes
+from distnn.graph.memory import Pool
+from distnn.graph.node import Node, input, topological
+from distnn.graph.plan import Plan
+from distnn.layers.layer import name_parameters
+from distnn.ops.activation import Activation
+from distnn.ops.arithmetic import MatMul
+from distnn.ops.linear import Affine
+from distnn.ops.op import N, show
+from distnn.parameters import Parameters
+
+#: From the input's node to the output's: a layer, or any function of nodes.
+Network = Callable[[Node], Node]
+
+
+class Model:
+    """A network with the input it takes and the task it serves.
+
+    The task gives the loss: squared error for regression; for classification cross-entropy on logits (N, C), or
+    binary cross-entropy on logits (N, 1) where there are two classes.
+
+    Arguments:
+        network: from the input's node to the output's, which for classification are logits.
+        input_shape: of one sample, without the batch axis.
+        task: ``classification`` or ``regression``.
+        classes: the classes' names, in the order of the labels.
+        target_shape: of one sample's target, for regression.
+
+    Attributes:
+        x, y: the input nodes of samples and targets.
+        output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
+            probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
+
+    Raises:
+        ShapeError: if the output's shape doesn't fit the task.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        input_shape: Sequence[int],
+        *,
+        task: str,
+        classes: Sequence[str] = (),
+        target_shape: Sequence[int] = (),
+    ) -> None:
+        self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
+        self.task, self.classes = task, tuple(classes)
+        self.x = input("x", (N, *self.input_shape))
+        self.output = network(self.x)
+        if task == "classification":
+            self._classify()
+        elif task == "regression":
+            self._regress()
+        else:
+            raise DataError(f"task '{task}': expected classification or regression.")
+        name_parameters([self.output])
+        self.names = list(parameter_nodes([self.output]))
+
+    def _classify(self) -> None:
+        width = self.output.shape[1] if len(self.output.shape) == 2 else None
+        binary = width == 1 and len(self.classes) == 2
+        if not binary and width != len(self.classes):
+            raise ShapeError(
+                f"the model's output has shape {show(self.output.shape)}, but the data has {len(self.classes)} classes; "
+                f"expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
+            )
+        self.y = input("y", (N,), integer=not binary)
+        self.correct: Node | None = functions.correct(self.output, self.y)
+        if binary:
+            self.loss = functions.binary_cross_entropy(self.output, self.y)
+            self.prediction = functions.sigmoid(self.output)
+        else:
+            self.loss = functions.cross_entropy(self.output, self.y)
+            self.prediction = functions.softmax(self.output)
+
+    def _regress(self) -> None:
+        self.y = input("y", (N, *self.target_shape))
+        expected = math.prod(self.target_shape)
+        if not all(isinstance(d, int) for d in self.output.shape[1:]) or math.prod(self.output.shape[1:]) != expected:  # type: ignore[arg-type]
+            raise ShapeError(
+                f"the model's output has shape {show(self.output.shape)}, but the data's targets have shape "
+                f"{show(self.y.shape)}; the last layer needs {expected} outputs."
+            )
+        self.loss = functions.squared_error(self.output, self.y)
+        self.correct = None
+        self.prediction = self.output
+
+    @property
+    def outputs(self) -> dict[str, Node]:
+        """What training and evaluation compute: the loss, and the number classified right."""
+        return {"loss": self.loss} | ({"correct": self.correct} if self.correct is not None else {})
+
+    @property
+    def description(self) -> str:
+        """The widths from input to output and the activations between: ``64-64-32-10, relu``."""
+        nodes = [node for node in topological([self.output]) if node.op is not None]
+        widths = [math.prod(self.input_shape)]
+        widths += [node.shape[1] for node in nodes if isinstance(node.op, Affine | MatMul)]  # type: ignore[misc]
+        kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation))
+        return "-".join(map(str, widths)) + "".join(f", {kind}" for kind in kinds)
+
+    def initialize(self, seed: int = 0, dtype: npt.DTypeLike = np.float32, **options: Any) -> Parameters:
+        """The model's parameters with their first values (`distnn.graph.initial`)."""
+        return initialize([self.output], seed=seed, dtype=dtype, **options)
+
+    def training_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
+        """A plan whose ``value`` has ``x``, ``y``, ``loss`` and ``correct``, and whose backward fills the gradients."""
+        return Plan(self.outputs, batch=batch, loss=self.loss, parameters=parameters, dtype=parameters.dtype, pool=pool)
+
+    def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
+        """A forward-only plan of the same outputs."""
+        return Plan(self.outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)
+
+    def prediction_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
+        """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""
+        return Plan(
+            {"prediction": self.prediction}, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool
+        )

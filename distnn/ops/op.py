@@ -1,0 +1,142 @@
+"""What an operation is: a shape rule, a FLOP count, and a pair of closures over bound buffers. Nothing else.
+
+An op knows nothing of graphs, plans, batches or ranks. A plan (`distnn.graph.plan`) calls ``bind`` once, with
+every buffer it will ever use, and then only runs the two closures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from distnn.errors import ShapeError
+
+Array = npt.NDArray[Any]
+Closure = Callable[[], object]
+Closures = tuple[Closure, Closure]
+
+
+class BatchSize:
+    """The batch's length in a graph's shapes: a number only once a plan is bound."""
+
+    def __repr__(self) -> str:
+        return "N"
+
+
+#: The symbol for the batch's length, the first axis of inputs and activations: ``(N, 784)``.
+N = BatchSize()
+
+Dim = int | BatchSize
+Shape = tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A buffer that an op needs beside its inputs and outputs.
+
+    Arguments:
+        shape: with the batch bound.
+        span: ``saved`` lives from the op's forward to its backward; ``forward`` and ``backward`` only within one.
+        dtype: the plan's floating-point type if None.
+    """
+
+    shape: tuple[int, ...]
+    span: Literal["saved", "forward", "backward"]
+    dtype: type | None = None
+
+
+class Op:
+    """An operation ``y = f(x₁, …)``; the subclass gives the formula, the shapes and the derivatives.
+
+    ``bind(work, y, *inputs, dy, *dinputs)`` returns ``(forward, backward)``. ``forward`` writes ``y``; ``backward``
+    reads ``dy`` = ∂J/∂y and writes ∂J/∂xᵢ into each ``dxᵢ`` that is not None, overwriting what was there (a plan
+    adds up fan-out itself). ``backward`` may use ``dy`` as scratch only if ``spoils_dy``.
+    """
+
+    #: The operator's name in ONNX.
+    onnx = ""
+    #: Whether backward reads the inputs, or the output: a plan then keeps their buffers until it has run.
+    keeps_inputs = True
+    keeps_output = False
+    spoils_dy = False
+    #: The output is the first input's memory in another shape: a plan then neither allocates nor copies it.
+    view = False
+    #: False for counts and the like, through which no gradient flows.
+    differentiable = True
+
+    @property
+    def label(self) -> str:
+        """The name that automatic node names and error messages use."""
+        return type(self).__name__.lower()
+
+    def shape(self, *inputs: Any) -> Shape:
+        """The output's shape for the inputs' shapes, in which N stands for the batch.
+
+        Raises:
+            ShapeError: if the inputs don't fit.
+        """
+        raise AssertionError(f"{type(self).__name__} defines no shape rule")
+
+    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
+        """Floating-point operations of one forward for these shapes; one per output element by default."""
+        return size(y)
+
+    def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Work]:
+        """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
+        return {}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        """The two closures over these arrays."""
+        raise AssertionError(f"{type(self).__name__} defines no bind")
+
+
+def size(shape: tuple[int, ...]) -> int:
+    """The number of elements of a bound shape."""
+    count = 1
+    for length in shape:
+        count *= length
+    return count
+
+
+def broadcast(name: str, *shapes: Shape) -> Shape:
+    """The shape that ``shapes`` broadcast to, by numpy's rule, with N equal only to itself and to 1.
+
+    Raises:
+        ShapeError: naming the op and every shape.
+    """
+    rank = max(len(shape) for shape in shapes)
+    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    result: list[Dim] = []
+    for lengths in zip(*padded, strict=True):
+        others = [length for length in lengths if length != 1]
+        if any(length != others[0] for length in others):
+            listed = " and ".join(show(shape) for shape in shapes)
+            raise ShapeError(f"{name}: shapes {listed} do not broadcast; each pair of axes must be equal or 1.")
+        result.append(others[0] if others else 1)
+    return tuple(result)
+
+
+def show(shape: Shape) -> str:
+    """A shape as text: ``(N, 784)``."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def sum_to(source: Array, target: Array) -> Closure:
+    """A closure that adds ``source`` up over the axes along which ``target`` was broadcast, into ``target``."""
+    if source.shape == target.shape:
+        return lambda: np.copyto(target, source)
+    padded = target.reshape((1,) * (source.ndim - target.ndim) + target.shape)
+    axes = tuple(i for i in range(source.ndim) if padded.shape[i] == 1 and source.shape[i] != 1)
+
+    def reduce() -> None:
+        np.add.reduce(source, axis=axes, keepdims=True, out=padded)
+
+    return reduce
+
+
+def nothing() -> None:
+    """The forward of a view, and the backward of an op through which no gradient flows."""

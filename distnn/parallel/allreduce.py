@@ -1,0 +1,51 @@
+"""The plain reduction: MPI Allreduce on the gradient vector, then the same update on every rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from distnn.errors import DistnnError
+from distnn.parallel.world import World
+from distnn.parameters import Parameters
+
+
+class Allreduce:
+    """One sum over the ranks a step: the gradients, and in their tail whatever else the step must agree on.
+
+    Arguments:
+        world: the ranks.
+        parameters: whose ``message`` is summed.
+        update: (scale, learning rate) → the optimiser's update of all values.
+    """
+
+    def __init__(self, world: World, parameters: Parameters, update: Callable[[float, float], None]) -> None:
+        self.world, self.parameters, self.update = world, parameters, update
+
+    def reduce(self) -> None:
+        """Sum gradients and tail over the ranks, in place."""
+        self.world.allreduce(self.parameters.message)
+
+    def norm(self) -> float:
+        """‖Σ g‖₂ of the reduced gradient."""
+        gradients = self.parameters.gradients
+        return math.sqrt(float(np.dot(gradients, gradients)))
+
+    def check(self) -> str:
+        """The fingerprint of the parameters, if it is the same on every rank.
+
+        Raises:
+            DistnnError: naming the ranks that differ from the majority, and their hosts.
+        """
+        prints: list[str] = self.world.allgather(self.parameters.fingerprint())
+        usual = max(set(prints), key=prints.count)
+        if strays := [rank for rank, found in enumerate(prints) if found != usual]:
+            named = ", ".join(f"rank {rank} on {self.world.hosts[rank]}" for rank in strays)
+            raise DistnnError(
+                f"the parameters are no longer the same on every rank: {named} differ from the others. A bit may have "
+                f"flipped in memory, or the ranks run different libraries. Resume from the last checkpoint, without "
+                f"that host if it happens again."
+            )
+        return usual

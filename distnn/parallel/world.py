@@ -1,0 +1,188 @@
+"""The world a run lives in: its ranks and hosts, what they say to each other, and how they fail together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+import distnn
+from distnn import runtime
+from distnn.errors import LaunchError
+from distnn.ops.op import Array
+
+T = TypeVar("T")
+
+#: How long a failed rank waits for the others to fail too, before it ends the whole job. Seconds.
+RENDEZVOUS = 1.0
+
+
+class World:
+    """The ranks of one communicator, or a single rank where there is no MPI library.
+
+    Make it with `World.open`; several may exist side by side, over different communicators.
+
+    Attributes:
+        comm: the mpi4py communicator; None without MPI.
+        rank, size: this rank's number and the number of ranks.
+        host: this rank's host name.
+        hosts: every rank's host name.
+        threads: the BLAS threads of this rank, and why that many.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        self.comm = comm
+        self.rank: int = comm.rank if comm is not None else 0
+        self.size: int = comm.size if comm is not None else 1
+        self.host = socket.gethostname()
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        everyone = self.allgather((self.host, cores))
+        self.hosts: list[str] = [host for host, _ in everyone]
+        self.threads = self._settle_threads(cores, [other for host, other in everyone if host == self.host])
+        # Failures meet on a communicator of their own: they must not pair with a collective of the work.
+        self._failures = comm.Dup() if comm is not None and self.size > 1 else None
+
+    @classmethod
+    def open(cls, comm: Any = None) -> World:
+        """The world of ``comm``, or of all ranks that were launched together.
+
+        Without an MPI library it is a single rank, with one line of warning.
+
+        Raises:
+            LaunchError: if a launcher promised several ranks and each sees only itself.
+        """
+        if comm is not None:
+            return cls(comm)
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:
+            cls._refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
+            warnings.warn("no MPI library found: running as a single rank (pip install 'distnn[mpi]')", stacklevel=2)
+            return cls()
+        if MPI.COMM_WORLD.size == 1:
+            cls._refuse_lonely(f"the MPI library in use is {MPI.Get_library_version().strip().splitlines()[0]}")
+        return cls(MPI.COMM_WORLD)
+
+    @staticmethod
+    def _refuse_lonely(cause: str) -> None:
+        """Refuse a launch of several ranks that don't see each other: each would train the whole run by itself."""
+        promise = runtime.promised()
+        if promise is None or promise.ranks == 1:
+            return
+        raise LaunchError(
+            f"{promise.launcher} promised {promise.ranks} ranks ({promise.variable}={promise.ranks}), but this process "
+            f"sees only itself, on host {socket.gethostname()}: {cause}. The launcher and the MPI library must belong "
+            f"together: use the mpiexec of that library; under Slurm start with srun and the plugin it speaks "
+            f"(--mpi=pmi2 for MPICH, --mpi=pmix for Open MPI, --mpi=cray_shasta on a Cray); for a single rank on "
+            f"purpose, say so: srun -n 1 or mpiexec -n 1."
+        )
+
+    def _settle_threads(self, cores: list[int], neighbours: list[list[int]]) -> runtime.Threads:
+        """The thread count, corrected by what only the ranks together know: how many of them share these cores."""
+        chosen: runtime.Threads = distnn.THREADS
+        if not cores or not chosen.derived:
+            return chosen
+        sharing = sum(1 for other in neighbours if set(other) & set(cores))
+        exact = max(1, len(cores) // sharing)
+        if exact != chosen.count:
+            runtime.set_threads(exact)
+        ranks = f"{sharing} ranks" if sharing > 1 else "1 rank"
+        return runtime.Threads(exact, f"{len(cores)} cores for {ranks}", derived=True)
+
+    def use_threads(self, count: int) -> None:
+        """Give this rank's BLAS ``count`` threads, by the user's wish."""
+        runtime.set_threads(count)
+        self.threads = runtime.Threads(count, "parallel.threads in the run file")
+
+    @property
+    def library(self) -> str:
+        """The MPI library's name and version."""
+        if self.comm is None:
+            return "none"
+        from mpi4py import MPI
+
+        return re.sub(r"\s+", " ", MPI.Get_library_version().strip().splitlines()[0].split(", package")[0])
+
+    @property
+    def root(self) -> bool:
+        """Whether this is rank 0, which alone prints and writes."""
+        return self.rank == 0
+
+    def allreduce(self, array: Array) -> None:
+        """Sum ``array`` over the ranks, in place."""
+        if self.size > 1:
+            from mpi4py import MPI
+
+            self.comm.Allreduce(MPI.IN_PLACE, array)
+
+    def allgather(self, value: Any) -> list[Any]:
+        """Every rank's ``value``, in the order of the ranks."""
+        return self.comm.allgather(value) if self.size > 1 else [value]
+
+    def gather(self, value: Any) -> list[Any] | None:
+        """Every rank's ``value`` on rank 0, None elsewhere."""
+        return self.comm.gather(value) if self.size > 1 else [value]
+
+    def bcast(self, value: Any) -> Any:
+        """Rank 0's ``value``."""
+        return self.comm.bcast(value) if self.size > 1 else value
+
+    def on_root(self, function: Callable[[], T]) -> T:
+        """Rank 0's ``function()`` on every rank; what it raises there, every rank raises.
+
+        Raises:
+            Exception: whatever rank 0's call raised.
+        """
+        outcome: Any = None
+        if self.root:
+            try:
+                outcome = (True, function())
+            except Exception as error:
+                if self.size == 1:
+                    raise
+                outcome = (False, error)
+        succeeded, value = self.bcast(outcome)
+        if not succeeded:
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def share(self, array: Array) -> None:
+        """Overwrite ``array`` with rank 0's."""
+        if self.size > 1:
+            self.comm.Bcast(array)
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        if self.size > 1:
+            self.comm.Barrier()
+
+    def abort(self, code: int) -> None:
+        """End the job on every rank at once, with this exit code."""
+        if self.size > 1:
+            self.comm.Abort(code)
+        os._exit(code)
+
+    def meet_in_failure(self, message: str) -> bool | None:
+        """After a failure: whether this rank is to report it, or None if the other ranks go on as if nothing was.
+
+        All ranks that fail alike (a bad run file, say) meet here within a second and end in order, the first of them
+        reporting for those with the same message. A rank that fails alone has to end the others.
+        """
+        if self._failures is None:
+            return True
+        mine = np.frombuffer(hashlib.blake2b(message.encode(), digest_size=8).digest(), np.uint64)
+        everyone = np.zeros(self.size, np.uint64)
+        request = self._failures.Iallgather(mine, everyone)
+        deadline = time.monotonic() + RENDEZVOUS
+        while not request.Test():
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.01)
+        return int(np.flatnonzero(everyone == mine[0])[0]) == self.rank

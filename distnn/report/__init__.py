@@ -1,0 +1,1 @@
+"""What a run shows: the console, and later plots, reports and traces."""

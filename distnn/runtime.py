@@ -1,0 +1,144 @@
+"""What must be settled before numpy loads: the BLAS kernel, its threads, and what the launcher promised.
+
+Imports nothing but the standard library: a BLAS reads its environment once, when numpy first loads it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The variables by which the BLAS builds that numpy ships with, or is built against, take their thread count.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+#: (variable with the number of ranks, variable with this rank's number, who sets them), the innermost launcher first.
+LAUNCHERS = (
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "Open MPI's mpiexec"),
+    ("PMI_SIZE", "PMI_RANK", "the PMI launcher (MPICH's mpiexec or srun)"),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "srun"),
+    ("SLURM_NTASKS", "", "the Slurm allocation"),
+)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """How many ranks a launcher said it starts, and which variable said so."""
+
+    ranks: int
+    variable: str
+    launcher: str
+
+
+@dataclass(frozen=True)
+class Threads:
+    """The BLAS threads of this rank, why that many, and whether they were derived from the cores or asked for."""
+
+    count: int
+    reason: str
+    derived: bool = False
+
+
+def promised(environ: Mapping[str, str] = os.environ) -> Promise | None:
+    """What the innermost launcher promised in ``environ``; None where nothing launched this process."""
+    for size, _, launcher in LAUNCHERS:
+        if environ.get(size, "").isdigit():
+            return Promise(int(environ[size]), size, launcher)
+    return None
+
+
+def launch_rank(environ: Mapping[str, str] = os.environ) -> int:
+    """This process's rank as its launcher numbers it, known before MPI starts; 0 where nothing launched it."""
+    for size, rank, _ in LAUNCHERS:
+        if environ.get(size, "").isdigit():
+            return int(environ.get(rank) or 0)
+    return 0
+
+
+def ranks_on_node(environ: Mapping[str, str] = os.environ) -> int:
+    """The number of ranks on this node as the launcher tells it; 1 where none does."""
+    for variable in ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"):
+        if environ.get(variable, "").isdigit():
+            return int(environ[variable])
+    # Slurm writes "4(x2),3": four tasks on each of the first two nodes, then three.
+    counts: list[int] = []
+    for part in environ.get("SLURM_STEP_TASKS_PER_NODE", "").split(","):
+        if match := re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part):
+            counts += [int(match[1])] * int(match[2] or 1)
+    node = environ.get("SLURM_NODEID", "0")
+    return counts[int(node)] if node.isdigit() and int(node) < len(counts) else 1
+
+
+def thread_choice(
+    environ: Mapping[str, str] = os.environ, *, cores: int | None = None, node_cores: int | None = None
+) -> Threads:
+    """The number of BLAS threads for this rank.
+
+    The user's own OMP_NUM_THREADS (or the BLAS's own variable) wins, then SLURM_CPUS_PER_TASK, then the cores this
+    process may use divided by the ranks that share them. Ranks share their cores unless the launcher bound each to
+    its own, which shows in that the bound sets of all ranks together fit into the node.
+
+    Arguments:
+        environ: the environment to read.
+        cores: the cores this process may run on (its affinity mask); asked of the system if None.
+        node_cores: all cores of the node; asked of the system if None.
+    """
+    for variable in THREAD_VARIABLES:
+        if environ.get(variable, "").isdigit() and int(environ[variable]) > 0:
+            return Threads(int(environ[variable]), f"{variable} is set")
+    if environ.get("SLURM_CPUS_PER_TASK", "").isdigit():
+        return Threads(int(environ["SLURM_CPUS_PER_TASK"]), "SLURM_CPUS_PER_TASK")
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    node_cores = node_cores or os.cpu_count() or cores
+    ranks = ranks_on_node(environ)
+    if ranks > 1 and ranks * cores <= node_cores and cores < node_cores:
+        return Threads(cores, f"{cores} of the node's {node_cores} cores are bound to each rank", True)
+    return Threads(max(1, cores // ranks), f"{cores} cores for {ranks} rank{'s' if ranks > 1 else ''}", True)
+
+
+def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The OPENBLAS_CORETYPE to set, or None where OpenBLAS's own choice is right or the user chose.
+
+    OpenBLAS 0.3.31 takes AMD cores with AVX-512 that it doesn't know yet for "Haswell" (AVX2): sgemm 2048³ on one
+    Zen 5 core ran at 110 GFLOP/s so, and at 208 with the AVX-512 kernels of SKYLAKEX.
+    """
+    needed = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    if "OPENBLAS_CORETYPE" in environ or vendor != "AuthenticAMD" or not needed <= cpu_flags:
+        return None
+    return "SKYLAKEX"
+
+
+def _cpu() -> tuple[set[str], str]:
+    """The first processor's feature flags and vendor, from /proc/cpuinfo; empty where there is none."""
+    try:
+        text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+    except OSError:
+        return set(), ""
+    fields = dict(re.findall(r"^(\w+)\s*:\s*(.*)$", text, flags=re.MULTILINE))
+    return set(fields.get("flags", "").split()), fields.get("vendor_id", "")
+
+
+def prepare() -> Threads:
+    """Set the BLAS's environment for this rank; without effect on a numpy that is loaded already.
+
+    Returns the thread count and its reason. Called once, when distnn is imported.
+    """
+    threads = thread_choice()
+    if "numpy" not in sys.modules:
+        flags, vendor = _cpu()
+        if kernel := blas_kernel(flags, vendor):
+            os.environ["OPENBLAS_CORETYPE"] = kernel
+        for variable in THREAD_VARIABLES:
+            os.environ.setdefault(variable, str(threads.count))
+    return threads
+
+
+def set_threads(count: int) -> None:
+    """Give every BLAS loaded by now ``count`` threads, for a count that is known only after numpy has loaded."""
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(limits=count, user_api="blas")

@@ -1,0 +1,185 @@
+"""What a checkpoint holds, the checksum over it, and the way back into a model's parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from distnn.errors import CheckpointError
+
+Array = npt.NDArray[Any]
+
+#: The parts that are stored as JSON text.
+DOCUMENTS = ("environment", "model", "progress", "settings")
+#: Booleans, integers, floats, complex: what has the same bits on disk and in memory.
+_KINDS = "biufc"
+#: So many names are listed in an error; a model of another depth may lack hundreds.
+_LISTED = 8
+
+
+class Hasher(Protocol):
+    """What `hashlib` makes."""
+
+    def update(self, data: Any, /) -> None:
+        """Take in the bytes of ``data``."""
+
+    def hexdigest(self) -> str:
+        """The hash of all that was taken in."""
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after a step; nothing in it belongs to one rank.
+
+    Attributes:
+        parameters: arrays of any shape by dotted name.
+        optimizer: for each slot (``velocity`` …) its arrays by parameter name.
+        progress: ``step`` (required), ``epoch``, ``batch`` (position in the epoch), ``seed``, ``best`` …
+        settings: the run file as resolved; JSON can hold it.
+        model: ``input_shape``, ``task``, ``classes``, ``description``; JSON can hold it.
+        environment: versions, CPU, BLAS, ranks: what the bits may depend on.
+    """
+
+    parameters: dict[str, Array]
+    optimizer: dict[str, dict[str, Array]] = field(default_factory=dict)
+    progress: dict[str, int | float | str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
+    """Every array by its path in the file, ``parameters/NAME`` or ``optimizer/SLOT/NAME``, in sorted order.
+
+    Raises:
+        CheckpointError: if a name can't be a path in an HDF5 file, or an array isn't numeric.
+    """
+    found = {f"parameters/{_checked(name)}": array for name, array in checkpoint.parameters.items()}
+    for slot, by_name in checkpoint.optimizer.items():
+        found |= {f"optimizer/{_checked(slot)}/{_checked(name)}": array for name, array in by_name.items()}
+    for path, array in found.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS:
+            what = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise CheckpointError(
+                f"checkpoint: {path} must be a numpy array of numbers, but it is {what}; convert it before saving."
+            )
+    return dict(sorted(found.items()))
+
+
+def documents(checkpoint: Checkpoint) -> dict[str, str]:
+    """The JSON text of each document, in sorted order; ASCII, so that every tool reads it.
+
+    Raises:
+        CheckpointError: if JSON can't hold a value.
+    """
+    texts = {}
+    for name in DOCUMENTS:
+        try:
+            texts[name] = json.dumps(getattr(checkpoint, name), default=_plain)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"checkpoint: '{name}' can't be written as JSON ({error}); "
+                f"give it numbers, texts, lists and dictionaries only."
+            ) from error
+    return texts
+
+
+def digest(checkpoint: Checkpoint) -> str:
+    """SHA-256 of parameters and optimiser state alone: names, dtypes, shapes and bytes, in sorted order.
+
+    Two runs whose digests are equal are in the same state to the last bit, whatever their settings and machines.
+    """
+    hasher = hashlib.sha256()
+    for path, array in arrays(checkpoint).items():
+        feed_array(hasher, path, array)
+    return hasher.hexdigest()
+
+
+def checksum(checkpoint: Checkpoint) -> str:
+    """SHA-256 of everything in the checkpoint: all arrays in sorted order, then all documents in sorted order."""
+    hasher = hashlib.sha256()
+    for path, array in arrays(checkpoint).items():
+        feed_array(hasher, path, array)
+    for name, text in documents(checkpoint).items():
+        feed_document(hasher, name, text)
+    return hasher.hexdigest()
+
+
+def feed_array(hasher: Hasher, path: str, array: Array) -> None:
+    """Add one array: a line of JSON ``[path, dtype, shape]``, then its bytes in C order."""
+    hasher.update(json.dumps([path, array.dtype.str, list(array.shape)]).encode() + b"\n")
+    hasher.update(array.reshape(-1).view(np.uint8))
+
+
+def feed_document(hasher: Hasher, name: str, text: str) -> None:
+    """Add one document: a line of JSON ``[name, length]``, then its text."""
+    hasher.update(json.dumps([name, len(text)]).encode() + b"\n")
+    hasher.update(text.encode())
+
+
+def fit_into(
+    source: Mapping[str, Array], target: Mapping[str, Array], path: str | Path, *, what: str = "parameters"
+) -> None:
+    """Copy every array of ``source`` into the array of the same name in ``target``; all of them, or none.
+
+    Arguments:
+        source: a checkpoint's parameters, or one slot of its optimiser.
+        target: the model's arrays; float32 takes float64 (rounded) and the other way round.
+        path: the checkpoint, for the error.
+        what: what the arrays are, for the error.
+
+    Raises:
+        CheckpointError: names what is missing, what is unexpected, and each wrong shape with expected and found.
+    """
+    problems = [
+        *_listed("missing", [name for name in target if name not in source]),
+        *_listed("unexpected", [name for name in source if name not in target]),
+        *_listed("of another shape or kind", _misfits(source, target)),
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(problems)}. Use the run file that the "
+            f"checkpoint was made with (`distnn inspect {path}` shows its [model]), or start a new run without it."
+        )
+    for name, array in source.items():
+        np.copyto(target[name], array, casting="same_kind")
+
+
+def _misfits(source: Mapping[str, Array], target: Mapping[str, Array]) -> list[str]:
+    found = []
+    for name in target:
+        if name not in source:
+            continue
+        if source[name].shape != target[name].shape:
+            found.append(f"{name} (expected {target[name].shape}, found {source[name].shape})")
+        elif not np.can_cast(source[name].dtype, target[name].dtype, "same_kind"):
+            found.append(f"{name} (expected {target[name].dtype}, found {source[name].dtype})")
+    return found
+
+
+def _listed(title: str, entries: list[str]) -> list[str]:
+    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
+    return [f"{title}: {', '.join(entries[:_LISTED])}{more}"] if entries else []
+
+
+def _checked(name: str) -> str:
+    if not name or name == "." or "/" in name or "\0" in name:
+        raise CheckpointError(
+            f"checkpoint: {name!r} can't be the name of a parameter or optimiser slot in a file; "
+            f"use a dotted name such as 'dense1.weight', without '/'."
+        )
+    return name
+
+
+def _plain(value: object) -> object:
+    """Numpy's scalars and arrays as JSON has them."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} is of type {type(value).__name__}")

@@ -1,0 +1,46 @@
+"""What a run ran on, for its checkpoints: versions, CPU, BLAS and MPI."""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+
+import numpy as np
+
+import distnn
+from distnn.parallel.world import World
+
+
+def cpu() -> str:
+    """The CPU's name."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def blas() -> str:
+    """The BLAS that numpy uses, its version and the kernels it chose."""
+    import threadpoolctl
+
+    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(
+        f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernel')})" for pool in found
+    )
+
+
+def environment(world: World) -> dict[str, str]:
+    """By name: versions of distnn, Python and numpy, CPU, BLAS, BLAS threads, MPI, ranks and hosts."""
+    return {
+        "distnn": distnn.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "cpu": cpu(),
+        "blas": blas(),
+        "threads": str(world.threads.count),
+        "mpi": world.library,
+        "ranks": str(world.size),
+        "hosts": str(len(set(world.hosts))),
+    }

@@ -1,0 +1,86 @@
+"""What keeps a run from hanging or dying in silence: failures end all ranks, signals end it in order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+
+from distnn.errors import DistnnError
+from distnn.parallel.world import World
+
+#: Seconds between a message and the abort that may overtake it.
+FORWARDING = 0.5
+
+
+def _explain(error: BaseException, world: World) -> tuple[str, int]:
+    """The message for the user, and the exit code."""
+    where = f" on rank {world.rank} of {world.size} (host {world.host})" if world.size > 1 else ""
+    if isinstance(error, DistnnError):
+        return f"distnn: error{where}: {error}", error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return f"distnn: interrupted{where}", 130
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) and error.code else 1
+        return f"distnn: error{where}: something called sys.exit({error.code!r}) in the middle of the run", code
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return f"{trace}\ndistnn: error{where}: {type(error).__name__}: {error}", 1
+
+
+@contextlib.contextmanager
+def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
+    """Run a block on every rank such that a failure on any of them ends all of them, with one message.
+
+    If all ranks fail, each ends in order; if only some do, they end the whole job by MPI_Abort, since the others wait
+    for them in a reduction. The message names the rank and the host.
+
+    Arguments:
+        world: the ranks that run the block together.
+        exits: True raises SystemExit with the error's exit code; False lets the error itself through where it can,
+            for Python programs that call distnn.
+    """
+    try:
+        yield
+    except BaseException as error:
+        message, code = _explain(error, world)
+        reports = world.meet_in_failure(f"{type(error).__name__}: {error}")
+        if reports is None:
+            print(message, file=sys.stderr, flush=True)
+            # MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: give it the time to.
+            time.sleep(FORWARDING)
+            world.abort(code)
+        if not exits:
+            raise
+        if reports:
+            print(message, file=sys.stderr, flush=True)
+        raise SystemExit(code) from None
+
+
+class StopSignals:
+    """SIGTERM and SIGUSR1 as a wish to stop after the current step; batch systems send them before a time limit.
+
+    Use as a context; the former handlers come back at its end. The handler only sets a flag: all ranks learn of it in
+    the next step's reduction, whichever of them was told.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._former: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            # Python takes handlers in the main thread only; a run started elsewhere goes without.
+            with contextlib.suppress(ValueError):
+                self._former[number] = signal.signal(number, self._receive)
+        return self
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]

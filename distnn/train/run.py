@@ -1,0 +1,252 @@
+"""A whole training run: from settings to objects, the loop, and back to a summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distnn.data import partition
+from distnn.data.hdf5 import DataFile
+from distnn.data.loader import Loader
+from distnn.errors import DataError, RunFileError
+from distnn.models import Model, build
+from distnn.models.model import Network
+from distnn.optim import SGD, Schedule
+from distnn.parallel.world import World
+from distnn.train import checkpoint
+from distnn.train.environment import environment
+from distnn.train.evaluate import Evaluator
+from distnn.train.guard import StopSignals
+from distnn.train.loop import Loop
+from distnn.train.metrics import MetricsFile
+from distnn.train.progress import Progress
+from distnn.train.records import Listener, Listeners, RunInfo, Summary
+from distnn.train.saving import Saver
+from distnn.train.step import TAIL, Step
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings, ScheduleSettings
+
+
+class Run:
+    """A run, assembled: its model, its state, and what it needs to be trained.
+
+    Arguments:
+        settings: the run file.
+        file: the open data file.
+        world: the ranks.
+        network: instead of what ``settings.model`` describes, a network built in Python.
+
+    Raises:
+        DataError: if the batch is larger than the training split, or the data are bad.
+        RunFileError, ShapeError: if the model doesn't fit the data.
+    """
+
+    def __init__(self, settings: RunSettings, file: DataFile, world: World, network: Network | None = None) -> None:
+        self.settings, self.world = settings, world
+        if settings.parallel.threads:
+            world.use_threads(settings.parallel.threads)
+        self.model = _model(settings, file, network)
+        train = settings.train
+        self.parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size)
+        samples = file.count("train")
+        self.batch_size = _batch_size(settings, file)
+        self.optimizer = _optimizer(settings)
+        self.step = Step(
+            self.model,
+            self.parameters,
+            Loader.read(file, "train"),
+            self.optimizer,
+            world,
+            batch_size=self.batch_size,
+            shards=settings.parallel.shards,
+            accumulate=train.accumulate,
+            clip_norm=train.clip_norm,
+        )
+        self.evaluators = {
+            split: Evaluator(self.model, self.parameters, file, split, world)
+            for split in file.splits
+            if split != "train"
+        }
+        self.schedule = _schedule(settings.schedule, self.step.windows, train.epochs)
+        self.progress = Progress(train.seed, self.batch_size, train.accumulate)
+        self.samples = samples
+
+    def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
+        """Take over a checkpoint, which rank 0 has read.
+
+        Raises:
+            CheckpointError: if it belongs to another model, optimiser or order of samples.
+        """
+
+        def take() -> dict[str, Any]:
+            assert saved is not None
+            self.progress.resume(saved.progress, str(path))
+            checkpoint.fit_into(saved.parameters, self.parameters.value, path)
+            for name, vector in self.step.slots.items():
+                if name in saved.optimizer:
+                    checkpoint.fit_into(saved.optimizer[name], self.parameters.views(vector), path)
+            return self.progress.to_dict()
+
+        for key, value in self.world.on_root(take).items():
+            setattr(self.progress, key, value)
+        for vector in (self.parameters.values, *self.step.slots.values()):
+            self.world.share(vector)
+
+
+def train(
+    settings: RunSettings,
+    *,
+    out: Path | None = None,
+    resume: str | None = None,
+    max_time: float | None = None,
+    world: World,
+    listener: Listener | None = None,
+    network: Network | None = None,
+) -> tuple[Summary, Run]:
+    """Train by a run file, on every rank of ``world`` together.
+
+    Arguments:
+        settings: the run file's contents.
+        out: the run's folder; may be None only with a ``resume`` that implies it.
+        resume: a run's folder, a checkpoint, or ``auto``: go on with what is in ``out`` if there is anything.
+        max_time: seconds after which to stop with a checkpoint.
+        world: the ranks.
+        listener: hears of the progress; on rank 0 only.
+        network: instead of what ``settings.model`` describes, a network built in Python.
+
+    Returns:
+        How it ended, and the run with its trained parameters.
+
+    Raises:
+        UsageError: for bad data, settings, folders or checkpoints.
+        DistnnError: if the training diverges or the ranks drift apart.
+    """
+    warnings: list[str] = []
+    folder, start = world.on_root(lambda: _prepare_folder(out, resume, warnings))
+    saved = start[1] if start and world.root else None
+    with DataFile(settings.data.path) as file:
+        run = Run(settings, file, world, network)
+    if start:
+        run.load(start[0], saved)
+    from distnn.config import to_dict
+
+    told = _listen(settings, folder, listener) if world.root else None
+    saver = Saver(
+        folder / "checkpoints", settings.checkpoint, to_dict(settings), run.model, run.step, environment(world), told
+    )
+    if told:
+        for text in warnings:
+            told.warned(text)
+        if start:
+            told.resumed(start[0], run.progress.step)
+        told.started(_info(run, folder))
+    loop = Loop(settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, told, max_time, folder)
+    try:
+        with StopSignals() as signals:
+            summary = loop.run(signals)
+        if told:
+            told.finished(summary)
+    finally:
+        if told:
+            told.close()
+    return summary, run
+
+
+def _prepare_folder(
+    out: Path | None, resume: str | None, warnings: list[str]
+) -> tuple[Path, tuple[Path, checkpoint.Checkpoint] | None]:
+    """The run's folder and the checkpoint to begin with, on rank 0; nothing that is there is overwritten."""
+    start = None
+    if resume and resume != "auto":
+        given = Path(resume)
+        if given.is_dir():
+            start = checkpoint.newest_good(_checkpoints(given), warnings.append)
+        else:
+            path = checkpoint.resolve(given)
+            start = (path, checkpoint.load(path))
+        out = out or start[0].resolve().parent.parent
+    if out is None:
+        raise RunFileError("a run needs a folder to write to: give --out.")
+    if resume == "auto" and any((out / "checkpoints").glob("step-*.h5")):
+        start = checkpoint.newest_good(out / "checkpoints", warnings.append)
+    if resume is None and ((out / "run.toml").exists() or (out / "checkpoints").exists()):
+        raise RunFileError(
+            f"the output folder {out} holds another run already, and nothing in it was changed. Go on with that run "
+            f"(--resume {out}), write elsewhere (--out DIR), or remove the folder."
+        )
+    try:
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFileError(
+            f"the output folder {out} can't be made: {error.strerror}. Choose another with --out."
+        ) from None
+    checkpoint.clean(out / "checkpoints")
+    return out, start
+
+
+def _checkpoints(folder: Path) -> Path:
+    return folder if folder.name == "checkpoints" else folder / "checkpoints"
+
+
+def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
+    from distnn.config import to_toml
+
+    (folder / "run.toml").write_text(to_toml(settings))
+    metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval)
+    return Listeners([metrics, *([listener] if listener else [])])
+
+
+def _model(settings: RunSettings, file: DataFile, network: Network | None) -> Model:
+    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    if network is not None:
+        return Model(network, file.sample_shape, **facts)
+    return build(settings.model, file.sample_shape, **facts)
+
+
+def _batch_size(settings: RunSettings, file: DataFile) -> int:
+    samples = file.count("train")
+    if settings.data.batch_size == "full":
+        return samples
+    if settings.data.batch_size > samples:
+        raise DataError(
+            f"data.batch_size is {settings.data.batch_size}, but {file.path} has only {samples} training samples; "
+            f'choose at most that many, or batch_size = "full" for batch gradient descent.'
+        )
+    return settings.data.batch_size
+
+
+def _optimizer(settings: RunSettings) -> SGD:
+    given = settings.optimizer
+    return SGD(given.learning_rate, given.momentum, given.nesterov, given.weight_decay)
+
+
+def _schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
+    return Schedule(
+        settings.kind,
+        total_steps=steps * epochs,
+        warmup_steps=settings.warmup_steps,
+        every_steps=steps * (settings.every_epochs or 0),
+        factor=settings.factor,
+        final=settings.final,
+    )
+
+
+def _info(run: Run, folder: Path) -> RunInfo:
+    world = run.world
+    return RunInfo(
+        out=folder,
+        model=run.model.description,
+        parameters=run.parameters.count,
+        ranks=world.size,
+        hosts=len(set(world.hosts)),
+        threads=world.threads.count,
+        threads_reason=world.threads.reason,
+        samples=run.samples,
+        batch_size=run.batch_size,
+        epochs=run.settings.train.epochs,
+        steps_per_epoch=run.step.windows,
+        start_step=run.progress.step,
+        start_epoch=run.progress.epoch,
+        data=Path(run.settings.data.path),
+    )

@@ -1,0 +1,175 @@
+"""One step: this rank's micro-shards forward and backward, one reduction over the ranks, one update."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+
+import numpy as np
+
+from distnn.data import partition
+from distnn.data.loader import Loader
+from distnn.data.partition import Range
+from distnn.graph.memory import Pool
+from distnn.graph.plan import Plan
+from distnn.models.model import Model
+from distnn.ops.op import Array
+from distnn.optim import SGD
+from distnn.parallel.allreduce import Allreduce
+from distnn.parallel.world import World
+from distnn.parameters import Parameters
+
+#: What rides in the gradient vector's tail. The sample count takes two elements, HIGH · 4096 + LOW, which float32 sums
+#: exactly up to 2³⁶ samples over 4096 ranks.
+LOSS, CORRECT, HIGH, LOW, STOP, TAIL = range(6)
+BASE = 4096
+
+
+class Step:
+    """The data-parallel training step, bound once.
+
+    Arguments:
+        model: whose loss is minimised.
+        parameters: with a tail of `TAIL` elements.
+        loader: the training samples.
+        optimizer: the update rule.
+        world: the ranks.
+        batch_size: of a global mini-batch.
+        shards: the micro-shards that each batch is cut into; one per rank if None.
+        accumulate: batches per update.
+        clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and Bengio,
+            On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
+
+    Attributes:
+        loss, correct, samples: sums over the last step's samples of all ranks.
+        stop: how many ranks wished to stop.
+        norm: of the mean gradient before clipping; only with ``clip_norm``.
+        data_s, compute_s, comm_s: seconds spent so far in each.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        parameters: Parameters,
+        loader: Loader,
+        optimizer: SGD,
+        world: World,
+        *,
+        batch_size: int,
+        shards: int | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+    ) -> None:
+        self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
+        self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
+        self.shards = shards or world.size
+        self.slots = {name: np.zeros_like(parameters.values) for name in optimizer.slots}
+        update = optimizer.bind(parameters.values, parameters.gradients, self.slots, _decay(optimizer, parameters))
+        self.reduction = Allreduce(world, parameters, update)
+        self._pool = Pool()
+        self._plans: dict[int, Plan] = {}
+        self._sum: Array | None = None
+        self.loss = self.correct = self.norm = 0.0
+        self.samples = self.stop = 0
+        self.data_s = self.compute_s = self.comm_s = 0.0
+
+    @property
+    def windows(self) -> int:
+        """The number of steps of an epoch."""
+        return partition.batches(partition.batches(len(self.loader), self.batch_size), self.accumulate)
+
+    def pieces(self, window: int) -> list[Range]:
+        """This rank's micro-shards in the epoch's ``window``-th step, as positions of the epoch."""
+        samples = len(self.loader)
+        first, last = partition.batch(partition.batches(samples, self.batch_size), self.accumulate, window)
+        return [
+            piece
+            for index in range(first, last)
+            for piece in partition.micro_shards(
+                partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank
+            )
+        ]
+
+    def run(self, window: int, learning_rate: float, stop: bool = False) -> None:
+        """Train on the epoch's ``window``-th step.
+
+        Arguments:
+            window: from 0.
+            learning_rate: for this step.
+            stop: this rank's wish to stop, told to all in the reduction.
+        """
+        tail = self.parameters.tail
+        tail[:] = 0
+        samples = self._accumulate(self.pieces(window))
+        tail[HIGH], tail[LOW] = divmod(samples, BASE)
+        tail[STOP] = stop
+        start = perf_counter()
+        self.reduction.reduce()
+        reduced = perf_counter()
+        self.loss, self.correct = float(tail[LOSS]), float(tail[CORRECT])
+        self.samples = int(tail[HIGH]) * BASE + int(tail[LOW])
+        self.stop = int(tail[STOP])
+        if math.isfinite(self.loss):
+            self.reduction.update(self._scale(), learning_rate)
+        self.comm_s += reduced - start
+        self.compute_s += perf_counter() - reduced
+
+    def _scale(self) -> float:
+        """What turns the summed gradient into the mean one, and clips it."""
+        scale = 1 / self.samples
+        if self.clip_norm is not None:
+            self.norm = scale * self.reduction.norm()
+            if self.norm > self.clip_norm:
+                scale *= self.clip_norm / self.norm
+        return scale
+
+    def _accumulate(self, pieces: list[Range]) -> int:
+        """Leave the sums of the gradients, loss and count of ``pieces`` in the message; return the samples."""
+        gradients, tail = self.parameters.gradients, self.parameters.tail
+        if not pieces:
+            gradients[:] = 0
+        loss = correct = 0.0
+        for k, piece in enumerate(pieces):
+            plan = self.plan(piece.length)
+            start = perf_counter()
+            self.loader.fill(piece, plan.value["x"], plan.value["y"])
+            filled = perf_counter()
+            plan.forward()
+            plan.backward()
+            loss += float(plan.value["loss"])
+            if "correct" in plan.value:
+                correct += float(plan.value["correct"])
+            if len(pieces) > 1:
+                self._add(k, len(pieces))
+            self.data_s += filled - start
+            self.compute_s += perf_counter() - filled
+        tail[LOSS], tail[CORRECT] = loss, correct
+        return sum(piece.length for piece in pieces)
+
+    def _add(self, k: int, count: int) -> None:
+        """Add the k-th of ``count`` gradients to the sum, which ends where the reduction finds it."""
+        gradients = self.parameters.gradients
+        if self._sum is None:
+            self._sum = np.empty_like(gradients)
+        if k == 0:
+            np.copyto(self._sum, gradients)
+        else:
+            last = k == count - 1
+            np.add(self._sum, gradients, out=gradients if last else self._sum)
+
+    def plan(self, length: int) -> Plan:
+        """The training plan for ``length`` samples; all lengths share one pool of memory."""
+        if length not in self._plans:
+            self._plans[length] = self.model.training_plan(length, self.parameters, self._pool)
+        return self._plans[length]
+
+
+def _decay(optimizer: SGD, parameters: Parameters) -> Array | None:
+    """The weight decay of each element, by its parameter's name; None where nothing decays."""
+    rates = {name: optimizer.decays(name) for name in parameters.shapes}
+    if not any(rates.values()):
+        return None
+    vector = np.zeros_like(parameters.values)
+    for name, view in parameters.views(vector).items():
+        view[...] = rates[name]
+    return vector

@@ -1,0 +1,155 @@
+"""`distnn data`: each command writes its file, says so in one line, and refuses in words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from distnn.cli.data import data
+from distnn.data import DataFile
+from distnn.errors import DataError
+
+COMMANDS = ("digits", "fashion-mnist", "idx", "npz", "csv")
+TABLE = "a,b,t\n" + "".join(f"{row},{row}.5,{'yes' if row % 2 else 'no'}\n" for row in range(40))
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(data, [str(argument) for argument in arguments])
+
+
+def wrote(*arguments: str | Path) -> str:
+    """The one line that a command prints when it worked."""
+    result = call(*arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert result.output.count("\n") == 1
+    return result.output.rstrip("\n")
+
+
+def refused(*arguments: str | Path) -> str:
+    """The message of the DataError that a command raised."""
+    result = call(*arguments)
+    assert isinstance(result.exception, DataError) and result.exception.exit_code == 2
+    assert result.output == ""
+    return str(result.exception)
+
+
+def idx_file(path: Path, values: np.ndarray) -> Path:
+    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+    path.write_bytes(header + values.astype("u1").tobytes())
+    return path
+
+
+def idx_files(folder: Path) -> dict[str, Path]:
+    """Four small IDX files under Fashion-MNIST's names, by option."""
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    images, labels = np.arange(12 * 4).reshape(12, 2, 2), np.arange(12) % 3
+    arrays = (images, labels, images[:5], labels[:5])
+    options = ("--train-images", "--train-labels", "--test-images", "--test-labels")
+    files = (idx_file(folder / f"{name}-ubyte", array) for name, array in zip(names, arrays, strict=True))
+    return dict(zip(options, files, strict=True))
+
+
+def flat(options: dict[str, Path]) -> list[str | Path]:
+    return [word for pair in options.items() for word in pair]
+
+
+def test_the_help_of_each_command_has_an_example() -> None:
+    for command in COMMANDS:
+        result = call(command, "--help")
+        assert result.exit_code == 0
+        assert re.search(rf"Example:\n +distnn data {command} ", result.output)
+        assert "-o, --output FILE.h5" in result.output and "--force" in result.output
+    listed = call("--help").output
+    assert all(re.search(rf"^  {command} ", listed, re.MULTILINE) for command in COMMANDS)
+
+
+def test_digits(tmp_path: Path) -> None:
+    path = tmp_path / "digits.h5"
+    line = f"wrote {path}: train 1297, validation 200, test 300 samples of 8×8 uint8, 10 classes"
+    assert wrote("digits", "-o", path) == line
+    path.write_text("mine")
+    assert f"{path} exists already and was left as it is" in refused("digits", "-o", path)
+    assert path.read_text() == "mine"
+    assert wrote("digits", "-o", path, "--force") == line
+
+
+def test_fashion_mnist(tmp_path: Path) -> None:
+    idx_files(tmp_path)
+    path = tmp_path / "fm.h5"
+    arguments = ("fashion-mnist", "--source", tmp_path, "-o", path)
+    assert "5000 samples for validation were asked for, but it holds 12 in all" in refused(*arguments)
+    assert not path.exists()
+    line = wrote(*arguments, "--validation", "2")
+    assert line == f"wrote {path}: train 10, validation 2, test 5 samples of 2×2 uint8, 10 classes"
+    assert "train 12, test 5 samples" in wrote(*arguments, "--validation", "0", "--force")
+    assert f"not in {tmp_path / 'none'}: looked for" in refused(
+        "fashion-mnist", "--source", tmp_path / "none", "-o", "x.h5"
+    )
+
+
+def test_idx(tmp_path: Path) -> None:
+    files = flat(idx_files(tmp_path))
+    path = tmp_path / "a.h5"
+    line = wrote("idx", *files, "--validation", "3", "-o", path)
+    assert line == f"wrote {path}: train 9, validation 3, test 5 samples of 2×2 uint8, 3 classes"
+    assert "train 12 samples of 2×2" in wrote("idx", *files[:4], "-o", tmp_path / "b.h5")
+    lonely = call("idx", *files[:6], "-o", tmp_path / "c.h5")
+    assert lonely.exit_code == 2 and "--test-images and --test-labels belong together" in lonely.output
+
+
+def test_npz(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.npz", tmp_path / "a.h5"
+    np.savez(source, x=np.random.default_rng(0).normal(size=(50, 4)), y=np.arange(50) % 5)
+    line = wrote("npz", source, "--test", "0.2", "--validation", "0", "-o", path)
+    assert line == f"wrote {path}: train 40, test 10 samples of 4 float64, 5 classes"
+    line = wrote("npz", source, "--task", "regression", "--seed", "7", "-o", path, "--force")
+    assert line == f"wrote {path}: train 40, validation 5, test 5 samples of 4 float64, regression"
+    assert "There is no archive" in refused("npz", tmp_path / "none.npz", "-o", tmp_path / "b.h5")
+
+
+@pytest.mark.parametrize(("mark", "option"), [(",", ","), (";", ";"), ("\t", "\\t"), ("\t", "\t")])
+def test_csv(tmp_path: Path, mark: str, option: str) -> None:
+    source, path = tmp_path / "a.csv", tmp_path / "a.h5"
+    source.write_text(TABLE.replace(",", mark))
+    line = wrote("csv", source, "--target", "t", "--delimiter", option, "-o", path)
+    assert line == f"wrote {path}: train 32, validation 4, test 4 samples of 2 float32, 2 classes"
+    with DataFile(path) as file:
+        assert file.classes == ("no", "yes")
+
+
+def test_csv_that_is_bad_overwrites_nothing(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.csv", tmp_path / "a.h5"
+    source.write_text(TABLE + "1,,no\n")
+    path.write_text("mine")
+    text = refused("csv", source, "--target", "t", "-o", path, "--force")
+    assert f"{source}, line 42, column 'b': the value is missing" in text
+    assert path.read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["digits"], "Missing option '-o'"),
+        (["digits", "-o", "."], "is a directory"),
+        (["csv", "a.csv", "-o", "a.h5"], "Missing option '--target'"),
+        (["csv", "a.csv", "--target", "t", "--test", "1", "-o", "a.h5"], "is not in the range 0<=x<1"),
+        (["npz", "a.npz", "--task", "sorting", "-o", "a.h5"], "'sorting' is not one of 'classification', 'regression'"),
+        (["fashion-mnist", "--validation", "-1", "-o", "a.h5"], "-1 is not in the range x>=0"),
+        (["mnist", "-o", "a.h5"], "No such command 'mnist'"),
+    ],
+)
+def test_bad_usage(arguments: list[str], expected: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert expected in " ".join(result.output.split())
+
+
+def test_the_help_loads_no_hdf5() -> None:
+    code = "import sys, distnn.cli.data; sys.exit('h5py' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,116 @@
+"""Numpy archives: named splits or one x and y, and bad ones refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from distnn.data import DataFile
+from distnn.data.convert import npz
+from distnn.errors import DataError
+from tests.data.files import contents, same
+
+X = np.arange(60, dtype=np.float32).reshape(20, 3)
+LABELS = np.arange(20) % 4
+
+
+def npz_file(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+@given(
+    x=hnp.arrays(
+        st.sampled_from(["f4", "f8", "u1", ">i2"]),
+        hnp.array_shapes(min_dims=2, max_dims=3, max_side=9),
+        elements={"allow_nan": False, "allow_infinity": False},
+    ),
+    names=st.sampled_from(["x_train y_train x_val y_val", "X_train Y_train x_validation y_validation"]),
+)
+def test_npz_round_trip(tmp_path_factory: pytest.TempPathFactory, x: np.ndarray, names: str) -> None:
+    folder = tmp_path_factory.mktemp("npz")
+    y = np.arange(len(x)) % 3
+    source = npz_file(folder / "a.npz", **dict(zip(names.split(), (x, y, x, y), strict=True)))
+    path = npz.convert(folder / "a.h5", source)
+    same(contents(path), {"train": (x, y), "validation": (x, y)})
+
+
+def test_npz_of_one_x_and_y_is_cut(tmp_path: Path) -> None:
+    source = npz_file(tmp_path / "a.npz", x=X, y=LABELS)
+    made = contents(npz.convert(tmp_path / "a.h5", source, validation=0.2, test=0.4, seed=3))
+    assert {split: len(y) for split, (_, y) in made.items()} == {"train": 8, "validation": 4, "test": 8}
+    for split, (x, y) in made.items():
+        np.testing.assert_array_equal(LABELS[(x[:, 0] / 3).astype(int)], y)  # each target stayed with its sample
+        assert np.ptp(np.bincount(y, minlength=4)) <= 1, split
+    again = contents(npz.convert(tmp_path / "b.h5", source, validation=0.2, test=0.4, seed=3))
+    other = contents(npz.convert(tmp_path / "c.h5", source, validation=0.2, test=0.4, seed=4))
+    same(made, again)
+    assert not np.array_equal(made["train"][0], other["train"][0])
+    assert list(contents(npz.convert(tmp_path / "d.h5", source, validation=0.0, test=0.0))) == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "expected", "classes"),
+    [
+        (LABELS, None, LABELS, ("0", "1", "2", "3")),
+        (LABELS.reshape(20, 1), None, LABELS, ("0", "1", "2", "3")),
+        (LABELS > 1, None, LABELS > 1, ("0", "1")),
+        (LABELS.astype(float), "classification", LABELS, ("0", "1", "2", "3")),
+        (np.array(["dog", "cat"] * 10), None, np.array([1, 0] * 10), ("cat", "dog")),
+        (LABELS / 2, None, LABELS / 2, ()),
+        (LABELS, "regression", LABELS, ()),
+        (X[:, :2], None, X[:, :2], ()),
+    ],
+)
+def test_npz_targets(tmp_path: Path, y: np.ndarray, task: str | None, expected: np.ndarray, classes: tuple) -> None:
+    source = npz_file(tmp_path / "a.npz", x_train=X, y_train=y, x_test=X[:5], y_test=y[:5])
+    path = npz.convert(tmp_path / "a.h5", source, task=task)
+    same(contents(path), {"train": (X, expected), "test": (X[:5], expected[:5])})
+    with DataFile(path) as file:
+        assert file.classes == classes and file.task == ("classification" if classes else "regression")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "expected"),
+    [
+        ({"a": X}, {}, "holds the arrays a; expected x_train and y_train"),
+        ({"x_train": X}, {}, "has x_train without y_train; expected x_train and y_train"),
+        ({"x_train": X, "y_train": LABELS, "y_val": LABELS}, {}, "has y_val without x_val"),
+        ({"x": X, "y": LABELS[:9]}, {}, r"x has the shape \(20, 3\) and y \(9,\); expected one target for each sample"),
+        ({"x": X, "y": np.int64(3)}, {}, r"the labels have the shape \(\); expected \(N,\)"),
+        ({"x": X, "y": np.eye(20, dtype=int)}, {}, r"the labels have the shape \(20, 20\); expected \(N,\)"),
+        ({"x": X, "y": LABELS / 2}, {"task": "classification"}, r"y\[1\] is 0.5, but labels for classification are"),
+        ({"x": X, "y": LABELS - 1}, {}, "holds the label -1; expected the labels 0, 1"),
+        ({"x": X, "y": LABELS * 10**8}, {}, "holds the label 300000000; expected the labels"),
+        ({"x": X, "y": LABELS}, {"test": 0.6, "validation": 0.4}, "leaves none of the 20 samples to train on"),
+        ({"x_train": X, "y_train": LABELS}, {"test": 0.5}, r"names its own splits \(train\), so fractions"),
+        ({"x": X[:, 0], "y": LABELS}, {}, r"train/x has the shape \(16,\); expected \(N, …\)"),
+        ({"x": X + np.inf, "y": LABELS}, {}, r"train/x\[0, 0\] is inf"),
+        ({"x": np.array([{}] * 20), "y": LABELS}, {}, "Arrays of Python objects can hold code and are not read"),
+    ],
+)
+def test_a_bad_npz_is_refused(tmp_path: Path, arrays: dict[str, Any], options: dict[str, Any], expected: str) -> None:
+    source = npz_file(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=expected):
+        npz.convert(tmp_path / "a.h5", source, **options)
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
+    source = npz_file(tmp_path / "a.npz", x=X, y=LABELS)
+    whole = source.read_bytes()
+    for content in (b"", b"hello", whole[:100], whole[: len(whole) // 2], whole[:-30]):
+        source.write_bytes(content)
+        with pytest.raises(DataError, match="can't be read as a numpy archive"):
+            npz.convert(tmp_path / "a.h5", source)
+    np.save(tmp_path / "b.npy", X)
+    with pytest.raises(DataError, match=r"is a \.npy file with one array; expected x_train"):
+        npz.convert(tmp_path / "a.h5", tmp_path / "b.npy")
+    with pytest.raises(DataError, match=r"There is no archive .*none\.npz"):
+        npz.convert(tmp_path / "a.h5", tmp_path / "none.npz")
