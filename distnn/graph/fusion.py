@@ -42,11 +42,12 @@ def _affine_activation(step: Step, producer: Step) -> Step | None:
 RULES = (_matmul_bias, _affine_activation)
 
 
-def fuse(steps: list[Step], kept: set[int]) -> list[Step]:
+def fuse(steps: list[Step], kept: set[int], wrt: set[int]) -> list[Step]:
     """The same computation in fewer steps.
 
     A step is merged into its consumer only if nothing else reads its output: no other step, and no one outside,
-    whose nodes ``kept`` lists by ``id``.
+    whose nodes ``kept`` lists by ``id``. Nodes whose gradients are wanted, in ``wrt``, are left alone: a fused step
+    may use up its output's gradient.
     """
     readers = Counter(id(source) for step in steps for source in step.inputs)
     made: dict[int, Step] = {}
@@ -56,7 +57,7 @@ def fuse(steps: list[Step], kept: set[int]) -> list[Step]:
         for rule in RULES:
             source = current.inputs[0] if current.inputs else None
             producer = made.get(id(source))
-            if producer is None or readers[id(source)] != 1 or id(source) in kept:
+            if producer is None or readers[id(source)] != 1 or id(source) in kept or id(step.node) in wrt:
                 continue
             if merged := rule(current, producer):
                 result.pop(id(source))

@@ -1,7 +1,7 @@
 """Plans: a graph bound to one batch size, as two lists of closures over buffers that were allocated once.
 
 A plan fixes the order, fuses what can be fused (`distnn.graph.fusion`), decides for every edge whether its gradient is
-written or added, and lays all buffers out by their lifetimes (`distnn.graph.memory`). A training step then runs
+written or added, and lays all buffers out by their lifetimes (`distnn.graph.lifetimes`). A training step then runs
 ``forward`` and ``backward`` and allocates nothing. Reverse-mode differentiation as in Griewank and Walther,
 Evaluating Derivatives, 2008, chapter 3.
 """
@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.fusion import Step, fuse
-from distnn.graph.memory import Buffer, Pool
+from distnn.graph.lifetimes import Lifetimes
+from distnn.graph.memory import Pool
 from distnn.graph.node import Node, topological
-from distnn.ops.op import Array, BatchSize, Closure, Shape, show
+from distnn.ops.op import Array, Closure, nothing, show
 from distnn.parameters import Parameters
 
 
@@ -73,14 +74,19 @@ class Plan:
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
         steps = [Step(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
-        self.steps = steps if keep else fuse(steps, kept)
-        self._base = self._bases()
-        self._kept = {self._base.get(key, key) for key in ({id(node) for node in self._nodes} if keep else kept)}
-        self._needs = self._need_gradients()
-        self._values, self._gradients = self._value_buffers(), self._gradient_buffers()
-        self._works = self._work_buffers()
-        self._scratches = self._scratch_buffers()
-        self._place(pool or Pool())
+        self.steps = steps if keep else fuse(steps, kept, {id(node) for node in self._wrt})
+        self._life = Lifetimes(
+            self._nodes,
+            self.steps,
+            batch=batch,
+            dtype=self.dtype,
+            kept=kept,
+            wrt=self._wrt,
+            loss=loss,
+            keep=keep,
+            external=parameters is not None,
+        )
+        self.bytes = (pool or Pool()).place(self._life.buffers)
         self.value, self.gradient = self._named()
         self._bind()
 
@@ -112,120 +118,8 @@ class Plan:
     @property
     def flops(self) -> int:
         """Floating-point operations of one forward."""
-        bound = self._bound
+        bound = self._life.bound
         return sum(step.op.flops(bound(step.node), *map(bound, step.inputs)) for step in self.steps)
-
-    # Time runs from 0 to n−1 over the forward steps and on to 2n−1 over the backward ones: step i is undone at 2n−1−i.
-
-    def _undo(self, i: int) -> int:
-        return 2 * len(self.steps) - 1 - i
-
-    @property
-    def _end(self) -> int:
-        return 2 * len(self.steps)
-
-    def _bound(self, node: Node) -> tuple[int, ...]:
-        shape: Shape = node.shape
-        return tuple(self.batch if isinstance(length, BatchSize) else length for length in shape)
-
-    def _bases(self) -> dict[int, int]:
-        """For each view the node whose memory it shows, both by id."""
-        bases: dict[int, int] = {}
-        for step in self.steps:
-            if step.op.view:
-                bases[id(step.node)] = bases.get(id(step.inputs[0]), id(step.inputs[0]))
-        return bases
-
-    def _need_gradients(self) -> set[int]:
-        """The nodes between what is differentiated for and the loss, by id."""
-        if self.loss is None:
-            return set()
-        wanted = {id(node) for node in self._wrt}
-        upstream: set[int] = set()
-        for node in self._nodes:
-            leaf = node.kind == "parameter" or id(node) in wanted or (self.keep and node.kind == "input")
-            flows = node.op is not None and node.op.differentiable and any(id(x) in upstream for x in node.inputs)
-            if not node.integer and (leaf or flows):
-                upstream.add(id(node))
-        return upstream & {id(node) for node in topological([self.loss])}
-
-    def _value_buffers(self) -> dict[int, Buffer]:
-        """A buffer for every input and every step's output, alive until its last reader has run."""
-        buffers: dict[int, Buffer] = {}
-        for node in self._nodes:
-            if node.kind == "input":
-                dtype = np.dtype(np.intp) if node.integer else self.dtype
-                buffers[id(node)] = Buffer(self._bound(node), dtype, -1, 0)
-        for i, step in enumerate(self.steps):
-            backward = id(step.node) in self._needs
-            end = self._undo(i) if backward and step.op.keeps_output else i
-            if not step.op.view:
-                buffers[id(step.node)] = Buffer(self._bound(step.node), self.dtype, i, end)
-            for source in step.inputs:
-                base = self._base.get(id(source), id(source))
-                if base in buffers:
-                    last = self._undo(i) if backward and step.op.keeps_inputs else i
-                    buffers[base].end = max(buffers[base].end, last)
-        for key, buffer in buffers.items():
-            if key in self._kept:
-                buffer.end = self._end
-        return buffers
-
-    def _gradient_buffers(self) -> dict[int, Buffer]:
-        """A buffer for every gradient that isn't a parameter's, alive from its first contribution to its last use."""
-        buffers: dict[int, Buffer] = {}
-        forever = {id(node) for node in self._wrt} | (self._kept if self.keep else set())
-        leaves = {id(node) for node in self._nodes if node.op is None}
-        for i in reversed(range(len(self.steps))):
-            step = self.steps[i]
-            if id(step.node) not in self._needs:
-                continue
-            if id(step.node) in buffers and id(step.node) not in forever:
-                buffers[id(step.node)].end = self._undo(i)
-            for source in step.inputs:
-                mine = id(source) in self._needs and not (source.kind == "parameter" and self.parameters)
-                if mine and id(source) not in buffers:
-                    end = self._end if id(source) in forever | leaves else self._undo(i)
-                    buffers[id(source)] = Buffer(self._bound(source), self.dtype, self._undo(i), end)
-        return buffers
-
-    def _work_buffers(self) -> list[dict[str, Buffer]]:
-        """What each step's op asks for beside its inputs and output."""
-        works: list[dict[str, Buffer]] = []
-        for i, step in enumerate(self.steps):
-            backward = id(step.node) in self._needs
-            spans = {
-                "forward": (i, i),
-                "backward": (self._undo(i),) * 2,
-                "saved": (i, self._undo(i) if backward else i),
-            }
-            asked = step.op.work(self._bound(step.node), *map(self._bound, step.inputs))
-            works.append(
-                {
-                    name: Buffer(work.shape, np.dtype(work.dtype or self.dtype), *spans[work.span])
-                    for name, work in asked.items()
-                    if backward or work.span != "backward"
-                }
-            )
-        return works
-
-    def _scratch_buffers(self) -> dict[tuple[int, int], Buffer]:
-        """Where second and later contributions to a gradient are put before they are added, by (step, input)."""
-        scratches: dict[tuple[int, int], Buffer] = {}
-        written: set[int] = set()
-        for i in reversed(range(len(self.steps))):
-            step = self.steps[i]
-            for k, source in enumerate(step.inputs):
-                if id(step.node) in self._needs and id(source) in self._needs:
-                    if id(source) in written:
-                        scratches[i, k] = Buffer(self._bound(source), self.dtype, self._undo(i), self._undo(i))
-                    written.add(id(source))
-        return scratches
-
-    def _place(self, pool: Pool) -> None:
-        buffers = [*self._values.values(), *self._gradients.values(), *self._scratches.values()]
-        self.bytes = pool.place(buffers + [buffer for work in self._works for buffer in work.values()])
-        self._pool = pool
 
     def _array(self, node: Node) -> Array:
         if node.kind == "constant":
@@ -235,17 +129,17 @@ class Plan:
                 raise UsageError(f"the graph has a parameter '{node.name}' that the plan's parameters don't hold.")
             return self.parameters.value[node.name]
         if node.op is not None and node.op.view:
-            return self._array(node.inputs[0]).reshape(self._bound(node))
-        array = self._values[id(node)].array
+            return self._array(node.inputs[0]).reshape(self._life.bound(node))
+        array = self._life.values[id(node)].array
         assert array is not None, f"{node!r} has no place"
         return array
 
     def _gradient_of(self, node: Node) -> Array | None:
         if node is self.loss:
             return self._one
-        if node.kind == "parameter" and self.parameters is not None and id(node) in self._needs:
+        if node.kind == "parameter" and self.parameters is not None and id(node) in self._life.needs:
             return self.parameters.gradient[str(node.name)]
-        return self._gradients[id(node)].array if id(node) in self._gradients else None
+        return self._life.gradients[id(node)].array if id(node) in self._life.gradients else None
 
     def _named(self) -> tuple[dict[str, Array], dict[str, Array]]:
         self._one = np.ones((), self.dtype)
@@ -269,25 +163,28 @@ class Plan:
         self._ready: list[list[str]] = []
         first_use = {id(x): i for i, step in reversed(list(enumerate(self.steps))) for x in step.inputs}
         for i, step in enumerate(self.steps):
-            dy = self._gradient_of(step.node) if id(step.node) in self._needs else None
+            dy = self._gradient_of(step.node) if id(step.node) in self._life.needs else None
             edges = [self._edge(i, k, source) if dy is not None else None for k, source in enumerate(step.inputs)]
             outs = [None if edge is None else edge.target if edge.scratch is None else edge.scratch for edge in edges]
-            work = {name: buffer.array for name, buffer in self._works[i].items()}
+            work = {name: buffer.array for name, buffer in self._life.works[i].items()}
             arrays: list[Any] = [self._array(source) for source in step.inputs]
             forward, backward = step.op.bind(work, self._array(step.node), *arrays, dy, *outs)  # type: ignore[arg-type]
-            self._forward.append(forward)
+            if forward is not nothing:
+                self._forward.append(forward)
             if dy is None or not any(out is not None for out in outs):
                 continue
             additions = [edge for edge in edges if edge is not None and edge.scratch is not None]
             self._backward.insert(0, _then_add(backward, additions) if additions else backward)
-            parameters = {id(x): str(x.name) for x in step.inputs if x.kind == "parameter" and id(x) in self._needs}
+            parameters = {
+                id(x): str(x.name) for x in step.inputs if x.kind == "parameter" and id(x) in self._life.needs
+            }
             self._ready.insert(0, [name for key, name in parameters.items() if first_use[key] == i])
 
     def _edge(self, i: int, k: int, source: Node) -> _Edge | None:
-        target = self._gradient_of(source) if id(source) in self._needs else None
+        target = self._gradient_of(source) if id(source) in self._life.needs else None
         if target is None:
             return None
-        scratch = self._scratches.get((i, k))
+        scratch = self._life.scratches.get((i, k))
         return _Edge(target, scratch.array if scratch else None)
 
 

@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import socket
+import sys
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -64,7 +64,11 @@ class World:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
             cls._refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
-            warnings.warn("no MPI library found: running as a single rank (pip install 'distnn[mpi]')", stacklevel=2)
+            print(
+                "distnn: warning: no MPI library was found, so this is a single rank; for more: pip install 'distnn[mpi]'",
+                file=sys.stderr,
+                flush=True,
+            )
             return cls()
         if MPI.COMM_WORLD.size == 1:
             cls._refuse_lonely(f"the MPI library in use is {MPI.Get_library_version().strip().splitlines()[0]}")

@@ -238,6 +238,19 @@ def test_gradients_of_inputs_on_request():
     assert plan.gradient == {"a": 7.0}
 
 
+def test_the_gradient_of_an_intermediate_is_not_used_up():
+    x = graph.input("x", (graph.N, 2))
+    hidden = graph.tanh(graph.affine(x, weights("w", 2, 3), weights("b", 3))).named("hidden")
+    loss = graph.sum(hidden * hidden)
+    parameters = graph.initialize([loss], dtype=np.float64)
+    outputs = {"loss": loss, "hidden": hidden}
+    plan = Plan(outputs, batch=4, loss=loss, parameters=parameters, wrt=[hidden], dtype=np.float64)
+    graph.bind_input(plan, "x", np.random.default_rng(0).normal(size=(4, 2)))
+    plan.forward()
+    plan.backward()
+    np.testing.assert_allclose(plan.gradient["hidden"], 2 * plan.value["hidden"], rtol=1e-15)
+
+
 def test_a_loss_must_be_a_scalar():
     x = graph.input("x", (graph.N, 3))
     with pytest.raises(UsageError, match=r"differentiates a scalar; the loss has shape \(N, 3\)"):

@@ -70,11 +70,14 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     except (OSError, RuntimeError) as error:
         raise _system_error(error) from error
     sync(path)
-    found = verify(path)
-    if found != sha256:
+    try:
+        reason = "" if verify(path) == sha256 else "its checksum is another"
+    except CheckpointError as error:
+        reason = str(error)
+    if reason:
         raise CheckpointError(
-            f"{path}: the checkpoint read back isn't the one written (checksum {found[:16]}… instead of "
-            f"{sha256[:16]}…). The disk or the memory is failing; write to another file system or run on another node."
+            f"{path}: the checkpoint can't be saved: read back, it isn't what was written ({reason}). The disk or the "
+            f"memory is failing; use another file system or node, then resume. The checkpoints saved before are intact."
         )
 
 
@@ -122,32 +125,37 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def opened(path: Path) -> h5py.File:
-    """The HDF5 file, for reading, without a lock.
+def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.File:
+    """The HDF5 file, for reading, without a lock; ``what`` it should be and the ``advice`` go into the error.
 
     Raises:
         CheckpointError: if there is none, or HDF5 can't open it.
     """
     if path.is_dir():
-        raise CheckpointError(f"{path}: this is a folder, where a checkpoint file such as step-00001234.h5 is needed.")
+        raise CheckpointError(f"{path}: this is a folder, but one {what} is needed. {advice}.")
     try:
         with open(path, "rb") as file:
             empty = not file.read(1)
         if empty or not h5py.is_hdf5(path):
-            raise CheckpointError(
-                f"{path}: this is not an HDF5 file ({'it is empty' if empty else 'its first bytes are others'}), so it "
-                f"is no checkpoint. {_ADVICE}."
-            )
+            found = "it is empty" if empty else "it doesn't begin as HDF5 files do"
+            raise CheckpointError(f"{path}: this is no {what}, for it is not an HDF5 file: {found}. {advice}.")
         return h5py.File(path, "r", locking=False)
     except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: there is no such checkpoint. Check the path; a checkpoint is RUN/checkpoints/step-00001234.h5, "
-            f"RUN/checkpoints/latest, or the run directory RUN itself."
-        ) from None
+        raise CheckpointError(f"{path}: there is no such {what}. Check the path. {advice}.") from None
     except PermissionError as error:
-        raise CheckpointError(f"{path}: the checkpoint can't be read: {error.strerror}. Check who owns it.") from None
+        raise CheckpointError(f"{path}: the {what} can't be read: {error.strerror}. Check who owns it.") from None
     except (OSError, RuntimeError) as error:
-        raise _damaged(path, f"HDF5 can't open it ({error})") from error
+        raise damaged(path, f"HDF5 can't open it ({error})", what, advice) from error
+
+
+def damaged(path: str | Path, reason: str, what: str = "checkpoint", advice: str = _ADVICE) -> CheckpointError:
+    """The error for a file that has the right beginning but not the right content."""
+    return CheckpointError(f"{path}: the {what} is damaged or incomplete: {reason}. {advice}.")
+
+
+def text_of(value: Any) -> str | None:
+    """An attribute as text, be it stored as bytes or as text; None where there is none."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
 
 
 def _fill(file: h5py.File, checkpoint: Checkpoint, sha256: str) -> None:
@@ -175,7 +183,7 @@ def _reading(path: Path) -> Iterator[h5py.File]:
         except (CheckpointError, MemoryError):
             raise
         except Exception as error:  # a damaged HDF5 file shows in many ways: OSError, KeyError, ValueError …
-            raise _damaged(path, f"reading it failed ({type(error).__name__}: {error})") from error
+            raise damaged(path, f"reading it failed ({type(error).__name__}: {error})") from error
 
 
 def _recognise(file: h5py.File, path: Path) -> None:
@@ -197,7 +205,7 @@ def _recognise(file: h5py.File, path: Path) -> None:
 def _check(file: h5py.File, path: str | Path, sha256: str) -> None:
     stored = text_of(file.attrs["sha256"])
     if stored != sha256:
-        raise _damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")
+        raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")
 
 
 def _hash(file: h5py.File, found: dict[str, Array] | None = None, texts: dict[str, str] | None = None) -> str:
@@ -224,15 +232,6 @@ def _read(dataset: h5py.Dataset, path: str, hasher: Hasher) -> Array:
     array: Array = dataset[...]
     feed_array(hasher, path, array)
     return array
-
-
-def text_of(value: Any) -> str | None:
-    """A root attribute as text, be it stored as bytes or as text; None where there is none."""
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else None if value is None else str(value)
-
-
-def _damaged(path: str | Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{path}: the checkpoint is damaged or incomplete: {what}. {_ADVICE}.")
 
 
 def _system_error(error: Exception) -> OSError:

@@ -8,6 +8,7 @@ most a `*.tmp` file, which `clean` removes.
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from distnn.errors import CheckpointError
 from distnn.train.checkpoint.content import Checkpoint
@@ -54,7 +56,9 @@ def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -
             _link(folder / link, final.name)
         _sync_folder(folder)
         _prune(folder, _step(final), keep)
-    except OSError as error:
+    except CheckpointError:
+        raise
+    except Exception as error:
         raise _failure(final, error) from error
     return final
 
@@ -104,11 +108,12 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
         if latest.is_file():
             return _target(latest)
         return _instead(latest, folder, warn)
-    if path.is_symlink() and path.name in (LATEST, BEST):
+    if path.is_symlink() and path.name == LATEST:
         return _instead(path, path.parent, warn)
+    link = f" (it is a link to {os.readlink(path)}, which isn't there)" if path.is_symlink() else ""
     raise CheckpointError(
-        f"{path}: there is no such checkpoint. Expected a file such as RUN/checkpoints/step-00001234.h5, the link "
-        f"RUN/checkpoints/latest, or a run directory that holds '{FOLDER}'; check the path."
+        f"{path}: there is no such checkpoint{link}. Expected a file such as RUN/checkpoints/step-00001234.h5, the "
+        f"link RUN/checkpoints/latest, or a run directory that holds '{FOLDER}'; check the path."
     )
 
 
@@ -136,12 +141,13 @@ def clean(folder: str | Path) -> list[Path]:
 
 
 def _file_name(checkpoint: Checkpoint) -> str:
-    step = checkpoint.progress.get("step")
-    if isinstance(step, bool) or not hasattr(step, "__index__") or int(step) < 0:
-        raise CheckpointError(
-            f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
-        )
-    return f"step-{int(step):08d}.h5"
+    step: Any = checkpoint.progress.get("step")
+    with suppress(TypeError):  # numpy's integers are fine, floats aren't
+        if operator.index(step) >= 0:
+            return f"step-{operator.index(step):08d}.h5"
+    raise CheckpointError(
+        f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
+    )
 
 
 def _step(path: Path) -> int:
@@ -242,13 +248,13 @@ def _nothing(folder: Path) -> CheckpointError:
     )
 
 
-def _failure(path: Path, error: OSError) -> CheckpointError:
+def _failure(path: Path, error: Exception) -> CheckpointError:
+    what = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
     cure = "Check that the folder exists, is yours and is writable"
-    if error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in _FULL:
         cure = "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
         with suppress(OSError):
             cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
     return CheckpointError(
-        f"{path}: the checkpoint can't be saved: {error.strerror or error}. {cure}; then resume. "
-        f"The checkpoints saved before are intact."
+        f"{path}: the checkpoint can't be saved: {what}. {cure}; then resume. The checkpoints saved before are intact."
     )

@@ -8,11 +8,11 @@ from typing import Literal
 
 import h5py
 
-from distnn.errors import CheckpointError
-from distnn.train.checkpoint.file import FORMAT, opened, text_of
+from distnn.train.checkpoint.file import FORMAT, damaged, opened, text_of
 
 Kind = Literal["checkpoint", "data", "other"]
 
+_ADVICE = "Copy it again from where it is whole, or make it anew"
 _SPLITS = ("train", "validation", "test")
 
 
@@ -52,7 +52,7 @@ def kind_of(path: str | Path) -> Kind:
     Raises:
         CheckpointError: if it is missing, or isn't an HDF5 file that can be opened.
     """
-    with opened(Path(path)) as file:
+    with opened(Path(path), "HDF5 file", _ADVICE) as file:
         return _kind(file)
 
 
@@ -62,7 +62,7 @@ def outline(path: str | Path) -> Outline:
     Raises:
         CheckpointError: if it is missing, or isn't an HDF5 file that can be opened and walked.
     """
-    with opened(Path(path)) as file:
+    with opened(Path(path), "HDF5 file", _ADVICE) as file:
         try:
             datasets: list[DatasetOutline] = []
             file.visititems(lambda name, entry: _collect(datasets, name, entry))
@@ -70,7 +70,7 @@ def outline(path: str | Path) -> Outline:
             top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
             return Outline(_kind(file), attributes, top, tuple(datasets))
         except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{path}: the file is damaged: HDF5 can't list what is in it ({error}).") from error
+            raise damaged(path, f"HDF5 can't list what is in it ({error})", "HDF5 file", _ADVICE) from error
 
 
 def _kind(file: h5py.File) -> Kind:

@@ -1,0 +1,53 @@
+"""distnn as a user runs it: Loader, graph, plan, reduction and update, by way of `distnn.train.step.Step`."""
+
+from __future__ import annotations
+
+import distnn
+from distnn.data.loader import Loader, permutation
+from distnn.models import Model, mlp
+from distnn.optim import SGD
+from distnn.parallel.world import World
+from distnn.train.step import TAIL, Step
+from protocol import SCALE, Case, serve
+
+world = World.open()
+
+
+class Distnn:
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        widths = case.widths
+        classes = [str(label) for label in range(widths[-1])]
+        model = Model(mlp(widths[-1], widths[1:-1]), widths[:1], task="classification", classes=classes)
+        self.parameters = model.initialize(0, tail=TAIL, minimum=world.size)
+        self.loader = Loader(case.x, case.y, SCALE)
+        optimizer = SGD(case.learning_rate, case.momentum)
+        self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch)
+        self.epoch = 0
+
+    def reset(self) -> None:
+        for view, values in zip(self.parameters.value.values(), self.case.first, strict=True):
+            view[...] = values
+        for slot in self.step.slots.values():
+            slot[:] = 0
+
+    def run(self, steps: int) -> None:
+        step, windows = self.step, self.step.windows
+        for k in range(steps):
+            window = k % windows
+            if window == 0:
+                self.loader.order = permutation(len(self.loader), 0, self.epoch)
+                self.epoch += 1
+            step.run(window, self.case.learning_rate)
+
+    def losses(self, steps: int) -> list[float]:
+        self.loader.order = self.case.order
+        means = []
+        for window in range(steps):
+            self.step.run(window, self.case.learning_rate)
+            means.append(self.step.loss / self.step.samples)
+        return means
+
+
+if __name__ == "__main__":
+    serve(Distnn, world.barrier, {"rank": world.rank, "distnn": distnn.__version__, "threads": world.threads.count})

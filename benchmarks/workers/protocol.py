@@ -1,0 +1,114 @@
+"""What every contender shares: its data, and the conversation with the driver, one JSON object a line each way.
+
+Each process of a contender connects to the driver by itself and sleeps in `serve` until it is told what to do next: a
+rank that waited for another rank inside MPI would burn the core that someone else is being measured on.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+#: Pixels are bytes, and are multiplied with this on their way into the network.
+SCALE = 1 / 255
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a global batch, and the rule of the update, with everything that a contender starts from.
+
+    Attributes:
+        widths: of input, hidden layers (each followed by a ReLU) and output.
+        x, y: all samples (N, widths[0]) as bytes, and their labels (N,).
+        order: the samples' order in the first epoch, for the check; later ones and measurements draw their own.
+        first: the first values, weight (I, O) and bias (O,) for each layer in turn.
+    """
+
+    widths: tuple[int, ...]
+    batch: int
+    learning_rate: float
+    momentum: float
+    x: np.ndarray
+    y: np.ndarray
+    order: np.ndarray
+    first: list[np.ndarray]
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> Case:
+        """The case that the driver wrote under ``name``."""
+        facts = json.loads((folder / f"{name}.json").read_text())
+        x, y, order = (np.load(folder / f"{array}.npy") for array in ("x", "y", "order"))
+        with np.load(folder / f"{name}.npz") as first:
+            values = [first[key] for key in sorted(first)]
+        return cls(tuple(facts["widths"]), facts["batch"], facts["learning_rate"], facts["momentum"], x, y, order, values)
+
+    def share(self, step: int, rank: int, ranks: int) -> tuple[int, int, int]:
+        """A step's batch in an epoch: the positions start to stop that are this rank's, and the length of the whole."""
+        start = step * self.batch
+        stop = min(start + self.batch, len(self.x))
+        return start + (stop - start) * rank // ranks, start + (stop - start) * (rank + 1) // ranks, stop - start
+
+    @property
+    def steps(self) -> int:
+        """The steps of an epoch; the last batch may be smaller."""
+        return -(-len(self.x) // self.batch)
+
+
+class Trainer(Protocol):
+    """One contender at one case."""
+
+    def reset(self) -> None:
+        """Go back to the first values."""
+
+    def run(self, steps: int) -> None:
+        """Train for so many steps, from the beginning of an epoch in a new order: what is measured."""
+
+    def losses(self, steps: int) -> list[float]:
+        """The mean loss of each of the first steps, over all samples or over this process's, in the driver's order."""
+
+
+def serve(make: Callable[[Case], Trainer], barrier: Callable[[], None], facts: dict[str, Any]) -> None:
+    """Do what the driver says until it hangs up.
+
+    Arguments:
+        make: the contender's trainer for a case.
+        barrier: waits for the contender's other processes.
+        facts: what the report should say about this process: versions and the like.
+    """
+    address, folder = sys.argv[1], Path(sys.argv[2])
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        lines = connection.makefile("rw")
+
+        def answer(message: dict[str, Any]) -> None:
+            lines.write(json.dumps(message) + "\n")
+            lines.flush()
+
+        answer({"contender": sys.argv[3], **facts})
+        trainers: dict[str, Trainer] = {}
+        for line in lines:
+            order = json.loads(line)
+            name, steps = order["case"], order["steps"]
+            if name not in trainers:
+                trainers[name] = make(Case.load(folder, name))
+            trainers[name].reset()
+            if order["do"] == "check":
+                answer({"losses": trainers[name].losses(steps)})
+            else:
+                answer({"seconds": _seconds(trainers[name], steps, barrier)})
+
+
+def _seconds(trainer: Trainer, steps: int, barrier: Callable[[], None]) -> float:
+    barrier()
+    start = time.perf_counter()
+    trainer.run(steps)
+    barrier()
+    return time.perf_counter() - start

@@ -1,0 +1,70 @@
+"""The same network in PyTorch, eagerly, in one process: the loop of its tutorials, its samples in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+from protocol import SCALE, Case, serve
+from torch import nn
+
+threads = int(os.environ["OMP_NUM_THREADS"])
+torch.set_num_threads(threads)
+
+
+def network(case: Case) -> nn.Sequential:
+    """The perceptron with the case's first values."""
+    layers: list[nn.Module] = []
+    for k, (inputs, outputs) in enumerate(zip(case.widths, case.widths[1:], strict=False)):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        with torch.no_grad():
+            layers[-2].weight.copy_(torch.from_numpy(case.first[2 * k].T))
+            layers[-2].bias.copy_(torch.from_numpy(case.first[2 * k + 1]))
+    return nn.Sequential(*layers[:-1])
+
+
+class Torch:
+    """A trainer for one of several ranks; ``wrap`` is what makes a network of many processes one."""
+
+    rank, ranks = 0, 1
+
+    def __init__(self, case: Case, wrap: Callable[[nn.Module], nn.Module] = lambda net: net) -> None:
+        self.case, self.wrap = case, wrap
+        # float32 from the start: its samples are faster to pick so than as bytes.
+        self.x = torch.from_numpy(case.x).float().mul_(SCALE)
+        self.y = torch.from_numpy(case.y)
+        self.loss_function = nn.CrossEntropyLoss()
+        self.epoch = 0
+
+    def reset(self) -> None:
+        self.model = self.wrap(network(self.case))
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=self.case.learning_rate, momentum=self.case.momentum
+        )
+
+    def run(self, steps: int) -> None:
+        for step in range(steps):
+            window = step % self.case.steps
+            if window == 0:
+                order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(self.epoch))
+                self.epoch += 1
+            self.step(order, window)
+
+    def losses(self, steps: int) -> list[float]:
+        order = torch.from_numpy(self.case.order)
+        return [self.step(order, step).item() for step in range(steps)]
+
+    def step(self, order: torch.Tensor, window: int) -> torch.Tensor:
+        start, stop, _ = self.case.share(window, self.rank, self.ranks)
+        index = order[start:stop]
+        x, y = self.x.index_select(0, index), self.y.index_select(0, index)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss_function(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+if __name__ == "__main__":
+    serve(Torch, lambda: None, {"rank": 0, "torch": torch.__version__, "threads": threads})

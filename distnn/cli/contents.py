@@ -1,0 +1,98 @@
+"""What is in an HDF5 file, as plain dictionaries: a checkpoint, a data file, or neither."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distnn.data.hdf5 import DataFile
+from distnn.train import checkpoint
+
+Facts = dict[str, Any]
+
+
+def contents(path: Path) -> Facts:
+    """The facts about a file; their ``kind`` is ``checkpoint``, ``data`` or ``other``. JSON can hold them.
+
+    Arguments:
+        path: an HDF5 file, a link such as `latest`, a checkpoints folder, or a run directory.
+
+    Raises:
+        CheckpointError: if there is no such file, it isn't HDF5, or it is a damaged checkpoint.
+        DataError: if it is a damaged data file.
+    """
+    if path.is_dir() or path.is_symlink():
+        path = checkpoint.resolve(path)
+    kind = checkpoint.kind_of(path)
+    facts = {"checkpoint": _checkpoint, "data": _data, "other": _other}[kind](path)
+    return {"kind": kind, "path": str(path), "bytes": path.stat().st_size, **facts}
+
+
+def _checkpoint(path: Path) -> Facts:
+    found = checkpoint.load(path)
+    slots = {slot: sum(array.size for array in arrays.values()) for slot, arrays in found.optimizer.items()}
+    return {
+        "checksum": "ok",  # load verified it
+        "digest": checkpoint.digest(found),
+        "progress": _jsonable(found.progress),
+        "model": _jsonable(found.model),
+        "settings": _jsonable(found.settings),
+        "count": sum(array.size for array in found.parameters.values()),
+        "parameters": [_parameter(name, array) for name, array in found.parameters.items()],
+        "optimizer": slots,
+        "environment": found.environment,
+    }
+
+
+def _parameter(name: str, array: npt.NDArray[Any]) -> Facts:
+    facts: Facts = {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "count": array.size}
+    with np.errstate(all="ignore"):
+        for statistic in ("mean", "std", "min", "max"):
+            wide = {"dtype": np.float64} if statistic in ("mean", "std") and array.dtype.kind == "f" else {}
+            value = getattr(array, statistic)(**wide) if array.size and array.dtype.kind in "fiu" else math.nan
+            facts[statistic] = _jsonable(float(value))
+    return facts
+
+
+def _data(path: Path) -> Facts:
+    outline = checkpoint.outline(path)
+    stored = {dataset.name: dataset for dataset in outline.datasets}
+    with DataFile(path) as file:
+        splits = {
+            split: {
+                "samples": file.count(split),
+                "x": _dataset(stored[f"{split}/x"]),
+                "y": _dataset(stored[f"{split}/y"]),
+            }
+            for split in file.splits
+        }
+        facts = {"task": file.task, "classes": list(file.classes), "scale": file.scale, "splits": splits}
+    return facts | {key: outline.attributes.get(key, "") for key in ("source", "licence", "created_by")}
+
+
+def _other(path: Path) -> Facts:
+    outline = checkpoint.outline(path)
+    return {"attributes": outline.attributes, "top": list(outline.top), "datasets": len(outline.datasets)}
+
+
+def _dataset(found: checkpoint.DatasetOutline) -> Facts:
+    return {
+        "shape": list(found.shape),
+        "dtype": found.dtype,
+        "chunks": list(found.chunks) if found.chunks else None,
+        "compression": found.compression,
+        "stored": found.stored,
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    """The value, with None for NaN and the infinities, which JSON doesn't have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _jsonable(entry) for key, entry in value.items()}
+    return [_jsonable(entry) for entry in value] if isinstance(value, list) else value
