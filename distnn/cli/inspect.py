@@ -43,7 +43,7 @@ def inspect(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
     else:
-        {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](_console(), facts)
+        {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
 
 
 def _console() -> Console:
@@ -54,36 +54,36 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_LOG_WIDTH, markup=False, highlight=False, emoji=False)
 
 
-def _show_checkpoint(console: Console, facts: Facts) -> None:
+def _show_checkpoint(facts: Facts) -> None:
     progress, model = dict(facts["progress"]), facts["model"]
-    console.print(f"{facts['path']}: checkpoint, {_size(facts['bytes'])}, checksum ok")
-    console.print(f"step {progress.pop('step', '?')}, epoch {progress.pop('epoch', '?')}  ({_pairs(progress)})")
-    console.print(f"model: {model.get('description', 'without a description')}; {facts['count']:,} parameters")
-    console.print(f"       {_pairs(model, without=('description',))}")
+    click.echo(f"{facts['path']}: checkpoint, {_size(facts['bytes'])}, checksum ok")
+    click.echo(f"step {progress.pop('step', '?')}, epoch {progress.pop('epoch', '?')}  ({_pairs(progress)})")
+    click.echo(f"model: {model.get('description', 'without a description')}; {facts['count']:,} parameters")
+    click.echo(f"       {_pairs(model, without=('description',))}")
     for section, values in facts["settings"].items():
         text = _pairs(values) if isinstance(values, dict) else _value(values)
-        console.print(f"[{section}] {text}")
+        click.echo(f"[{section}] {text}")
     table = _table("parameter", "shape", "dtype", "count", "mean", "std", "min", "max", right=3)
     for entry in facts["parameters"]:
         numbers = (_number(entry[key]) for key in ("mean", "std", "min", "max"))
         table.add_row(entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers)
-    console.print(table)
+    _console().print(table)
     slots = ", ".join(f"{slot} ({count:,})" for slot, count in facts["optimizer"].items())
-    console.print(f"optimizer state: {slots or 'none'}")
-    console.print(f"environment: {_pairs(facts['environment'])}")
-    console.print(f"digest: {facts['digest']}")
+    click.echo(f"optimizer state: {slots or 'none'}")
+    click.echo(f"environment: {_pairs(facts['environment'])}")
+    click.echo(f"digest: {facts['digest']}")
 
 
-def _show_data(console: Console, facts: Facts) -> None:
-    console.print(f"{facts['path']}: data file, {_size(facts['bytes'])}, {facts['task']}")
+def _show_data(facts: Facts) -> None:
+    click.echo(f"{facts['path']}: data file, {_size(facts['bytes'])}, {facts['task']}")
     if classes := facts["classes"]:
         more = " …" if len(classes) > _CLASSES_SHOWN else ""
-        console.print(f"{len(classes)} classes: {', '.join(classes[:_CLASSES_SHOWN])}{more}")
+        click.echo(f"{len(classes)} classes: {', '.join(classes[:_CLASSES_SHOWN])}{more}")
     for key in ("source", "licence", "created_by"):
         if facts[key]:
-            console.print(f"{key.replace('_', ' ')}: {facts[key]}")
+            click.echo(f"{key.replace('_', ' ')}: {facts[key]}")
     if facts["scale"] is not None:
-        console.print(f"x is multiplied by {facts['scale']:.6g} when it is read")
+        click.echo(f"x is multiplied by {facts['scale']:.6g} when it is read")
     table = _table("split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored", right=7)
     for split, entry in facts["splits"].items():
         for name in ("x", "y"):
@@ -91,16 +91,16 @@ def _show_data(console: Console, facts: Facts) -> None:
             chunks = _shape(found["chunks"]) if found["chunks"] else "contiguous"
             how = (chunks, found["compression"] or "none", _size(found["stored"]))
             table.add_row(split, f"{entry['samples']:,}", name, _shape(found["shape"]), found["dtype"], *how)
-    console.print(table)
+    _console().print(table)
 
 
-def _show_other(console: Console, facts: Facts) -> None:
-    console.print(
+def _show_other(facts: Facts) -> None:
+    click.echo(
         f"{facts['path']}: an HDF5 file of {_size(facts['bytes'])} that is neither a distnn checkpoint nor a data file"
     )
-    console.print(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
+    click.echo(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
     if facts["attributes"]:
-        console.print(f"root attributes: {_pairs(facts['attributes'])}")
+        click.echo(f"root attributes: {_pairs(facts['attributes'])}")
 
 
 def _table(*columns: str, right: int) -> Table:

@@ -48,7 +48,7 @@ class Dense(Layer):
         if not isinstance(features, int) or features != known:
             raise ShapeError(
                 f"Dense({self.units}{f', name={self.name!r}' if self.name else ''}): its input has shape "
-                f"{show(x.shape)}; expected (N, {known or 'features'}). Put Flatten() before it for inputs with more axes."
+                f"{show(x.shape)}; expected (N, {known or 'features'}). Flatten() before it joins several axes."
             )
         weight = self.parameter("weight", (features, self.units), self.weights)
         if self.bias:

@@ -75,8 +75,8 @@ class Model:
         binary = width == 1 and len(self.classes) == 2
         if not binary and width != len(self.classes):
             raise ShapeError(
-                f"the model's output has shape {show(self.output.shape)}, but the data has {len(self.classes)} classes; "
-                f"expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
+                f"the model's output has shape {show(self.output.shape)}, but the data has {len(self.classes)} "
+                f"classes; expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
             )
         self.y = input("y", (N,), integer=not binary)
         self.correct: Node | None = functions.correct(self.output, self.y)

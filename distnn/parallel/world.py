@@ -24,6 +24,11 @@ T = TypeVar("T")
 RENDEZVOUS = 1.0
 
 
+def library_name(version: str) -> str:
+    """The name and number in MPI_Get_library_version's text: "MPICH 5.0.2", "Open MPI v5.0.11"."""
+    return re.sub(r"\s*Version:\s*", " ", version.strip().splitlines()[0].split(", package")[0])
+
+
 class World:
     """The ranks of one communicator, or a single rank where there is no MPI library.
 
@@ -65,13 +70,13 @@ class World:
         except (ImportError, RuntimeError) as error:
             cls._refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
             print(
-                "distnn: warning: no MPI library was found, so this is a single rank; for more: pip install 'distnn[mpi]'",
+                "distnn: warning: no MPI library found, so this is a single rank; for more: pip install 'distnn[mpi]'",
                 file=sys.stderr,
                 flush=True,
             )
             return cls()
         if MPI.COMM_WORLD.size == 1:
-            cls._refuse_lonely(f"the MPI library in use is {MPI.Get_library_version().strip().splitlines()[0]}")
+            cls._refuse_lonely(f"the MPI library in use is {library_name(MPI.Get_library_version())}")
         return cls(MPI.COMM_WORLD)
 
     @staticmethod
@@ -112,7 +117,7 @@ class World:
             return "none"
         from mpi4py import MPI
 
-        return re.sub(r"\s+", " ", MPI.Get_library_version().strip().splitlines()[0].split(", package")[0])
+        return library_name(MPI.Get_library_version())
 
     @property
     def root(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distnn.data import partition
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import DataError, RunFileError
@@ -123,12 +122,14 @@ def train(
         DistnnError: if the training diverges or the ranks drift apart.
     """
     warnings: list[str] = []
-    folder, start = world.on_root(lambda: _prepare_folder(out, resume, warnings))
+    folder, start = world.on_root(lambda: _begin(out, resume, warnings))
     saved = start[1] if start and world.root else None
     with DataFile(settings.data.path) as file:
         run = Run(settings, file, world, network)
     if start:
         run.load(start[0], saved)
+    # Only now that nothing is left to be refused does the run touch its folder.
+    world.on_root(lambda: _make_folder(folder, settings))
     from distnn.config import to_dict
 
     told = _listen(settings, folder, listener) if world.root else None
@@ -139,6 +140,7 @@ def train(
         for text in warnings:
             told.warned(text)
         if start:
+            saver.began_at(start[0], run.progress)
             told.resumed(start[0], run.progress.step)
         told.started(_info(run, folder))
     loop = Loop(settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, told, max_time, folder)
@@ -153,7 +155,7 @@ def train(
     return summary, run
 
 
-def _prepare_folder(
+def _begin(
     out: Path | None, resume: str | None, warnings: list[str]
 ) -> tuple[Path, tuple[Path, checkpoint.Checkpoint] | None]:
     """The run's folder and the checkpoint to begin with, on rank 0; nothing that is there is overwritten."""
@@ -175,14 +177,21 @@ def _prepare_folder(
             f"the output folder {out} holds another run already, and nothing in it was changed. Go on with that run "
             f"(--resume {out}), write elsewhere (--out DIR), or remove the folder."
         )
+    return out, start
+
+
+def _make_folder(folder: Path, settings: RunSettings) -> None:
+    """The run's folder with the resolved run file, cleared of what a killed writer left."""
+    from distnn.config import to_toml
+
     try:
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "run.toml").write_text(to_toml(settings))
     except OSError as error:
         raise RunFileError(
-            f"the output folder {out} can't be made: {error.strerror}. Choose another with --out."
+            f"the output folder {folder} can't be written to: {error.strerror}. Choose another with --out."
         ) from None
-    checkpoint.clean(out / "checkpoints")
-    return out, start
+    checkpoint.clean(folder / "checkpoints")
 
 
 def _checkpoints(folder: Path) -> Path:
@@ -190,9 +199,6 @@ def _checkpoints(folder: Path) -> Path:
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
-    from distnn.config import to_toml
-
-    (folder / "run.toml").write_text(to_toml(settings))
     metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval)
     return Listeners([metrics, *([listener] if listener else [])])
 

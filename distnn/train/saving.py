@@ -45,6 +45,10 @@ class Saver:
         self._saved = (-1, -1)
         self._clock = time.monotonic()
 
+    def began_at(self, path: Path, progress: Progress) -> None:
+        """The run goes on from the checkpoint at ``path``, which need not be written again."""
+        self.latest, self._saved = path, (progress.step, progress.epoch)
+
     def after_step(self, progress: Progress) -> None:
         """Save if a number of steps or minutes says so."""
         steps, minutes = self.settings.every_steps, self.settings.every_minutes

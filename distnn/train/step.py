@@ -37,8 +37,8 @@ class Step:
         batch_size: of a global mini-batch.
         shards: the micro-shards that each batch is cut into; one per rank if None.
         accumulate: batches per update.
-        clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and Bengio,
-            On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
+        clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
+            Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
 
     Attributes:
         loss, correct, samples: sums over the last step's samples of all ranks.

@@ -114,7 +114,7 @@ def checksum(checkpoint: Checkpoint) -> str:
 def feed_array(hasher: Hasher, path: str, array: Array) -> None:
     """Add one array: a line of JSON ``[path, dtype, shape]``, then its bytes in C order."""
     hasher.update(json.dumps([path, array.dtype.str, list(array.shape)]).encode() + b"\n")
-    hasher.update(array.reshape(-1).view(np.uint8))
+    hasher.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
 def feed_document(hasher: Hasher, name: str, text: str) -> None:

@@ -235,9 +235,7 @@ def _read(dataset: h5py.Dataset, path: str, hasher: Hasher) -> Array:
 
 
 def _system_error(error: Exception) -> OSError:
-    """HDF5's failure with the system's error number, which it mentions in its text only."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error
+    """HDF5's failure as the system's, whose error number is in the exception, or only in its text."""
     number = re.search(r"errno = (\d+)", str(error))
-    code = int(number.group(1)) if number else errno.EIO
-    return OSError(code, os.strerror(code) if number else str(error))
+    code = int(number.group(1)) if number else getattr(error, "errno", None)
+    return OSError(code, os.strerror(code)) if code else OSError(errno.EIO, str(error))

@@ -249,12 +249,13 @@ def _nothing(folder: Path) -> CheckpointError:
 
 
 def _failure(path: Path, error: Exception) -> CheckpointError:
-    what = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-    cure = "Check that the folder exists, is yours and is writable"
-    if isinstance(error, OSError) and error.errno in _FULL:
-        cure = "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
-        with suppress(OSError):
-            cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
+    what, cure = f"{type(error).__name__}: {error}", "Please report this as a fault of distnn"
+    if isinstance(error, OSError):
+        what, cure = error.strerror or what, "Check that the folder exists, is yours and is writable"
+        if error.errno in _FULL:
+            cure = "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
+            with suppress(OSError):
+                cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
     return CheckpointError(
         f"{path}: the checkpoint can't be saved: {what}. {cure}; then resume. The checkpoints saved before are intact."
     )
