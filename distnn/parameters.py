@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Parameters:
 
     Arguments:
         shapes: each parameter's shape by its dotted name; the order is the order in memory.
+        running: further arrays by name that are no gradient's concern: running means of statistics. They stand behind
+            the parameters, and the batch's sums of the statistics behind the gradients.
         dtype: float32 or float64.
         tail: extra elements after the gradients, which one reduction sums together with them.
         minimum: the gradient vector's least length (a reduction over p ranks is slow below p elements: facts of
@@ -44,6 +47,8 @@ class Parameters:
         values, gradients: the flat vectors. ``gradients`` has the tail behind it in ``message``.
         value, gradient: views into them by name, in the parameters' own shapes.
         message: gradients, tail and padding: what a reduction sums.
+        trained: the names of the parameters without the running means.
+        trainable: how many elements of the vectors are theirs.
         tail: the view of the tail.
     """
 
@@ -52,18 +57,21 @@ class Parameters:
         shapes: Mapping[str, tuple[int, ...]],
         dtype: npt.DTypeLike = np.float32,
         *,
+        running: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
         tail: int = 0,
         minimum: int = 0,
         allocate: Allocate = zeros,
     ) -> None:
         self.dtype = np.dtype(dtype)
-        self.shapes = dict(shapes)
+        self.shapes = {**shapes, **running}
+        self.trained = tuple(shapes)
         self.offsets: dict[str, int] = {}
         length = 0
         for name, shape in self.shapes.items():
             self.offsets[name] = length
             length += -(-int(np.prod(shape, dtype=np.int64)) // ALIGNMENT) * ALIGNMENT
         self.length = length
+        self.trainable = min((self.offsets[name] for name in running), default=length)
         self.values = allocate(length, self.dtype)
         self.message = allocate(max(length + tail, minimum), self.dtype)
         self.gradients = self.message[:length]
@@ -73,20 +81,28 @@ class Parameters:
 
     @property
     def count(self) -> int:
-        """The number of parameters, padding not counted."""
-        return sum(int(np.prod(shape, dtype=np.int64)) for shape in self.shapes.values())
+        """The number of parameters; neither padding nor running means are counted."""
+        return sum(int(np.prod(self.shapes[name], dtype=np.int64)) for name in self.trained)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Named views, in the parameters' shapes, into any vector laid out like the values.
 
+        A vector of ``trainable`` elements, such as a slot of an optimiser, has views for the trained parameters only.
+
         Raises:
-            ShapeError: if the vector is too short for the layout.
+            ShapeError: if the vector is of neither length.
         """
-        if vector.ndim != 1 or len(vector) < self.length:
-            raise ShapeError(f"parameters: a vector of shape {vector.shape} can't hold {self.length} elements.")
+        if vector.shape not in ((self.length,), (self.trainable,)):
+            raise ShapeError(
+                f"parameters: a vector of shape {vector.shape} can't hold {self.length} elements, nor the "
+                f"{self.trainable} that are trained."
+            )
+        names = self.shapes if len(vector) == self.length else self.trained
         return {
-            name: vector[self.offsets[name] : self.offsets[name] + int(np.prod(shape, dtype=np.int64))].reshape(shape)
-            for name, shape in self.shapes.items()
+            name: vector[self.offsets[name] :][: int(np.prod(self.shapes[name], dtype=np.int64))].reshape(
+                self.shapes[name]
+            )
+            for name in names
         }
 
     def fingerprint(self) -> str:

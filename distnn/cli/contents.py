@@ -53,7 +53,7 @@ def _parameter(name: str, array: npt.NDArray[Any]) -> Facts:
     with np.errstate(all="ignore"):
         for statistic in ("mean", "std", "min", "max"):
             wide = {"dtype": np.float64} if statistic in ("mean", "std") and array.dtype.kind == "f" else {}
-            value = getattr(array, statistic)(**wide) if array.size and array.dtype.kind in "fiu" else math.nan
+            value = getattr(array, statistic)(**wide) if array.size and array.dtype.kind in "fiub" else math.nan
             facts[statistic] = _jsonable(float(value))
     return facts
 

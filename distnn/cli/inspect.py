@@ -65,7 +65,7 @@ def _show_checkpoint(facts: Facts) -> None:
         click.echo(f"[{section}] {text}")
     table = _table("parameter", "shape", "dtype", "count", "mean", "std", "min", "max", right=3)
     for entry in facts["parameters"]:
-        numbers = (_number(entry[key]) for key in ("mean", "std", "min", "max"))
+        numbers = (_number(entry[key]) if entry["count"] else "" for key in ("mean", "std", "min", "max"))
         table.add_row(entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers)
     _console().print(table)
     slots = ", ".join(f"{slot} ({count:,})" for slot, count in facts["optimizer"].items())

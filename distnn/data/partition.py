@@ -45,8 +45,15 @@ def batch(samples: int, batch_size: int, index: int) -> Range:
     return Range(index * batch_size, min((index + 1) * batch_size, samples))
 
 
-def micro_shards(window: Range, shards: int, ranks: int, rank: int) -> Iterator[Range]:
-    """The micro-shards of a global batch that ``rank`` computes, as positions of the epoch; empty ones are left out.
+class Shard(NamedTuple):
+    """A micro-shard: its number within the batch, and its positions in the epoch."""
+
+    shard: int
+    positions: Range
+
+
+def micro_shards(window: Range, shards: int, ranks: int, rank: int) -> Iterator[Shard]:
+    """The micro-shards of a global batch that ``rank`` computes; empty ones are left out.
 
     The batch is cut into ``shards`` pieces by position alone; a rank owns a contiguous range of whole pieces. So the
     same shards are computed whatever the number of ranks.
@@ -55,4 +62,4 @@ def micro_shards(window: Range, shards: int, ranks: int, rank: int) -> Iterator[
     for shard in range(mine.start, mine.stop):
         piece = part(window.length, shards, shard)
         if piece.length:
-            yield Range(window.start + piece.start, window.start + piece.stop)
+            yield Shard(shard, Range(window.start + piece.start, window.start + piece.stop))

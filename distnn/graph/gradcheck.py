@@ -42,9 +42,9 @@ def check_gradients(
     for name, exact in {name: gradient.copy() for name, gradient in plan.gradient.items()}.items():
         array = np.array(values[name], np.float64)
         worst = max(worst, _error(array, exact, lambda name=name, array=array: loss_of({name: array}), step))  # type: ignore[misc]
-    for name, value in parameters.value.items() if parameters else ():
+    for name in parameters.trained if parameters else ():
         assert parameters is not None
-        worst = max(worst, _error(value, parameters.gradient[name].copy(), loss_of, step))
+        worst = max(worst, _error(parameters.value[name], parameters.gradient[name].copy(), loss_of, step))
     return worst
 
 

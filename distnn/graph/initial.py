@@ -39,7 +39,9 @@ def initialize(outputs: Iterable[Node], *, seed: int = 0, **options: Any) -> Par
     """
     nodes = parameter_nodes(outputs)
     shapes = {name: tuple(int(str(length)) for length in node.shape) for name, node in nodes.items()}
-    parameters = Parameters(shapes, **options)
+    trained = {name: shape for name, shape in shapes.items() if nodes[name].trainable}
+    running = {name: shape for name, shape in shapes.items() if not nodes[name].trainable}
+    parameters = Parameters(trained, running=running, **options)
     for name, node in nodes.items():
         assert node.initializer is not None, f"parameter '{name}' has no initializer"
         parameters.value[name][...] = node.initializer(generator(seed, name), shapes[name])

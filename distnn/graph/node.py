@@ -25,9 +25,10 @@ class Node:
         shape: with `N` for the batch's length.
         integer: whether the values are integers (labels), through which no gradient flows.
         name: what plans, drawings and gradients call it; None until named.
+        trainable: False for a parameter that follows statistics of the data instead of a gradient.
     """
 
-    __slots__ = ("initializer", "inputs", "integer", "kind", "layer", "name", "op", "shape", "value")
+    __slots__ = ("initializer", "inputs", "integer", "kind", "layer", "name", "op", "shape", "trainable", "value")
     __array_priority__ = 100  # numpy arrays leave ``array * node`` to the node
 
     def __init__(
@@ -42,6 +43,7 @@ class Node:
         value: Array | None = None,
         initializer: Initializer | None = None,
         layer: Any = None,
+        trainable: bool = True,
     ) -> None:
         self.kind = kind
         self.shape = shape
@@ -52,6 +54,7 @@ class Node:
         self.value = value
         self.initializer = initializer
         self.layer = layer
+        self.trainable = trainable
 
     def named(self, name: str) -> Node:
         """This node, called ``name`` from now on."""
@@ -112,9 +115,15 @@ def inputs(names: str) -> list[Node]:
     return [input(name) for name in names.split()]
 
 
-def parameter(name: str | None, shape: tuple[int, ...], initializer: Initializer, layer: Any = None) -> Node:
-    """A parameter: what training changes. ``initializer(generator, shape)`` gives its first values."""
-    return Node("parameter", tuple(shape), name=name, initializer=initializer, layer=layer)
+def parameter(
+    name: str | None, shape: tuple[int, ...], initializer: Initializer, layer: Any = None, *, trainable: bool = True
+) -> Node:
+    """A parameter: what training changes. ``initializer(generator, shape)`` gives its first values.
+
+    One that is not ``trainable`` is a running mean: the op that reads it writes the batch's sum of the statistic where
+    a gradient would go, the ranks' sums are added up with the gradients, and the step moves the value towards the mean.
+    """
+    return Node("parameter", tuple(shape), name=name, initializer=initializer, layer=layer, trainable=trainable)
 
 
 def constant(value: Any) -> Node:

@@ -74,7 +74,12 @@ class Plan:
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
         steps = [Step(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        if loss is None:
+            steps = [Step(*step.op.inference(step.inputs), step.node) for step in steps]
+            read = kept | {id(source) for step in steps for source in step.inputs}
+            self._nodes = [node for node in self._nodes if id(node) in read]
         self.steps = steps if keep else fuse(steps, kept, {id(node) for node in self._wrt})
+        self._views = {id(step.node): step.inputs[0] for step in self.steps if step.op.view}
         self._life = Lifetimes(
             self._nodes,
             self.steps,
@@ -128,8 +133,8 @@ class Plan:
             if self.parameters is None or node.name not in self.parameters.value:
                 raise UsageError(f"the graph has a parameter '{node.name}' that the plan's parameters don't hold.")
             return self.parameters.value[node.name]
-        if node.op is not None and node.op.view:
-            return self._array(node.inputs[0]).reshape(self._life.bound(node))
+        if id(node) in self._views:
+            return self._array(self._views[id(node)]).reshape(self._life.bound(node))
         array = self._life.values[id(node)].array
         assert array is not None, f"{node!r} has no place"
         return array

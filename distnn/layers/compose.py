@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from distnn.errors import ShapeError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
 from distnn.layers.layer import Layer, number
+from distnn.ops.op import show
 
 
 class Sequential(Layer):
@@ -38,3 +40,37 @@ class Flatten(Layer):
 
     def __call__(self, x: Node) -> Node:
         return x if len(x.shape) == 2 else reshape(x, -1)
+
+
+class Residual(Layer):
+    """y = f(x) + s(x): a block f with a shortcut s around it, the identity by default.
+
+    Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016.
+
+    Arguments:
+        block: the layer f.
+        shortcut: the layer s, for a block that changes the shape; None for the identity.
+        name: the layer's name, within another container.
+
+    Raises:
+        ShapeError: when called, if the outputs of block and shortcut differ in shape.
+    """
+
+    def __init__(self, block: Layer, shortcut: Layer | None = None, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self.block, self.shortcut = block, shortcut
+        for layer, role in ((block, "block"), (shortcut, "shortcut")):
+            if layer is not None:
+                layer.parent = self
+                layer.name = layer.name or role
+
+    def __call__(self, x: Node) -> Node:
+        y = self.block(x)
+        around = self.shortcut(x) if self.shortcut is not None else x
+        if y.shape != around.shape:
+            raise ShapeError(
+                f"Residual{f' {self.name!r}' if self.name else ''}: the block turns {show(x.shape)} into "
+                f"{show(y.shape)}, but the shortcut gives {show(around.shape)}; they are added and must be equal. Give "
+                f"a shortcut that changes the shape alike."
+            )
+        return y + around

@@ -34,10 +34,10 @@ class Layer:
     def __call__(self, x: Node) -> Node:
         raise AssertionError(f"{type(self).__name__} builds no graph")
 
-    def parameter(self, role: str, shape: tuple[int, ...], initializer: Initializer) -> Node:
+    def parameter(self, role: str, shape: tuple[int, ...], initializer: Initializer, *, trainable: bool = True) -> Node:
         """This layer's parameter called ``role``, made at the first call."""
         if role not in self.roles:
-            self.roles[role] = parameter(None, shape, initializer, layer=self)
+            self.roles[role] = parameter(None, shape, initializer, layer=self, trainable=trainable)
         return self.roles[role]
 
     @property
@@ -60,7 +60,7 @@ def number(layers: Iterable[Layer]) -> None:
 
 
 def name_parameters(outputs: Iterable[Node]) -> None:
-    """Give every layer's parameters in the graph of ``outputs`` their dotted names.
+    """Give every layer's parameters, and its ops that draw random numbers, in the graph of ``outputs`` dotted names.
 
     A name leads through the containers to the layer and its role, as in ``block2.dense1.weight``; one container that
     holds the whole graph is not named in it.
@@ -75,3 +75,6 @@ def name_parameters(outputs: Iterable[Node]) -> None:
         words = [str(above.name) for above in layer.lineage[1 if alone else 0 :]]
         for role, node in layer.roles.items():
             node.name = ".".join([*words, role])
+        for node in nodes:
+            if node.layer is layer and node.op is not None:
+                node.op.name = ".".join(words)

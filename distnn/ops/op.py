@@ -65,6 +65,8 @@ class Op:
     spoils_dy = False
     #: The output is the first input's memory in another shape: a plan then neither allocates nor copies it.
     view = False
+    #: What an op that draws random numbers keys them to: its layer's dotted name.
+    name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
 
@@ -88,6 +90,10 @@ class Op:
     def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Work]:
         """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
         return {}
+
+    def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
+        """The op and its inputs in a forward-only plan: the same, unless prediction differs from training."""
+        return self, inputs
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         """The two closures over these arrays."""

@@ -30,7 +30,7 @@ class Allreduce:
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient."""
-        gradients = self.parameters.gradients
+        gradients = self.parameters.gradients[: self.parameters.trainable]
         return math.sqrt(float(np.dot(gradients, gradients)))
 
     def check(self) -> str:

@@ -114,7 +114,8 @@ class Loop:
         self._totals, self._recent = Window(step), Window(step)
         while progress.window < step.windows:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)
-            step.run(progress.window, rate, stop=bool(signals.received) or self._time_is_up())
+            stop = bool(signals.received) or self._time_is_up()
+            step.run(progress.window, rate, stop, number=progress.step)
             self._check_finite(rate)
             progress.step += 1
             progress.window += 1

@@ -58,6 +58,7 @@ class Run:
             self.optimizer,
             world,
             batch_size=self.batch_size,
+            seed=train.seed,
             shards=settings.parallel.shards,
             accumulate=train.accumulate,
             clip_norm=train.clip_norm,

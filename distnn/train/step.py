@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn.data import partition
 from distnn.data.loader import Loader
-from distnn.data.partition import Range
+from distnn.data.partition import Shard
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
@@ -23,6 +23,8 @@ from distnn.parameters import Parameters
 #: exactly up to 2³⁶ samples over 4096 ranks.
 LOSS, CORRECT, HIGH, LOW, STOP, TAIL = range(6)
 BASE = 4096
+#: The share of the way that running means go to a step's statistics.
+FOLLOW = 0.1
 
 
 class Step:
@@ -35,6 +37,7 @@ class Step:
         optimizer: the update rule.
         world: the ranks.
         batch_size: of a global mini-batch.
+        seed: what random ops are keyed to, beside the step and the micro-shard.
         shards: the micro-shards that each batch is cut into; one per rank if None.
         accumulate: batches per update.
         clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
@@ -56,6 +59,7 @@ class Step:
         world: World,
         *,
         batch_size: int,
+        seed: int = 0,
         shards: int | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
@@ -63,12 +67,16 @@ class Step:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
         self.shards = shards or world.size
-        self.slots = {name: np.zeros_like(parameters.values) for name in optimizer.slots}
-        update = optimizer.bind(parameters.values, parameters.gradients, self.slots, _decay(optimizer, parameters))
+        trained = slice(parameters.trainable)
+        self.slots = {name: np.zeros_like(parameters.values[trained]) for name in optimizer.slots}
+        update = optimizer.bind(
+            parameters.values[trained], parameters.gradients[trained], self.slots, _decay(optimizer, parameters)
+        )
         self.reduction = Allreduce(world, parameters, update)
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
         self._sum: Array | None = None
+        self._key = np.array([seed, 0, 0], np.intp)
         self.loss = self.correct = self.norm = 0.0
         self.samples = self.stop = 0
         self.data_s = self.compute_s = self.comm_s = 0.0
@@ -78,28 +86,30 @@ class Step:
         """The number of steps of an epoch."""
         return partition.batches(partition.batches(len(self.loader), self.batch_size), self.accumulate)
 
-    def pieces(self, window: int) -> list[Range]:
-        """This rank's micro-shards in the epoch's ``window``-th step, as positions of the epoch."""
+    def pieces(self, window: int) -> list[Shard]:
+        """This rank's micro-shards in the epoch's ``window``-th step, numbered through its batches."""
         samples = len(self.loader)
         first, last = partition.batch(partition.batches(samples, self.batch_size), self.accumulate, window)
         return [
-            piece
+            Shard(shard + (index - first) * self.shards, positions)
             for index in range(first, last)
-            for piece in partition.micro_shards(
+            for shard, positions in partition.micro_shards(
                 partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank
             )
         ]
 
-    def run(self, window: int, learning_rate: float, stop: bool = False) -> None:
+    def run(self, window: int, learning_rate: float, stop: bool = False, number: int = 0) -> None:
         """Train on the epoch's ``window``-th step.
 
         Arguments:
             window: from 0.
             learning_rate: for this step.
             stop: this rank's wish to stop, told to all in the reduction.
+            number: of the step in the whole run, which random ops are keyed to.
         """
         tail = self.parameters.tail
         tail[:] = 0
+        self._key[1] = number
         samples = self._accumulate(self.pieces(window))
         tail[HIGH], tail[LOW] = divmod(samples, BASE)
         tail[STOP] = stop
@@ -111,6 +121,7 @@ class Step:
         self.stop = int(tail[STOP])
         if math.isfinite(self.loss):
             self.reduction.update(self._scale(), learning_rate)
+            self._follow()
         self.comm_s += reduced - start
         self.compute_s += perf_counter() - reduced
 
@@ -123,16 +134,29 @@ class Step:
                 scale *= self.clip_norm / self.norm
         return scale
 
-    def _accumulate(self, pieces: list[Range]) -> int:
+    def _follow(self) -> None:
+        """Move the running means a tenth of the way to this step's statistics (Ioffe and Szegedy 2015)."""
+        start = self.parameters.trainable
+        if start == self.parameters.length:
+            return
+        running, sums = self.parameters.values[start:], self.parameters.gradients[start:]
+        np.multiply(sums, FOLLOW / self.samples, out=sums)
+        np.multiply(running, 1 - FOLLOW, out=running)
+        np.add(running, sums, out=running)
+
+    def _accumulate(self, pieces: list[Shard]) -> int:
         """Leave the sums of the gradients, loss and count of ``pieces`` in the message; return the samples."""
         gradients, tail = self.parameters.gradients, self.parameters.tail
         if not pieces:
             gradients[:] = 0
         loss = correct = 0.0
         for k, piece in enumerate(pieces):
-            plan = self.plan(piece.length)
+            plan = self.plan(piece.positions.length)
             start = perf_counter()
-            self.loader.fill(piece, plan.value["x"], plan.value["y"])
+            self.loader.fill(piece.positions, plan.value["x"], plan.value["y"])
+            if "key" in plan.value:
+                self._key[2] = piece.shard
+                np.copyto(plan.value["key"], self._key)
             filled = perf_counter()
             plan.forward()
             plan.backward()
@@ -144,7 +168,7 @@ class Step:
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
         tail[LOSS], tail[CORRECT] = loss, correct
-        return sum(piece.length for piece in pieces)
+        return sum(piece.positions.length for piece in pieces)
 
     def _add(self, k: int, count: int) -> None:
         """Add the k-th of ``count`` gradients to the sum, which ends where the reduction finds it."""
@@ -166,10 +190,10 @@ class Step:
 
 def _decay(optimizer: SGD, parameters: Parameters) -> Array | None:
     """The weight decay of each element, by its parameter's name; None where nothing decays."""
-    rates = {name: optimizer.decays(name) for name in parameters.shapes}
+    rates = {name: optimizer.decays(name) for name in parameters.trained}
     if not any(rates.values()):
         return None
-    vector = np.zeros_like(parameters.values)
+    vector = np.zeros_like(parameters.values[: parameters.trainable])
     for name, view in parameters.views(vector).items():
         view[...] = rates[name]
     return vector

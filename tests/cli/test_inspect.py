@@ -73,7 +73,8 @@ def test_checkpoint(run: Path, name: str) -> None:
     assert "[train] epochs = 30, seed = 0" in text
     assert row(text, "dense1.weight", "4×3", "float32", "12", "8.5", "3.452", "3", "14")
     assert row(text, "scale", "scalar", "float32", "1", "0.5", "0", "0.5", "0.5")
-    assert row(text, "none", "0×3", "float64", "0", "not", "finite")
+    assert row(text, "none", "0×3", "float64", "0")
+    assert "not finite" not in text
     assert "optimizer state: count (1), velocity (15)" in text
     assert "environment: distnn = 0.1.0, cpu = AMD EPYC 7742, ranks = 2" in text
     assert digest(example()) in text

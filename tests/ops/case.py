@@ -13,6 +13,7 @@ from distnn.graph import N
 from distnn.ops.op import Op
 
 LABELS = "labels"  # stands for an integer input (N,) of 0 … 3
+KEY = "key"  # stands for the integer input (3,) of ops that draw random numbers
 BITS = "bits"  # stands for a float input (N,) of zeros and ones
 
 
@@ -30,6 +31,7 @@ class Case:
     formula: Callable[..., Any]
     draw: dict[int, Callable[..., Any]] = field(default_factory=dict)
     spacing: float = 1e-6
+    constants: dict[int, Any] = field(default_factory=dict)  # inputs that nothing is differentiated for, by place
 
     @property
     def id(self) -> str:
@@ -54,8 +56,13 @@ def bits(generator, shape):
 def build(case):
     """The op's node over fresh inputs called a, b, c, …"""
     nodes = []
-    for name, shape in zip("abcdefgh", case.inputs, strict=False):
-        nodes.append(graph.input(name, (N,) if isinstance(shape, str) else shape, integer=shape == LABELS))
+    symbols = {LABELS: (N,), BITS: (N,), KEY: (3,)}
+    for place, (name, shape) in enumerate(zip("abcdefgh", case.inputs, strict=False)):
+        if place in case.constants:
+            nodes.append(graph.constant(case.constants[place]))
+        else:
+            bound = symbols[shape] if isinstance(shape, str) else shape
+            nodes.append(graph.input(name, bound, integer=shape in (LABELS, KEY)))
     return graph.apply(case.op, *nodes)
 
 
@@ -64,8 +71,10 @@ def values(case, batch, seed=0, dtype=np.float64):
     generator = np.random.default_rng(seed)
     found = {}
     for place, (name, shape) in enumerate(zip("abcdefgh", case.inputs, strict=False)):
-        if shape == LABELS:
-            found[name] = generator.integers(0, 4, batch)
+        if place in case.constants:
+            continue
+        if shape in (LABELS, KEY):
+            found[name] = generator.integers(0, 4, batch) if shape == LABELS else np.array([seed, 1, 2])
             continue
         bound = tuple(batch if length is N else length for length in ((N,) if shape == BITS else shape))
         draw = case.draw.get(place, bits if shape == BITS else lambda generator, shape: generator.normal(size=shape))

@@ -30,11 +30,11 @@ def state(step: int) -> Checkpoint:
 
 def main(folder: Path, first: int, keep: int, kill_at: int | None) -> None:
     """Save steps from ``first`` on."""
-    events = None
+    events: int | None = None
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal events
-        if events is not None and event in EVENTS and str(folder) in str(arguments[0 if event != "os.symlink" else 1]):
+        if events is not None and event in EVENTS and str(folder) in str(arguments[event == "os.symlink"]):
             if events == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             events += 1

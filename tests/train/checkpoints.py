@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: a small checkpoint of every kind of array, a folder of three, and exact comparison."""
+"""What the tests of checkpoints share: a small checkpoint, a folder of three, and exact comparison."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.train.checkpoints import example, same
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1).filter(".".__ne__)
 ARRAYS = arrays.arrays(
-    st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint8, np.bool_, ">f4"]),
+    st.sampled_from(["<f4", "<f8", "<f2", "<i8", "|u1", "|b1", ">f4", "<c8"]).map(np.dtype),
     arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
 )
 BY_NAME = st.dictionaries(NAMES, ARRAYS, max_size=5)
