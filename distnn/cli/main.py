@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -26,6 +27,8 @@ VERBS = {
 }
 
 INTERRUPTED = 130
+#: Seconds that the other ranks leave rank 0 for its message.
+REPORTING = 1.0
 
 
 class Verbs(click.Group):
@@ -112,6 +115,11 @@ def _tell(error: DistnnError) -> None:
 
 
 def _tell_once(text: str) -> None:
-    """Print on standard error, on the launcher's rank 0 only."""
+    """Print on standard error, on the launcher's rank 0 only.
+
+    The others wait for it: Open MPI's launcher kills all ranks as soon as one has exited with an error.
+    """
     if launch_rank() == 0:
         print(text, file=sys.stderr, flush=True)
+    else:
+        time.sleep(REPORTING)

@@ -195,3 +195,8 @@ class World:
                 return None
             time.sleep(0.01)
         return int(np.flatnonzero(everyone == mine[0])[0]) == self.rank
+
+    def leave_together(self) -> None:
+        """Wait until every rank that met in failure is here too."""
+        if self._failures is not None:
+            self._failures.Barrier()

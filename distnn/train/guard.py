@@ -57,6 +57,8 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
             raise
         if reports:
             print(message, file=sys.stderr, flush=True)
+        # Open MPI's mpiexec kills all ranks as soon as one has exited with an error: not before the message is out.
+        world.leave_together()
         raise SystemExit(code) from None
 
 
