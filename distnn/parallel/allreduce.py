@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -40,7 +41,7 @@ class Allreduce:
             DistnnError: naming the ranks that differ from the majority, and their hosts.
         """
         prints: list[str] = self.world.allgather(self.parameters.fingerprint())
-        usual = max(set(prints), key=prints.count)
+        usual = Counter(prints).most_common(1)[0][0]  # rank 0's where no majority agrees: all ranks must name the same
         if strays := [rank for rank, found in enumerate(prints) if found != usual]:
             named = ", ".join(f"rank {rank} on {self.world.hosts[rank]}" for rank in strays)
             raise DistnnError(

@@ -39,7 +39,7 @@ class World:
         rank, size: this rank's number and the number of ranks.
         host: this rank's host name.
         hosts: every rank's host name.
-        threads: the BLAS threads of this rank, and why that many.
+        threads: the BLAS threads of this rank, and why that many; final after `settle_threads`.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -47,10 +47,8 @@ class World:
         self.rank: int = comm.rank if comm is not None else 0
         self.size: int = comm.size if comm is not None else 1
         self.host = socket.gethostname()
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        everyone = self.allgather((self.host, cores))
-        self.hosts: list[str] = [host for host, _ in everyone]
-        self.threads = self._settle_threads(cores, [other for host, other in everyone if host == self.host])
+        self.hosts: list[str] = self.allgather(self.host)
+        self.threads: runtime.Threads = distnn.THREADS
         # Failures meet on a communicator of their own: they must not pair with a collective of the work.
         self._failures = comm.Dup() if comm is not None and self.size > 1 else None
 
@@ -61,11 +59,15 @@ class World:
         Without an MPI library it is a single rank, with one line of warning.
 
         Raises:
-            LaunchError: if a launcher promised several ranks and each sees only itself.
+            LaunchError: if a launcher promised several ranks and each sees only itself, or couldn't but end.
         """
         if comm is not None:
             return cls(comm)
         try:
+            import mpi4py
+
+            # The import shall not start MPI: an MPICH that can't speak with the launcher ends the process there.
+            mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
             cls._refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
@@ -75,6 +77,9 @@ class World:
                 flush=True,
             )
             return cls()
+        if not MPI.Is_initialized():
+            cls._refuse_foreign(MPI.Get_library_version())
+            MPI.Init_thread()
         if MPI.COMM_WORLD.size == 1:
             cls._refuse_lonely(f"the MPI library in use is {library_name(MPI.Get_library_version())}")
         return cls(MPI.COMM_WORLD)
@@ -93,17 +98,25 @@ class World:
             f"purpose, say so: srun -n 1 or mpiexec -n 1."
         )
 
-    def _settle_threads(self, cores: list[int], neighbours: list[list[int]]) -> runtime.Threads:
-        """The thread count, corrected by what only the ranks together know: how many of them share these cores."""
-        chosen: runtime.Threads = distnn.THREADS
-        if not cores or not chosen.derived:
-            return chosen
-        sharing = sum(1 for other in neighbours if set(other) & set(cores))
+    @classmethod
+    def _refuse_foreign(cls, library: str) -> None:
+        """Refuse MPICH without PMIx under Open MPI's mpiexec, before MPI_Init ends the process without a reason."""
+        promise = runtime.promised()
+        if promise and promise.variable.startswith("OMPI_") and library.startswith("MPICH") and "pmix" not in library:
+            cls._refuse_lonely(f"the MPI library in use is {library_name(library)}")
+
+    def settle_threads(self) -> None:
+        """Correct the thread count by what only the ranks together know: how many of them share these cores."""
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        everyone = self.allgather((self.host, cores))
+        if not cores or not self.threads.derived:
+            return
+        sharing = sum(1 for host, other in everyone if host == self.host and set(other) & set(cores))
         exact = max(1, len(cores) // sharing)
-        if exact != chosen.count:
+        if exact != self.threads.count:
             runtime.set_threads(exact)
         ranks = f"{sharing} ranks" if sharing > 1 else "1 rank"
-        return runtime.Threads(exact, f"{len(cores)} cores for {ranks}", derived=True)
+        self.threads = runtime.Threads(exact, f"{len(cores)} cores for {ranks}", derived=True)
 
     def use_threads(self, count: int) -> None:
         """Give this rank's BLAS ``count`` threads, by the user's wish."""

@@ -44,6 +44,7 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
             for Python programs that call distnn.
     """
     try:
+        world.settle_threads()  # in here, where a failure of one rank ends all
         yield
     except BaseException as error:
         message, code = _explain(error, world)

@@ -1,0 +1,105 @@
+"""``distnn evaluate`` and ``predict``, against a forward pass in plain numpy from the checkpoint's parameters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.special
+
+from distnn.data.hdf5 import DataFile
+from tests.launch import mpiexec
+from tests.runs import DIGITS, blobs, distnn, line, run_file, saved
+
+
+def train(folder: Path, data: Path, **sections) -> Path:
+    run = run_file(folder / "run.toml", data={"path": str(data), "batch_size": 20}, **sections)
+    done = distnn("train", run, "--out", folder / "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+def forward(run: Path, x: np.ndarray) -> np.ndarray:
+    """The outputs of an MLP of ReLUs, by hand."""
+    values = saved(run).parameters
+    layers = len(values) // 2
+    for k in range(1, layers + 1):
+        x = x @ values[f"dense{k}.weight"] + values[f"dense{k}.bias"]
+        x = np.maximum(x, 0) if k < layers else x
+    return x
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    return train(tmp_path_factory.mktemp("digits"), DIGITS)
+
+
+def test_evaluate_prints_the_contracts_object(digits):
+    with DataFile(DIGITS) as file:
+        x, y = file.read("test")
+        logits = forward(digits, x.reshape(len(x), -1) * file.scale)
+    done = distnn("evaluate", digits, DIGITS, "--json")
+    found = json.loads(done.stdout)
+    assert set(found) == {"loss", "samples", "accuracy"}
+    assert found["samples"] == len(x)
+    assert found["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == y))
+    loss = -scipy.special.log_softmax(logits, axis=1)[np.arange(len(y)), y].mean()
+    assert found["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_predict_writes_labels_and_probabilities_in_order(digits, ranks, tmp_path):
+    argv = [sys.executable, "-m", "distnn", "predict", digits, DIGITS, "-o", tmp_path / "p.h5", "--split", "validation"]
+    done = mpiexec(ranks, argv)
+    assert done.returncode == 0, done
+    with DataFile(DIGITS) as file:
+        x, _ = file.read("validation")
+        expected = scipy.special.softmax(forward(digits, x.reshape(len(x), -1) * file.scale), axis=1)
+    with h5py.File(tmp_path / "p.h5") as file:
+        np.testing.assert_allclose(file["probabilities"], expected, atol=1e-5)
+        np.testing.assert_array_equal(file["y_pred"], expected.argmax(1))
+        assert list(file.attrs["classes"]) == [str(digit) for digit in range(10)]
+
+
+def test_two_classes_by_one_logit(tmp_path):
+    data = blobs(tmp_path / "two.h5", {"train": 100, "test": 31}, classes=2)
+    run = train(tmp_path, data, model={"kind": "logistic"})
+    assert distnn("predict", run, data, "-o", tmp_path / "p.h5").returncode == 0
+    with DataFile(data) as file:
+        x, y = file.read("test")
+    p = scipy.special.expit(forward(run, x)[:, 0])
+    with h5py.File(tmp_path / "p.h5") as file:
+        np.testing.assert_allclose(file["probabilities"], np.stack([1 - p, p], 1), atol=1e-5)
+        np.testing.assert_array_equal(file["y_pred"], p >= 0.5)
+    found = json.loads(distnn("evaluate", run, data, "--json").stdout)
+    assert found["accuracy"] == pytest.approx(np.mean((p >= 0.5) == y))
+    loss = -np.mean(scipy.special.xlogy(y, p) + scipy.special.xlogy(1 - y, 1 - p))
+    assert found["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_regression_predicts_outputs_and_has_no_accuracy(tmp_path):
+    data = line(tmp_path / "line.h5", {"train": 80, "test": 23})
+    run = train(tmp_path, data, model={"kind": "linear"})
+    with DataFile(data) as file:
+        x, y = file.read("test")
+    found = json.loads(distnn("evaluate", run, data, "--json").stdout)
+    assert set(found) == {"loss", "samples"}
+    assert found["loss"] == pytest.approx(np.sum((forward(run, x) - y) ** 2) / 23, rel=1e-5)
+    assert distnn("predict", run / "checkpoints/latest", data, "-o", tmp_path / "p.h5").returncode == 0
+    with h5py.File(tmp_path / "p.h5") as file:
+        assert set(file) == {"y_pred"}
+        np.testing.assert_allclose(file["y_pred"], forward(run, x), rtol=1e-4, atol=1e-5)
+
+
+def test_evaluate_is_the_same_on_any_number_of_ranks_even_more_than_samples(tmp_path):
+    data = blobs(tmp_path / "few.h5", {"train": 60, "test": 2})
+    run = train(tmp_path, data)
+    argv = [sys.executable, "-m", "distnn", "evaluate", run, data, "--json"]
+    found = [json.loads(mpiexec(ranks, argv).stdout) for ranks in (1, 3, 4)]
+    for other in found[1:]:
+        assert other["samples"] == 2
+        assert other == pytest.approx(found[0], rel=1e-6)
