@@ -82,6 +82,7 @@ def test_importing_distnn_sets_the_threads_before_numpy_reads_them():
 
 
 def test_importing_distnn_is_light():
-    code = "import sys, distnn; print([m for m in ('pydantic','click','rich','matplotlib','scipy') if m in sys.modules])"
+    heavy = ("pydantic", "click", "rich", "matplotlib", "scipy")
+    code = f"import sys, distnn; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

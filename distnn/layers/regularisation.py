@@ -12,7 +12,7 @@ from distnn.ops.batch_normalisation import BatchNorm as BatchNormOp
 from distnn.ops.op import Array, show
 from distnn.ops.random import Dropout as DropoutOp
 
-#: What a training step's random numbers are keyed to: seed, step and micro-shard. One input for all of a graph's layers.
+#: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.
 KEY = input("key", (3,), integer=True)
 
 
