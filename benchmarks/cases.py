@@ -40,9 +40,34 @@ class Case:
         products = [2 * a * b for a, b in zip(self.widths, self.widths[1:], strict=False)]
         return 3 * sum(products) - products[0]
 
+    def steps(self, available: int) -> int:
+        """The steps of an epoch of so many samples; the last batch may be smaller."""
+        return -(-available // self.batch)
+
+    def samples(self, steps: int, available: int) -> int:
+        """The samples in so many steps from an epoch's beginning."""
+        epochs, rest = divmod(steps, self.steps(available))
+        return epochs * available + rest * self.batch
+
 
 CASES = tuple(map(Case.parse, ("784-128-10@256", "784-512-512-10@256", "784-512-512-10@1024")))
 SLOW_CASES = (Case.parse("784-2048-2048-2048-10@1024"),)
+
+
+def check(cases: tuple[Case, ...], ranks: int, samples: int) -> None:
+    """Make sure that the cases can be compared.
+
+    Raises:
+        ValueError: if they need different data, or DDP, which averages over ranks, would weigh samples unequally.
+    """
+    if len({(case.widths[0], case.widths[-1]) for case in cases}) > 1:
+        raise ValueError("cases: all must have the same first width and the same last; they share one data set.")
+    for case in cases:
+        if case.batch > samples or case.batch % ranks or samples % case.batch % ranks:
+            raise ValueError(
+                f"case {case}: {ranks} ranks must be able to share the batch, and what {samples} samples leave for the "
+                f"last one, evenly: PyTorch's DDP averages over ranks, not over samples."
+            )
 
 
 def write(folder: Path, cases: tuple[Case, ...], samples: int) -> None:
@@ -50,12 +75,7 @@ def write(folder: Path, cases: tuple[Case, ...], samples: int) -> None:
 
     The labels come from a random linear map with noise, so that the loss neither diverges nor falls to where numbers
     too small for float32's normal range slow the arithmetic down.
-
-    Raises:
-        ValueError: if the cases need different data.
     """
-    if len({(case.widths[0], case.widths[-1]) for case in cases}) > 1:
-        raise ValueError("cases: the first width and the last must be the same in all of them; they share one data set.")
     inputs, classes = cases[0].widths[0], cases[0].widths[-1]
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (samples, inputs), dtype=np.uint8)

@@ -90,24 +90,29 @@ class Contender:
             self.facts.append(self._read(self._lines[-1]))
         self.facts.sort(key=lambda fact: fact["rank"])
 
+    def sgemm(self) -> float:
+        """GFLOP/s of one of its processes, alone, in a product of large matrices."""
+        return float(self._ask({"do": "sgemm"}, self._lines[:1])[0]["gflops"])
+
     def check(self, case: Case, steps: int) -> list[float]:
         """The mean loss of each of the first steps."""
-        answers = [answer["losses"] for answer in self._ask("check", case, steps)]
+        order = {"do": "check", "case": str(case), "steps": steps}
+        answers = [answer["losses"] for answer in self._ask(order, self._lines)]
         return [sum(losses) / len(losses) for losses in zip(*answers, strict=True)]
 
     def seconds(self, case: Case, steps: int) -> float:
         """How long so many steps take, from barrier to barrier, in the slowest process."""
-        return max(answer["seconds"] for answer in self._ask("measure", case, steps))
+        order = {"do": "measure", "case": str(case), "steps": steps}
+        return max(float(answer["seconds"]) for answer in self._ask(order, self._lines))
 
-    def _ask(self, what: str, case: Case, steps: int) -> list[dict[str, Any]]:
-        order = json.dumps({"do": what, "case": str(case), "steps": steps}) + "\n"
+    def _ask(self, order: dict[str, Any], lines: list[Any]) -> list[dict[str, Any]]:
         try:
-            for line in self._lines:
-                line.write(order)
+            for line in lines:
+                line.write(json.dumps(order) + "\n")
                 line.flush()
         except OSError:
-            raise self._failure(f"failed at {case}") from None
-        return [self._read(line) for line in self._lines]
+            raise self._failure("failed") from None
+        return [self._read(line) for line in lines]
 
     def _read(self, line: Any) -> dict[str, Any]:
         try:
@@ -164,7 +169,7 @@ def torch_ddp(name: str, python: str, ranks: int, folder: Path) -> Contender:
 
 
 def torch_eager(name: str, python: str, threads: int, folder: Path) -> Contender:
-    """One process of PyTorch on as many cores as the others' ranks."""
+    """One process of PyTorch with so many threads."""
     contender = Contender(name, 1, folder)
     contender.start([], python, "torch_eager.py", environment(threads))
     return contender

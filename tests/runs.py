@@ -117,7 +117,8 @@ def distnn(
 def metrics(run: Path, kind: str) -> list[dict[str, Any]]:
     """The records of one kind in a run's ``metrics.jsonl``."""
     path = run / "metrics.jsonl"
-    records = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []  # what follows the last newline is half a line
+    records = [json.loads(text) for text in lines]
     return [record for record in records if record["kind"] == kind]
 
 
@@ -135,9 +136,7 @@ def distance(found: Arrays, expected: Arrays) -> float:
     """‖found − expected‖ / ‖expected‖ over all parameters."""
     assert found.keys() == expected.keys()
     pairs = [(found[name].astype(float), expected[name].astype(float)) for name in expected]
-    return float(
-        np.sqrt(sum(np.sum((a - b) ** 2) for a, b in pairs)) / np.sqrt(sum(np.sum(b**2) for _, b in pairs))
-    )
+    return float(np.sqrt(sum(np.sum((a - b) ** 2) for a, b in pairs)) / np.sqrt(sum(np.sum(b**2) for _, b in pairs)))
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:

@@ -11,6 +11,8 @@ from mpi4py import MPI
 from protocol import SCALE, Case, serve
 
 world = MPI.COMM_WORLD
+#: The update goes block by block, whose numbers stay in the cache from one pass to the next.
+BLOCK = 65536
 
 
 class Buffers:
@@ -32,11 +34,13 @@ class BareLoop:
     def __init__(self, case: Case) -> None:
         self.case = case
         count = sum(values.size for values in case.first)
-        self.values, self.velocity, self.scratch = (np.zeros(count, np.float32) for _ in range(3))
+        self.values, self.velocity = np.zeros(count, np.float32), np.zeros(count, np.float32)
         self.message = np.zeros(count + 1, np.float32)  # the loss rides behind the gradient
-        self.gradient = self.message[:count]
+        gradient, scratch = self.message[:count], np.zeros(min(BLOCK, count), np.float32)
         self.w, self.b = self._views(self.values)
-        self.dw, self.db = self._views(self.gradient)
+        self.dw, self.db = self._views(gradient)
+        parts = [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
+        self.blocks = [(self.values[p], gradient[p], self.velocity[p], scratch[: p.stop - p.start]) for p in parts]
         self.buffers: dict[int, Buffers] = {}
         self.epoch = 0
 
@@ -111,10 +115,12 @@ class BareLoop:
                 np.multiply(d[k], have.mask[k], out=d[k])
 
     def update(self) -> None:
-        np.multiply(self.velocity, self.case.momentum, out=self.velocity)
-        np.add(self.velocity, self.gradient, out=self.velocity)
-        np.multiply(self.velocity, self.case.learning_rate, out=self.scratch)
-        np.subtract(self.values, self.scratch, out=self.values)
+        momentum, learning_rate = self.case.momentum, self.case.learning_rate
+        for w, g, v, t in self.blocks:
+            np.multiply(v, momentum, out=v)
+            np.add(v, g, out=v)
+            np.multiply(v, learning_rate, out=t)
+            np.subtract(w, t, out=w)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from protocol import SCALE, Case, serve
+
 import distnn
 from distnn.data.loader import Loader, permutation
 from distnn.models import Model, mlp
 from distnn.optim import SGD
 from distnn.parallel.world import World
 from distnn.train.step import TAIL, Step
-from protocol import SCALE, Case, serve
 
 world = World.open()
 

@@ -48,7 +48,9 @@ class Case:
         x, y, order = (np.load(folder / f"{array}.npy") for array in ("x", "y", "order"))
         with np.load(folder / f"{name}.npz") as first:
             values = [first[key] for key in sorted(first)]
-        return cls(tuple(facts["widths"]), facts["batch"], facts["learning_rate"], facts["momentum"], x, y, order, values)
+        return cls(
+            tuple(facts["widths"]), facts["batch"], facts["learning_rate"], facts["momentum"], x, y, order, values
+        )
 
     def share(self, step: int, rank: int, ranks: int) -> tuple[int, int, int]:
         """A step's batch in an epoch: the positions start to stop that are this rank's, and the length of the whole."""
@@ -75,13 +77,19 @@ class Trainer(Protocol):
         """The mean loss of each of the first steps, over all samples or over this process's, in the driver's order."""
 
 
-def serve(make: Callable[[Case], Trainer], barrier: Callable[[], None], facts: dict[str, Any]) -> None:
+def serve(
+    make: Callable[[Case], Trainer],
+    barrier: Callable[[], None],
+    facts: dict[str, Any],
+    from_numpy: Callable[[np.ndarray], Any] = np.asarray,
+) -> None:
     """Do what the driver says until it hangs up.
 
     Arguments:
         make: the contender's trainer for a case.
         barrier: waits for the contender's other processes.
         facts: what the report should say about this process: versions and the like.
+        from_numpy: to the contender's own arrays, whose matrix product is timed.
     """
     address, folder = sys.argv[1], Path(sys.argv[2])
     with socket.socket(socket.AF_UNIX) as connection:
@@ -96,6 +104,9 @@ def serve(make: Callable[[Case], Trainer], barrier: Callable[[], None], facts: d
         trainers: dict[str, Trainer] = {}
         for line in lines:
             order = json.loads(line)
+            if order["do"] == "sgemm":
+                answer({"gflops": _sgemm(from_numpy)})
+                continue
             name, steps = order["case"], order["steps"]
             if name not in trainers:
                 trainers[name] = make(Case.load(folder, name))
@@ -112,3 +123,14 @@ def _seconds(trainer: Trainer, steps: int, barrier: Callable[[], None]) -> float
     trainer.run(steps)
     barrier()
     return time.perf_counter() - start
+
+
+def _sgemm(from_numpy: Callable[[np.ndarray], Any], length: int = 1024, times: int = 9) -> float:
+    """GFLOP/s of the best of a few products of square float32 matrices."""
+    a = from_numpy(np.random.default_rng(0).random((length, length), np.float32))
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - start)
+    return 2 * length**3 / min(seconds) / 1e9

@@ -20,4 +20,4 @@ class TorchDDP(Torch):
 
 if __name__ == "__main__":
     facts = {"rank": TorchDDP.rank, "torch": torch.__version__, "threads": threads}
-    serve(TorchDDP, distributed.barrier, facts)
+    serve(TorchDDP, distributed.barrier, facts, torch.from_numpy)

@@ -13,35 +13,30 @@ threads = int(os.environ["OMP_NUM_THREADS"])
 torch.set_num_threads(threads)
 
 
-def network(case: Case) -> nn.Sequential:
-    """The perceptron with the case's first values."""
-    layers: list[nn.Module] = []
-    for k, (inputs, outputs) in enumerate(zip(case.widths, case.widths[1:], strict=False)):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        with torch.no_grad():
-            layers[-2].weight.copy_(torch.from_numpy(case.first[2 * k].T))
-            layers[-2].bias.copy_(torch.from_numpy(case.first[2 * k + 1]))
-    return nn.Sequential(*layers[:-1])
-
-
 class Torch:
     """A trainer for one of several ranks; ``wrap`` is what makes a network of many processes one."""
 
     rank, ranks = 0, 1
 
-    def __init__(self, case: Case, wrap: Callable[[nn.Module], nn.Module] = lambda net: net) -> None:
-        self.case, self.wrap = case, wrap
-        # float32 from the start: its samples are faster to pick so than as bytes.
+    def __init__(self, case: Case, wrap: Callable[[nn.Module], nn.Module] = lambda network: network) -> None:
+        self.case = case
+        # As float32 from the start: as fast as bytes that are converted batch by batch (both were tried), and usual.
         self.x = torch.from_numpy(case.x).float().mul_(SCALE)
         self.y = torch.from_numpy(case.y)
+        self.layers = [nn.Linear(i, o) for i, o in zip(case.widths, case.widths[1:], strict=False)]
+        between = [module for layer in self.layers for module in (layer, nn.ReLU())]
+        self.model = wrap(nn.Sequential(*between[:-1]))
         self.loss_function = nn.CrossEntropyLoss()
+        parameters = self.model.parameters()
+        self.optimizer = torch.optim.SGD(parameters, lr=case.learning_rate, momentum=case.momentum)
         self.epoch = 0
 
     def reset(self) -> None:
-        self.model = self.wrap(network(self.case))
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=self.case.learning_rate, momentum=self.case.momentum
-        )
+        with torch.no_grad():
+            for k, layer in enumerate(self.layers):
+                layer.weight.copy_(torch.from_numpy(self.case.first[2 * k].T))
+                layer.bias.copy_(torch.from_numpy(self.case.first[2 * k + 1]))
+        self.optimizer.state.clear()
 
     def run(self, steps: int) -> None:
         for step in range(steps):
@@ -67,4 +62,4 @@ class Torch:
 
 
 if __name__ == "__main__":
-    serve(Torch, lambda: None, {"rank": 0, "torch": torch.__version__, "threads": threads})
+    serve(Torch, lambda: None, {"rank": 0, "torch": torch.__version__, "threads": threads}, torch.from_numpy)

@@ -93,6 +93,10 @@ class Loop:
             DistnnError: if the loss becomes infinite or NaN, or the ranks' parameters differ.
         """
         self._began = self._origin = time.perf_counter()
+        train, progress = self.settings.train, self.progress
+        wished = train.target_loss is not None or train.target_accuracy is not None
+        if wished and progress.epoch and not progress.window and "validation" in self.evaluators:
+            self._evaluate("validation")  # the target may have been reached before this run was resumed
         reason = self._reason_to_end()
         while reason is None:
             early = self._epoch(signals)

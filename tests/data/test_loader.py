@@ -1,0 +1,120 @@
+"""The loader: samples in the order that seed and epoch decide, converted and scaled on the way, without allocating."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distnn.data.hdf5 import DataFile
+from distnn.data.loader import Loader, permutation
+from distnn.data.partition import Range
+from distnn.errors import DataError
+from tests.runs import DIGITS, blobs
+
+
+@given(st.integers(1, 300), st.integers(0, 2**63 - 1), st.integers(0, 1000))
+def test_an_order_holds_every_sample_once_and_is_the_same_each_time(samples: int, seed: int, epoch: int) -> None:
+    order = permutation(samples, seed, epoch)
+    assert order.dtype == np.intp
+    assert sorted(order.tolist()) == list(range(samples))
+    np.testing.assert_array_equal(order, permutation(samples, seed, epoch))
+
+
+def test_orders_differ_by_seed_and_epoch() -> None:
+    orders = [tuple(permutation(100, seed, epoch).tolist()) for seed in range(3) for epoch in range(3)]
+    assert len(set(orders)) == 9
+    assert tuple(range(100)) not in orders
+    np.testing.assert_array_equal(permutation(5, 0, 3, shuffle=False), np.arange(5))
+
+
+def test_the_order_is_part_of_the_format() -> None:
+    """A checkpoint in the middle of an epoch counts on it: another order would repeat samples and leave some out."""
+    assert permutation(10, 0, 0).tolist() == [5, 3, 6, 1, 0, 8, 9, 7, 2, 4]
+    assert permutation(10, 7, 3).tolist() == [6, 4, 0, 9, 8, 2, 5, 1, 3, 7]
+
+
+def filled(loader: Loader, positions: Range, dtype: type, y_dtype: type = np.int64) -> tuple[np.ndarray, np.ndarray]:
+    x = np.full((positions.length, *loader.x.shape[1:]), 99, dtype)
+    y = np.full((positions.length, *loader.y.shape[1:]), 99, y_dtype)
+    loader.fill(positions, x, y)
+    return x, y
+
+
+def test_samples_come_in_the_order() -> None:
+    x, y = np.arange(24, dtype=np.float32).reshape(6, 4), np.array([5, 4, 3, 2, 1, 0])
+    loader = Loader(x, y)
+    assert len(loader) == 6
+    np.testing.assert_array_equal(filled(loader, Range(0, 6), np.float32)[0], x)
+    loader.order = np.array([3, 1, 0, 5, 4, 2])
+    found, labels = filled(loader, Range(1, 4), np.float32)
+    np.testing.assert_array_equal(found, x[[1, 0, 5]])
+    np.testing.assert_array_equal(labels, y[[1, 0, 5]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stored", [np.uint8, np.int16, np.uint16, np.float32, np.float64, np.float16, np.bool_])
+@pytest.mark.parametrize("scale", [None, 1 / 255])
+def test_every_type_is_converted_and_scaled(stored: type, dtype: type, scale: float | None) -> None:
+    x = (np.arange(30).reshape(5, 3, 2) % 2 if stored is np.bool_ else np.arange(30).reshape(5, 3, 2)).astype(stored)
+    loader = Loader(x, np.arange(5, dtype=np.uint8), scale)
+    loader.order = np.array([4, 3, 2, 1, 0])
+    for positions in (Range(0, 3), Range(3, 5), Range(0, 3)):
+        found, labels = filled(loader, positions, dtype)
+        expected = x[::-1][positions.start : positions.stop].astype(dtype) * dtype(scale or 1)
+        np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype is np.float32 else 1e-15)
+        np.testing.assert_array_equal(labels, np.arange(5)[::-1][positions.start : positions.stop])
+
+
+def test_targets_may_have_any_shape_or_be_left_out() -> None:
+    loader = Loader(np.zeros((4, 2), np.float32), np.arange(24.0).reshape(4, 3, 2))
+    _, y = filled(loader, Range(1, 3), np.float32, np.float32)
+    np.testing.assert_array_equal(y, np.arange(6.0, 18.0).reshape(2, 3, 2))
+    x = np.ones((2, 2), np.float32)
+    loader.fill(Range(0, 2), x, None)
+    assert not x.any()
+
+
+def test_a_piece_of_a_split_is_read(tmp_path: Path) -> None:
+    with DataFile(DIGITS) as file:
+        whole, piece = Loader.read(file, "test"), Loader.read(file, "test", Range(100, 130))
+        assert (len(whole), len(piece)) == (300, 30)
+        assert piece.scale == whole.scale == file.scale
+        np.testing.assert_array_equal(piece.x, whole.x[100:130])
+        np.testing.assert_array_equal(piece.y, whole.y[100:130])
+    with DataFile(blobs(tmp_path / "b.h5", {"train": 5})) as file:
+        assert Loader.read(file, "train").scale is None
+
+
+def test_digits_are_scaled_to_one() -> None:
+    with DataFile(DIGITS) as file:
+        x, _ = filled(Loader.read(file, "train"), Range(0, 1297), np.float32)
+    assert x.min() == 0
+    assert x.max() == pytest.approx(1)
+
+
+def test_lengths_must_be_equal() -> None:
+    with pytest.raises(DataError, match="x holds 3 samples and y 2; they must be equal"):
+        Loader(np.zeros((3, 1)), np.zeros(2))
+
+
+@pytest.mark.parametrize("stored", [np.uint8, np.float32])
+def test_filling_allocates_nothing(stored: type) -> None:
+    loader = Loader(np.ones((1000, 64), stored), np.zeros(1000, np.int64), 1 / 255)
+    targets = [(np.empty((n, 64), np.float32), np.empty(n, np.int64), Range(10, 10 + n)) for n in (1, 17, 64)]
+    tracemalloc.start()
+    try:
+        for x, y, positions in targets:
+            loader.fill(positions, x, y)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            for x, y, positions in targets:
+                loader.fill(positions, x, y)
+        assert tracemalloc.get_traced_memory()[1] - before < 2048, "an array of 64 digits would be more"
+    finally:
+        tracemalloc.stop()

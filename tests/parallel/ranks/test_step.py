@@ -1,0 +1,300 @@
+"""The heart: what all ranks compute together is what one rank computes alone, in every form a batch can take.
+
+Every rank trains twice, in the world of all ranks and in a world of its own; both see the same samples in the same
+order, so that every step's loss and the final parameters must agree to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from distnn.data.hdf5 import DataFile
+from distnn.data.partition import batches
+from distnn.errors import DistnnError
+from distnn.parallel.world import World
+from distnn.train.evaluate import Evaluator
+from distnn.train.run import Run
+from tests.runs import assembled, blobs, distance, line, some_digits, train_epoch
+
+pytestmark = pytest.mark.mpi
+
+TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
+LAST = TOGETHER.size - 1
+SAMPLES = 1297  # of the digits' training split
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
+SLOW = {"learning_rate": 0.01}
+CASES: dict[str, dict[str, Any]] = {
+    "batches of 64 and a last one of 17": {},
+    "batches of 61 and a last one of 16": {"data": {"batch_size": 61}},
+    "in file order": {"data": {"shuffle": False}},
+    "a last batch of 1": {"data": {"batch_size": 81}},
+    "the full batch": {"data": {"batch_size": "full"}},
+    "three batches a step, two in the last": {"data": {"batch_size": 50}, "train": {"accumulate": 3}},
+    "all batches in one step": {"train": {"accumulate": 99}},
+    "clipped": {"train": {"clip_norm": 0.5}},
+    "momentum": {"optimizer": MOMENTUM},
+    "momentum, clipped, two batches a step": {"optimizer": MOMENTUM, "train": {"clip_norm": 0.5, "accumulate": 2}},
+    "Nesterov": {"optimizer": MOMENTUM | {"nesterov": True}},
+    "weight decay": {"optimizer": MOMENTUM | {"weight_decay": 0.01}},
+    "a schedule": {"schedule": {"kind": "cosine", "warmup_steps": 5}},
+    "one shard": {"parallel": {"shards": 1}},
+    "five shards": {"parallel": {"shards": 5}},
+    "eight shards": {"parallel": {"shards": 8}},
+    "five shards, three batches a step": {"parallel": {"shards": 5}, "train": {"accumulate": 3}},
+    "two hidden layers, tanh": {"model": {"hidden": [16, 12], "activation": "tanh"}},
+    "softmax regression": {"model": {"kind": "softmax"}},
+}
+#: Many small steps, on the first few digits.
+FEW = 100
+SMALL: dict[str, dict[str, Any]] = {
+    "a batch of 1": {"data": {"batch_size": 1}, "optimizer": SLOW},
+    "a batch of 2": {"data": {"batch_size": 2}, "optimizer": MOMENTUM},
+    "a batch of 3": {"data": {"batch_size": 3}, "optimizer": SLOW},
+    "batches of 2, three a step": {"data": {"batch_size": 2}, "train": {"accumulate": 3}, "optimizer": SLOW},
+    "batches of 1, three a step": {"data": {"batch_size": 1}, "train": {"accumulate": 3}, "optimizer": SLOW},
+    "more shards than samples": {"parallel": {"shards": 8}, "data": {"batch_size": 6}, "optimizer": SLOW},
+}
+
+
+def both(dtype: str, sections: dict[str, Any], data: Path | None = None) -> tuple[Run, Run]:
+    """The same run in the world of all ranks, and alone."""
+    sections = sections | {"train": sections.get("train", {}) | {"dtype": dtype}}
+    if data is not None:
+        sections["data"] = sections.get("data", {}) | {"path": str(data)}
+    return assembled(TOGETHER, **sections), assembled(ALONE, **sections)
+
+
+def agree(together: Run, alone: Run, tolerance: float, epochs: int = 1) -> None:
+    for epoch in range(epochs):
+        found, counts = train_epoch(together, epoch)
+        expected, _ = train_epoch(alone, epoch)
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=0)
+        assert counts == due(together)
+    assert distance(together.parameters.value, alone.parameters.value) <= tolerance
+    prints = TOGETHER.allgather(together.parameters.fingerprint())
+    assert set(prints) == {together.step.reduction.check()}
+
+
+def due(run: Run) -> list[int]:
+    """The number of samples in each step of an epoch."""
+    a_step = run.batch_size * run.settings.train.accumulate
+    return [min(a_step, run.samples - start) for start in range(0, run.samples, a_step)]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_ranks_trains_alike(case: str, dtype: str) -> None:
+    together, alone = both(dtype, CASES[case])
+    assert together.samples == SAMPLES
+    agree(together, alone, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("case", SMALL)
+def test_any_number_of_ranks_trains_alike_in_small_steps(case: str, dtype: str, tmp_path: Path) -> None:
+    agree(*both(dtype, SMALL[case], some_digits(tmp_path / "few.h5", FEW)), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_regression_trains_alike(dtype: str, tmp_path: Path) -> None:
+    file = line(tmp_path / "line.h5", {"train": 203})
+    sections = {"data": {"batch_size": 10}, "model": {"kind": "linear"}, "optimizer": SLOW}
+    agree(*both(dtype, sections, file), TOLERANCE[dtype], epochs=2)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_logistic_regression_trains_alike(dtype: str, tmp_path: Path) -> None:
+    file = blobs(tmp_path / "blobs.h5", {"train": 203}, classes=2)
+    sections = {"data": {"batch_size": 10}, "model": {"kind": "logistic"}}
+    agree(*both(dtype, sections, file), TOLERANCE[dtype], epochs=2)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_fewer_samples_than_ranks(size: int, tmp_path: Path) -> None:
+    file = blobs(tmp_path / "blobs.h5", {"train": size})
+    agree(*both("float64", {"data": {"batch_size": "full"}}, file), 1e-12, epochs=3)
+
+
+# Samples
+
+
+def joined(lists: Iterable[list[int]]) -> list[int]:
+    return list(chain.from_iterable(lists))
+
+
+def visited(run: Run, epoch: int) -> list[list[int]]:
+    """The samples that all ranks together put into their plans, by step, in the order of the ranks."""
+    seen: list[list[int]] = []
+    fill = run.step.loader.fill
+
+    def spied(positions: Any, x: Any, y: Any) -> None:
+        seen[-1].extend(run.step.loader.order[positions.start : positions.stop].tolist())
+        fill(positions, x, y)
+
+    step = run.step.run
+
+    def counted(*args: Any, **options: Any) -> None:
+        seen.append([])
+        step(*args, **options)
+
+    run.step.loader.fill, run.step.run = spied, counted  # type: ignore[method-assign]
+    train_epoch(run, epoch)
+    run.step.loader.fill, run.step.run = fill, step  # type: ignore[method-assign]
+    return [joined(parts) for parts in zip(*run.world.allgather(seen), strict=True)]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "batches of 64 and a last one of 17",
+        "in file order",
+        "the full batch",
+        "three batches a step, two in the last",
+        "five shards",
+        "a batch of 1",
+        "a batch of 3",
+        "more shards than samples",
+    ],
+)
+def test_an_epoch_visits_each_sample_once_and_each_step_the_same_ones(case: str, tmp_path: Path) -> None:
+    data = some_digits(tmp_path / "few.h5", FEW) if case in SMALL else None
+    together, alone = both("float32", (CASES | SMALL)[case], data)
+    first, second = visited(together, 0), visited(together, 1)
+    for epoch in (first, second):
+        assert sorted(joined(epoch)) == list(range(together.samples))
+    if case != "in file order":
+        assert joined(first) != joined(second), "each epoch has an order of its own"
+    assert [sorted(step) for step in first] == [sorted(step) for step in visited(alone, 0)]
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(32, 2), (16, 4)])
+def test_accumulated_batches_are_one_big_batch(batch: int, accumulate: int) -> None:
+    train = {"dtype": "float64"}
+    sections = {"train": train | {"accumulate": accumulate}, "data": {"batch_size": batch}, "optimizer": MOMENTUM}
+    small = assembled(TOGETHER, **sections)
+    big = assembled(TOGETHER, train=train, data={"batch_size": batch * accumulate}, optimizer=MOMENTUM)
+    found, counts = train_epoch(small)
+    expected, expected_counts = train_epoch(big)
+    assert counts == expected_counts
+    assert counts[-1] == SAMPLES % 64 == 17, "the last window is ragged"
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert distance(small.parameters.value, big.parameters.value) < 1e-12
+
+
+def test_accumulation_takes_one_step_for_several_batches() -> None:
+    run = assembled(TOGETHER, train={"accumulate": 3}, data={"batch_size": 50})
+    assert batches(SAMPLES, 50) == 26
+    assert run.step.windows == 9
+
+
+# What else the ranks agree on
+
+
+def test_clipping_takes_the_norm_of_the_whole_gradient() -> None:
+    together, alone = both("float64", {"train": {"clip_norm": 1e-3}, "optimizer": {"learning_rate": 1.0}})
+    before = together.parameters.values.copy()
+    for run in (together, alone):
+        run.step.run(0, 1.0)
+    assert together.step.norm == pytest.approx(alone.step.norm, rel=1e-12)
+    assert together.step.norm > 1e-3
+    assert np.linalg.norm(together.parameters.values - before) == pytest.approx(1e-3, rel=1e-12)
+
+
+@pytest.mark.parametrize("stopping", [0, LAST])
+def test_one_ranks_wish_to_stop_reaches_all(stopping: int) -> None:
+    run = assembled(TOGETHER)
+    run.step.run(0, 0.1)
+    assert run.step.stop == 0
+    run.step.run(1, 0.1, stop=TOGETHER.rank == stopping)
+    assert run.step.stop == 1
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() -> None:
+    run = assembled(TOGETHER, model={"kind": "softmax"}, optimizer=MOMENTUM)
+    before = run.parameters.fingerprint()
+    if TOGETHER.rank == LAST:
+        fill = run.step.loader.fill
+
+        def spoiled(positions: Any, x: Any, y: Any) -> None:
+            fill(positions, x, y)
+            x[-1, 0] = np.nan
+
+        run.step.loader.fill = spoiled  # type: ignore[method-assign]
+    run.step.run(0, 0.1)
+    assert np.isnan(run.step.loss)
+    assert run.parameters.fingerprint() == before
+    assert run.step.reduction.check() == before
+
+
+@pytest.mark.parametrize("stray", [0, LAST])
+def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
+    run = assembled(TOGETHER)
+    run.step.reduction.check()
+    if TOGETHER.rank == stray:
+        run.parameters.values.view(np.uint8)[5] ^= 1
+    if TOGETHER.size == 1:
+        assert run.step.reduction.check() == run.parameters.fingerprint()
+        return
+    with pytest.raises(DistnnError) as caught:
+        run.step.reduction.check()
+    # Of two ranks that differ none is in the majority: both must still say the same.
+    named = stray if TOGETHER.size > 2 else 1
+    text = f"no longer the same on every rank: rank {named} on {TOGETHER.host} differ from the others."
+    assert text in str(caught.value)
+    assert set(TOGETHER.allgather(str(caught.value))) == {str(caught.value)}
+    assert caught.value.exit_code == 1
+
+
+def test_every_rank_begins_with_the_same_parameters() -> None:
+    run, other = assembled(TOGETHER), assembled(TOGETHER, train={"seed": 1})
+    assert run.step.reduction.check() == assembled(ALONE).parameters.fingerprint()
+    assert other.step.reduction.check() != run.step.reduction.check()
+
+
+def test_any_communicator_will_do() -> None:
+    """Half of the ranks train one run while the others train another; neither hears of the other."""
+    colour = TOGETHER.rank % 2
+    comm = MPI.COMM_WORLD.Split(colour)
+    sections = {"train": {"seed": colour, "dtype": "float64"}}
+    together, alone = assembled(World(comm), **sections), assembled(ALONE, **sections)
+    found, _ = train_epoch(together)
+    expected, _ = train_epoch(alone)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+# Evaluation
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_evaluation_counts_each_sample_once(split: str) -> None:
+    together, alone = both("float64", {})
+    expected_count = {"train": SAMPLES, "validation": 200, "test": 300}[split]
+    with DataFile(together.settings.data.path) as file:
+        evaluated = [Evaluator(run.model, run.parameters, file, split, run.world) for run in (together, alone)]
+        sizes = TOGETHER.allgather(len(evaluated[0].loader or ()))
+        found, expected = (evaluator.run() for evaluator in evaluated)
+        assert sum(sizes) == expected_count
+        assert max(sizes) - min(sizes) <= 1
+    assert found.samples == expected.samples == expected_count
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert found.accuracy == expected.accuracy
+    assert len(set(TOGETHER.allgather((found.loss, found.accuracy, found.samples)))) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_evaluation_of_fewer_samples_than_ranks(count: int, tmp_path: Path) -> None:
+    file = blobs(tmp_path / "blobs.h5", {"train": 9, "test": count})
+    together, alone = both("float64", {"data": {"batch_size": 3}}, file)
+    found, expected = together.evaluators["test"].run(), alone.evaluators["test"].run()
+    assert found.samples == expected.samples == count
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert found.accuracy == expected.accuracy

@@ -1,0 +1,219 @@
+"""What fails on any rank ends the whole job within ten seconds, with one message that names the rank and the host."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.launch import Launch, Result, environment, launchers, mpiexec
+from tests.parallel.failing import PHASES
+from tests.runs import DISTNN, distnn, metrics, run_file
+
+HOST = socket.gethostname()
+#: Seconds from the launch to the end of all ranks; the failure itself comes about one second after the launch.
+LIMIT = 10
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return run_file(tmp_path / "run.toml", train={"epochs": 3}, checkpoint={"every_steps": 7})
+
+
+def failed(launcher: str, n: int, phase: str, who: str, run: Path, fault: str = "unforeseen") -> Result:
+    """How the job ended in which rank ``who`` failed."""
+    argv = [sys.executable, "-m", "tests.parallel.failing", phase, who, fault]
+    argv += ["train", run, "--out", run.parent / "out"]
+    return mpiexec(n, argv, launcher=launcher, timeout=LIMIT)
+
+
+def messages(result: Result | str) -> list[str]:
+    text = result if isinstance(result, str) else result.stdout + result.stderr
+    return [line for line in text.splitlines() if line.startswith("distnn: error")]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("launcher", launchers())
+def test_one_rank_fails(launcher: str, phase: str, run: Path) -> None:
+    one_fails(launcher, phase, "1", run)
+
+
+@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize("phase", ["data", "step", "checkpoint"])
+def test_rank_0_fails(launcher: str, phase: str, run: Path) -> None:
+    one_fails(launcher, phase, "0", run)
+
+
+def one_fails(launcher: str, phase: str, who: str, run: Path) -> None:
+    result = failed(launcher, 3, phase, who, run)
+    assert result.returncode not in (0, 75), result
+    assert messages(result) == [f"distnn: error on rank {who} of 3 (host {HOST}): ValueError: boom"], result
+    assert result.stderr.count("Traceback (most recent call last)") == 1, result
+    assert "tests/parallel/failing.py" in result.stderr, "the traceback says where"
+
+
+@pytest.mark.parametrize("phase", ["start", "step", "evaluation"])
+@pytest.mark.parametrize("launcher", launchers())
+def test_all_ranks_fail(launcher: str, phase: str, run: Path) -> None:
+    result = failed(launcher, 3, phase, "all", run)
+    assert result.returncode == 1, result
+    assert messages(result) == [f"distnn: error on rank 0 of 3 (host {HOST}): ValueError: boom"], result
+    assert result.stderr.count("Traceback (most recent call last)") == 1, result
+
+
+@pytest.mark.parametrize(
+    ("fault", "text", "code"),
+    [("usage", "boom.", 2), ("exit", "something called sys.exit(0) in the middle of the run", 1)],
+)
+def test_what_is_explained_comes_without_a_traceback(fault: str, text: str, code: int, run: Path) -> None:
+    result = failed("mpich", 2, "step", "1", run, fault)
+    assert result.returncode == code, result
+    assert messages(result) == [f"distnn: error on rank 1 of 2 (host {HOST}): {text}"], result
+    assert "Traceback" not in result.stderr, result
+
+
+@pytest.mark.parametrize("launcher", launchers())
+def test_a_rank_that_is_killed_ends_the_job(launcher: str, run: Path) -> None:
+    assert failed(launcher, 3, "step", "1", run, "kill").returncode != 0
+
+
+@pytest.mark.parametrize("launcher", launchers())
+def test_what_every_rank_must_meet_is_told_once(launcher: str, tmp_path: Path) -> None:
+    """A usage error: exit code 2, whichever ranks come to it first."""
+    run = run_file(tmp_path / "run.toml", data={"path": str(tmp_path / "missing.h5")})
+    result = mpiexec(4, [*DISTNN, "train", run, "--out", tmp_path / "out"], launcher=launcher, timeout=LIMIT)
+    assert result.returncode == 2, result
+    assert len(messages(result)) == 1, result
+    assert f"rank 0 of 4 (host {HOST}): There is no data file" in messages(result)[0]
+    assert "Traceback" not in result.stderr, result
+    assert not (tmp_path / "out").exists()
+    result = mpiexec(4, [*DISTNN, "train", run, "--set", "train.epoch=3"], launcher=launcher, timeout=LIMIT)
+    assert result.returncode == 2, result
+    assert len(messages(result)) == 1, result
+    assert "train.epoch is not a setting (did you mean 'epochs'?)" in messages(result)[0]
+
+
+@pytest.mark.parametrize("launcher", launchers())
+def test_divergence_is_told_once(launcher: str, tmp_path: Path) -> None:
+    run = run_file(tmp_path / "run.toml", optimizer={"learning_rate": 1e30})
+    result = mpiexec(2, [*DISTNN, "train", run, "--out", tmp_path / "out"], launcher=launcher, timeout=LIMIT)
+    assert result.returncode == 1, result
+    assert len(messages(result)) == 1, result
+    assert "the training diverged" in messages(result)[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_job_ends_when_its_launcher_is_told_to(number: signal.Signals, tmp_path: Path) -> None:
+    run = run_file(tmp_path / "run.toml", train={"epochs": 10**6})
+    with Launch(2, [*DISTNN, "train", run, "--out", tmp_path / "out"]) as launch:
+        wait_for_steps(launch, tmp_path / "out")
+        launch.process.send_signal(number)
+        assert launch.wait(LIMIT).returncode != 0
+        deadline = time.monotonic() + LIMIT
+        while launch.pids() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert launch.pids() == {}
+
+
+def wait_for_steps(launch: Launch, out: Path) -> None:
+    while not metrics(out, "evaluation"):
+        assert launch.process.poll() is None, launch.output()
+        time.sleep(0.02)
+
+
+# Ranks that don't see each other
+
+PROMISES = {
+    "SLURM_STEP_NUM_TASKS": ("srun", {"SLURM_PROCID": "0"}),
+    "SLURM_NTASKS": ("the Slurm allocation", {}),
+    "PMI_SIZE": ("the PMI launcher (MPICH's mpiexec or srun)", {"PMI_RANK": "0"}),
+}
+
+
+@pytest.mark.parametrize("variable", PROMISES)
+def test_a_process_that_was_promised_company_does_not_train_alone(variable: str, run: Path) -> None:
+    launcher, more = PROMISES[variable]
+    result = distnn("train", run, "--out", run.parent / "out", env={variable: "2", **more})
+    assert result.returncode == 2, result
+    (message,) = messages(result.stderr)
+    assert message.startswith(
+        f"distnn: error: {launcher} promised 2 ranks ({variable}=2), but this process sees only itself, on host "
+        f"{HOST}: the MPI library in use is "
+    )
+    for cure in ("use the mpiexec of that library", "--mpi=pmi2", "--mpi=pmix", "--mpi=cray_shasta", "srun -n 1"):
+        assert cure in message
+    assert not (run.parent / "out").exists()
+
+
+def test_a_promise_of_one_is_kept(run: Path) -> None:
+    env = {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0", "SLURM_NTASKS": "64"}
+    result = distnn("train", run, "--out", run.parent / "out", "--quiet", env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_rank_other_than_0_leaves_the_message_to_rank_0(run: Path) -> None:
+    env = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
+    result = distnn("train", run, "--out", run.parent / "out", env=env)
+    assert (result.returncode, result.stderr) == (2, "")
+
+
+def foreign(launcher: str) -> dict[str, str | None]:
+    """The variables by which ranks under a launcher load the other one's library."""
+    if launcher == "openmpi":
+        return {"MPI4PY_LIBMPI": None, "MPI4PY_MPIABI": None}
+    names = ("MPI4PY_LIBMPI", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+    return {name: environment("openmpi")[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "says"),
+    [
+        pytest.param(
+            launchers()[1].values[0],  # type: ignore[attr-defined]
+            ["Open MPI's mpiexec promised 2 ranks (OMPI_COMM_WORLD_SIZE=2)", "the MPI library in use is MPICH"],
+            marks=launchers()[1].marks,  # type: ignore[attr-defined]
+        ),
+        pytest.param(
+            launchers()[0].values[0],  # type: ignore[attr-defined]
+            ["the PMI launcher (MPICH's mpiexec or srun) promised 2 ranks (PMI_SIZE=2)", "in use is Open MPI v5"],
+            marks=[*launchers()[0].marks, *launchers()[1].marks],  # type: ignore[attr-defined]
+        ),
+    ],
+)
+def test_a_launcher_and_a_library_that_do_not_belong_together(launcher: str, says: list[str], run: Path) -> None:
+    argv = [*DISTNN, "train", run, "--out", run.parent / "out"]
+    result = mpiexec(2, argv, launcher=launcher, env=foreign(launcher), timeout=LIMIT)
+    assert result.returncode == 2, result
+    (message,) = messages(result)
+    for words in (*says, "sees only itself", "use the mpiexec of that library"):
+        assert words in message, result
+    assert not (run.parent / "out").exists()
+
+
+# No MPI at all
+
+
+def test_without_an_mpi_library_it_trains_as_one_rank_with_one_line_of_warning(run: Path) -> None:
+    out = run.parent / "out"
+    result = distnn("train", run, "--out", out, env={"MPI4PY_LIBMPI": "/nonexistent"})
+    assert result.returncode == 0, result
+    assert result.stderr == (
+        "distnn: warning: no MPI library found, so this is a single rank; for more: pip install 'distnn[mpi]'\n"
+    )
+    assert "1 rank" in result.stdout
+    with_mpi = distnn("train", run, "--out", run.parent / "with", "--quiet")
+    assert (with_mpi.returncode, with_mpi.stderr) == (0, "")
+    ends = [metrics(folder, "end")[0] for folder in (out, run.parent / "with")]
+    assert ends[0]["fingerprint"] == ends[1]["fingerprint"]
+
+
+def test_without_an_mpi_library_a_launch_of_several_is_refused(run: Path) -> None:
+    env = {"MPI4PY_LIBMPI": "/nonexistent", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}
+    result = distnn("train", run, "--out", run.parent / "out", env=env)
+    assert result.returncode == 2
+    (message,) = messages(result.stderr)
+    assert "no MPI library could be loaded (cannot load MPI library)" in message
