@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -131,11 +132,17 @@ class Contender:
     def close(self) -> None:
         """Hang up, upon which the processes end; kill what doesn't."""
         for line in self._lines:
-            line.close()
+            with contextlib.suppress(OSError):  # it has hung up first
+                line.close()
         self._listener.close()
         for job in self._jobs:
             try:
-                job.wait(20 if self._lines else 0)
+                job.wait(20 if len(self._lines) == self.processes else 0)
+            except subprocess.TimeoutExpired:
+                job.terminate()  # a launcher passes it on to its ranks
+        for job in self._jobs:
+            try:
+                job.wait(5)
             except subprocess.TimeoutExpired:
                 job.kill()
                 job.wait()

@@ -34,14 +34,12 @@ MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
 SLOW = {"learning_rate": 0.01}
 CASES: dict[str, dict[str, Any]] = {
     "batches of 64 and a last one of 17": {},
-    "batches of 61 and a last one of 16": {"data": {"batch_size": 61}},
     "in file order": {"data": {"shuffle": False}},
     "a last batch of 1": {"data": {"batch_size": 81}},
     "the full batch": {"data": {"batch_size": "full"}},
     "three batches a step, two in the last": {"data": {"batch_size": 50}, "train": {"accumulate": 3}},
     "all batches in one step": {"train": {"accumulate": 99}},
     "clipped": {"train": {"clip_norm": 0.5}},
-    "momentum": {"optimizer": MOMENTUM},
     "momentum, clipped, two batches a step": {"optimizer": MOMENTUM, "train": {"clip_norm": 0.5, "accumulate": 2}},
     "Nesterov": {"optimizer": MOMENTUM | {"nesterov": True}},
     "weight decay": {"optimizer": MOMENTUM | {"weight_decay": 0.01}},
