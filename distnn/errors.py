@@ -38,6 +38,10 @@ class LaunchError(UsageError):
     """A launch that isn't what it seems: ranks that don't see each other, for example."""
 
 
+class SharedMemoryError(DistnnError):
+    """Memory that the ranks of a node were to share, and that isn't to be had."""
+
+
 def nearest(word: str, valid: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the valid word nearest to ``word``, or nothing where none is near."""
     matches = difflib.get_close_matches(word, list(valid), n=1)

@@ -7,9 +7,9 @@ nothing, an update is one pass over flat memory, and a fingerprint is one hash.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,31 @@ import numpy.typing as npt
 from distnn.errors import ShapeError
 
 Array = npt.NDArray[Any]
-Allocate = Callable[[int, np.dtype[Any]], Array]
 
 #: Each parameter starts on a cache line: 64 bytes, in elements of 4 bytes.
 ALIGNMENT = 16
+
+
+class Memory(Protocol):
+    """Where vectors come from."""
+
+    def one(self, length: int, dtype: np.dtype[Any]) -> Array:
+        """``length`` zeros, of which the ranks that share this memory hold one copy together."""
+
+    def each(self, length: int, dtype: np.dtype[Any]) -> Array:
+        """``length`` zeros of this rank's own."""
+
+
+class PrivateMemory:
+    """Memory of this process."""
+
+    def one(self, length: int, dtype: np.dtype[Any]) -> Array:
+        """``length`` zeros."""
+        return zeros(length, dtype)
+
+    def each(self, length: int, dtype: np.dtype[Any]) -> Array:
+        """``length`` zeros."""
+        return zeros(length, dtype)
 
 
 def zeros(length: int, dtype: np.dtype[Any]) -> Array:
@@ -41,7 +62,7 @@ class Parameters:
         tail: extra elements after the gradients, which one reduction sums together with them.
         minimum: the gradient vector's least length (a reduction over p ranks is slow below p elements: facts of
             MPICH's choice of algorithm, Thakur, Rabenseifner and Gropp 2005).
-        allocate: makes a zeroed vector of a length and dtype; ordinary memory by default.
+        memory: makes the vectors; of this process by default.
 
     Attributes:
         values, gradients: the flat vectors. ``gradients`` has the tail behind it in ``message``.
@@ -60,7 +81,7 @@ class Parameters:
         running: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
         tail: int = 0,
         minimum: int = 0,
-        allocate: Allocate = zeros,
+        memory: Memory | None = None,
     ) -> None:
         self.dtype = np.dtype(dtype)
         self.shapes = {**shapes, **running}
@@ -72,8 +93,9 @@ class Parameters:
             length += -(-int(np.prod(shape, dtype=np.int64)) // ALIGNMENT) * ALIGNMENT
         self.length = length
         self.trainable = min((self.offsets[name] for name in running), default=length)
-        self.values = allocate(length, self.dtype)
-        self.message = allocate(max(length + tail, minimum), self.dtype)
+        memory = memory or PrivateMemory()
+        self.values = memory.one(length, self.dtype)
+        self.message = memory.each(max(length + tail, minimum), self.dtype)
         self.gradients = self.message[:length]
         self.tail = self.message[length : length + tail]
         self.value = self.views(self.values)

@@ -8,6 +8,7 @@ import distnn
 from distnn.data.loader import Loader, permutation
 from distnn.models import Model, mlp
 from distnn.optim import SGD
+from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.train.step import TAIL, Step
 
@@ -20,10 +21,11 @@ class Distnn:
         widths = case.widths
         classes = [str(label) for label in range(widths[-1])]
         model = Model(mlp(widths[-1], widths[1:-1]), widths[:1], task="classification", classes=classes)
-        self.parameters = model.initialize(0, tail=TAIL, minimum=world.size)
+        memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
+        self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
         self.loader = Loader(case.x, case.y, SCALE)
         optimizer = SGD(case.learning_rate, case.momentum)
-        self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch)
+        self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
 
     def reset(self) -> None:

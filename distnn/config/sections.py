@@ -165,9 +165,14 @@ class ScheduleSettings(Section):
 
 
 class ParallelSettings(Section):
-    """``[parallel]``: micro-shards of a batch (None: one per rank), BLAS threads of a rank (None: chosen at launch)."""
+    """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
+
+    ``reduction``: by slices in shared memory (``node``), by MPI (``allreduce``), or ``auto``: the first if it can be.
+    ``threads``: None leaves them to be chosen at launch.
+    """
 
     shards: Count | None = None
+    reduction: Literal["auto", "node", "allreduce"] = "auto"
     threads: Count | None = None
 
 

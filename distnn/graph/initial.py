@@ -35,7 +35,7 @@ def initialize(outputs: Iterable[Node], *, seed: int = 0, **options: Any) -> Par
     Arguments:
         outputs: the graph's outputs.
         seed: together with a parameter's name the only source of its values; drawn in float64, then rounded.
-        options: passed on to `Parameters` (dtype, tail, minimum, allocate).
+        options: passed on to `Parameters` (dtype, tail, minimum, memory).
     """
     nodes = parameter_nodes(outputs)
     shapes = {name: tuple(int(str(length)) for length in node.shape) for name, node in nodes.items()}

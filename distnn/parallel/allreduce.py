@@ -9,8 +9,13 @@ from collections.abc import Callable
 import numpy as np
 
 from distnn.errors import DistnnError
+from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
+
+#: (scale, learning rate, samples) → a slice of the values is updated.
+UpdatePart = Callable[[float, float, int], None]
+Bind = Callable[[slice, Array], UpdatePart]
 
 
 class Allreduce:
@@ -19,11 +24,16 @@ class Allreduce:
     Arguments:
         world: the ranks.
         parameters: whose ``message`` is summed.
-        update: (scale, learning rate) → the optimiser's update of all values.
+        bind: (a slice of the vectors, its summed gradients) → the update of that slice.
+
+    Attributes:
+        tail: what rode along, summed, after `reduce`.
     """
 
-    def __init__(self, world: World, parameters: Parameters, update: Callable[[float, float], None]) -> None:
-        self.world, self.parameters, self.update = world, parameters, update
+    def __init__(self, world: World, parameters: Parameters, bind: Bind) -> None:
+        self.world, self.parameters = world, parameters
+        self.update_part = bind(slice(0, parameters.length), parameters.gradients)
+        self.tail = parameters.tail
 
     def reduce(self) -> None:
         """Sum gradients and tail over the ranks, in place."""
@@ -33,6 +43,10 @@ class Allreduce:
         """‖Σ g‖₂ of the reduced gradient."""
         gradients = self.parameters.gradients[: self.parameters.trainable]
         return math.sqrt(float(np.dot(gradients, gradients)))
+
+    def update(self, scale: float, learning_rate: float, samples: int) -> None:
+        """Update the values from the reduced gradient times ``scale``, of so many ``samples``."""
+        self.update_part(scale, learning_rate, samples)
 
     def check(self) -> str:
         """The fingerprint of the parameters, if it is the same on every rank.

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
-from distnn.errors import DataError, RunFileError
+from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Model, build
 from distnn.models.model import Network
 from distnn.optim import SGD, Schedule
+from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
+from distnn.parameters import Memory, PrivateMemory
 from distnn.train import checkpoint
 from distnn.train.environment import environment
 from distnn.train.evaluate import Evaluator
@@ -47,22 +49,19 @@ class Run:
             world.use_threads(settings.parallel.threads)
         self.model = _model(settings, file, network)
         train = settings.train
-        self.parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size)
         samples = file.count("train")
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
-        self.step = Step(
-            self.model,
-            self.parameters,
-            Loader.read(file, "train"),
-            self.optimizer,
-            world,
-            batch_size=self.batch_size,
-            seed=train.seed,
-            shards=settings.parallel.shards,
-            accumulate=train.accumulate,
-            clip_norm=train.clip_norm,
-        )
+        loader = Loader.read(file, "train")
+        memories = _memories(settings.parallel.reduction, world)
+        while True:
+            try:
+                self.step = self._step(loader, memories.pop(0))
+                break
+            except SharedMemoryError:  # on every rank alike
+                if not memories:
+                    raise
+        self.parameters = self.step.parameters
         self.evaluators = {
             split: Evaluator(self.model, self.parameters, file, split, world)
             for split in file.splits
@@ -71,6 +70,24 @@ class Run:
         self.schedule = _schedule(settings.schedule, self.step.windows, train.epochs)
         self.progress = Progress(train.seed, self.batch_size, train.accumulate)
         self.samples = samples
+
+    def _step(self, loader: Loader, memory: Memory) -> Step:
+        """The training step, with the model's parameters in this memory."""
+        train, world = self.settings.train, self.world
+        parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size, memory=memory)
+        return Step(
+            self.model,
+            parameters,
+            loader,
+            self.optimizer,
+            world,
+            batch_size=self.batch_size,
+            seed=train.seed,
+            memory=memory,
+            shards=self.settings.parallel.shards,
+            accumulate=train.accumulate,
+            clip_norm=train.clip_norm,
+        )
 
     def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
         """Take over a checkpoint, which rank 0 has read.
@@ -221,6 +238,23 @@ def _batch_size(settings: RunSettings, file: DataFile) -> int:
             f'choose at most that many, or batch_size = "full" for batch gradient descent.'
         )
     return settings.data.batch_size
+
+
+def _memories(reduction: str, world: World) -> list[Memory]:
+    """The kinds of memory to try, by the way of reducing: shared by the ranks where they are all on one node.
+
+    Raises:
+        RunFileError: if ``node`` is asked for and the ranks are on several nodes.
+    """
+    hosts = len(set(world.hosts))
+    if reduction == "node" and hosts > 1:
+        raise RunFileError(
+            f'parallel.reduction = "node" works on one node, but the {world.size} ranks are on {hosts}; '
+            f'use "auto" or "allreduce".'
+        )
+    if reduction == "allreduce" or hosts > 1 or world.size == 1:
+        return [PrivateMemory()]
+    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
 
 
 def _optimizer(settings: RunSettings) -> SGD:

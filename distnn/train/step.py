@@ -15,9 +15,11 @@ from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.ops.op import Array
 from distnn.optim import SGD
-from distnn.parallel.allreduce import Allreduce
+from distnn.parallel.allreduce import Allreduce, UpdatePart
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.node import Node
 from distnn.parallel.world import World
-from distnn.parameters import Parameters
+from distnn.parameters import Memory, Parameters, PrivateMemory
 
 #: What rides in the gradient vector's tail. The sample count takes two elements, HIGH · 4096 + LOW, which float32 sums
 #: exactly up to 2³⁶ samples over 4096 ranks.
@@ -37,6 +39,7 @@ class Step:
         optimizer: the update rule.
         world: the ranks.
         batch_size: of a global mini-batch.
+        memory: what ``parameters`` live in; in a `NodeMemory` the ranks reduce and update by slices.
         seed: what random ops are keyed to, beside the step and the micro-shard.
         shards: the micro-shards that each batch is cut into; one per rank if None.
         accumulate: batches per update.
@@ -60,6 +63,7 @@ class Step:
         *,
         batch_size: int,
         seed: int = 0,
+        memory: Memory | None = None,
         shards: int | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
@@ -67,12 +71,13 @@ class Step:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
         self.shards = shards or world.size
-        trained = slice(parameters.trainable)
-        self.slots = {name: np.zeros_like(parameters.values[trained]) for name in optimizer.slots}
-        update = optimizer.bind(
-            parameters.values[trained], parameters.gradients[trained], self.slots, _decay(optimizer, parameters)
+        self.optimizer = optimizer
+        shared = memory if isinstance(memory, NodeMemory) else None
+        slots = shared or PrivateMemory()
+        self.slots = {name: slots.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
+        self.reduction = (
+            Node(world, parameters, self._bind, shared.rows[0]) if shared else Allreduce(world, parameters, self._bind)
         )
-        self.reduction = Allreduce(world, parameters, update)
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
         self._sum: Array | None = None
@@ -108,7 +113,6 @@ class Step:
             number: of the step in the whole run, which random ops are keyed to.
         """
         tail = self.parameters.tail
-        tail[:] = 0
         self._key[1] = number
         samples = self._accumulate(self.pieces(window))
         tail[HIGH], tail[LOW] = divmod(samples, BASE)
@@ -116,12 +120,12 @@ class Step:
         start = perf_counter()
         self.reduction.reduce()
         reduced = perf_counter()
+        tail = self.reduction.tail
         self.loss, self.correct = float(tail[LOSS]), float(tail[CORRECT])
         self.samples = int(tail[HIGH]) * BASE + int(tail[LOW])
         self.stop = int(tail[STOP])
         if math.isfinite(self.loss):
-            self.reduction.update(self._scale(), learning_rate)
-            self._follow()
+            self.reduction.update(self._scale(), learning_rate, self.samples)
         self.comm_s += reduced - start
         self.compute_s += perf_counter() - reduced
 
@@ -134,15 +138,31 @@ class Step:
                 scale *= self.clip_norm / self.norm
         return scale
 
-    def _follow(self) -> None:
-        """Move the running means a tenth of the way to this step's statistics (Ioffe and Szegedy 2015)."""
-        start = self.parameters.trainable
-        if start == self.parameters.length:
-            return
-        running, sums = self.parameters.values[start:], self.parameters.gradients[start:]
-        np.multiply(sums, FOLLOW / self.samples, out=sums)
-        np.multiply(running, 1 - FOLLOW, out=running)
-        np.add(running, sums, out=running)
+    def _bind(self, part: slice, gradients: Array) -> UpdatePart:
+        """The update of a slice of the vectors: the optimiser's for parameters, a tenth of the way for running means.
+
+        Running means: Ioffe and Szegedy 2015.
+        """
+        parameters = self.parameters
+        trained = slice(part.start, max(part.start, min(part.stop, parameters.trainable)))
+        count = trained.stop - trained.start
+        decay = _decay(self.optimizer, parameters)
+        update = self.optimizer.bind(
+            parameters.values[trained],
+            gradients[:count],
+            {name: vector[trained] for name, vector in self.slots.items()},
+            None if decay is None else decay[trained],
+        )
+        running, sums = parameters.values[trained.stop : part.stop], gradients[count:]
+
+        def run(scale: float, learning_rate: float, samples: int) -> None:
+            update(scale, learning_rate)
+            if len(running):
+                np.multiply(sums, FOLLOW / samples, out=sums)
+                np.multiply(running, 1 - FOLLOW, out=running)
+                np.add(running, sums, out=running)
+
+        return run
 
     def _accumulate(self, pieces: list[Shard]) -> int:
         """Leave the sums of the gradients, loss and count of ``pieces`` in the message; return the samples."""

@@ -235,7 +235,7 @@ def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() 
 
 @pytest.mark.parametrize("stray", [0, LAST])
 def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
-    run = assembled(TOGETHER)
+    run = assembled(TOGETHER, parallel={"reduction": "allreduce"})  # a copy of the parameters on each rank
     run.step.reduction.check()
     if TOGETHER.rank == stray:
         run.parameters.values.view(np.uint8)[5] ^= 1

@@ -1,0 +1,99 @@
+"""Reducing in shared memory gives what Allreduce gives; the memory leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from distnn.data.loader import Loader
+from distnn.errors import SharedMemoryError
+from distnn.layers import BatchNorm, Dense, Sequential
+from distnn.models import Model
+from distnn.optim import SGD
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.parameters import PrivateMemory
+from distnn.train.run import _memories
+from distnn.train.step import TAIL, Step
+
+OPTIMIZERS = {
+    "plain": SGD(0.05),
+    "momentum": SGD(0.05, 0.9),
+    "nesterov and decay": SGD(0.05, 0.9, nesterov=True, weight_decay=0.01),
+}
+
+
+def trained(memory, optimizer, clip_norm=None, accumulate=1):
+    """Everything that six steps over 70 samples in batches of 32 leave behind, the last of which is ragged."""
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(70, 6)), generator.normal(size=(70, 2))
+    model = Model(Sequential(Dense(9, "tanh"), BatchNorm(), Dense(2)), (6,), task="regression", target_shape=(2,))
+    world = World(MPI.COMM_WORLD)
+    parameters = model.initialize(0, np.float64, tail=TAIL, minimum=world.size, memory=memory)
+    step = Step(
+        model,
+        parameters,
+        Loader(x, y),
+        optimizer,
+        world,
+        batch_size=32,
+        memory=memory,
+        shards=5,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+    )
+    told = []
+    for number in range(6):
+        step.run(number % step.windows, 0.05, stop=world.rank == 0, number=number)
+        told.append((step.loss, step.samples, step.stop, step.norm))
+    world.barrier()
+    return {"values": parameters.values.copy(), "told": np.array(told)} | {k: v.copy() for k, v in step.slots.items()}
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5}, {"accumulate": 2}], ids=["", "clip", "accumulate"])
+def test_slices_give_what_allreduce_gives(name, options):
+    if MPI.COMM_WORLD.size == 1:
+        return  # one rank has nobody to share with
+    expected = trained(PrivateMemory(), OPTIMIZERS[name], **options)
+    found = trained(NodeMemory(World(MPI.COMM_WORLD)), OPTIMIZERS[name], **options)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-14, err_msg=key)
+
+
+@pytest.mark.mpi
+def test_one_copy_of_the_parameters_and_a_row_of_gradients_each():
+    world = World(MPI.COMM_WORLD)
+    memory = NodeMemory(world)
+    shared, mine = memory.one(100, np.dtype(np.float32)), memory.each(50, np.dtype(np.float32))
+    assert not shared.any()
+    world.barrier()
+    shared[world.rank] = world.rank + 1
+    mine[:] = 10 * world.rank
+    world.barrier()
+    np.testing.assert_array_equal(shared[: world.size], np.arange(world.size) + 1)
+    np.testing.assert_array_equal(memory.rows[0][:, 7], 10 * np.arange(world.size))
+    assert not [name for name in os.listdir("/dev/shm") if name.startswith("distnn-")]
+    world.barrier()
+
+
+@pytest.mark.mpi
+def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
+    world = World(MPI.COMM_WORLD)
+    with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* are not to be had \(No such file"):
+        NodeMemory(world, "/absent").one(10, np.dtype(np.float32))
+    with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
+        NodeMemory(world).one(1 << 50, np.dtype(np.float32))
+
+
+@pytest.mark.mpi
+def test_auto_shares_memory_where_all_ranks_are_on_one_node():
+    world = World(MPI.COMM_WORLD)
+    kinds = [type(memory) for memory in _memories("auto", world)]
+    assert kinds == ([PrivateMemory] if world.size == 1 else [NodeMemory, PrivateMemory])
+    assert [type(memory) for memory in _memories("allreduce", world)] == [PrivateMemory]
