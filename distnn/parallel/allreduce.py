@@ -19,10 +19,10 @@ class Allreduce:
     Arguments:
         world: the ranks.
         parameters: whose ``message`` is summed.
-        update: (scale, learning rate) → the optimiser's update of all values.
+        update: (scale, learning rate, step) → the optimiser's update of all values.
     """
 
-    def __init__(self, world: World, parameters: Parameters, update: Callable[[float, float], None]) -> None:
+    def __init__(self, world: World, parameters: Parameters, update: Callable[[float, float, int], None]) -> None:
         self.world, self.parameters, self.update = world, parameters, update
 
     def reduce(self) -> None:

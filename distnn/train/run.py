@@ -10,7 +10,7 @@ from distnn.data.loader import Loader
 from distnn.errors import DataError, RunFileError
 from distnn.models import Model, build
 from distnn.models.model import Network
-from distnn.optim import SGD, Schedule
+from distnn.optim import OPTIMIZERS, Optimizer, Schedule
 from distnn.parallel.world import World
 from distnn.train import checkpoint
 from distnn.train.environment import environment
@@ -223,9 +223,9 @@ def _batch_size(settings: RunSettings, file: DataFile) -> int:
     return settings.data.batch_size
 
 
-def _optimizer(settings: RunSettings) -> SGD:
+def _optimizer(settings: RunSettings) -> Optimizer:
     given = settings.optimizer
-    return SGD(given.learning_rate, given.momentum, given.nesterov, given.weight_decay)
+    return OPTIMIZERS[given.kind](**given.model_dump(exclude={"kind", *given.unused()}))
 
 
 def _schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:

@@ -14,7 +14,7 @@ from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.ops.op import Array
-from distnn.optim import SGD
+from distnn.optim import Optimizer
 from distnn.parallel.allreduce import Allreduce
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
@@ -55,7 +55,7 @@ class Step:
         model: Model,
         parameters: Parameters,
         loader: Loader,
-        optimizer: SGD,
+        optimizer: Optimizer,
         world: World,
         *,
         batch_size: int,
@@ -70,7 +70,7 @@ class Step:
         trained = slice(parameters.trainable)
         self.slots = {name: np.zeros_like(parameters.values[trained]) for name in optimizer.slots}
         update = optimizer.bind(
-            parameters.values[trained], parameters.gradients[trained], self.slots, _decay(optimizer, parameters)
+            parameters.values[trained], parameters.gradients[trained], self.slots, _segments(parameters)
         )
         self.reduction = Allreduce(world, parameters, update)
         self._pool = Pool()
@@ -105,7 +105,7 @@ class Step:
             window: from 0.
             learning_rate: for this step.
             stop: this rank's wish to stop, told to all in the reduction.
-            number: of the step in the whole run, which random ops are keyed to.
+            number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
         """
         tail = self.parameters.tail
         tail[:] = 0
@@ -120,7 +120,7 @@ class Step:
         self.samples = int(tail[HIGH]) * BASE + int(tail[LOW])
         self.stop = int(tail[STOP])
         if math.isfinite(self.loss):
-            self.reduction.update(self._scale(), learning_rate)
+            self.reduction.update(self._scale(), learning_rate, number)
             self._follow()
         self.comm_s += reduced - start
         self.compute_s += perf_counter() - reduced
@@ -188,12 +188,7 @@ class Step:
         return self._plans[length]
 
 
-def _decay(optimizer: SGD, parameters: Parameters) -> Array | None:
-    """The weight decay of each element, by its parameter's name; None where nothing decays."""
-    rates = {name: optimizer.decays(name) for name in parameters.trained}
-    if not any(rates.values()):
-        return None
-    vector = np.zeros_like(parameters.values[: parameters.trainable])
-    for name, view in parameters.views(vector).items():
-        view[...] = rates[name]
-    return vector
+def _segments(parameters: Parameters) -> dict[str, slice]:
+    """Where each trained parameter lies in the vectors."""
+    starts = {name: parameters.offsets[name] for name in parameters.trained}
+    return {name: slice(start, start + parameters.value[name].size) for name, start in starts.items()}
