@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "Loss and accuracy of a checkpoint on a data file.",
     "predict": "A checkpoint's predictions for a data file.",
     "inspect": "What is in a checkpoint or data file.",
+    "graph": "Draw a run file's model, with shapes and counts.",
 }
 
 INTERRUPTED = 130

@@ -6,7 +6,7 @@ valid; an error message prints them (`distnn.config.explain`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,7 +26,9 @@ Factory = Annotated[
     str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"), 'text such as "module:function"'
 ]
 Widths = Annotated[tuple[Count, ...], Field(strict=False), "a list of integers of at least 1, such as [64, 32]"]
-Activation = Literal["relu", "sigmoid", "tanh", "identity"]
+Activation = Literal[
+    "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh", "softmax", "log_softmax", "identity"
+]
 # TOML has no null, so 0 is how a file says "never"; the field then holds None.
 _ZERO_IS_NEVER = BeforeValidator(lambda value: None if type(value) is int and value == 0 else value)
 CountOrNever = Annotated[int | None, Field(ge=1), _ZERO_IS_NEVER, "an integer of at least 1, or 0 for never"]
@@ -125,18 +127,48 @@ class TrainSettings(Section):
     patience: Count | None = None
 
 
-class OptimizerSettings(Section):
-    """``[optimizer]``: gradient descent, with momentum (Nesterov's on request) and weight decay."""
+_ADAM: dict[str, float | bool] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+#: The keys that each kind of optimizer takes, with their defaults.
+RULES: dict[str, dict[str, float | bool]] = {
+    "sgd": {"learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
+    "adam": {"learning_rate": 0.001, "weight_decay": 0.0, **_ADAM},
+    "adamw": {"learning_rate": 0.001, "weight_decay": 0.01, **_ADAM},
+    "lars": {"learning_rate": 1.0, "weight_decay": 0.0005, "momentum": 0.9, "trust": 0.001},
+    "lamb": {"learning_rate": 0.001, "weight_decay": 0.01, **_ADAM, "epsilon": 1e-6},
+}
 
-    kind: Literal["sgd"] = "sgd"
+
+class OptimizerSettings(Section):
+    """``[optimizer]``: the update rule and its numbers; the defaults are those of the ``kind``."""
+
+    kind: Literal["sgd", "adam", "adamw", "lars", "lamb"] = "sgd"
     learning_rate: Positive = 0.1
+    weight_decay: NotNegative = 0.0
     momentum: BelowOne = 0.0
     nesterov: bool = False
-    weight_decay: NotNegative = 0.0
+    beta1: BelowOne = 0.9
+    beta2: BelowOne = 0.999
+    epsilon: Positive = 1e-8
+    trust: Positive = 0.001
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, given: Any) -> Any:
+        kind = given.get("kind", "sgd") if isinstance(given, dict) else None
+        return {**RULES[kind], **given} if isinstance(kind, str) and kind in RULES else given
+
+    def unused(self) -> dict[str, str]:
+        """Each kind has its own keys."""
+        found = {}
+        for key in type(self).model_fields:
+            if key != "kind" and key not in RULES[self.kind]:
+                owners = " or ".join(show(kind) for kind, keys in RULES.items() if key in keys)
+                found[key] = f"belongs to kind = {owners} and has no meaning with kind = {show(self.kind)}; remove it"
+        return found
 
     def clashes(self) -> list[tuple[Keys, str]]:
         """Nesterov's step looks ahead along the velocity, so it needs one."""
-        if self.nesterov and self.momentum == 0:
+        if self.kind == "sgd" and self.nesterov and self.momentum == 0:
             return [(("nesterov",), "is true, which needs a momentum above 0, such as momentum = 0.9")]
         return []
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from distnn.graph.node import Node, apply
 from distnn.ops import activation as activations
-from distnn.ops import arithmetic, linear, loss, probability
+from distnn.ops import arithmetic, by_name, classification, count, gated, linear, loss, normalisation, probability
+from distnn.ops.activation import Activation
+from distnn.ops.maxout import Maxout
+from distnn.ops.op import Array
 
 
 def exp(x: Node) -> Node:
@@ -37,6 +42,31 @@ def relu(x: Node) -> Node:
     return apply(activations.ReLU(), x)
 
 
+def leaky_relu(x: Node, slope: float = 0.1) -> Node:
+    """x where it is above 0, else ``slope`` · x."""
+    return apply(activations.LeakyReLU(slope), x)
+
+
+def elu(x: Node, alpha: float = 1.0) -> Node:
+    """x where it is above 0, else ``alpha`` (eˣ − 1)."""
+    return apply(activations.ELU(alpha), x)
+
+
+def softplus(x: Node) -> Node:
+    """ln(1 + eˣ), elementwise."""
+    return apply(activations.Softplus(), x)
+
+
+def gelu(x: Node) -> Node:
+    """x Φ(x) with the normal distribution function Φ, elementwise."""
+    return apply(gated.GELU(), x)
+
+
+def silu(x: Node) -> Node:
+    """x / (1 + e⁻ˣ), elementwise."""
+    return apply(gated.SiLU(), x)
+
+
 def sigmoid(x: Node) -> Node:
     """1 / (1 + e⁻ˣ), elementwise."""
     return apply(activations.Sigmoid(), x)
@@ -47,19 +77,34 @@ def tanh(x: Node) -> Node:
     return apply(activations.Tanh(), x)
 
 
-def activate(x: Node, name: str) -> Node:
-    """The activation called ``name`` of x; x itself for ``identity``.
+def softmax(x: Node) -> Node:
+    """e^xⱼ / Σₖ e^xₖ over the last axis."""
+    return apply(probability.Softmax(), x)
+
+
+def log_softmax(x: Node) -> Node:
+    """xⱼ − ln Σₖ e^xₖ over the last axis."""
+    return apply(probability.LogSoftmax(), x)
+
+
+def activate(x: Node, activation: str | Activation | None) -> Node:
+    """The activation of this name, or this activation op, of x; x itself for ``identity`` and None.
 
     Raises:
         UsageError: for an unknown name.
     """
-    op = activations.activation(name)
+    op = by_name.activation(activation)
     return apply(op, x) if op else x
 
 
-def softmax(x: Node) -> Node:
-    """e^xⱼ / Σₖ e^xₖ over the last axis."""
-    return apply(probability.Softmax(), x)
+def maxout(x: Node, pieces: int) -> Node:
+    """The largest of ``pieces`` equal parts of the last axis.   x (N, …, pieces · O) → (N, …, O)."""
+    return apply(Maxout(pieces), x)
+
+
+def layer_norm(x: Node, gain: Node, bias: Node, epsilon: float = 1e-5) -> Node:
+    """``gain`` · (x − μ) / √(σ² + ε) + ``bias``, with μ and σ² over the last axes, those of gain and bias."""
+    return apply(normalisation.LayerNorm(epsilon), x, gain, bias)
 
 
 def squared_error(prediction: Node, target: Node) -> Node:
@@ -67,17 +112,45 @@ def squared_error(prediction: Node, target: Node) -> Node:
     return apply(loss.SquaredError(), prediction, target)
 
 
+def absolute_error(prediction: Node, target: Node) -> Node:
+    """Σ |p − t| over the batch: a scalar."""
+    return apply(loss.AbsoluteError(), prediction, target)
+
+
+def huber(prediction: Node, target: Node, delta: float = 1.0) -> Node:
+    """Σ (p − t)² / 2, but growing linearly from |p − t| = ``delta`` on, over the batch: a scalar."""
+    return apply(loss.Huber(delta), prediction, target)
+
+
 def binary_cross_entropy(logits: Node, target: Node) -> Node:
     """−Σ [t ln σ(z) + (1 − t) ln(1 − σ(z))] over the batch: a scalar."""
     return apply(loss.BinaryCrossEntropy(), logits, target)
 
 
-def cross_entropy(logits: Node, labels: Node) -> Node:
-    """−Σₙ ln softmax(zₙ)[tₙ] over the batch: a scalar. logits (N, C), integer labels (N,)."""
-    return apply(loss.CrossEntropy(), logits, labels)
+def cross_entropy(
+    logits: Node,
+    labels: Node,
+    *,
+    weights: Sequence[float] | Array | None = None,
+    smoothing: float = 0.0,
+    ignore: int | None = None,
+) -> Node:
+    """−Σₙ ln softmax(zₙ)[tₙ] over the batch: a scalar. logits (N, …, C), integer labels (N, …).
+
+    With class ``weights``, label ``smoothing`` or an ``ignore``d label as `distnn.ops.classification` has them; the
+    mean is then the sum over the shards of this, divided by that of `label_weight`.
+    """
+    if weights is None and not smoothing and ignore is None:
+        return apply(classification.CrossEntropy(), logits, labels)
+    return apply(classification.WeightedCrossEntropy(weights, smoothing, ignore), logits, labels)
 
 
-def correct(logits: Node, labels: Node) -> Node:
-    """How many of the batch are classified right: a scalar. logits (N, C), or (N, 1) for two classes."""
-    binary = len(logits.shape) == 1 or logits.shape[1] == 1
-    return apply(loss.CorrectBinary() if binary else loss.CorrectClasses(), logits, labels)
+def label_weight(labels: Node, *, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> Node:
+    """Σₙ of the class weights of the labels that aren't ignored, or of ones: a scalar. Integer labels (N, …)."""
+    return apply(classification.LabelWeight(weights, ignore), labels)
+
+
+def correct(logits: Node, labels: Node, *, ignore: int | None = None) -> Node:
+    """How many of the batch are classified right: a scalar. logits (N, …, C), or (N, 1) for two classes."""
+    binary = len(logits.shape) == 1 or logits.shape[1:] == (1,)
+    return apply(count.CorrectBinary() if binary else count.CorrectClasses(ignore), logits, labels)

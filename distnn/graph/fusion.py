@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from distnn.graph.node import Node
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import Add, MatMul
+from distnn.ops.convolution import Conv2D
 from distnn.ops.linear import Affine, AffineActivation
 from distnn.ops.op import Op
 
@@ -38,8 +39,15 @@ def _affine_activation(step: Step, producer: Step) -> Step | None:
     return Step(AffineActivation(step.op), producer.inputs, step.node)
 
 
+def _convolution_activation(step: Step, producer: Step) -> Step | None:
+    """A convolution, then f: the convolution with its activation in place."""
+    if not isinstance(step.op, Activation) or not isinstance(producer.op, Conv2D) or producer.op.activation:
+        return None
+    return Step(producer.op.followed_by(step.op), producer.inputs, step.node)
+
+
 #: Each rule takes a step and the step that made its first input, and returns the one that stands for both, or None.
-RULES = (_matmul_bias, _affine_activation)
+RULES = (_matmul_bias, _affine_activation, _convolution_activation)
 
 
 def fuse(steps: list[Step], kept: set[int], wrt: set[int]) -> list[Step]:

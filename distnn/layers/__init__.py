@@ -1,8 +1,44 @@
 """Layers: parameters plus a graph fragment."""
 
 from distnn.layers.compose import Flatten, Residual, Sequential
-from distnn.layers.dense import Dense
+from distnn.layers.dense import Dense, Maxout
+from distnn.layers.embedding import Embedding
 from distnn.layers.layer import Layer, name_parameters
+from distnn.layers.normalisation import LayerNorm
+from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
 from distnn.layers.regularisation import BatchNorm, Dropout
+from distnn.layers.spatial import (
+    AveragePool1D,
+    AveragePool2D,
+    Conv1D,
+    Conv2D,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    MaxPool1D,
+    MaxPool2D,
+)
 
-__all__ = ["BatchNorm", "Dense", "Dropout", "Flatten", "Layer", "Residual", "Sequential", "name_parameters"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "AveragePool1D",
+    "AveragePool2D",
+    "BatchNorm",
+    "Conv1D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Layer",
+    "LayerNorm",
+    "MaxPool1D",
+    "MaxPool2D",
+    "Maxout",
+    "Residual",
+    "Sequential",
+    "SimpleRNN",
+    "name_parameters",
+]

@@ -1,35 +1,52 @@
-"""The fully connected layer."""
+"""The fully connected layers."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from distnn.errors import ShapeError, UsageError
-from distnn.graph.functions import activate, affine
-from distnn.graph.node import Node
+from distnn.graph.functions import activate, affine, maxout
+from distnn.graph.node import Node, constant
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops.activation import activation as check_activation
-from distnn.ops.op import show
+from distnn.ops.activation import Activation
+from distnn.ops.by_name import activation as check_activation
+from distnn.ops.maxout import Maxout as MaxoutOp
+from distnn.ops.op import Array, show
+
+
+def _features(layer: Layer, what: str, x: Node) -> int:
+    """The I of a node (N, …, I), which must be the one that the layer's weights take."""
+    found = x.shape[-1] if len(x.shape) > 1 else None
+    known = layer.roles["weight"].shape[0] if layer.roles else found
+    if not isinstance(found, int) or found != known:
+        expected = ", ".join(map(str, (*(x.shape[:-1] or ("N",)), known or "features")))
+        raise ShapeError(
+            f"{type(layer).__name__}({what}{f', name={layer.name!r}' if layer.name else ''}): its input has shape "
+            f"{show(x.shape)}; expected ({expected}). Flatten() before it joins several axes."
+        )
+    return found
 
 
 class Dense(Layer):
-    """y = f(x W + b).   x (N, I), ``weight`` (I, O), ``bias`` (O,) → y (N, O).
+    """y = f(x W + b) over the last axis.   x (N, …, I), ``weight`` (I, O), ``bias`` (O,) → y (N, …, O).
 
     Arguments:
         units: the number of outputs O.
-        activation: f: identity, relu, sigmoid or tanh.
+        activation: f, by its name in `distnn.ops.by_name`, or an op such as ``LeakyReLU(0.2)``.
         bias: False leaves b out.
         initialization: of the weights: auto, glorot or he.
         name: the layer's name.
 
     Raises:
         UsageError: for an unknown activation or initialization, or fewer than one unit.
-        ShapeError: when called on a node that isn't (N, I) with the I of its first call.
+        ShapeError: when called on a node that isn't (N, …, I) with the I of its first call.
     """
 
     def __init__(
         self,
         units: int,
-        activation: str = "identity",
+        activation: str | Activation = "identity",
         *,
         bias: bool = True,
         initialization: str = "auto",
@@ -43,14 +60,42 @@ class Dense(Layer):
         self.weights = initial.for_weights(initialization, activation)
 
     def __call__(self, x: Node) -> Node:
-        features = x.shape[1] if len(x.shape) == 2 else None
-        known = self.roles["weight"].shape[0] if self.roles else features
-        if not isinstance(features, int) or features != known:
-            raise ShapeError(
-                f"Dense({self.units}{f', name={self.name!r}' if self.name else ''}): its input has shape "
-                f"{show(x.shape)}; expected (N, {known or 'features'}). Flatten() before it joins several axes."
-            )
-        weight = self.parameter("weight", (features, self.units), self.weights)
+        weight = self.parameter("weight", (_features(self, str(self.units), x), self.units), self.weights)
         if self.bias:
             return activate(affine(x, weight, self.parameter("bias", (self.units,), initial.zeros)), self.activation)
-        return activate(x @ weight, self.activation)
+        product = x @ weight if len(x.shape) == 2 else affine(x, weight, constant(np.zeros(self.units)))
+        return activate(product, self.activation)
+
+
+class Maxout(Layer):
+    """yⱼ = maxᵢ (x Wᵢ + bᵢ)ⱼ over k pieces.   x (N, …, I), ``weight`` (I, k O), ``bias`` (k O,) → y (N, …, O).
+
+    Source: Goodfellow, Warde-Farley, Mirza, Courville and Bengio, Maxout Networks, 2013.
+
+    Arguments:
+        units: the number of outputs O.
+        pieces: k.
+        initialization: of each piece's weights: auto, glorot or he.
+        name: the layer's name.
+
+    Raises:
+        UsageError: for an unknown initialization, or fewer than one unit or piece.
+        ShapeError: when called on a node that isn't (N, …, I) with the I of its first call.
+    """
+
+    def __init__(self, units: int, pieces: int = 2, *, initialization: str = "auto", name: str | None = None) -> None:
+        super().__init__(name)
+        if units < 1:
+            raise UsageError(f"Maxout: units is {units}; expected at least 1.")
+        MaxoutOp(pieces)  # refuses a number of pieces out of range
+        self.units, self.pieces = units, pieces
+        self._each = initial.for_weights(initialization, None)
+
+    def _weights(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """First values that each piece would have as a layer of its own."""
+        return np.concatenate([self._each(generator, (shape[0], self.units)) for _ in range(self.pieces)], axis=1)
+
+    def __call__(self, x: Node) -> Node:
+        features, width = _features(self, f"{self.units}, {self.pieces}", x), self.units * self.pieces
+        weight = self.parameter("weight", (features, width), self._weights)
+        return maxout(affine(x, weight, self.parameter("bias", (width,), initial.zeros)), self.pieces)

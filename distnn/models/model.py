@@ -18,6 +18,7 @@ from distnn.graph.plan import Plan
 from distnn.layers.layer import name_parameters
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import MatMul
+from distnn.ops.convolution import Conv2D
 from distnn.ops.linear import Affine
 from distnn.ops.op import N, show
 from distnn.parameters import Parameters
@@ -109,7 +110,7 @@ class Model:
         """The widths from input to output and the activations between: ``64-64-32-10, relu``."""
         nodes = [node for node in topological([self.output]) if node.op is not None]
         widths = [math.prod(self.input_shape)]
-        widths += [node.shape[1] for node in nodes if isinstance(node.op, Affine | MatMul)]  # type: ignore[misc]
+        widths += [node.shape[-1] for node in nodes if isinstance(node.op, Affine | MatMul | Conv2D)]  # type: ignore[misc]
         kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation))
         return "-".join(map(str, widths)) + "".join(f", {kind}" for kind in kinds)
 

@@ -8,30 +8,32 @@ import numpy as np
 
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation
-from distnn.ops.op import Array, Closures, Op, Shape, Work, show
+from distnn.ops.arithmetic import together
+from distnn.ops.op import Array, Closures, Op, Shape, Work, show, size
 
 
 class Affine(Op):
-    """y = x W + b.   x (N, I), W (I, O), b (O,) → y (N, O).
+    """y = x W + b over the last axis.   x (N, …, I), W (I, O), b (O,) → y (N, …, O).
 
-    With dy = ∂J/∂y:   ∂J/∂W = xᵀ dy,   ∂J/∂b = Σₙ dy,   ∂J/∂x = dy Wᵀ.
+    With dy = ∂J/∂y and all axes but the last as one:   ∂J/∂W = xᵀ dy,   ∂J/∂b = Σ dy,   ∂J/∂x = dy Wᵀ.
     """
 
     onnx = "Gemm"
 
     def shape(self, x: Shape, weight: Shape, bias: Shape) -> Shape:
-        if len(x) != 2 or len(weight) != 2 or x[1] != weight[0] or bias != weight[1:]:
+        if len(x) < 2 or len(weight) != 2 or x[-1] != weight[0] or bias != weight[1:]:
             raise ShapeError(
                 f"affine: x {show(x)}, weight {show(weight)} and bias {show(bias)} do not fit; "
-                f"expected (N, I), (I, O) and (O,) with the same I and O."
+                f"expected (N, …, I), (I, O) and (O,) with the same I and O."
             )
-        return (x[0], weight[1])
+        return (*x[:-1], weight[1])
 
     def flops(self, y: tuple[int, ...], x: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...]) -> int:
-        return 2 * x[0] * x[1] * weight[1]
+        return 2 * size(x) * weight[1]
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        x, weight, bias, dy, dx, dweight, dbias = arrays
+        weight, bias, _, _, dweight, dbias = arrays[1:]
+        x, y, dy, dx = map(_rows, (arrays[0], y, *arrays[3:5]))
         ones = np.ones(len(x), x.dtype)
 
         def forward() -> None:
@@ -49,39 +51,35 @@ class Affine(Op):
         return forward, backward
 
 
-class AffineActivation(Affine):
-    """y = f(x W + b): an affine map and an activation in one buffer, by way of `Affine` and the activation's own rules.
+def _rows(array: Any) -> Any:
+    """All axes but the last as one: a view; None stays None."""
+    return None if array is None else array.reshape(-1, array.shape[-1])
 
-    The pre-activation is never stored: f′ is known from y, and ∂J/∂(x W + b) takes the place of dy.
+
+class AffineActivation(Affine):
+    """y = f(x W + b): an affine map and an activation in one buffer, by way of the two ops' own rules.
+
+    The activation works in place: y takes the place of x W + b, and ∂J/∂(x W + b) that of dy.
     """
 
-    keeps_output = True
     spoils_dy = True
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
+        self.keeps_output = activation.keeps_output
 
     @property
     def label(self) -> str:
         return f"affine+{self.activation.label}"
 
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return super().flops(y, *inputs) + self.activation.flops(y)
+        return super().flops(y, *inputs) + self.activation.flops(y, y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return self.activation.work(y)
+        return self.activation.work(y, y)
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         dy = arrays[3]
         affine_forward, affine_backward = super().bind(work, y, *arrays)
-        apply, derive, scratch = self.activation.apply, self.activation.backward, work.get("scratch")
-
-        def forward() -> None:
-            affine_forward()
-            apply(y, y)
-
-        def backward() -> None:
-            derive(dy, dy, y, scratch)  # type: ignore[arg-type]
-            affine_backward()
-
-        return forward, backward
+        activate, derive = self.activation.bind(work, y, y, dy, dy)
+        return together([affine_forward, activate]), together([derive, affine_backward])

@@ -1,7 +1,9 @@
-"""Losses, each the SUM over the samples of the batch: shards of any sizes then add up exactly, and the one division
-by the number of samples happens after the reduction over the ranks. Counts for the metrics stand beside them.
+"""Losses of predictions and targets of one shape. Those of class labels stand in `distnn.ops.classification`.
 
-Logits and targets may carry axes of length 1 after the batch: (N, 1) and (N,) mean the same.
+Every loss is the SUM over the samples of the batch: shards of any sizes then add up exactly, and the one division by
+the number of samples happens after the reduction over the ranks.
+
+Predictions and targets may carry axes of length 1 after the batch: (N, 1) and (N,) mean the same.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from distnn.errors import ShapeError
+from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import sigmoid
-from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show, size
 
 
 def _squeezed(shape: Shape) -> Shape:
@@ -46,8 +48,9 @@ class SquaredError(ElementwiseLoss):
         return {"difference": Work((size(prediction),), "saved")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        prediction, target, dy, dprediction, dtarget = arrays
+        prediction, target, dy, *gradients = arrays
         p, t, difference = prediction.reshape(-1), target.reshape(-1), work["difference"]
+        to_both = _to_both(difference, dy, *gradients)
 
         def forward() -> None:
             np.subtract(p, t, out=difference)
@@ -55,12 +58,93 @@ class SquaredError(ElementwiseLoss):
 
         def backward() -> None:
             np.multiply(difference, 2, out=difference)
-            if dprediction is not None:
-                np.multiply(difference, dy, out=dprediction.reshape(-1))
-            if dtarget is not None:
-                np.multiply(difference, -dy, out=dtarget.reshape(-1))
+            to_both()
 
         return forward, backward
+
+
+class AbsoluteError(ElementwiseLoss):
+    """J = Σₙ Σⱼ |pₙⱼ − tₙⱼ|;   ∂J/∂p = sign(p − t), 0 where they are equal.
+
+    Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, section 10.6.
+    """
+
+    @property
+    def label(self) -> str:
+        return "absolute error"
+
+    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
+        return 3 * size(prediction)
+
+    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
+        flat = (size(prediction),)
+        return {"sign": Work(flat, "saved"), "difference": Work(flat, "forward")}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        prediction, target, dy, *gradients = arrays
+        p, t, sign, difference = prediction.reshape(-1), target.reshape(-1), work["sign"], work["difference"]
+
+        def forward() -> None:
+            np.subtract(p, t, out=difference)
+            np.sign(difference, out=sign)
+            np.dot(sign, difference, out=y)
+
+        return forward, _to_both(sign, dy, *gradients)
+
+
+class Huber(ElementwiseLoss):
+    """J = Σₙ Σⱼ d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = pₙⱼ − tₙⱼ;   ∂J/∂p = c, which is d clipped to ±δ.
+
+    Computed as Σ c (d − c/2). Source: Huber, Robust Estimation of a Location Parameter, 1964.
+
+    Arguments:
+        delta: δ > 0.
+
+    Raises:
+        UsageError: for a δ outside its range.
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        if not 0 < delta < np.inf:
+            raise UsageError(f"Huber: delta is {delta}; expected a number above 0.")
+        self.delta = delta
+
+    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
+        return 7 * size(prediction)
+
+    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
+        flat = (size(prediction),)
+        return {"clipped": Work(flat, "saved"), **{name: Work(flat, "forward") for name in ("difference", "half")}}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        prediction, target, dy, *gradients = arrays
+        p, t = prediction.reshape(-1), target.reshape(-1)
+        clipped, difference, half = work["clipped"], work["difference"], work["half"]
+
+        def forward() -> None:
+            np.subtract(p, t, out=difference)
+            np.minimum(difference, self.delta, out=clipped)
+            np.maximum(clipped, -self.delta, out=clipped)
+            np.multiply(clipped, 0.5, out=half)
+            np.subtract(difference, half, out=difference)
+            np.dot(clipped, difference, out=y)
+
+        return forward, _to_both(clipped, dy, *gradients)
+
+
+def _to_both(slope: Array, dy: Any, dprediction: Array | None, dtarget: Array | None) -> Closure:
+    """The backward of a loss of d = p − t with ∂J/∂d = ``slope``."""
+    dp = None if dprediction is None else dprediction.reshape(-1)
+    dt = None if dtarget is None else dtarget.reshape(-1)
+
+    def backward() -> None:
+        if dp is not None:
+            np.multiply(slope, dy, out=dp)
+        if dt is not None:
+            np.multiply(slope, dy, out=dt)
+            np.negative(dt, out=dt)
+
+    return backward
 
 
 class BinaryCrossEntropy(ElementwiseLoss):
@@ -108,122 +192,3 @@ class BinaryCrossEntropy(ElementwiseLoss):
                 np.multiply(dz, dy, out=dz)
 
         return forward, backward
-
-
-class _OverClasses(Op):
-    """An op of logits (N, C) and integer labels (N,)."""
-
-    def shape(self, logits: Shape, labels: Shape) -> Shape:
-        if len(logits) != 2 or len(labels) != 1 or logits[0] != labels[0]:
-            raise ShapeError(
-                f"{self.label}: logits {show(logits)} and labels {show(labels)} do not fit; expected (N, C) and (N,)."
-            )
-        return ()
-
-    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> int:
-        return 5 * size(logits)
-
-
-class CrossEntropy(_OverClasses):
-    """J = −Σₙ ln softmax(zₙ)[tₙ], on logits z (N, C) and labels t (N,) in 0 … C−1;   ∂J/∂z = softmax(z) − onehot(t).
-
-    The row's maximum is subtracted first, so that no exponential overflows. Source: Bishop, PRML, 2006, section 4.3.4.
-    """
-
-    onnx = "SoftmaxCrossEntropyLoss"
-
-    @property
-    def label(self) -> str:
-        return "cross-entropy"
-
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
-        n = logits[0]
-        return {
-            "p": Work(logits, "saved"),
-            "index": Work((n,), "saved", np.intp),
-            "picked": Work((n,), "saved"),
-            "row": Work((n, 1), "forward"),
-            "total": Work((1,), "forward"),
-        }
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        z, labels, dy, dz, _ = arrays
-        p, index, picked, row, total = (work[name] for name in ("p", "index", "picked", "row", "total"))
-        starts = np.arange(0, z.size, z.shape[1], dtype=np.intp)  # of each row in the flat array
-        flat = p.reshape(-1)
-
-        def forward() -> None:
-            np.maximum.reduce(z, axis=1, keepdims=True, out=row)
-            np.subtract(z, row, out=p)
-            np.add(labels, starts, out=index)
-            np.take(flat, index, out=picked, mode="clip")  # "raise" would copy through a buffer
-            np.exp(p, out=p)
-            np.add.reduce(p, axis=1, keepdims=True, out=row)
-            np.divide(p, row, out=p)
-            np.log(row, out=row)
-            np.add.reduce(row, out=total)
-            np.add.reduce(picked, out=y)
-            np.subtract(total[0], y, out=y)
-
-        def backward() -> None:
-            np.take(flat, index, out=picked, mode="clip")
-            np.subtract(picked, 1, out=picked)
-            np.put(flat, index, picked, mode="clip")
-            np.multiply(p, dy, out=dz)
-
-        return forward, backward
-
-
-class CorrectClasses(_OverClasses):
-    """The number of samples whose largest logit is their label's; of equal ones the first counts.
-
-    logits (N, C), labels (N,) → (). No gradient flows through it.
-    """
-
-    differentiable = False
-
-    @property
-    def label(self) -> str:
-        return "correct"
-
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
-        return {"best": Work((logits[0],), "forward", np.intp), "hit": Work((logits[0],), "forward", np.bool_)}
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        logits, labels = arrays[:2]
-        best, hit = work["best"], work["hit"]
-
-        def forward() -> None:
-            np.argmax(logits, axis=1, out=best)
-            np.equal(best, labels, out=hit)
-            y[()] = np.count_nonzero(hit)
-
-        return forward, nothing
-
-
-class CorrectBinary(ElementwiseLoss):
-    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
-
-    logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
-    """
-
-    differentiable = False
-
-    @property
-    def label(self) -> str:
-        return "correct"
-
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
-        n = (size(logits),)
-        return {"above": Work(n, "forward", np.bool_), "hit": Work(n, "forward", np.bool_)}
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        z, labels = arrays[0].reshape(-1), arrays[1].reshape(-1)
-        above, hit = work["above"], work["hit"]
-
-        def forward() -> None:
-            np.greater_equal(z, 0, out=above)
-            np.equal(above, labels, out=hit)
-            y[()] = np.count_nonzero(hit)
-
-        return forward, nothing

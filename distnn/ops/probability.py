@@ -1,4 +1,7 @@
-"""Softmax: logits into probabilities, for prediction."""
+"""Softmax and its logarithm: logits into probabilities.
+
+The row's maximum is subtracted first, so that no exponential overflows. Source: Bishop, PRML, 2006, section 4.3.4.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,34 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closures, Op, Shape, Work, show, size
+from distnn.ops.activation import Activation
+from distnn.ops.op import Array, Closures, Shape, Work, show, size
 
 
-class Softmax(Op):
-    """yₙⱼ = e^zₙⱼ / Σₖ e^zₙₖ over the last axis;   ∂J/∂z = y (dy − Σₖ dyₖ yₖ).
-
-    The row's maximum is subtracted first, so that no exponential overflows. Source: Bishop, PRML, 2006, section 4.3.4.
-    """
-
-    onnx = "Softmax"
-    keeps_inputs, keeps_output = False, True
+class _OverLastAxis(Activation):
+    """An activation of the rows along the last axis."""
 
     def shape(self, z: Shape) -> Shape:
         if not z:
-            raise ShapeError(f"softmax: the input has shape {show(z)}; expected at least one axis.")
+            raise ShapeError(f"{self.label}: the input has shape {show(z)}; expected at least one axis.")
         return z
 
-    def flops(self, y: tuple[int, ...], z: tuple[int, ...]) -> int:
-        return 5 * size(z)
+    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
+        return 5 * size(y)
 
-    def work(self, y: tuple[int, ...], z: tuple[int, ...]) -> dict[str, Work]:
-        row = (*z[:-1], 1)
-        return {"row": Work(row, "forward"), "dot": Work(row, "backward")}
+
+class Softmax(_OverLastAxis):
+    """yₙⱼ = e^zₙⱼ / Σₖ e^zₙₖ over the last axis;   ∂J/∂z = y (dy − Σₖ dyₖ yₖ)."""
+
+    onnx = "Softmax"
+
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+        return {"row": Work((*y[:-1], 1), "forward"), "dot": Work((*y[:-1], 1), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         z, dy, dz = arrays
-        row = work["row"]
-        dot = work["dot"] if dy is not None else row
+        row = work["row"][: len(y)]
+        dot = work.get("dot", row)[: len(y)]
 
         def forward() -> None:
             np.maximum.reduce(z, axis=-1, keepdims=True, out=row)
@@ -44,9 +47,41 @@ class Softmax(Op):
             np.divide(y, row, out=y)
 
         def backward() -> None:
-            np.multiply(dy, y, out=dz)
-            np.add.reduce(dz, axis=-1, keepdims=True, out=dot)
+            np.vecdot(dy, y, out=dot[..., 0])
             np.subtract(dy, dot, out=dz)
             np.multiply(dz, y, out=dz)
+
+        return forward, backward
+
+
+class LogSoftmax(_OverLastAxis):
+    """yₙⱼ = zₙⱼ − ln Σₖ e^zₙₖ over the last axis;   ∂J/∂z = dy − eʸ Σₖ dyₖ."""
+
+    onnx = "LogSoftmax"
+    label = "log_softmax"
+
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+        row = (*y[:-1], 1)
+        forward = {"row": Work(row, "forward"), "exp": Work(y, "forward")}
+        return forward | {"total": Work(row, "backward"), "share": Work(y, "backward")}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        z, dy, dz = arrays
+        row, exp = work["row"][: len(y)], work["exp"][: len(y)]
+        total, share = work.get("total", row)[: len(y)], work.get("share", exp)[: len(y)]
+
+        def forward() -> None:
+            np.maximum.reduce(z, axis=-1, keepdims=True, out=row)
+            np.subtract(z, row, out=y)
+            np.exp(y, out=exp)
+            np.add.reduce(exp, axis=-1, keepdims=True, out=row)
+            np.log(row, out=row)
+            np.subtract(y, row, out=y)
+
+        def backward() -> None:
+            np.add.reduce(dy, axis=-1, keepdims=True, out=total)
+            np.exp(y, out=share)
+            np.multiply(share, total, out=share)
+            np.subtract(dy, share, out=dz)
 
         return forward, backward

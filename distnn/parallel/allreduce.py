@@ -13,8 +13,8 @@ from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 
-#: (scale, learning rate, samples) → a slice of the values is updated.
-UpdatePart = Callable[[float, float, int], None]
+#: (scale, learning rate, step, samples) → a slice of the values is updated.
+UpdatePart = Callable[[float, float, int, int], None]
 Bind = Callable[[slice, Array], UpdatePart]
 
 
@@ -44,9 +44,9 @@ class Allreduce:
         gradients = self.parameters.gradients[: self.parameters.trainable]
         return math.sqrt(float(np.dot(gradients, gradients)))
 
-    def update(self, scale: float, learning_rate: float, samples: int) -> None:
-        """Update the values from the reduced gradient times ``scale``, of so many ``samples``."""
-        self.update_part(scale, learning_rate, samples)
+    def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
+        """Update the values in the run's ``step``, from the reduced gradient of ``samples`` times ``scale``."""
+        self.update_part(scale, learning_rate, step, samples)
 
     def check(self) -> str:
         """The fingerprint of the parameters, if it is the same on every rank.

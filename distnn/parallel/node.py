@@ -61,7 +61,7 @@ class Node(Allreduce):
         self.world.allreduce(squares)
         return math.sqrt(squares[0])
 
-    def update(self, scale: float, learning_rate: float, samples: int) -> None:
+    def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
         """Update this rank's slice, and wait until the others have theirs."""
-        self.update_part(scale, learning_rate, samples)
+        self.update_part(scale, learning_rate, step, samples)
         self.world.barrier()

@@ -14,7 +14,7 @@ from distnn.layers import Dense, Flatten, Sequential
 from distnn.models import Model
 from distnn.models.model import Network
 from distnn.ops.op import Array
-from distnn.optim import SGD
+from distnn.optim import SGD, Optimizer
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.evaluate import predict
@@ -52,7 +52,7 @@ def fit(
     out: str | Path,
     epochs: int = 10,
     batch_size: int | str = 64,
-    optimizer: SGD | None = None,
+    optimizer: Optimizer | None = None,
     seed: int = 0,
     resume: str | None = None,
     comm: Any = None,
@@ -78,16 +78,10 @@ def fit(
     """
     from distnn import config
 
-    optimizer = optimizer or SGD()
     table = {name: dict(section) for name, section in sections.items()}
     table.setdefault("train", {}).update(epochs=epochs, seed=seed)
     table.setdefault("data", {}).update(path=str(data), batch_size=batch_size)
-    table["optimizer"] = {
-        "learning_rate": optimizer.learning_rate,
-        "momentum": optimizer.momentum,
-        "nesterov": optimizer.nesterov,
-        "weight_decay": optimizer.weight_decay,
-    }
+    table["optimizer"] = (optimizer or SGD()).settings
     table["model"] = _describe(network)
     world = World.open(comm)
     with guarded(world, exits=False):
@@ -103,6 +97,7 @@ def _describe(network: Network) -> dict[str, Any]:
     layers = network.layers if isinstance(network, Sequential) else ()
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     plain = all(isinstance(layer, Dense | Flatten) for layer in layers)
+    plain = plain and all(isinstance(layer.activation, str) for layer in dense)
     if not dense or not plain or any(layer.name != f"dense{k}" for k, layer in enumerate(dense, 1)):
         return {"factory": f"python:{getattr(network, '__name__', type(network).__name__).strip('<>')}"}
     return {

@@ -10,7 +10,7 @@ from distnn.data.loader import Loader
 from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Model, build
 from distnn.models.model import Network
-from distnn.optim import SGD, Schedule
+from distnn.optim import OPTIMIZERS, Optimizer, Schedule
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
@@ -53,7 +53,7 @@ class Run:
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
         loader = Loader.read(file, "train")
-        memories = _memories(settings.parallel.reduction, world)
+        memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:
             try:
                 self.step = self._step(loader, memories.pop(0))
@@ -240,26 +240,31 @@ def _batch_size(settings: RunSettings, file: DataFile) -> int:
     return settings.data.batch_size
 
 
-def _memories(reduction: str, world: World) -> list[Memory]:
+def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
     """The kinds of memory to try, by the way of reducing: shared by the ranks where they are all on one node.
 
     Raises:
-        RunFileError: if ``node`` is asked for and the ranks are on several nodes.
+        RunFileError: if ``node`` is asked for and the ranks are on several nodes, or the optimiser can't be sliced.
     """
     hosts = len(set(world.hosts))
+    if reduction == "node" and optimizer.layerwise:
+        raise RunFileError(
+            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
+            f'looks at each one whole; use "auto" or "allreduce".'
+        )
     if reduction == "node" and hosts > 1:
         raise RunFileError(
             f'parallel.reduction = "node" works on one node, but the {world.size} ranks are on {hosts}; '
             f'use "auto" or "allreduce".'
         )
-    if reduction == "allreduce" or hosts > 1 or world.size == 1:
+    if reduction == "allreduce" or hosts > 1 or world.size == 1 or optimizer.layerwise:
         return [PrivateMemory()]
     return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
 
 
-def _optimizer(settings: RunSettings) -> SGD:
+def _optimizer(settings: RunSettings) -> Optimizer:
     given = settings.optimizer
-    return SGD(given.learning_rate, given.momentum, given.nesterov, given.weight_decay)
+    return OPTIMIZERS[given.kind](**given.model_dump(exclude={"kind", *given.unused()}))
 
 
 def _schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:

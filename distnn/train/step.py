@@ -14,7 +14,7 @@ from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.ops.op import Array
-from distnn.optim import SGD
+from distnn.optim import Optimizer
 from distnn.parallel.allreduce import Allreduce, UpdatePart
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.node import Node
@@ -58,7 +58,7 @@ class Step:
         model: Model,
         parameters: Parameters,
         loader: Loader,
-        optimizer: SGD,
+        optimizer: Optimizer,
         world: World,
         *,
         batch_size: int,
@@ -110,7 +110,7 @@ class Step:
             window: from 0.
             learning_rate: for this step.
             stop: this rank's wish to stop, told to all in the reduction.
-            number: of the step in the whole run, which random ops are keyed to.
+            number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
         """
         tail = self.parameters.tail
         self._key[1] = number
@@ -125,7 +125,7 @@ class Step:
         self.samples = int(tail[HIGH]) * BASE + int(tail[LOW])
         self.stop = int(tail[STOP])
         if math.isfinite(self.loss):
-            self.reduction.update(self._scale(), learning_rate, self.samples)
+            self.reduction.update(self._scale(), learning_rate, number, self.samples)
         self.comm_s += reduced - start
         self.compute_s += perf_counter() - reduced
 
@@ -146,17 +146,16 @@ class Step:
         parameters = self.parameters
         trained = slice(part.start, max(part.start, min(part.stop, parameters.trainable)))
         count = trained.stop - trained.start
-        decay = _decay(self.optimizer, parameters)
         update = self.optimizer.bind(
             parameters.values[trained],
             gradients[:count],
             {name: vector[trained] for name, vector in self.slots.items()},
-            None if decay is None else decay[trained],
+            _segments(parameters, trained),
         )
         running, sums = parameters.values[trained.stop : part.stop], gradients[count:]
 
-        def run(scale: float, learning_rate: float, samples: int) -> None:
-            update(scale, learning_rate)
+        def run(scale: float, learning_rate: float, step: int, samples: int) -> None:
+            update(scale, learning_rate, step)
             if len(running):
                 np.multiply(sums, FOLLOW / samples, out=sums)
                 np.multiply(running, 1 - FOLLOW, out=running)
@@ -208,12 +207,12 @@ class Step:
         return self._plans[length]
 
 
-def _decay(optimizer: SGD, parameters: Parameters) -> Array | None:
-    """The weight decay of each element, by its parameter's name; None where nothing decays."""
-    rates = {name: optimizer.decays(name) for name in parameters.trained}
-    if not any(rates.values()):
-        return None
-    vector = np.zeros_like(parameters.values[: parameters.trainable])
-    for name, view in parameters.views(vector).items():
-        view[...] = rates[name]
-    return vector
+def _segments(parameters: Parameters, part: slice) -> dict[str, slice]:
+    """Where the trained parameters, or what of them is in ``part`` of the vectors, lie in that part."""
+    found = {}
+    for name in parameters.trained:
+        start, stop = parameters.offsets[name], parameters.offsets[name] + parameters.value[name].size
+        start, stop = max(start, part.start), min(stop, part.stop)
+        if start < stop:
+            found[name] = slice(start - part.start, stop - part.start)
+    return found

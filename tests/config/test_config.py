@@ -110,7 +110,7 @@ def test_keys_without_meaning_are_left_out() -> None:
 
 counts = st.integers(1, 10**12)
 unit = st.floats(0, 1, exclude_min=True, exclude_max=True)
-activations = st.sampled_from(["relu", "sigmoid", "tanh", "identity"])
+activations = st.sampled_from(["relu", "gelu", "leaky_relu", "tanh", "identity"])
 layer = st.fixed_dictionaries({"units": counts}, optional={"activation": activations, "bias": st.booleans()})
 inits = {"initialization": st.sampled_from(["auto", "glorot", "he"])}
 models = st.one_of(
@@ -124,6 +124,11 @@ models = st.one_of(
 schedules = st.one_of(
     st.fixed_dictionaries({"kind": st.just("step"), "every_epochs": counts}, optional={"factor": unit}),
     st.fixed_dictionaries({"kind": st.just("cosine")}, optional={"final": unit, "warmup_steps": st.integers(0, 99)}),
+)
+optimizers = st.one_of(
+    st.fixed_dictionaries({"momentum": unit}, optional={"nesterov": st.booleans()}),
+    st.fixed_dictionaries({"kind": st.sampled_from(["adam", "adamw", "lamb"])}, optional={"beta1": unit}),
+    st.fixed_dictionaries({"kind": st.just("lars")}, optional={"learning_rate": unit, "trust": unit}),
 )
 runs = st.fixed_dictionaries(
     {
@@ -144,7 +149,7 @@ runs = st.fixed_dictionaries(
                 "patience": counts,
             },
         ),
-        "optimizer": st.fixed_dictionaries({"momentum": unit}, optional={"nesterov": st.booleans()}),
+        "optimizer": optimizers,
         "schedule": schedules,
         "checkpoint": st.fixed_dictionaries({}, optional={"every_epochs": st.integers(0, 9), "every_minutes": unit}),
         "log": st.fixed_dictionaries({"interval": st.floats(0, 1e9)}),

@@ -161,7 +161,12 @@ COUNT = "an integer of at least 1"
         ("data", "batch_size", 0, f'0 (an integer), but must be {COUNT} or "full"'),
         ("data", "shuffle", 1, "1 (an integer), but must be true or false"),
         ("data", "shuffle", "true", '"true" (text), but must be true or false (without quotation marks: true)'),
-        ("optimizer", "kind", "adam", '"adam" (text), but must be "sgd"'),
+        (
+            *("optimizer", "kind", "adm"),
+            '"adm" (text), but must be "sgd", "adam", "adamw", "lars" or "lamb" (did you mean \'adam\'?)',
+        ),
+        ("optimizer", "beta1", 1, "1 (an integer), but must be a number of at least 0 and below 1"),
+        ("optimizer", "epsilon", 0, "0 (an integer), but must be a finite number above 0"),
         ("optimizer", "learning_rate", 0, "0 (an integer), but must be a finite number above 0"),
         ("optimizer", "learning_rate", float("inf"), "inf (a float), but must be a finite number above 0"),
         ("optimizer", "learning_rate", False, "false (a boolean), but must be a finite number above 0"),
@@ -186,7 +191,10 @@ COUNT = "an integer of at least 1"
     ],
 )
 def test_bad_values(section: str, key: str, value: Any, words: str | None) -> None:
-    words = words or '"rely" (text), but must be "relu", "sigmoid", "tanh" or "identity" (did you mean \'relu\'?)'
+    words = words or (
+        '"rely" (text), but must be "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh", '
+        '"softmax", "log_softmax" or "identity" (did you mean \'relu\'?)'
+    )
     sections = table()
     sections.setdefault(section, {})[key] = value
     with pytest.raises(RunFileError) as error:
@@ -268,6 +276,12 @@ def test_a_model_is_said_in_one_way(model: dict[str, Any], words: str) -> None:
 def test_other_clashes() -> None:
     assert reason(optimizer={"nesterov": True}) == (
         "it: optimizer.nesterov is true, which needs a momentum above 0, such as momentum = 0.9."
+    )
+    assert reason(optimizer={"kind": "adam", "momentum": 0.9}) == (
+        'it: optimizer.momentum belongs to kind = "sgd" or "lars" and has no meaning with kind = "adam"; remove it.'
+    )
+    assert reason(optimizer={"trust": 0.01}) == (
+        'it: optimizer.trust belongs to kind = "lars" and has no meaning with kind = "sgd"; remove it.'
     )
     assert reason(schedule={"kind": "step"}) == (
         'it: schedule.kind is "step", which needs every_epochs: the epochs after which the rate is multiplied by '

@@ -96,9 +96,9 @@ def test_flatten_costs_nothing():
     ("build", "error", "text"),
     [
         (
-            lambda: Dense(3)(graph.input("x", (N, 2, 2))),
+            lambda: Dense(3)(graph.input("x", (N,))),
             ShapeError,
-            r"Dense\(3\): its input has shape \(N, 2, 2\); .* Flatten\(\) before it",
+            r"Dense\(3\): its input has shape \(N,\); expected \(N, features\)\. Flatten\(\) before it",
         ),
         (lambda: Dense(0), UsageError, "units is 0; expected at least 1"),
         (lambda: Dense(3, "rellu"), UsageError, r"unknown activation 'rellu' \(did you mean 'relu'\?\)"),

@@ -22,13 +22,13 @@ def descend(model, x, y, steps, learning_rate, momentum=0.9):
     plan = model.training_plan(len(x), parameters)
     optimizer = SGD(learning_rate, momentum)
     slots = {name: np.zeros_like(parameters.values) for name in optimizer.slots}
-    update = optimizer.bind(parameters.values, parameters.gradients, slots, None)
-    for _ in range(steps):
+    update = optimizer.bind(parameters.values, parameters.gradients, slots, {})
+    for step in range(steps):
         graph.bind_input(plan, "x", x)
         graph.bind_input(plan, "y", y)
         plan.forward()
         plan.backward()
-        update(1 / len(x), learning_rate)
+        update(1 / len(x), learning_rate, step)
     return parameters
 
 

@@ -13,6 +13,7 @@ from distnn.graph import N
 from distnn.ops.op import Op
 
 LABELS = "labels"  # stands for an integer input (N,) of 0 … 3
+SEQUENCES = "sequences"  # stands for an integer input (N, 3) of 0 … 3
 KEY = "key"  # stands for the integer input (3,) of ops that draw random numbers
 BITS = "bits"  # stands for a float input (N,) of zeros and ones
 
@@ -56,13 +57,13 @@ def bits(generator, shape):
 def build(case):
     """The op's node over fresh inputs called a, b, c, …"""
     nodes = []
-    symbols = {LABELS: (N,), BITS: (N,), KEY: (3,)}
+    symbols = {LABELS: (N,), SEQUENCES: (N, 3), BITS: (N,), KEY: (3,)}
     for place, (name, shape) in enumerate(zip("abcdefgh", case.inputs, strict=False)):
         if place in case.constants:
             nodes.append(graph.constant(case.constants[place]))
         else:
             bound = symbols[shape] if isinstance(shape, str) else shape
-            nodes.append(graph.input(name, bound, integer=shape in (LABELS, KEY)))
+            nodes.append(graph.input(name, bound, integer=shape in (LABELS, SEQUENCES, KEY)))
     return graph.apply(case.op, *nodes)
 
 
@@ -73,8 +74,11 @@ def values(case, batch, seed=0, dtype=np.float64):
     for place, (name, shape) in enumerate(zip("abcdefgh", case.inputs, strict=False)):
         if place in case.constants:
             continue
-        if shape in (LABELS, KEY):
-            found[name] = generator.integers(0, 4, batch) if shape == LABELS else np.array([seed, 1, 2])
+        if shape in (LABELS, SEQUENCES):
+            found[name] = generator.integers(0, 4, batch if shape == LABELS else (batch, 3))
+            continue
+        if shape == KEY:
+            found[name] = np.array([seed, 1, 2])
             continue
         bound = tuple(batch if length is N else length for length in ((N,) if shape == BITS else shape))
         draw = case.draw.get(place, bits if shape == BITS else lambda generator, shape: generator.normal(size=shape))

@@ -1,26 +1,17 @@
-"""Optimisers against PyTorch, schedules against their definitions."""
+"""What all optimisers share, gradient descent against PyTorch, schedules against their definitions."""
 
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from distnn.errors import UsageError
-from distnn.optim import SGD, Schedule
-from distnn.optim.sgd import BLOCK
-
-
-def trajectory(optimizer, gradients, start, decay, scale=0.25):
-    values = start.copy()
-    slots = {name: np.zeros_like(values) for name in optimizer.slots}
-    summed = np.empty_like(values)
-    update = optimizer.bind(values, summed, slots, decay)
-    for gradient in gradients:
-        summed[:] = gradient / scale
-        update(scale, optimizer.learning_rate)
-    return values
+from distnn.optim import LAMB, LARS, OPTIMIZERS, SGD, Adam, AdamW, Schedule
+from distnn.optim.optimizer import BLOCK
+from tests.optim.trajectory import LENGTH, SEGMENTS, gradients, in_torch, trajectory
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -30,64 +21,108 @@ def test_twenty_steps_follow_torch(momentum, nesterov, weight_decay):
     torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
     if nesterov and not momentum:
         return
-    generator = np.random.default_rng(0)
-    start, gradients = generator.normal(size=50), generator.normal(size=(20, 50))
-    ours = SGD(0.1, momentum, nesterov, weight_decay)
-    decay = np.full(50, weight_decay) if weight_decay else None
-    weight = torch.tensor(start.copy(), requires_grad=True)
-    theirs = torch.optim.SGD([weight], lr=0.1, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-    for gradient in gradients:
-        weight.grad = torch.tensor(gradient.copy())
-        theirs.step()
-    np.testing.assert_allclose(trajectory(ours, gradients, start, decay), weight.detach().numpy(), rtol=1e-12)
+    start, found = gradients()
+    options = {"lr": 0.1, "momentum": momentum, "nesterov": nesterov}
+    theirs = in_torch(
+        lambda weights, others: torch.optim.SGD(
+            [{"params": weights, "weight_decay": weight_decay}, {"params": others}], **options
+        ),
+        *(start, found),
+    )
+    ours = trajectory(SGD(0.1, momentum, nesterov, weight_decay), start, found)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_momentum_on_a_parabola_has_the_roots_of_its_recurrence():
     """With g = w, w_t obeys w_{t+1} = (1 + μ − α) w_t − μ w_{t−1}; its closed form is an independent oracle."""
     rate, momentum, steps = 0.1, 0.5, 25
     w, slots, gradient = np.array([1.0]), {"velocity": np.zeros(1)}, np.zeros(1)
-    update = SGD(rate, momentum).bind(w, gradient, slots, None)
-    for _ in range(steps):
+    update = SGD(rate, momentum).bind(w, gradient, slots, {})
+    for step in range(steps):
         gradient[:] = w
-        update(1.0, rate)
+        update(1.0, rate, step)
     r1, r2 = np.roots([1, -(1 + momentum - rate), momentum])
     c = np.linalg.solve([[1, 1], [r1, r2]], [1, 1 - rate])
     assert w[0] == pytest.approx((c[0] * r1**steps + c[1] * r2**steps).real, rel=1e-12)
 
 
-def test_slices_and_blocks_give_what_the_whole_gives():
-    generator = np.random.default_rng(1)
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9, True, 0.01), Adam(weight_decay=0.01), AdamW()], ids=str)
+def test_slices_and_blocks_give_what_the_whole_gives(optimizer):
     length = 2 * BLOCK + 17
-    start, gradients = generator.normal(size=length), generator.normal(size=(3, length))
-    optimizer = SGD(0.1, 0.9, True, 0.01)
-    decay = np.full(length, 0.01)
-    whole = trajectory(optimizer, gradients, start, decay)
+    start, found = gradients(3, length)
+    whole = trajectory(optimizer, start, found, {"weight": slice(0, length)})
     cut = length // 3
     parts = [
-        trajectory(optimizer, gradients[:, part], start[part], decay[part]) for part in (slice(cut), slice(cut, None))
+        trajectory(optimizer, start[part], found[:, part], {"weight": slice(0, len(start[part]))})
+        for part in (slice(cut), slice(cut, None))
     ]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("optimizer", [rule() for rule in OPTIMIZERS.values()], ids=str)
+def test_nothing_between_the_parameters_is_touched(optimizer):
+    start, found = gradients()
+    values = trajectory(optimizer, start, found)
+    between = np.ones(LENGTH, bool)
+    for where in SEGMENTS.values():
+        between[where] = False
+        assert (values[where] != start[where]).all()
+    assert not values[between].any()
+
+
+@pytest.mark.parametrize("optimizer", [rule() for rule in OPTIMIZERS.values()], ids=str)
+def test_float32_stays_near_float64(optimizer):
+    start, found = gradients()
+    single = trajectory(optimizer, start, found, dtype=np.float32)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, trajectory(optimizer, start, found), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [rule() for rule in OPTIMIZERS.values()], ids=str)
+def test_an_update_allocates_no_array(optimizer):
+    length = 3 * BLOCK
+    values, summed = np.ones(length, np.float32), np.ones(length, np.float32)
+    slots = {name: np.zeros_like(values) for name in optimizer.slots}
+    update = optimizer.bind(
+        values, summed, slots, {"a.weight": slice(0, length - 64), "a.bias": slice(length - 64, length)}
+    )
+    update(0.5, 0.1, 0)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for step in range(1, 4):
+            update(0.5, 0.1, step)
+        growth = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert growth < 16 * 1024
+
+
 def test_only_weights_decay():
     optimizer = SGD(weight_decay=0.1)
-    assert optimizer.decays("dense1.weight") == 0.1
-    assert optimizer.decays("dense1.bias") == 0
+    assert optimizer.decays("dense1.weight") == optimizer.decays("lstm1.weight_recurrent") == 0.1
+    assert optimizer.decays("dense1.bias") == optimizer.decays("norm1.gain") == 0
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("build", "text"),
     [
-        ({"learning_rate": 0}, "learning_rate is 0; expected a number above 0"),
-        ({"learning_rate": math.nan}, "learning_rate is nan"),
-        ({"momentum": 1.0}, "momentum is 1.0; expected a number from 0 to below 1"),
-        ({"weight_decay": -1}, "weight_decay is -1; expected 0 or more"),
-        ({"nesterov": True}, "nesterov = true needs a momentum"),
+        (lambda: SGD(learning_rate=0), "SGD: learning_rate is 0; expected a number above 0"),
+        (lambda: SGD(learning_rate=math.nan), "learning_rate is nan"),
+        (lambda: SGD(momentum=1.0), "momentum is 1.0; expected a number from 0 to below 1"),
+        (lambda: SGD(weight_decay=-1), "weight_decay is -1; expected 0 or more"),
+        (lambda: SGD(nesterov=True), "nesterov = true needs a momentum"),
+        (lambda: Adam(beta1=1), "Adam: beta1 is 1; expected a number from 0 to below 1"),
+        (lambda: AdamW(beta2=-0.1), "AdamW: beta2 is -0.1; expected a number from 0 to below 1"),
+        (lambda: LAMB(epsilon=0), "LAMB: epsilon is 0; expected a number above 0"),
+        (lambda: LARS(trust=0), "LARS: trust is 0; expected a number above 0"),
+        (lambda: LARS(weight_decay=math.nan), "LARS: weight_decay is nan; expected 0 or more"),
     ],
 )
-def test_values_out_of_range_are_refused(options, text):
+def test_values_out_of_range_are_refused(build, text):
     with pytest.raises(UsageError, match=text):
-        SGD(**options)
+        build()
 
 
 def test_schedules():

@@ -12,7 +12,7 @@ from distnn.data.loader import Loader
 from distnn.errors import SharedMemoryError
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
-from distnn.optim import SGD
+from distnn.optim import SGD, Adam
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
@@ -20,6 +20,7 @@ from distnn.train.run import _memories
 from distnn.train.step import TAIL, Step
 
 OPTIMIZERS = {
+    "adam": Adam(0.05),
     "plain": SGD(0.05),
     "momentum": SGD(0.05, 0.9),
     "nesterov and decay": SGD(0.05, 0.9, nesterov=True, weight_decay=0.01),
@@ -94,6 +95,6 @@ def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
 @pytest.mark.mpi
 def test_auto_shares_memory_where_all_ranks_are_on_one_node():
     world = World(MPI.COMM_WORLD)
-    kinds = [type(memory) for memory in _memories("auto", world)]
+    kinds = [type(memory) for memory in _memories("auto", world, SGD())]
     assert kinds == ([PrivateMemory] if world.size == 1 else [NodeMemory, PrivateMemory])
-    assert [type(memory) for memory in _memories("allreduce", world)] == [PrivateMemory]
+    assert [type(memory) for memory in _memories("allreduce", world, SGD())] == [PrivateMemory]

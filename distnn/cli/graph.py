@@ -1,0 +1,51 @@
+"""``distnn graph``: a drawing of the model that a run file describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distnn.runtime import launch_rank
+
+
+@click.command()
+@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="model.svg, .png, .pdf or .dot; replaced if there."
+)
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
+    """Draw the model that the run file RUN.toml describes, for the shapes of its data file.
+
+    A box is a step of the computation: its layer, what it computes, its parameters, and its floating-point operations
+    for one sample; N is the number of samples in a batch. Without -o the drawing's text is printed, in Graphviz's
+    language DOT. Pictures need Graphviz's program dot (apt install graphviz); .dot files don't.
+
+    \b
+    Example:
+      distnn graph data/digits.toml -o model.svg
+      distnn graph data/digits.toml --set model.hidden='[256, 128]' -o model.png
+      distnn graph data/digits.toml | dot -Tx11
+    """
+    if launch_rank():
+        return
+    from distnn import config
+    from distnn.data.hdf5 import DataFile
+    from distnn.graph import draw
+    from distnn.models import build
+
+    settings = config.read(run, overrides)
+    with DataFile(settings.data.path) as file:
+        model = build(
+            settings.model,
+            file.sample_shape,
+            task=file.task,
+            classes=file.classes,
+            target_shape=file.target_shape,
+        )
+    drawing = draw(model.loss, caption=f"{run.name}: {model.description}")
+    if output is None:
+        click.echo(drawing.dot, nl=False)
+    else:
+        click.echo(f"{model.description}: wrote {drawing.save(output)}")

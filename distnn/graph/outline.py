@@ -1,0 +1,166 @@
+"""The drawing of a model: the steps that a plan runs, with shapes, and parameter and FLOP counts."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+from distnn.graph.fusion import Step, fuse
+from distnn.graph.node import Node, topological
+from distnn.ops.activation import Activation
+from distnn.ops.op import BatchSize, Op, Shape, size
+
+_INPUT, _PLAIN, _LEARNS, _OUTPUT = "#ffffff", "#f3f3f3", "#dbe9fb", "#fde3d3"
+Group = tuple[str, ...]
+
+
+def body(output: Node) -> tuple[list[str], str]:
+    """The DOT statements for the graph of ``output``, and a line of its counts."""
+    nodes = topological([output])
+    steps = fuse([Step(node.op, node.inputs, node) for node in nodes if node.op is not None], {id(output)}, set())
+    drawn = [node for node in nodes if node.kind == "input" and _is_data(node)]
+    place = {id(node): f"n{i}" for i, node in enumerate([*drawn, *(step.node for step in steps)])}
+    lines = [_box(place[id(node)], [f"<B>{html.escape(str(node.name))}</B>"], _INPUT) for node in drawn]
+    groups = _groups(steps)
+    boxes = []
+    for step in steps:
+        group = groups[id(step.node)]
+        boxes.append((group, _step_box(step, place[id(step.node)], group, step.node is output)))
+    lines += _framed(boxes)
+    for step in steps:
+        for source in step.inputs:
+            if id(source) in place:
+                label = f' [label=" {_shape(source.shape)} "]' if source.shape else ""
+                lines.append(f"  {place[id(source)]} -> {place[id(step.node)]}{label}")
+    return lines, _totals(nodes, steps)
+
+
+def words(op: Op) -> str:
+    """What an operation is called in a drawing: ``squared error`` for SquaredError, ``relu`` for ReLU."""
+    automatic = op.label == type(op).__name__.lower()
+    if not automatic or isinstance(op, Activation):
+        return op.label.replace("+", " + ")
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", type(op).__name__).lower()
+
+
+def _is_data(node: Node) -> bool:
+    """Whether an input is data: the key of a step's random numbers, which has no batch axis, is not."""
+    return not node.integer or any(isinstance(length, BatchSize) for length in node.shape)
+
+
+def _parameters(step: Step) -> list[Node]:
+    return list({id(node): node for node in step.inputs if node.kind == "parameter"}.values())
+
+
+def _owner(step: Step) -> Group:
+    """The words of the dotted name of the step's layer; none if no layer has all its parameters, or it has no layer."""
+    owners = {tuple(str(node.name).split(".")[:-1]) for node in _parameters(step)}
+    if not owners and step.op.name:
+        return tuple(step.op.name.split("."))
+    return owners.pop() if len(owners) == 1 else ()
+
+
+def _step_box(step: Step, name: str, group: Group, last: bool) -> str:
+    """A step's box: its layer, named as within the frame of ``group``; its operation; its counts."""
+    parameters = _parameters(step)
+    rows = []
+    if owner := _owner(step):
+        rows.append(f"<B>{html.escape('.'.join(owner[len(group) :]))}</B>")
+    elif parameters:
+        rows.append(f"<B>{html.escape(', '.join(str(node.name) for node in parameters))}</B>")
+    numbers = [node.name for node in step.inputs if node.kind == "constant" and node.name]
+    rows.append(html.escape(" ".join([words(step.op), *map(str, numbers)])))
+    if count := _count(parameters):
+        rows.append(f"{count:,} parameters")
+    if flops := _flops(step):
+        rows.append(_units(flops))
+    return _box(name, rows, _OUTPUT if last else _LEARNS if parameters else _PLAIN)
+
+
+def _box(name: str, rows: list[str], fill: str) -> str:
+    return f'  {name} [label=<{"<BR/>".join(rows)}>, fillcolor="{fill}"]'
+
+
+def _count(parameters: Iterable[Node]) -> int:
+    """How many numbers training changes."""
+    return sum(size(_bound(node.shape)) for node in parameters if node.trainable)
+
+
+def _bound(shape: Shape) -> tuple[int, ...]:
+    """A shape for a batch of one sample."""
+    return tuple(1 if isinstance(length, BatchSize) else length for length in shape)
+
+
+def _flops(step: Step) -> int:
+    """Floating-point operations of one forward for one sample."""
+    return step.op.flops(_bound(step.node.shape), *(_bound(source.shape) for source in step.inputs))
+
+
+def _units(flops: int) -> str:
+    """FLOP for people: 640 FLOP, 8.19 kFLOP, 1.5 GFLOP."""
+    number, prefixes = float(flops), ["", "k", "M", "G", "T"]
+    while number >= 999.5 and len(prefixes) > 1:
+        number /= 1000
+        prefixes.pop(0)
+    return f"{number:.3g} {prefixes[0]}FLOP"
+
+
+def _shape(shape: Shape) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _totals(nodes: list[Node], steps: list[Step]) -> str:
+    parameters = [node for node in nodes if node.kind == "parameter"]
+    running = sum(size(_bound(node.shape)) for node in parameters if not node.trainable)
+    kept = f" and {running:,} running means" if running else ""
+    return f"{_count(parameters):,} parameters{kept}; {_units(sum(map(_flops, steps)))} forward for a sample"
+
+
+def _groups(steps: list[Step]) -> dict[int, Group]:
+    """The container that each step's box is drawn in.
+
+    For a step with a layer it is the layer's; for another, such as a ReLU between two layers of a block, the innermost
+    that holds what it reads and what reads it.
+    """
+    owned = {id(step.node): _owner(step)[:-1] for step in steps if _owner(step)}
+    before, after = dict(owned), dict(owned)
+    readers: dict[int, list[int]] = {}
+    for step in steps:
+        found = [before[id(source)] for source in step.inputs if id(source) in before]
+        before.setdefault(id(step.node), _common(found))
+        for source in step.inputs:
+            readers.setdefault(id(source), []).append(id(step.node))
+    for step in reversed(steps):
+        after.setdefault(id(step.node), _common([after[reader] for reader in readers.get(id(step.node), [])]))
+    return {key: _common([before[key], after[key]]) for key in before}
+
+
+def _common(groups: list[Group]) -> Group:
+    """The longest beginning that all share; the outside for none."""
+    shared: Group = groups[0] if groups else ()
+    while any(group[: len(shared)] != shared for group in groups):
+        shared = shared[:-1]
+    return shared
+
+
+def _framed(boxes: list[tuple[Group, str]]) -> list[str]:
+    """The boxes, those of a container in its frame, within the frame of the nearest container around it."""
+    frames = {group for group, _ in boxes if group}
+    around = {
+        group: max((other for other in frames if group != other == group[: len(other)]), key=len, default=())
+        for group in frames
+    }
+
+    def inside(frame: Group) -> list[str]:
+        lines = [text for group, text in boxes if group == frame]
+        for group in sorted(group for group in frames if around[group] == frame):
+            title = html.escape(".".join(group[len(frame) :]))
+            name = html.escape(".".join(group))
+            lines.append(
+                f'  subgraph "cluster_{name}" {{ label=<{title}>; labelloc="t"; labeljust="l"; color="#b9c2ce"'
+            )
+            lines += [*inside(group), "  }"]
+        return lines
+
+    return inside(())

@@ -1,0 +1,1 @@
+"""The inner loops behind ops, over plain arrays."""

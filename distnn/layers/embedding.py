@@ -1,0 +1,45 @@
+"""The embedding: a vector for each token."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from distnn.errors import UsageError
+from distnn.graph.node import Node, apply
+from distnn.layers.layer import Layer
+from distnn.ops.embedding import Embedding as EmbeddingOp
+from distnn.ops.op import Array
+
+
+def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return generator.normal(size=shape)
+
+
+class Embedding(Layer):
+    """yₙₜ = ``weight``[tokensₙₜ].   tokens (N,) or (N, T), integers 0 … V−1, ``weight`` (V, D) → y (N, D) or (N, T, D).
+
+    First values are normal with variance 1. Source: Bengio, Ducharme, Vincent and Jauvin, A Neural Probabilistic
+    Language Model, 2003.
+
+    Arguments:
+        tokens: V, how many different ones there are.
+        units: D.
+        name: the layer's name.
+
+    Raises:
+        UsageError: for fewer than one token or unit, or when called on a node that doesn't hold integers.
+    """
+
+    def __init__(self, tokens: int, units: int, *, name: str | None = None) -> None:
+        super().__init__(name)
+        if tokens < 1 or units < 1:
+            raise UsageError(f"Embedding: tokens is {tokens} and units {units}; expected at least 1 each.")
+        self.tokens, self.units = tokens, units
+
+    def __call__(self, x: Node) -> Node:
+        if not x.integer:
+            raise UsageError(
+                f"Embedding({self.tokens}, {self.units}{f', name={self.name!r}' if self.name else ''}): its input "
+                f"{x!r} isn't of integers; expected tokens, an input made with integer=True."
+            )
+        return apply(EmbeddingOp(), x, self.parameter("weight", (self.tokens, self.units), _normal))

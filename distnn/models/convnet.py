@@ -1,0 +1,46 @@
+"""The plain convolutional network: convolutions and pooling, then dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Sequential
+
+
+def convnet(
+    outputs: int,
+    channels: Sequence[int] = (32, 64),
+    hidden: Sequence[int] = (128,),
+    activation: str = "relu",
+    *,
+    kernel: int = 3,
+    dropout: float = 0.0,
+    initialization: str = "auto",
+) -> Layer:
+    """For each of ``channels`` a convolution with its activation and a 2 × 2 maximum, then dense layers.
+
+    Images (N, H, W, C), or (N, H, W) of one channel → (N, outputs). Source: LeCun, Bottou, Bengio and Haffner,
+    Gradient-based learning applied to document recognition, 1998, with the maximum and ReLU of later years.
+
+    Arguments:
+        outputs: of the last layer, which has no activation.
+        channels: the filters of each convolution; each halves the image's height and width.
+        hidden: the units of the dense layers before the last.
+        activation: after every layer but the last.
+        kernel: the height and width of the filters; the image is padded to keep its size.
+        dropout: the rate before each dense layer; 0 for none.
+        initialization: of all weights.
+    """
+    layers: list[Layer] = []
+    for filters in channels:
+        layers.append(Conv2D(filters, kernel, activation, padding="same", initialization=initialization))
+        layers.append(MaxPool2D(2))
+    layers.append(Flatten())
+    for units in hidden:
+        layers += [*noise(dropout), Dense(units, activation, initialization=initialization)]
+    return Sequential(*layers, *noise(dropout), Dense(outputs, initialization=initialization))
+
+
+def noise(rate: float) -> list[Layer]:
+    """A dropout of this rate, or none for 0."""
+    return [Dropout(rate)] if rate else []

@@ -1,0 +1,269 @@
+"""Losses and counts of class labels: logits (N, …, C) with integer labels (N, …), one for each sample or position.
+
+A loss is the SUM over samples and positions. What it is to be divided by for a mean is `LabelWeight`, summed over the
+shards as well: the number of labels or, with class weights or an ignored label, the weight of those that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from distnn.errors import ShapeError, UsageError
+from distnn.ops.arithmetic import together
+from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, show, size
+
+
+class OverClasses(Op):
+    """An op of logits (N, …, C) and integer labels (N, …)."""
+
+    def shape(self, logits: Shape, labels: Shape) -> Shape:
+        if len(logits) < 2 or labels != logits[:-1]:
+            raise ShapeError(
+                f"{self.label}: logits {show(logits)} and labels {show(labels)} do not fit; expected (N, C) and (N,), "
+                f"or for sequences (N, T, C) and (N, T)."
+            )
+        return ()
+
+    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> int:
+        return 5 * size(logits)
+
+
+class CrossEntropy(OverClasses):
+    """J = −Σₙ ln softmax(zₙ)[tₙ], on logits z (N, …, C) and labels t (N, …) in 0 … C−1.
+
+    ∂J/∂z = softmax(z) − onehot(t). The row's maximum is subtracted first, so that no exponential overflows.
+    Source: Bishop, PRML, 2006, section 4.3.4.
+    """
+
+    onnx = "SoftmaxCrossEntropyLoss"
+
+    @property
+    def label(self) -> str:
+        return "cross-entropy"
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+        n, classes = size(labels), logits[-1]
+        return {
+            "p": Work((n, classes), "saved"),
+            "index": Work((n,), "saved", np.intp),
+            "picked": Work((n,), "saved"),
+            "row": Work((n, 1), "forward"),
+            "total": Work((1,), "forward"),
+        }
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        logits, labels, dy, dlogits, _ = arrays
+        p, index, picked, row, total = (work[name] for name in ("p", "index", "picked", "row", "total"))
+        z, t, flat = logits.reshape(p.shape), labels.reshape(-1), p.reshape(-1)
+        dz = None if dlogits is None else dlogits.reshape(p.shape)
+        starts = np.arange(0, p.size, p.shape[1], dtype=np.intp)  # of each row in the flat array
+
+        def forward() -> None:
+            np.maximum.reduce(z, axis=1, keepdims=True, out=row)
+            np.subtract(z, row, out=p)
+            np.add(t, starts, out=index)
+            np.take(flat, index, out=picked, mode="clip")  # "raise" would copy through a buffer
+            np.exp(p, out=p)
+            np.add.reduce(p, axis=1, keepdims=True, out=row)
+            np.divide(p, row, out=p)
+            np.log(row, out=row)
+            np.add.reduce(row, out=total)
+            np.add.reduce(picked, out=y)
+            np.subtract(total[0], y, out=y)
+
+        def backward() -> None:
+            np.take(flat, index, out=picked, mode="clip")
+            np.subtract(picked, 1, out=picked)
+            np.put(flat, index, picked, mode="clip")
+            np.multiply(p, dy, out=dz)
+
+        return forward, backward
+
+
+class Weighing:
+    """What a label counts: the weight of its class, 1 without class weights, and 0 if it is the ignored one.
+
+    Arguments:
+        weights: one for each class, or None.
+        ignore: the label that doesn't count, which may lie outside of 0 … C−1, or None.
+
+    Raises:
+        UsageError: for weights that are no numbers of at least 0.
+    """
+
+    def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
+        self.weights = None if weights is None else np.array(weights, np.float64)
+        if self.weights is not None and (self.weights.ndim != 1 or not np.all(self.weights >= 0)):
+            raise UsageError(f"class weights are {weights}; expected a number of at least 0 for each class.")
+        self.ignored = np.iinfo(np.intp).min if ignore is None else ignore
+
+    def check(self, name: str, classes: Any) -> None:
+        """Refuse logits whose last axis hasn't as many classes as there are weights."""
+        if self.weights is not None and self.weights.shape != (classes,):
+            raise ShapeError(
+                f"{name}: {len(self.weights)} class weights for logits of {classes} classes; give each one."
+            )
+
+    def work(self, labels: tuple[int, ...]) -> dict[str, Work]:
+        """The arrays that `bind` fills, flat."""
+        kinds: dict[str, type | None] = {"index": np.intp, "dropped": np.bool_, "weight": None}
+        return {name: Work((size(labels),), "saved", kind) for name, kind in kinds.items()}
+
+    def bind(self, work: dict[str, Array], labels: Array) -> Closure:
+        """A closure that fills `work`: what doesn't count, and for what does its label and its weight, else 0."""
+        index, dropped, weight = work["index"], work["dropped"], work["weight"]
+        t = labels.reshape(-1)
+        weights = None if self.weights is None else self.weights.astype(weight.dtype)
+
+        def weigh() -> None:
+            np.equal(t, self.ignored, out=dropped)
+            np.copyto(index, t)
+            np.copyto(index, 0, where=dropped)
+            if weights is None:
+                weight.fill(1)
+            else:
+                np.take(weights, index, out=weight, mode="clip")
+            np.copyto(weight, 0, where=dropped)
+
+        return weigh
+
+
+class LabelWeight(Op):
+    """Σₙ wₙ: what the labels (N, …) count together (`Weighing`), their number by default. No gradient flows through it.
+
+    A weighted loss divided by it, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
+    The arguments and errors are those of `Weighing`.
+    """
+
+    differentiable = False
+
+    def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
+        self.weighing = Weighing(weights, ignore)
+
+    @property
+    def label(self) -> str:
+        return "weight"
+
+    def shape(self, labels: Shape) -> Shape:
+        return ()
+
+    def flops(self, y: tuple[int, ...], labels: tuple[int, ...]) -> int:
+        return size(labels)
+
+    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+        return self.weighing.work(labels)
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        weigh, weight = self.weighing.bind(work, arrays[0]), work["weight"]
+
+        def forward() -> None:
+            weigh()
+            np.add.reduce(weight, out=y)
+
+        return forward, nothing
+
+
+class WeightedCrossEntropy(OverClasses):
+    """J = Σₙ (1 − ε) wₜ (−ln pₙₜ) + (ε / C) Σⱼ wⱼ (−ln pₙⱼ) over the labels t that count, with p = softmax(zₙ).
+
+    With W = Σⱼ wⱼ:   ∂J/∂zⱼ = ((1 − ε) wₜ + ε W / C) pⱼ − (1 − ε) wₜ [j = t] − (ε / C) wⱼ.
+
+    z (N, …, C), labels (N, …). The same as torch.nn.functional.cross_entropy; for its mean divide by `LabelWeight` with
+    the same weights and ignored label. Source of ε: Szegedy et al., Rethinking the Inception Architecture, 2016.
+
+    Arguments:
+        weights: w, one for each class; all 1 if None.
+        smoothing: ε from 0 to 1.
+        ignore: the label that doesn't count, which may lie outside of 0 … C−1, or None.
+
+    Raises:
+        UsageError: for values outside their ranges.
+    """
+
+    onnx = "SoftmaxCrossEntropyLoss"
+
+    def __init__(
+        self, weights: Sequence[float] | Array | None = None, smoothing: float = 0.0, ignore: int | None = None
+    ) -> None:
+        if not 0 <= smoothing <= 1:
+            raise UsageError(f"cross-entropy: smoothing is {smoothing}; expected a number from 0 to 1.")
+        self.smoothing = smoothing
+        self.weighing = Weighing(weights, ignore)
+
+    @property
+    def label(self) -> str:
+        return "weighted cross-entropy"
+
+    def shape(self, logits: Shape, labels: Shape) -> Shape:
+        super().shape(logits, labels)
+        self.weighing.check(self.label, logits[-1])
+        return ()
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+        n = size(labels)
+        asked = self.weighing.work(labels) | {"p": Work((n, logits[-1]), "saved"), "scale": Work((n, 1), "backward")}
+        asked |= {name: Work((n,), "saved") for name in ("kept", "picked")}
+        return asked | {"row": Work((n, 1), "forward"), "spread": Work((n,), "forward")}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        logits, labels, dy, dlogits, _ = arrays
+        p, given = work["p"], self.weighing.weights
+        classes = np.ones(p.shape[1], p.dtype) if given is None else given.astype(p.dtype)
+        weigh, z = self.weighing.bind(work, labels), logits.reshape(p.shape)
+        forward = self._forward(work, y, z, classes)
+        backward = nothing if dlogits is None else self._backward(work, classes, dy, dlogits.reshape(p.shape))
+        return together([weigh, forward]), backward
+
+    def _forward(self, work: dict[str, Array], y: Array, z: Array, classes: Array) -> Closure:
+        p, index, kept, weight = (work[name] for name in ("p", "index", "kept", "weight"))
+        row, spread, picked, flat = work["row"], work["spread"], work["picked"], p.reshape(-1)
+        starts = np.arange(0, p.size, p.shape[1], dtype=np.intp)
+        logs, total = row[:, 0], float(classes.sum())
+
+        def forward() -> None:
+            np.logical_not(work["dropped"], out=kept)
+            np.add(index, starts, out=index)
+            np.maximum.reduce(z, axis=1, keepdims=True, out=row)
+            np.subtract(z, row, out=p)
+            np.take(flat, index, out=picked, mode="clip")
+            np.dot(p, classes, out=spread)
+            np.exp(p, out=p)
+            np.add.reduce(p, axis=1, keepdims=True, out=row)
+            np.divide(p, row, out=p)
+            np.log(row, out=row)
+            np.subtract(logs, picked, out=picked)
+            np.multiply(picked, weight, out=picked)
+            np.multiply(picked, 1 - self.smoothing, out=picked)
+            np.multiply(logs, total, out=logs)
+            np.subtract(logs, spread, out=spread)
+            np.multiply(spread, kept, out=spread)
+            np.multiply(spread, self.smoothing / len(classes), out=spread)
+            np.add(picked, spread, out=picked)
+            np.add.reduce(picked, out=y)
+
+        return forward
+
+    def _backward(self, work: dict[str, Array], classes: Array, dy: Array, dz: Array) -> Closure:
+        p, index, kept, weight, picked = (work[name] for name in ("p", "index", "kept", "weight", "picked"))
+        scale, flat = work["scale"], p.reshape(-1)
+        counts, hard = kept.reshape(-1, 1), weight.reshape(-1, 1)
+        share = classes * (self.smoothing / len(classes))
+        total = float(share.sum())
+
+        def backward() -> None:
+            np.multiply(weight, 1 - self.smoothing, out=weight)
+            np.multiply(counts, total, out=scale)
+            np.add(scale, hard, out=scale)
+            np.multiply(p, scale, out=p)
+            np.take(flat, index, out=picked, mode="clip")
+            np.subtract(picked, weight, out=picked)
+            np.put(flat, index, picked, mode="clip")
+            if self.smoothing:
+                np.multiply(counts, share, out=dz)
+                np.subtract(p, dz, out=p)
+            np.multiply(p, dy, out=dz)
+
+        return backward

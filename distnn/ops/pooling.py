@@ -1,0 +1,257 @@
+"""Pooling: the maximum or the mean of each window of a sequence or an image, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from distnn.errors import UsageError
+from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, size
+from distnn.ops.views import places
+from distnn.ops.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
+
+#: What is done for each block.
+Step = Callable[[Block], object]
+
+
+class Pool(Op):
+    """What max and average pooling share: windows, and blocks of images that fit into the cache.
+
+    Arguments:
+        window: its size, one number or (height, width).
+        stride: from window to window; the window's size if None.
+        padding: ``valid``: elements at the end that fill no window are left out; ``same``: ⌈H / stride⌉ windows, of
+            which those at the edges see less.
+
+    Raises:
+        UsageError: for options out of range.
+        ShapeError: for what is no image, or is smaller than a window.
+    """
+
+    axes = 2
+    keeps_inputs = False
+
+    def __init__(
+        self, window: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, padding: str = "valid"
+    ) -> None:
+        self.window = lengths("window", window, self.axes)
+        self.stride = self.window if stride is None else lengths("stride", stride, self.axes)
+        if padding not in ("same", "valid"):
+            raise UsageError(f"padding is {padding!r}; pooling takes 'same' or 'valid'.")
+        self.padding: Sides = "same" if padding == "same" else "valid"
+
+    def _windows(self, x: tuple[Any, ...]) -> Windows:
+        return windows(image(self.label, x, self.axes), self.window, self.stride, (1, 1), self.padding)
+
+    def shape(self, x: Shape) -> Shape:
+        found = self._windows(x)
+        check_output(self.label, found, self.axes)
+        return (x[0], *(axis.output for axis in found[: self.axes]), x[-1])
+
+    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
+        return size(y) * size(self.window)
+
+    def _blocks(self, y: tuple[int, ...]) -> list[Block]:
+        """Whole images, as many as fit into the cache with what is done for them."""
+        return cut(y[0], 1, size(y[1:-1]), y[-1] * (3 + 2 * size(self.stride)))
+
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+        over, block = self._windows(x), self._blocks(y)[0]
+        part = (block.images, *image(self.label, y, self.axes)[1:])
+        padded = (max(1, Padded.elements(image(self.label, x, self.axes), over, block.images)),)
+        return {
+            "forward": Work(padded, "forward"),
+            "part": Work(part, "forward"),
+            "backward": Work(padded, "backward"),
+            "parts": Work((2, *part), "backward"),
+        }
+
+    def _images(self, *arrays: Any) -> list[Any]:
+        found = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+        return [None if a is None else a.reshape(image(self.label, a.shape, self.axes)) for a in found]
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        over, blocks = self._windows(arrays[0].shape), self._blocks(y.shape)
+        x, y, dy, dx = self._images(arrays[0], y, *arrays[1:])
+        forward = each(blocks, self._ahead(work, _Gather(over, blocks, y, x, work), y, dx is not None))
+        if dx is None:
+            return forward, nothing
+        return forward, each(blocks, self._behind(work, _Spread(over, blocks, dx, work), dy))
+
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
+        """What forward does for a block of images."""
+        raise AssertionError(f"{type(self).__name__} has no forward")
+
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
+        """What backward does for a block of images."""
+        raise AssertionError(f"{type(self).__name__} has no backward")
+
+
+def each(blocks: list[Block], step: Step) -> Closure:
+    """A closure that takes every block through ``step``."""
+
+    def run() -> None:
+        for block in blocks:
+            step(block)
+
+    return run
+
+
+class _Gather:
+    """Copies what windows see of x, place by place."""
+
+    def __init__(self, over: Windows, blocks: list[Block], y: Array, x: Array, work: dict[str, Array]) -> None:
+        self.part, self.over = work["part"], over
+        self.padded = Padded(x, over, blocks[0].images, work["forward"])
+        self.source, self.items, self.first = places(self.padded.array, over, self.part, y)
+        self.order = list(np.ndindex(self.source.shape[:2]))
+
+    def begin(self, block: Block, empty: float) -> None:
+        """Load a block, its padding ``empty``, and copy the first place into y."""
+        if block.start == 0:
+            self.padded.clear(empty)
+        self.padded.load(block)
+        np.copyto(self.first[block.first : block.last], self.source[0, 0, self.padded.where(block)[0]])
+
+    def get(self, block: Block, i: int, j: int) -> Array:
+        """Place i, j of the block's windows."""
+        np.copyto(self.items[: block.images], self.source[i, j, self.padded.where(block)[0]])
+        return self.part[: block.images]
+
+
+class _Spread:
+    """Puts what windows give to their places back into dx, adding where windows overlap."""
+
+    def __init__(self, over: Windows, blocks: list[Block], dx: Array, work: dict[str, Array]) -> None:
+        self.over, (self.part, self.other) = over, work["parts"]
+        self.padded = Padded(dx, over, blocks[0].images, work["backward"])
+        self.target, self.items, self.others = places(self.padded.array, over, self.part, self.other)
+        self.order = list(np.ndindex(self.target.shape[:2]))
+        self.apart = all(axis.stride >= axis.kernel for axis in over)
+        self.covered = all(axis.stride == axis.kernel and axis.output * axis.kernel == axis.padded for axis in over)
+
+    def begin(self, block: Block) -> None:
+        """Make room for a block, empty where not every element will be written."""
+        if not self.covered:
+            self.padded.array[self.padded.where(block)[0]].fill(0)
+
+    def put(self, block: Block, i: int, j: int) -> None:
+        """What ``part`` holds goes to place i, j."""
+        place, count = self.target[i, j, self.padded.where(block)[0]], block.images
+        if self.apart:
+            np.copyto(place, self.items[:count])
+            return
+        np.copyto(self.others[:count], place)
+        np.add(self.other[:count], self.part[:count], out=self.other[:count])
+        np.copyto(place, self.others[:count])
+
+
+class MaxPool2D(Pool):
+    """y[n, i, j] = maxₖₗ x[n, i·s + k, j·s + l], channel by channel; ∂y/∂x = 1 at the window's first maximum, else 0.
+
+    x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. First is meant row by row. Forward saves the place
+    of each maximum, so that backward needs neither x nor y.
+    """
+
+    onnx = "MaxPool"
+
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+        asked, kind = super().work(y, x), np.uint8 if size(self.window) <= 256 else np.uint32
+        part = asked["part"].shape
+        return asked | {
+            "winner": Work((y[0], *part[1:]), "saved", kind),
+            "rival": Work(part, "forward", kind),
+            "better": Work(part, "forward", np.bool_),
+            "mask": Work(part, "backward", np.bool_),
+        }
+
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
+        winner, rivals, better = work["winner"], work["rival"], work["better"]
+
+        def step(block: Block) -> None:
+            images = slice(block.first, block.last)
+            out, won, rival, more = y[images], winner[images], rivals[: block.images], better[: block.images]
+            gather.begin(block, -np.inf)
+            won.fill(0)
+            for k, (i, j) in enumerate(gather.order[1:], 1):
+                part = gather.get(block, i, j)
+                if training:
+                    np.greater(part, out, out=more)
+                    np.copyto(rival, more)
+                    np.multiply(rival, k, out=rival)
+                    np.maximum(won, rival, out=won)
+                np.maximum(out, part, out=out)
+
+        return step
+
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
+        winner, mask = work["winner"], work["mask"]
+
+        def step(block: Block) -> None:
+            images, hit = slice(block.first, block.last), mask[: block.images]
+            spread.begin(block)
+            for k, (i, j) in enumerate(spread.order):
+                np.equal(winner[images], k, out=hit)
+                np.multiply(dy[images], hit, out=spread.part[: block.images])
+                spread.put(block, i, j)
+            spread.padded.unload(block)
+
+        return step
+
+
+class MaxPool1D(MaxPool2D):
+    """y[n, i] = maxₖ x[n, i·s + k], channel by channel.   x (N, L, C) → y (N, L′, C); see `MaxPool2D`."""
+
+    axes = 1
+
+
+class AveragePool2D(Pool):
+    """y[n, i, j] = the mean over k, l of x[n, i·s + k, j·s + l], channel by channel.
+
+    x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. Padding isn't counted: a window at the edge has the
+    mean of what it sees, as in TensorFlow and Keras. ∂y/∂x = 1 / count.
+    """
+
+    onnx = "AveragePool"
+
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
+        weight = _share(gather.over, y.dtype)
+
+        def step(block: Block) -> None:
+            out = y[block.first : block.last]
+            gather.begin(block, 0)
+            for i, j in gather.order[1:]:
+                np.add(out, gather.get(block, i, j), out=out)
+            np.multiply(out, weight, out=out)
+
+        return step
+
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
+        weight = _share(spread.over, dy.dtype)
+
+        def step(block: Block) -> None:
+            spread.begin(block)
+            np.multiply(dy[block.first : block.last], weight, out=spread.part[: block.images])
+            for i, j in spread.order:
+                spread.put(block, i, j)
+            spread.padded.unload(block)
+
+        return step
+
+
+def _share(over: Windows, dtype: Any) -> Any:
+    """1 / count of the elements that each window sees: (H′, W′, 1), or a number where nothing is padded."""
+    counts = []
+    for axis in over:
+        seen = np.add.outer(np.arange(axis.output) * axis.stride - axis.before, np.arange(axis.kernel))
+        counts.append(np.sum((seen >= 0) & (seen < axis.length), axis=1))
+    share = (1 / np.multiply.outer(*counts)[..., None]).astype(dtype)
+    return share if any(axis.padded > axis.length for axis in over) else share[0, 0, 0]
+
+
+class AveragePool1D(AveragePool2D):
+    """y[n, i] = the mean over k of x[n, i·s + k].   x (N, L, C) → y (N, L′, C); see `AveragePool2D`."""
+
+    axes = 1

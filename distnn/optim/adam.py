@@ -1,0 +1,118 @@
+"""Adam and AdamW: steps that are scaled, element by element, by running moments of the gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from distnn.optim.optimizer import Block, Optimizer
+
+
+class Moments(Optimizer):
+    """What optimisers with both of Adam's moments share.
+
+    With the gradient g, β₁ and β₂, and t = 1, 2, … counting the steps:
+
+        m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²        r = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε)
+    """
+
+    slots = ("first_moment", "second_moment")
+
+    beta1: float
+    beta2: float
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        self._require("learning_rate", self.learning_rate > 0, "a number above 0")
+        self._require("beta1", 0 <= self.beta1 < 1, "a number from 0 to below 1")
+        self._require("beta2", 0 <= self.beta2 < 1, "a number from 0 to below 1")
+        self._require("epsilon", self.epsilon > 0, "a number above 0")
+        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+
+    def _direction(self, block: Block, step: int) -> None:
+        """Follow the gradient with the moments, and put r in its place."""
+        _, g, (m, v), _, t = block
+        np.multiply(m, self.beta1, out=m)
+        np.multiply(g, 1 - self.beta1, out=t)
+        np.add(m, t, out=m)
+        np.multiply(v, self.beta2, out=v)
+        np.multiply(g, g, out=t)
+        np.multiply(t, 1 - self.beta2, out=t)
+        np.add(v, t, out=v)
+        np.sqrt(v, out=t)
+        np.multiply(t, 1 / math.sqrt(1 - self.beta2 ** (step + 1)), out=t)
+        np.add(t, self.epsilon, out=t)
+        np.divide(m, t, out=g)
+        np.multiply(g, 1 / (1 - self.beta1 ** (step + 1)), out=g)
+
+
+@dataclass(frozen=True)
+class Adam(Moments):
+    """Adam: w ← w − α r, with r of `Moments` for the mean gradient g + λ w of the batch.
+
+    Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015. The same update as torch.optim.Adam.
+
+    Arguments:
+        learning_rate: α > 0, which a schedule may scale.
+        beta1, beta2: β₁ and β₂ in [0, 1).
+        epsilon: ε > 0.
+        weight_decay: λ ≥ 0, for weights, but not for biases and gains; AdamW's serves better.
+
+    Raises:
+        UsageError: for a value outside its range.
+    """
+
+    kind = "adam"
+
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+        w, g, _, decay, t = block
+        np.multiply(g, scale, out=g)
+        if decay is not None:
+            np.multiply(w, decay, out=t)
+            np.add(g, t, out=g)
+        self._direction(block, step)
+        np.multiply(g, learning_rate, out=g)
+        np.subtract(w, g, out=w)
+
+
+@dataclass(frozen=True)
+class AdamW(Moments):
+    """AdamW: w ← w − α λ w − α r, with r of `Moments` for the mean gradient of the batch alone.
+
+    Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. The same update as torch.optim.AdamW.
+
+    Arguments:
+        learning_rate: α > 0, which a schedule may scale.
+        beta1, beta2: β₁ and β₂ in [0, 1).
+        epsilon: ε > 0.
+        weight_decay: λ ≥ 0, for weights, but not for biases and gains.
+
+    Raises:
+        UsageError: for a value outside its range.
+    """
+
+    kind = "adamw"
+
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+
+    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+        w, g, _, decay, t = block
+        np.multiply(g, scale, out=g)
+        self._direction(block, step)
+        if decay is not None:
+            np.multiply(w, decay, out=t)
+            np.add(g, t, out=g)
+        np.multiply(g, learning_rate, out=g)
+        np.subtract(w, g, out=w)

@@ -1,0 +1,168 @@
+"""LARS and LAMB: for large batches, steps that are scaled layer by layer to the size of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from distnn.ops.op import Array
+from distnn.optim.adam import Moments
+from distnn.optim.optimizer import BLOCK, Block, Optimizer, Update, block, is_weight
+
+
+class Layer(NamedTuple):
+    """One parameter: its pieces, its weight decay, and whether its step is scaled to it."""
+
+    pieces: list[Block]
+    decay: float
+    scaled: bool
+
+
+class LayerWise(Optimizer):
+    """What both share: parameter by parameter, the norms first, then the step.
+
+    Only weights decay and have their steps scaled; biases, and gains of normalisations,
+    take the step as it is, as in the large-batch rules of MLPerf Training.
+    """
+
+    layerwise = True
+
+    def bind(
+        self, values: Array, gradients: Array, slots: Mapping[str, Array], segments: Mapping[str, slice]
+    ) -> Update:
+        """The update of these vectors (`Optimizer.bind`); every segment must be a whole parameter."""
+        scratch = np.empty(min(BLOCK, len(values)), values.dtype)
+        state = [slots[name] for name in self.slots]
+        layers = []
+        for name, where in segments.items():
+            cuts = [slice(start, min(start + BLOCK, where.stop)) for start in range(where.start, where.stop, BLOCK)]
+            pieces = [block(values, gradients, state, None, scratch, cut) for cut in cuts]
+            layers.append(Layer(pieces, self.decays(name), is_weight(name)))
+
+        def update(scale: float, learning_rate: float, step: int) -> None:
+            for layer in layers:
+                self._layer(layer, scale, learning_rate, step)
+
+        return update
+
+    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+        """The update of one parameter."""
+        raise AssertionError(f"{type(self).__name__} defines no update")
+
+
+def norm(arrays: Sequence[Array], scratch: Array) -> float:
+    """‖·‖₂ of all ``arrays`` together.
+
+    By numpy's pairwise sum, not by a BLAS: that could add in another order on ranks of other thread counts, and the
+    ranks' parameters would drift apart.
+    """
+    total = 0.0
+    for array in arrays:
+        t = scratch[: len(array)]
+        np.multiply(array, array, out=t)
+        total += float(np.add.reduce(t))
+    return math.sqrt(total)
+
+
+@dataclass(frozen=True)
+class LARS(LayerWise):
+    """Layer-wise adaptive rate scaling.
+
+    With the mean gradient g of the batch, learning rate α, momentum μ, weight decay β and trust η, for each parameter:
+
+        λ = η ‖w‖ / (‖g‖ + β ‖w‖)        v ← μ v + α λ (g + β w)        w ← w − v
+
+    λ = 1 where ‖w‖ or ‖g‖ is 0. Source: You, Gitman and Ginsburg, Large Batch Training of Convolutional Networks, 2017.
+
+    Arguments:
+        learning_rate: α > 0, which a schedule may scale.
+        momentum: μ in [0, 1).
+        weight_decay: β ≥ 0, for weights, but not for biases and gains.
+        trust: η > 0.
+
+    Raises:
+        UsageError: for a value outside its range.
+    """
+
+    kind = "lars"
+    slots = ("velocity",)
+
+    learning_rate: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    trust: float = 0.001
+
+    def __post_init__(self) -> None:
+        self._require("learning_rate", self.learning_rate > 0, "a number above 0")
+        self._require("momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
+        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        self._require("trust", self.trust > 0, "a number above 0")
+
+    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+        rate = learning_rate * (self._ratio(layer, scale) if layer.scaled else 1.0)
+        for w, g, (v,), _, t in layer.pieces:
+            np.multiply(g, rate * scale, out=g)
+            if layer.decay:
+                np.multiply(w, rate * layer.decay, out=t)
+                np.add(g, t, out=g)
+            np.multiply(v, self.momentum, out=v)
+            np.add(v, g, out=v)
+            np.subtract(w, v, out=w)
+
+    def _ratio(self, layer: Layer, scale: float) -> float:
+        scratch = layer.pieces[0].t
+        weight = norm([piece.w for piece in layer.pieces], scratch)
+        gradient = scale * norm([piece.g for piece in layer.pieces], scratch)
+        return self.trust * weight / (gradient + layer.decay * weight) if weight and gradient else 1.0
+
+
+@dataclass(frozen=True)
+class LAMB(LayerWise, Moments):
+    """Layer-wise adaptive moments.
+
+    With r of Adam's moments (`distnn.optim.adam.Moments`) for the mean gradient of the batch, for each parameter:
+
+        u = r + λ w        w ← w − α ‖w‖ / ‖u‖ u
+
+    The ratio is 1 where ‖w‖ or ‖u‖ is 0. Source: You et al., Large Batch Optimization for Deep Learning: Training BERT
+    in 76 minutes, 2020, algorithm 2 with φ(z) = z.
+
+    Arguments:
+        learning_rate: α > 0, which a schedule may scale.
+        beta1, beta2: β₁ and β₂ in [0, 1).
+        epsilon: ε > 0.
+        weight_decay: λ ≥ 0, for weights, but not for biases and gains.
+
+    Raises:
+        UsageError: for a value outside its range.
+    """
+
+    kind = "lamb"
+
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-6
+    weight_decay: float = 0.01
+
+    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+        for piece in layer.pieces:
+            np.multiply(piece.g, scale, out=piece.g)
+            self._direction(piece, step)
+            if layer.decay:
+                np.multiply(piece.w, layer.decay, out=piece.t)
+                np.add(piece.g, piece.t, out=piece.g)
+        rate = learning_rate * (self._ratio(layer) if layer.scaled else 1.0)
+        for piece in layer.pieces:
+            np.multiply(piece.g, rate, out=piece.g)
+            np.subtract(piece.w, piece.g, out=piece.w)
+
+    def _ratio(self, layer: Layer) -> float:
+        scratch = layer.pieces[0].t
+        weight = norm([piece.w for piece in layer.pieces], scratch)
+        step = norm([piece.g for piece in layer.pieces], scratch)
+        return weight / step if weight and step else 1.0

@@ -1,0 +1,118 @@
+"""What every optimiser is.
+
+An optimiser is a frozen description. ``bind`` turns it, with vectors that never move again, into the one function
+that a step calls. Its state is vectors by name beside the values, and the step's number: a checkpoint holds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from distnn.errors import UsageError
+from distnn.ops.op import Array
+
+#: Elements updated at a time: few enough for values, gradient, slot and scratch to stay in a core's cache from one
+#: pass to the next (at 10 million parameters 1.3 times faster than whole vectors), enough to hide numpy's call.
+BLOCK = 65536
+
+
+class Update(Protocol):
+    """What ``bind`` makes."""
+
+    def __call__(self, scale: float, learning_rate: float, step: int) -> None:
+        """Update the values by the gradient times ``scale``; ``step`` is the number of updates that went before."""
+
+
+class Block(NamedTuple):
+    """A piece of each vector: values, gradient, slots in their order, decay of each element (or None), a scratch."""
+
+    w: Array
+    g: Array
+    slots: tuple[Array, ...]
+    decay: Array | None
+    t: Array
+
+
+def is_weight(name: str) -> bool:
+    """Whether the parameter of this dotted name is a layer's ``weight``, or ``weight_…`` if it has several."""
+    return name.rpartition(".")[2].startswith("weight")
+
+
+class Optimizer:
+    """An update rule.
+
+    Attributes:
+        kind: its name in run files.
+        layerwise: whether it needs whole parameters, since it looks at each one's norm; else any slices of a model's
+            vectors can be bound, so that ranks may share the work.
+        slots: the names of the state vectors, each as long as the values and zero at first.
+    """
+
+    kind: ClassVar[str]
+    layerwise: ClassVar[bool] = False
+    slots: tuple[str, ...]
+    learning_rate: float
+    weight_decay: float
+
+    def _require(self, name: str, valid: bool, expected: str) -> None:
+        """Refuse the argument called ``name`` unless it is ``valid``."""
+        if not valid:
+            raise UsageError(f"{type(self).__name__}: {name} is {getattr(self, name)}; expected {expected}.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run file's ``[optimizer]`` says of it."""
+        return {"kind": self.kind, **vars(self)}
+
+    def decays(self, name: str) -> float:
+        """The weight decay of the parameter called ``name``: none for biases, and for gains of normalisations."""
+        return self.weight_decay if is_weight(name) else 0.0
+
+    def bind(
+        self, values: Array, gradients: Array, slots: Mapping[str, Array], segments: Mapping[str, slice]
+    ) -> Update:
+        """The update of these vectors, all of one length.
+
+        Arguments:
+            values: the parameters w, changed in place.
+            gradients: the summed gradient; spoiled.
+            slots: a vector for each name in ``slots``.
+            segments: where each parameter lies in the vectors, by its name; what lies between isn't used.
+        """
+        state, decay = [slots[name] for name in self.slots], self._decay(values, segments)
+        scratch = np.empty(min(BLOCK, len(values)), values.dtype)
+        blocks = [
+            block(values, gradients, state, decay, scratch, slice(start, start + BLOCK))
+            for start in range(0, len(values), BLOCK)
+        ]
+
+        def update(scale: float, learning_rate: float, step: int) -> None:
+            for piece in blocks:
+                self._block(piece, scale, learning_rate, step)
+
+        return update
+
+    def _decay(self, values: Array, segments: Mapping[str, slice]) -> Array | None:
+        """The weight decay of each element, or None where nothing decays."""
+        if not any(self.decays(name) for name in segments):
+            return None
+        vector = np.zeros_like(values)
+        for name, where in segments.items():
+            vector[where] = self.decays(name)
+        return vector
+
+    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+        """The update of one block."""
+        raise AssertionError(f"{type(self).__name__} defines no update")
+
+
+def block(
+    values: Array, gradients: Array, slots: list[Array], decay: Array | None, scratch: Array, where: slice
+) -> Block:
+    """The piece ``where`` of these vectors."""
+    w = values[where]
+    cut = None if decay is None else decay[where]
+    return Block(w, gradients[where], tuple(slot[where] for slot in slots), cut, scratch[: len(w)])
