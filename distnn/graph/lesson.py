@@ -111,7 +111,8 @@ def _heading(node: Node, formulas: Mapping[int, tuple[str, int]]) -> str:
         return f"<B>{html.escape(str(node.name))}</B>"
     formula = formulas[id(node)][0]
     formula = html.escape(words(node.op) if formula == "…" else formula)
-    return f"<B>{html.escape(node.name)}</B> = {formula}" if node.name else formula
+    # A space that can't break: at the beginning of a piece of text, an SVG viewer drops a plain one.
+    return f"<B>{html.escape(node.name)}</B>&#160;= {formula}" if node.name else formula
 
 
 def _numbers(node: Node, output: Node, formulas: Mapping[int, tuple[str, int]], key: str, run: Evaluation) -> list[str]:

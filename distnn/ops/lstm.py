@@ -29,12 +29,8 @@ class LSTM(Recurrent):
 
     def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
         gates, hidden, cells, room = (work[name] for name in ("gates", "h0", "c0", "room"))
-        weight, bias, columns, by_gate = (
-            values["weight_recurrent"],
-            values["bias"],
-            columns_of(gates),
-            gates_of(room, 4),
-        )
+        weight, bias = values["weight_recurrent"], values["bias"]
+        columns, by_gate = columns_of(gates), gates_of(room, 4)
         spare = room.reshape(gates.shape[1:])[0]
 
         def advance(t: int) -> None:

@@ -17,9 +17,11 @@ needs_dot = pytest.mark.skipif(
 def boxes(dot: str) -> dict[str, list[str]]:
     """The rows of each box's label, as one reads them, by the node's id."""
     found = re.findall(r"^\s*(n\d+) \[label=<(.*)>, fillcolor=\"#[0-9a-f]{6}\"\]$", dot, flags=re.MULTILINE)
-    return {
-        name: [html.unescape(re.sub(r"<[^<>]*>", "", row)) for row in label.split("<BR/>")] for name, label in found
-    }
+    return {name: [_text(row) for row in label.split("<BR/>")] for name, label in found}
+
+
+def _text(row: str) -> str:
+    return html.unescape(re.sub(r"<[^<>]*>", "", row)).replace("\xa0", " ")
 
 
 def edges(dot: str) -> set[tuple[str, str, str]]:

@@ -141,7 +141,7 @@ def test_names_of_any_letters():
     x = graph.input('a<b>&"c', ())
     drawing = graph.draw((x + 1).named("<B>"), caption="<&>")
     assert rows(drawing, 'a<b>&"c') == []
-    assert "<B>&lt;B&gt;</B> = a&lt;b&gt;&amp;&quot;c + 1" in drawing.dot
+    assert "<B>&lt;B&gt;</B>&#160;= a&lt;b&gt;&amp;&quot;c + 1" in drawing.dot
     assert "label=<&lt;&amp;&gt;>" in drawing.dot
 
 

@@ -1,4 +1,4 @@
-"""Cases of the recurrent cells and of pieces of sequences, with formulas written out sample by sample, step by step."""
+"""Cases of the recurrent cells, written out sample by sample, step by step, and of what else works on sequences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 from scipy.special import expit
 
 from distnn.graph import N
+from distnn.ops.activation import Tanh
 from distnn.ops.gru import GRU
+from distnn.ops.linear import Affine, AffineActivation
 from distnn.ops.lstm import LSTM
 from distnn.ops.recurrent import Recurrent
 from distnn.ops.rnn import SimpleRNN
@@ -86,6 +88,8 @@ CASES = [
     Case(Steps(1, 3), ((N, 4, 2),), (N, 2, 2), lambda x: x[:, 1:3]),
     Case(Steps(0, 4), ((N, 4),), (N, 4), lambda x: x),
     Case(LastStep(), ((N, T, 2), LABELS), (N, 2), last),
+    Case(Affine(), ((N, T, 2), (2, 5), (5,)), (N, T, 5), lambda x, w, b: x @ w + b),
+    Case(AffineActivation(Tanh()), ((N, 2, T, 1), (1, 4), (4,)), (N, 2, T, 4), lambda x, w, b: np.tanh(x @ w + b)),
 ]
 
 
