@@ -206,6 +206,29 @@ def csv(
     )
 
 
+@data.command()
+@click.argument("source", metavar="FILE", type=FILE)
+@click.option(
+    "--length", type=click.IntRange(min=1), default=100, show_default=True, help="How many characters make a sequence."
+)
+@click.option("--validation", type=FRACTION, default=0.05, show_default=True, help="Fraction to validate with.")
+@click.option("--test", type=FRACTION, default=0.05, show_default=True, help="Fraction to test with, the text's end.")
+@writes
+def text(source: Path, length: int, validation: float, test: float, output: Path, force: bool) -> None:
+    """A plain text in UTF-8, for a language model of characters.
+
+    It is cut into sequences in the order of the text; the first part is to train on, the next to validate, the last to
+    test. Line ends become \\n.
+
+    \b
+    Example:
+      distnn data text bible.txt --length 100 -o bible.h5
+    """
+    from distnn.data.convert.text import convert
+
+    report(convert(output, source, length=length, validation=validation, test=test, force=force))
+
+
 def report(path: Path) -> None:
     """Print one line: the file, its splits and what one sample is."""
     from distnn.data import DataFile
@@ -213,5 +236,6 @@ def report(path: Path) -> None:
     with DataFile(path) as file:
         sizes = ", ".join(f"{split} {file.count(split)}" for split in file.splits)
         shape = "×".join(map(str, file.sample_shape))
-        task = f"{len(file.classes)} classes" if file.classes else "regression"
+        kind = "characters" if file.task == "language" else "classes"
+        task = f"{len(file.classes)} {kind}" if file.classes else "regression"
         click.echo(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")

@@ -16,12 +16,12 @@ from distnn.errors import DataError, nearest
 #: The groups of a data file, in the order in which they are listed everywhere.
 SPLITS = ("train", "validation", "test")
 #: What a data file can be for.
-TASKS = ("classification", "regression")
+TASKS = ("classification", "regression", "language")
 
 
 def check_task(path: Path, task: object) -> str:
     """The task as text, or DataError for one that is missing or unknown."""
-    expected = "expected 'classification' or 'regression'"
+    expected = "expected 'classification', 'regression' or 'language'"
     if task is None:
         raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
     text = task.decode(errors="replace") if isinstance(task, bytes) else str(task)
@@ -33,7 +33,7 @@ def check_task(path: Path, task: object) -> str:
 
 
 def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
-    """The class names of a classification, at least one; nothing for a regression."""
+    """The class names of a classification, or the tokens of a language, at least one; nothing for a regression."""
     if task == "regression":
         return ()
     if classes is not None and (isinstance(classes, str | bytes) or not isinstance(classes, Iterable)):
@@ -44,7 +44,7 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
     names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in given)
     if not names:
         raise DataError(
-            f"{path} is for classification but names no classes: expected the root attribute `classes`, a list of "
+            f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
             f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
         )
     return names
@@ -77,9 +77,9 @@ def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
     Args:
         path: the file, for the message.
         split: train, validation or test.
-        task: classification or regression.
-        x: samples (N, …), an array or an HDF5 dataset.
-        y: targets (N,) or, for a regression, (N, …).
+        task: classification, regression or language.
+        x: samples (N, …), an array or an HDF5 dataset; for a language (N, T), integer tokens.
+        y: targets (N,) or, for a regression, (N, …); for a language as x, the tokens that come next.
 
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
@@ -103,6 +103,8 @@ def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
         )
     if task == "classification":
         _check_labels_type(path, split, y)
+    if task == "language":
+        _check_tokens(path, split, x, y)
 
 
 def _check_type(path: Path, name: str, values: Any) -> None:
@@ -123,6 +125,20 @@ def _check_labels_type(path: Path, split: str, y: Any) -> None:
         raise DataError(
             f"{path}: {split}/y has the shape {y.shape}, but labels for classification have the shape (N,): "
             "one integer for each sample, not one-hot rows."
+        )
+
+
+def _check_tokens(path: Path, split: str, x: Any, y: Any) -> None:
+    for name, values in (("x", x), ("y", y)):
+        if values.dtype.kind not in "iu":
+            raise DataError(
+                f"{path}: {split}/{name} has the type {values.dtype}, but tokens of a language are integers: the "
+                "places 0, 1, … in the attribute `classes`."
+            )
+    if x.shape != y.shape:
+        raise DataError(
+            f"{path}: {split}/x has the shape {x.shape} but {split}/y {y.shape}; for a language, expected one shape: "
+            "for each token of x the next one in y."
         )
 
 
@@ -150,7 +166,7 @@ def check_scale(path: Path, name: str, scale: Any) -> float:
 
 
 def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarray, classes: int) -> None:
-    """DataError for the first NaN or infinity, or the first label outside the classes, in a slab of a split.
+    """DataError for the first NaN or infinity, or the first label or token outside the classes, in a slab of a split.
 
     Args:
         path: the file, for the message.
@@ -162,12 +178,25 @@ def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarra
     """
     _check_finite(path, f"{split}/x", start, x)
     _check_finite(path, f"{split}/y", start, y)
-    if classes and y.size and (int(y.min()) < 0 or int(y.max()) >= classes):
-        index = int(np.argmax((y < 0) | (y >= classes)))
-        raise DataError(
-            f"{path}: {split}/y[{start + index}] is the label {y[index]}, but there are {classes} classes: expected "
-            f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
-        )
+    if classes:
+        _check_labels(path, f"{split}/y", start, y, classes)
+    if classes and y.ndim > 1:  # a language, whose samples are labels, too
+        _check_labels(path, f"{split}/x", start, x, classes)
+
+
+def _check_labels(path: Path, name: str, start: int, labels: np.ndarray, classes: int) -> None:
+    if not labels.size or (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        return
+    bad = np.unravel_index(int(np.argmax((labels < 0) | (labels >= classes))), labels.shape)
+    raise DataError(
+        f"{path}: {name}[{_place(bad, start)}] is the label {labels[bad]}, but there are {classes} classes: expected "
+        f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+    )
+
+
+def _place(index: Iterable[Any], start: int) -> str:
+    """Where an element of a slab that begins at ``start`` is in its split, as text."""
+    return ", ".join(str(int(place) + (start if axis == 0 else 0)) for axis, place in enumerate(index))
 
 
 def _check_finite(path: Path, name: str, start: int, values: np.ndarray) -> None:
@@ -177,8 +206,7 @@ def _check_finite(path: Path, name: str, start: int, values: np.ndarray) -> None
     if np.isfinite(values.min()) and np.isfinite(values.max()):
         return
     bad = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
-    where = ", ".join(str(int(index) + (start if axis == 0 else 0)) for axis, index in enumerate(bad))
     raise DataError(
-        f"{path}: {name}[{where}] is {values[bad]}, and one such value would turn every parameter into NaN; "
-        "expected finite numbers. Repair or leave out that sample."
+        f"{path}: {name}[{_place(bad, start)}] is {values[bad]}, and one such value would turn every parameter into "
+        "NaN; expected finite numbers. Repair or leave out that sample."
     )

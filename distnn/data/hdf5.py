@@ -29,14 +29,14 @@ class DataFile:
 
     Attributes:
         path: the file.
-        task: ``classification`` or ``regression``.
-        classes: the class names in the order of the labels; empty for a regression.
+        task: ``classification``, ``regression`` or ``language``.
+        classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that are there, in that order.
         sample_shape: the shape of one sample, the same in all splits.
         target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor that integer samples are to be multiplied with: the attribute ``scale`` of x, else 1/max of
-            an unsigned type, else None (floats, signed integers and booleans are used as they are).
+            an unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
 
     Raises:
         DataError: a file that is missing, damaged, or not laid out as a data file.
@@ -82,6 +82,8 @@ class DataFile:
         return found
 
     def _read_scale(self) -> float | None:
+        if self.task == "language":
+            return None
         scales = {
             split: checks.check_scale(self.path, f"{split}/x", x.attrs["scale"]) if "scale" in x.attrs else None
             for split, (x, _) in self._data.items()
@@ -214,8 +216,8 @@ def write_data(
         path: the file to write.
         splits: train and, where wanted, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
             anything that slices like one (a memory map, an HDF5 dataset).
-        task: ``classification`` or ``regression``.
-        classes: for a classification, the names in the order of the labels 0, 1, ….
+        task: ``classification``, ``regression`` or ``language``.
+        classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: what x is to be multiplied with when it is read; None leaves it to its type (see `DataFile`).
         source: where the data come from, kept in the file.
         licence: on what terms, kept in the file.

@@ -212,7 +212,7 @@ def test_a_wrong_structure_is_refused(tmp_path: Path, datasets: dict[str, Any], 
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ({}, "has no root attribute `task`: expected 'classification' or 'regression'. Set it with h5py: file.attrs["),
+        ({}, "has no root attribute `task`: expected 'classification', 'regression' or 'language'. Set it with h5py: "),
         ({"task": "clasification"}, "unknown task 'clasification' (did you mean 'classification'?)"),
         ({"task": "classification"}, "names no classes: expected the root attribute `classes`, a list of names in the"),
         ({"task": "classification", "classes": "abc"}, "the attribute `classes` as 'abc'; expected a list of names"),

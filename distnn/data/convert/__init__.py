@@ -1,5 +1,5 @@
 """From other formats to data files: one module per source format, each with a function ``convert``.
 
-`digits` (shipped), `fashion_mnist`, `idx`, `npz` and `csv` are the formats; `splits` and `labels` hold what several of
-them need: cutting samples into train, validation and test, and numbering the classes.
+`digits` (shipped), `fashion_mnist`, `idx`, `npz`, `csv` and `text` are the formats; `splits` and `labels` hold what
+several of them need: cutting samples into train, validation and test, and numbering the classes.
 """

@@ -1,0 +1,109 @@
+"""Plain text, for language models of characters: sequences of tokens, and after each token the next one.
+
+The sequences of a split are in the order of the text, and each goes on where the one before it ends. So a split can be
+read as B streams side by side: cut its sequences into B contiguous pieces, and the k-th batch is the k-th sequence of
+every piece. A recurrent state that is carried from batch to batch then belongs to one stream for the whole epoch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from distnn.data.hdf5 import write_data
+from distnn.errors import DataError
+
+
+def convert(
+    output: str | Path,
+    path: str | Path,
+    *,
+    length: int = 100,
+    validation: float = 0.05,
+    test: float = 0.05,
+    force: bool = False,
+) -> Path:
+    """Make a data file of a text: x (N, length) and y = x one character later, as places in the sorted vocabulary.
+
+    The text is cut into train, validation and test in this order, and each part into sequences; up to ``length``
+    characters at the end of a part are left over. No character is in two parts. The vocabulary is the whole text's.
+
+    Args:
+        output: the data file to write.
+        path: the text, in UTF-8; line ends of all systems become \\n.
+        length: how many characters make a sequence.
+        validation: the fraction of the text to validate with, 0 for none.
+        test: the fraction to test with, 0 for none.
+        force: replace a file that is already there.
+
+    Raises:
+        DataError: a file that is missing, empty or no text, or a part that is too short for one sequence.
+    """
+    path = Path(path)
+    tokens, vocabulary = tokenize(read_text(path))
+    splits = {name: _sequences(part, length) for name, part in _cut(path, tokens, length, validation, test).items()}
+    return write_data(output, splits, task="language", classes=vocabulary, source=f"text {path.name}", force=force)
+
+
+def read_text(path: Path) -> str:
+    """The whole text, with \\n at the ends of lines and without a byte order mark.
+
+    Raises:
+        DataError: a file that is missing, empty, not UTF-8, or that holds the character NUL.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"There is no text {path}; check the path.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not a text in UTF-8: byte {error.start} is {error.object[error.start]:#04x}. If it is a text "
+            f"in another encoding, convert it first, such as with: iconv -f latin1 -t utf-8 {path.name} > utf8.txt."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    if not text:
+        raise DataError(f"{path} is empty; expected a text in UTF-8.")
+    if "\0" in text:
+        raise DataError(f"{path} is no plain text: character {text.index(chr(0))} is NUL; expected a text in UTF-8.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def tokenize(text: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each character's place in the vocabulary, of the smallest unsigned type, and the vocabulary, sorted.
+
+    >>> tokenize("banana")
+    (array([1, 0, 2, 0, 2, 0], dtype=uint8), ('a', 'b', 'n'))
+    """
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    known = np.flatnonzero(np.bincount(codes))
+    places = np.zeros(known[-1] + 1, np.min_scalar_type(len(known) - 1))
+    places[known] = np.arange(len(known))
+    return places[codes], tuple(map(chr, known))
+
+
+def _cut(path: Path, tokens: np.ndarray, length: int, validation: float, test: float) -> dict[str, np.ndarray]:
+    """The parts of the text by split, each long enough for a sequence and the character after it."""
+    if min(validation, test) < 0 or validation + test >= 1:
+        raise DataError(
+            f"{path}: fractions of {validation:g} for validation and {test:g} for test leave no text to train on; "
+            "expected fractions of 0 or more whose sum is below 1."
+        )
+    first, second = (round(len(tokens) * (1 - fraction)) for fraction in (validation + test, test))
+    parts = {"train": tokens[:first], "validation": tokens[first:second], "test": tokens[second:]}
+    wanted = {"train": True, "validation": validation > 0, "test": test > 0}
+    for name, part in parts.items():
+        if wanted[name] and len(part) <= length:
+            raise DataError(
+                f"{path} is too short: of its {len(tokens)} characters {len(part)} are for {name}, but a sequence "
+                f"takes {length + 1}: {length} and the one after them. Choose a smaller --length than {length}, other "
+                "fractions (0 for no such part), or a longer text."
+            )
+    return {name: part for name, part in parts.items() if wanted[name]}
+
+
+def _sequences(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """x (N, length) and y, one token later, for as many whole sequences as there are."""
+    count = (len(tokens) - 1) // length * length
+    return tokens[:count].reshape(-1, length), tokens[1 : count + 1].reshape(-1, length)
