@@ -26,6 +26,9 @@ Factory = Annotated[
     str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"), 'text such as "module:function"'
 ]
 Widths = Annotated[tuple[Count, ...], Field(strict=False), "a list of integers of at least 1, such as [64, 32]"]
+Weights = Annotated[
+    tuple[NotNegative, ...], Field(strict=False), "a list of numbers of at least 0, one per class, such as [1.0, 2.5]"
+]
 Activation = Literal[
     "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh", "softmax", "log_softmax", "identity"
 ]
@@ -196,6 +199,29 @@ class ScheduleSettings(Section):
         return []
 
 
+class LossSettings(Section):
+    """``[loss]``: what is minimised; ``auto`` is squared error for a regression, cross-entropy for classes."""
+
+    kind: Literal["auto", "squared_error", "absolute_error", "huber", "cross_entropy"] = "auto"
+    delta: Positive = 1.0
+    label_smoothing: BelowOne = 0.0
+    class_weights: Weights | None = None
+    ignore_label: CountOrZero | None = None
+
+    def unused(self) -> dict[str, str]:
+        """``delta`` is Huber's own; the others belong to the cross-entropy."""
+        owners = dict.fromkeys(("label_smoothing", "class_weights", "ignore_label"), "cross_entropy")
+        others = {"delta": "huber"} | (owners if self.kind not in ("auto", "cross_entropy") else {})
+        why = 'belongs to kind = "{}" and has no meaning with kind = {}; remove it'
+        return {key: why.format(kind, show(self.kind)) for key, kind in others.items() if kind != self.kind}
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """Some class must count."""
+        if self.class_weights is not None and not any(self.class_weights):
+            return [(("class_weights",), "holds no number above 0, so nothing would be learned")]
+        return []
+
+
 class ParallelSettings(Section):
     """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
 
@@ -229,6 +255,7 @@ class RunSettings(Section):
     model: ModelSettings
     data: DataSettings
     train: TrainSettings = TrainSettings()
+    loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     parallel: ParallelSettings = ParallelSettings()

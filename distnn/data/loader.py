@@ -65,11 +65,11 @@ class Loader:
     def _gather(self, source: Array, index: Array, target: Array, name: str) -> None:
         if source.dtype == target.dtype:
             # "raise" would copy through a buffer; positions are right by construction
-            np.take(source, index, axis=0, out=target, mode="clip")
+            source.take(index, axis=0, out=target, mode="clip")
             return
         key = (name, len(index))
         if key not in self._staging:
             self._staging[key] = np.empty((len(index), *source.shape[1:]), source.dtype)
         staging = self._staging[key]
-        np.take(source, index, axis=0, out=staging, mode="clip")
+        source.take(index, axis=0, out=staging, mode="clip")
         np.copyto(target, staging, casting="unsafe")

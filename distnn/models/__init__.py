@@ -2,7 +2,8 @@
 
 from distnn.models.build import build
 from distnn.models.linear import linear, logistic, softmax
+from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
 from distnn.models.model import Model
 
-__all__ = ["Model", "build", "linear", "logistic", "mlp", "softmax"]
+__all__ = ["Loss", "Model", "build", "linear", "logistic", "mlp", "softmax"]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from distnn.errors import RunFileError
 from distnn.layers import Dense, Flatten, Layer, Sequential
 from distnn.models.linear import linear, logistic, softmax
+from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
 from distnn.models.model import Model, Network
 
 if TYPE_CHECKING:
-    from distnn.config import LayerSettings, ModelSettings
+    from distnn.config import LayerSettings, LossSettings, ModelSettings
 
 
 def build(
@@ -26,8 +27,9 @@ def build(
     task: str,
     classes: Sequence[str] = (),
     target_shape: Sequence[int] = (),
+    loss: LossSettings | None = None,
 ) -> Model:
-    """The model that ``settings`` describe, for samples of ``input_shape``.
+    """The model that ``settings`` describe, for samples of ``input_shape``, minimising ``loss``.
 
     Raises:
         RunFileError: if the kind of model doesn't serve the data's task.
@@ -40,7 +42,14 @@ def build(
         network = _layers(settings.layers, outputs, settings.initialization)
     else:
         network = _kind(settings, task, outputs)
-    return Model(network, input_shape, task=task, classes=classes, target_shape=target_shape)
+    return Model(
+        network,
+        input_shape,
+        task=task,
+        classes=classes,
+        target_shape=target_shape,
+        loss=Loss(**loss.model_dump()) if loss else None,
+    )
 
 
 def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:

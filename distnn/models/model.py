@@ -16,6 +16,7 @@ from distnn.graph.memory import Pool
 from distnn.graph.node import Node, input, topological
 from distnn.graph.plan import Plan
 from distnn.layers.layer import name_parameters
+from distnn.models.loss import Loss
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import MatMul
 from distnn.ops.convolution import Conv2D
@@ -26,12 +27,15 @@ from distnn.parameters import Parameters
 #: From the input's node to the output's: a layer, or any function of nodes.
 Network = Callable[[Node], Node]
 
+#: What a model may sum over its samples: these outputs, of which each model has some.
+SUMS = ("loss", "correct", "weight", "count")
+
 
 class Model:
     """A network with the input it takes and the task it serves.
 
     The task gives the loss: squared error for regression; for classification cross-entropy on logits (N, C), or
-    binary cross-entropy on logits (N, 1) where there are two classes.
+    binary cross-entropy on logits (N, 1) where there are two classes. ``loss`` may choose another.
 
     Arguments:
         network: from the input's node to the output's, which for classification are logits.
@@ -39,14 +43,19 @@ class Model:
         task: ``classification`` or ``regression``.
         classes: the classes' names, in the order of the labels.
         target_shape: of one sample's target, for regression.
+        loss: what is minimised.
 
     Attributes:
         x, y: the input nodes of samples and targets.
         output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
+        weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count; None
+            where that is just the number of targets.
+        targets: how many targets one sample has that are counted each: 1.
 
     Raises:
         ShapeError: if the output's shape doesn't fit the task.
+        UsageError: if the loss doesn't.
     """
 
     def __init__(
@@ -57,21 +66,26 @@ class Model:
         task: str,
         classes: Sequence[str] = (),
         target_shape: Sequence[int] = (),
+        loss: Loss | None = None,
     ) -> None:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
+        self.targets = 1
         self.x = input("x", (N, *self.input_shape))
         self.output = network(self.x)
+        loss = loss or Loss()
+        self.weight: Node | None = None
+        self.count: Node | None = None
         if task == "classification":
-            self._classify()
+            self._classify(loss)
         elif task == "regression":
-            self._regress()
+            self._regress(loss)
         else:
             raise DataError(f"task '{task}': expected classification or regression.")
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 
-    def _classify(self) -> None:
+    def _classify(self, loss: Loss) -> None:
         width = self.output.shape[1] if len(self.output.shape) == 2 else None
         binary = width == 1 and len(self.classes) == 2
         if not binary and width != len(self.classes):
@@ -80,15 +94,12 @@ class Model:
                 f"classes; expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
             )
         self.y = input("y", (N,), integer=not binary)
-        self.correct: Node | None = functions.correct(self.output, self.y)
-        if binary:
-            self.loss = functions.binary_cross_entropy(self.output, self.y)
-            self.prediction = functions.sigmoid(self.output)
-        else:
-            self.loss = functions.cross_entropy(self.output, self.y)
-            self.prediction = functions.softmax(self.output)
+        self.correct: Node | None = functions.correct(self.output, self.y, ignore=loss.ignore_label)
+        self.loss = loss(self.task, self.output, self.y)
+        self.weight, self.count = loss.weight(self.y), loss.count(self.y)
+        self.prediction = functions.sigmoid(self.output) if binary else functions.softmax(self.output)
 
-    def _regress(self) -> None:
+    def _regress(self, loss: Loss) -> None:
         self.y = input("y", (N, *self.target_shape))
         expected = math.prod(self.target_shape)
         if not all(isinstance(d, int) for d in self.output.shape[1:]) or math.prod(self.output.shape[1:]) != expected:  # type: ignore[arg-type]
@@ -96,14 +107,14 @@ class Model:
                 f"the model's output has shape {show(self.output.shape)}, but the data's targets have shape "
                 f"{show(self.y.shape)}; the last layer needs {expected} outputs."
             )
-        self.loss = functions.squared_error(self.output, self.y)
+        self.loss = loss(self.task, self.output, self.y)
         self.correct = None
         self.prediction = self.output
 
     @property
     def outputs(self) -> dict[str, Node]:
-        """What training and evaluation compute: the loss, and the number classified right."""
-        return {"loss": self.loss} | ({"correct": self.correct} if self.correct is not None else {})
+        """What training and evaluation compute: the loss, and where there are such the other sums."""
+        return {name: node for name in SUMS if (node := getattr(self, name)) is not None}
 
     @property
     def description(self) -> str:

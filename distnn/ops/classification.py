@@ -65,7 +65,7 @@ class CrossEntropy(OverClasses):
             np.maximum.reduce(z, axis=1, keepdims=True, out=row)
             np.subtract(z, row, out=p)
             np.add(t, starts, out=index)
-            np.take(flat, index, out=picked, mode="clip")  # "raise" would copy through a buffer
+            flat.take(index, out=picked, mode="clip")  # "raise" would copy through a buffer
             np.exp(p, out=p)
             np.add.reduce(p, axis=1, keepdims=True, out=row)
             np.divide(p, row, out=p)
@@ -75,9 +75,9 @@ class CrossEntropy(OverClasses):
             np.subtract(total[0], y, out=y)
 
         def backward() -> None:
-            np.take(flat, index, out=picked, mode="clip")
+            flat.take(index, out=picked, mode="clip")
             np.subtract(picked, 1, out=picked)
-            np.put(flat, index, picked, mode="clip")
+            flat.put(index, picked, mode="clip")
             np.multiply(p, dy, out=dz)
 
         return forward, backward
@@ -125,7 +125,7 @@ class Weighing:
             if weights is None:
                 weight.fill(1)
             else:
-                np.take(weights, index, out=weight, mode="clip")
+                weights.take(index, out=weight, mode="clip")
             np.copyto(weight, 0, where=dropped)
 
         return weigh
@@ -228,7 +228,7 @@ class WeightedCrossEntropy(OverClasses):
             np.add(index, starts, out=index)
             np.maximum.reduce(z, axis=1, keepdims=True, out=row)
             np.subtract(z, row, out=p)
-            np.take(flat, index, out=picked, mode="clip")
+            flat.take(index, out=picked, mode="clip")
             np.dot(p, classes, out=spread)
             np.exp(p, out=p)
             np.add.reduce(p, axis=1, keepdims=True, out=row)
@@ -258,9 +258,9 @@ class WeightedCrossEntropy(OverClasses):
             np.multiply(counts, total, out=scale)
             np.add(scale, hard, out=scale)
             np.multiply(p, scale, out=p)
-            np.take(flat, index, out=picked, mode="clip")
+            flat.take(index, out=picked, mode="clip")
             np.subtract(picked, weight, out=picked)
-            np.put(flat, index, picked, mode="clip")
+            flat.put(index, picked, mode="clip")
             if self.smoothing:
                 np.multiply(counts, share, out=dz)
                 np.subtract(p, dz, out=p)

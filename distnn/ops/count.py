@@ -38,7 +38,7 @@ class CorrectClasses(OverClasses):
         best, hit, kept = work["best"], work["hit"], work["kept"]
 
         def forward() -> None:
-            np.argmax(logits, axis=-1, out=best)
+            logits.argmax(axis=-1, out=best)
             np.equal(best, labels, out=hit)
             if self.ignore is not None:
                 np.not_equal(labels, self.ignore, out=kept)

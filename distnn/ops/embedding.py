@@ -45,7 +45,7 @@ class Embedding(Op):
         tokens, table, dy, _, dtable = arrays
 
         def forward() -> None:
-            np.take(table, tokens, axis=0, out=y, mode="clip")  # "raise" would copy through a buffer
+            table.take(tokens, axis=0, out=y, mode="clip")  # "raise" would copy through a buffer
 
         if dtable is None:
             return forward, forward
@@ -75,7 +75,7 @@ def _by_token(tokens: Array, dy: Array, dtable: Array, index: Array, ordered: Ar
         np.add(key, places, out=key)  # no two are equal: any way of sorting gives the same order
         key.sort()
         np.remainder(key, count, out=place)
-        np.take(dy, place, axis=0, out=ordered, mode="clip")
+        dy.take(place, axis=0, out=ordered, mode="clip")
         ends = np.searchsorted(key, bounds).tolist()
         for row, start, stop in zip(dtable, ends, ends[1:], strict=False):
             np.dot(ones[start:stop], ordered[start:stop], out=row)

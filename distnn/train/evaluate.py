@@ -13,7 +13,7 @@ from distnn.data.loader import Loader
 from distnn.data.partition import Range, batch, batches, part
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
-from distnn.models.model import Model
+from distnn.models.model import SUMS, Model
 from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
@@ -24,7 +24,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Result:
-    """Means per sample over a split; ``accuracy`` is None for a regression."""
+    """Means over a split, per target that counts; ``accuracy`` is None for a regression."""
 
     loss: float
     accuracy: float | None
@@ -43,7 +43,7 @@ class Evaluator:
     """
 
     def __init__(self, model: Model, parameters: Parameters, file: DataFile, split: str, world: World) -> None:
-        self.split, self.world, self.classifies = split, world, model.correct is not None
+        self.split, self.world = split, world
         piece = part(file.count(split), world.size, world.rank)
         self.loader = Loader.read(file, split, piece) if piece.length else None
         self._model, self._parameters, self._pool = model, parameters, Pool()
@@ -52,18 +52,20 @@ class Evaluator:
     def run(self) -> Result:
         """Evaluate; every rank gets the same result."""
         start = perf_counter()
-        totals = np.zeros(3)
+        totals = np.zeros(1 + len(SUMS))
         for positions in _batches(len(self.loader) if self.loader is not None else 0):
             plan = self._plan(positions.length)
             assert self.loader is not None
             self.loader.fill(positions, plan.value["x"], plan.value["y"])
             plan.forward()
-            correct = float(plan.value["correct"]) if self.classifies else 0.0
-            totals += (float(plan.value["loss"]), correct, positions.length)
+            totals += [positions.length, *(float(plan.value[name]) if name in plan.value else 0.0 for name in SUMS)]
         self.world.allreduce(totals)
-        loss, correct, samples = totals
-        accuracy = float(correct / samples) if self.classifies else None
-        return Result(float(loss / samples), accuracy, int(samples), perf_counter() - start)
+        samples, loss, correct, weight, count = totals.tolist()
+        model = self._model
+        count = samples * model.targets if model.count is None else count
+        weight = count if model.weight is None else weight
+        accuracy = None if model.correct is None else correct / (count or 1)
+        return Result(loss / (weight or 1), accuracy, int(samples), perf_counter() - start)
 
     def _plan(self, length: int) -> Plan:
         if length not in self._plans:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Window:
-    """Sums of loss, hits and samples since it was last emptied."""
+    """Sums of losses, hits and what they are divided by since it was last emptied."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -32,16 +32,30 @@ class Window:
 
     def empty(self) -> None:
         """Begin anew."""
-        self.loss = self.correct = 0.0
-        self.samples = 0
+        self._loss = self._correct = self._weight = 0.0
+        self.samples = self._count = 0
         self.since = time.perf_counter()
         self._spent = (self._step.compute_s, self._step.comm_s, self._step.data_s)
 
     def add(self) -> None:
         """Count the step that has just run."""
-        self.loss += self._step.loss
-        self.correct += self._step.correct
+        self._loss += self._step.loss
+        self._correct += self._step.correct
+        self._weight += self._step.weight
+        self._count += self._step.count
         self.samples += self._step.samples
+
+    @property
+    def loss(self) -> float:
+        """The mean loss; 0 where nothing counted."""
+        return self._loss / self._weight if self._weight else 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share classified right; None for a regression."""
+        if self._step.model.correct is None:
+            return None
+        return self._correct / self._count if self._count else 0.0
 
     @property
     def spent(self) -> tuple[float, float, float]:
@@ -167,8 +181,8 @@ class Loop:
             step=progress.step,
             batch=progress.window,
             batches=self.step.windows,
-            loss=recent.loss / recent.samples,
-            accuracy=self._share(recent),
+            loss=recent.loss,
+            accuracy=recent.accuracy,
             learning_rate=rate,
             samples_per_s=recent.samples / max(now - recent.since, 1e-9),
             compute_s=compute,
@@ -177,9 +191,6 @@ class Loop:
             ranks=self.world.size,
         )
 
-    def _share(self, window: Window) -> float | None:
-        return window.correct / window.samples if self.step.model.correct is not None else None
-
     def _end_epoch(self) -> None:
         """Evaluate, compare the ranks, save."""
         progress, totals = self.progress, self._totals
@@ -187,8 +198,7 @@ class Loop:
         progress.window = 0
         if totals.samples:
             seconds = time.perf_counter() - totals.since
-            mean = totals.loss / totals.samples
-            self._tell("train", totals.samples, mean, self._share(totals), seconds)
+            self._tell("train", totals.samples, totals.loss, totals.accuracy, seconds)
         if "validation" in self.evaluators:
             self._evaluate("validation")
         watched = self.records.get("validation") or self.records.get("train")

@@ -99,6 +99,7 @@ def restore(path: str | Path, world: World) -> Restored:
         task=facts["task"],
         classes=facts["classes"],
         target_shape=tuple(facts["target_shape"]),
+        loss=settings.loss,
     )
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import DataError, RunFileError, SharedMemoryError
-from distnn.models import Model, build
+from distnn.models import Loss, Model, build
 from distnn.models.model import Network
 from distnn.optim import OPTIMIZERS, Optimizer, Schedule
 from distnn.parallel.memory import NodeMemory
@@ -224,8 +224,8 @@ def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> L
 def _model(settings: RunSettings, file: DataFile, network: Network | None) -> Model:
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
     if network is not None:
-        return Model(network, file.sample_shape, **facts)
-    return build(settings.model, file.sample_shape, **facts)
+        return Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
+    return build(settings.model, file.sample_shape, loss=settings.loss, **facts)
 
 
 def _batch_size(settings: RunSettings, file: DataFile) -> int:

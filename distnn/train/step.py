@@ -12,7 +12,7 @@ from distnn.data.loader import Loader
 from distnn.data.partition import Shard
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
-from distnn.models.model import Model
+from distnn.models.model import SUMS, Model
 from distnn.ops.op import Array
 from distnn.optim import Optimizer
 from distnn.parallel.allreduce import Allreduce, UpdatePart
@@ -21,9 +21,10 @@ from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
 
-#: What rides in the gradient vector's tail. The sample count takes two elements, HIGH · 4096 + LOW, which float32 sums
-#: exactly up to 2³⁶ samples over 4096 ranks.
-LOSS, CORRECT, HIGH, LOW, STOP, TAIL = range(6)
+#: What rides in the gradient vector's tail: the model's sums, and the wish to stop. The count takes two elements,
+#: HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096 ranks.
+LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, TAIL = range(7)
+COUNT = SUMS.index("count")
 BASE = 4096
 #: The share of the way that running means go to a step's statistics.
 FOLLOW = 0.1
@@ -47,7 +48,9 @@ class Step:
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
 
     Attributes:
-        loss, correct, samples: sums over the last step's samples of all ranks.
+        loss, correct: sums over the last step's samples of all ranks.
+        samples, count, weight: their number, that of their targets that count, and what the loss is divided by for its
+            mean: the number of targets, or their weight.
         stop: how many ranks wished to stop.
         norm: of the mean gradient before clipping; only with ``clip_norm``.
         data_s, compute_s, comm_s: seconds spent so far in each.
@@ -81,9 +84,11 @@ class Step:
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
         self._sum: Array | None = None
+        self._sums = np.zeros(len(SUMS))
+        self._counted = [(k, name) for k, name in enumerate(SUMS) if name in model.outputs]
         self._key = np.array([seed, 0, 0], np.intp)
-        self.loss = self.correct = self.norm = 0.0
-        self.samples = self.stop = 0
+        self.loss = self.correct = self.weight = self.norm = 0.0
+        self.samples = self.count = self.stop = 0
         self.data_s = self.compute_s = self.comm_s = 0.0
 
     @property
@@ -103,6 +108,11 @@ class Step:
             )
         ]
 
+    def _samples(self, window: int) -> int:
+        """The samples of the epoch's ``window``-th step on all ranks."""
+        size = self.accumulate * self.batch_size
+        return partition.batch(len(self.loader), size, window).length
+
     def run(self, window: int, learning_rate: float, stop: bool = False, number: int = 0) -> None:
         """Train on the epoch's ``window``-th step.
 
@@ -114,15 +124,16 @@ class Step:
         """
         tail = self.parameters.tail
         self._key[1] = number
-        samples = self._accumulate(self.pieces(window))
-        tail[HIGH], tail[LOW] = divmod(samples, BASE)
+        self._accumulate(self.pieces(window))
         tail[STOP] = stop
         start = perf_counter()
         self.reduction.reduce()
         reduced = perf_counter()
         tail = self.reduction.tail
         self.loss, self.correct = float(tail[LOSS]), float(tail[CORRECT])
-        self.samples = int(tail[HIGH]) * BASE + int(tail[LOW])
+        self.samples = self._samples(window)
+        self.count = int(tail[HIGH]) * BASE + int(tail[LOW])
+        self.weight = self.count if self.model.weight is None else float(tail[WEIGHT])
         self.stop = int(tail[STOP])
         if math.isfinite(self.loss):
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
@@ -131,7 +142,9 @@ class Step:
 
     def _scale(self) -> float:
         """What turns the summed gradient into the mean one, and clips it."""
-        scale = 1 / self.samples
+        if not self.weight:  # not one of the step's targets counts: its gradient is 0
+            return 0.0
+        scale = 1 / self.weight
         if self.clip_norm is not None:
             self.norm = scale * self.reduction.norm()
             if self.norm > self.clip_norm:
@@ -163,12 +176,13 @@ class Step:
 
         return run
 
-    def _accumulate(self, pieces: list[Shard]) -> int:
-        """Leave the sums of the gradients, loss and count of ``pieces`` in the message; return the samples."""
+    def _accumulate(self, pieces: list[Shard]) -> None:
+        """Leave the sums of the gradients and of all that is counted of ``pieces`` in the message."""
         gradients, tail = self.parameters.gradients, self.parameters.tail
         if not pieces:
             gradients[:] = 0
-        loss = correct = 0.0
+        sums = self._sums
+        sums[:] = 0
         for k, piece in enumerate(pieces):
             plan = self.plan(piece.positions.length)
             start = perf_counter()
@@ -179,15 +193,16 @@ class Step:
             filled = perf_counter()
             plan.forward()
             plan.backward()
-            loss += float(plan.value["loss"])
-            if "correct" in plan.value:
-                correct += float(plan.value["correct"])
+            for place, name in self._counted:
+                sums[place] += plan.value[name]
+            if self.model.count is None:
+                sums[COUNT] += piece.positions.length * self.model.targets
             if len(pieces) > 1:
                 self._add(k, len(pieces))
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
-        tail[LOSS], tail[CORRECT] = loss, correct
-        return sum(piece.positions.length for piece in pieces)
+        tail[:COUNT] = sums[:COUNT]
+        tail[HIGH], tail[LOW] = divmod(int(sums[COUNT]), BASE)
 
     def _add(self, k: int, count: int) -> None:
         """Add the k-th of ``count`` gradients to the sum, which ends where the reduction finds it."""

@@ -13,7 +13,6 @@ import threadpoolctl
 
 from distnn.data.loader import permutation
 from distnn.parallel.world import World
-from distnn.train.step import BASE
 from tests.runs import assembled, distance, line, train_epoch
 from tests.train import reference
 
@@ -80,14 +79,13 @@ def test_regression_counts_nothing_as_correct(tmp_path: Path) -> None:
     assert last.mean() < 1e-3 < first.mean()
 
 
-def test_the_count_of_samples_is_exact_where_float32_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """2²⁴ + 1 is no float32, but the count rides in two elements."""
+def test_the_count_of_targets_is_exact_where_float32_is_not() -> None:
+    """64 (2²⁴ + 1) is no float32, but the count rides in two elements."""
     run = assembled(World())
-    count = 2**24 + 1
-    monkeypatch.setattr(run.step, "_accumulate", lambda pieces: count)
+    run.model.targets = 2**24 + 1
     run.step.run(0, 0.0)
-    assert run.step.samples == count
-    assert count % BASE == 1
+    assert run.step.samples == 64
+    assert run.step.count == run.step.weight == 64 * (2**24 + 1) != int(np.float32(run.step.count))
 
 
 def test_times_are_counted() -> None:

@@ -50,6 +50,10 @@ CASES: dict[str, dict[str, Any]] = {
     "five shards, three batches a step": {"parallel": {"shards": 5}, "train": {"accumulate": 3}},
     "two hidden layers, tanh": {"model": {"hidden": [16, 12], "activation": "tanh"}},
     "softmax regression": {"model": {"kind": "softmax"}},
+    "class weights and smoothed labels": {
+        "loss": {"class_weights": [0.0, 3.0, 0.5, 1.0, 2.0, 1.0, 1.0, 4.0, 0.1, 1.0], "label_smoothing": 0.1}
+    },
+    "an ignored label": {"loss": {"ignore_label": 3}, "train": {"clip_norm": 0.5}},
 }
 #: Many small steps, on the first few digits.
 FEW = 100
