@@ -13,6 +13,7 @@ import numpy as np
 
 from distnn import config
 from distnn.data import write_data
+from distnn.data.convert.text import convert as convert_text
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import permutation
 from distnn.parallel.world import World
@@ -60,7 +61,9 @@ def assembled(world: World, **sections: Sections) -> Run:
 def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
     """An epoch's steps, one after the other: the mean loss of each, and the number of samples that it counted."""
     train = run.settings.train
-    run.step.loader.order = permutation(len(run.step.loader), train.seed, epoch, shuffle=run.settings.data.shuffle)
+    run.step.loader.order = permutation(
+        len(run.step.loader), train.seed, epoch, run.settings.data.shuffle, run.step.carried.streams
+    )
     losses, samples = [], []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window
@@ -97,6 +100,15 @@ def line(path: Path, samples: Mapping[str, int], *, features: int = 4, outputs: 
         x = random.normal(0, 1, (count, features))
         splits[split] = (x, x @ weight + 0.5 + random.normal(0, 0.01, (count, outputs)))
     return write_data(path, splits, task="regression")
+
+
+def babble(path: Path, characters: int, *, length: int = 5, seed: int = 0, **fractions: float) -> Path:
+    """A data file of a text in which each character follows from the one before it, but for chance."""
+    random = np.random.default_rng(seed)
+    steps = random.choice([1, 2, 5], characters, p=[0.7, 0.2, 0.1])
+    source = path.with_suffix(".txt")
+    source.write_text("".join("abcdefg"[place % 7] for place in np.cumsum(steps)))
+    return convert_text(path, source, length=length, force=True, **fractions)
 
 
 def distnn(

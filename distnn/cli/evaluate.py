@@ -11,7 +11,7 @@ import click
 @click.argument("checkpoint")
 @click.argument("data")
 @click.option("--split", default="test", show_default=True, help="train, validation or test.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
 def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.
 
@@ -33,8 +33,11 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     if not world.root:
         return
     if as_json:
+        found = {"accuracy": result.accuracy, "bits": result.bits}
         report = {"loss": result.loss, "samples": result.samples}
-        click.echo(json.dumps(report | ({"accuracy": result.accuracy} if result.accuracy is not None else {})))
+        report |= {name: value for name, value in found.items() if value is not None}
+        click.echo(json.dumps(report))
     else:
+        bits = f", {result.bits:.4f} bits per character" if result.bits is not None else ""
         accuracy = f", accuracy {result.accuracy:.4f}" if result.accuracy is not None else ""
-        click.echo(f"{split}: loss {result.loss:.6g}{accuracy} ({result.samples} samples, {restored.path})")
+        click.echo(f"{split}: loss {result.loss:.6g}{bits}{accuracy} ({result.samples} samples, {restored.path})")

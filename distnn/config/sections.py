@@ -68,15 +68,29 @@ class LayerSettings(Section):
 
 
 Layers = Annotated[tuple[LayerSettings, ...], Field(strict=False), "a list of tables, each written [[model.layers]]"]
-WAYS = 'kind = "linear", "logistic", "softmax" or "mlp", or [[model.layers]] tables, or factory = "module:function"'
+WAYS = (
+    'kind = "linear", "logistic", "softmax", "mlp" or "char-lstm", or [[model.layers]] tables, '
+    'or factory = "module:function"'
+)
+#: The kinds of model that each of these keys belongs to.
+OWNERS = {
+    "hidden": ("mlp", "char-lstm"),
+    "activation": ("mlp",),
+    "embedding": ("char-lstm",),
+    "cell": ("char-lstm",),
+    "dropout": ("char-lstm",),
+}
 
 
 class ModelSettings(Section):
     """``[model]``: exactly one of a ``kind``, a list of ``layers``, or a ``factory`` of the user's."""
 
-    kind: Literal["linear", "logistic", "softmax", "mlp"] | None = None
+    kind: Literal["linear", "logistic", "softmax", "mlp", "char-lstm"] | None = None
     hidden: Widths = (64,)
     activation: Activation = "relu"
+    embedding: Count = 64
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    dropout: BelowOne = 0.0
     initialization: Literal["auto", "glorot", "he"] = "auto"
     layers: Layers | None = None
     factory: Factory | None = None
@@ -85,12 +99,17 @@ class ModelSettings(Section):
         return [key for key in ("kind", "layers", "factory") if getattr(self, key) is not None]
 
     def unused(self) -> dict[str, str]:
-        """``hidden`` and ``activation`` are the MLP's own; a factory initialises its weights itself."""
-        if len(self._given()) != 1 or self.kind == "mlp":
+        """Each kind has its own keys (`OWNERS`); a factory initialises its weights itself."""
+        if len(self._given()) != 1:
             return {}
         given = f"kind = {show(self.kind)}" if self.kind else "a factory" if self.factory else "[[model.layers]]"
-        why = f'belongs to kind = "mlp" and has no meaning with {given}; remove it'
-        words = {"hidden": why, "activation": why + (", or give one to each layer" if self.layers else "")}
+        words = {}
+        for key, kinds in OWNERS.items():
+            if self.kind not in kinds:
+                owners = " or ".join(map(show, kinds))
+                words[key] = f"belongs to kind = {owners} and has no meaning with {given}; remove it"
+        if self.layers:
+            words["activation"] += ", or give one to each layer"
         if self.factory:
             words["initialization"] = "has no meaning with a factory, which makes its own weights; remove it"
         return words
@@ -110,11 +129,27 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees."""
+    """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees.
+
+    ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
+    """
 
     path: Text
     batch_size: Count | Literal["full"] = 64
     shuffle: bool = True
+    streams: bool = False
+
+    def unused(self) -> dict[str, str]:
+        """Streams have an order of their own."""
+        why = "has no meaning with streams = true, which reads each stream in its order; remove it"
+        return {"shuffle": why} if self.streams else {}
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """A stream of a single sequence goes nowhere."""
+        if self.streams and self.batch_size == "full":
+            why = 'is true, but with batch_size = "full" each stream is a single sequence; give a number of streams'
+            return [(("streams",), why)]
+        return []
 
 
 class TrainSettings(Section):

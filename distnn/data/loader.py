@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.data.hdf5 import DataFile
-from distnn.data.partition import Range
+from distnn.data.partition import Range, part
 from distnn.errors import DataError
 from distnn.ops.op import Array
 from distnn.randomness import generator
 
 
-def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True) -> Array:
-    """The order of the samples in ``epoch`` (from 0): the same on every rank, keyed to (seed, epoch)."""
+def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, streams: int = 0) -> Array:
+    """The order of the samples in ``epoch`` (from 0): the same on every rank, keyed to (seed, epoch).
+
+    With ``streams`` it is that of as many streams side by side, the contiguous pieces of all samples: first the first
+    sample of each, then the second of each, and so on. Pieces that are one sample longer are the first ones.
+    """
+    if streams:
+        starts = np.array([part(samples, streams, stream).start for stream in range(streams)], np.intp)
+        position = np.arange(samples, dtype=np.intp)
+        return starts[position % streams] + position // streams
     if not shuffle:
         return np.arange(samples, dtype=np.intp)
     return generator(seed, f"order/{epoch}").permutation(samples).astype(np.intp, copy=False)

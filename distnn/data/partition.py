@@ -52,14 +52,16 @@ class Shard(NamedTuple):
     positions: Range
 
 
-def micro_shards(window: Range, shards: int, ranks: int, rank: int) -> Iterator[Shard]:
+def micro_shards(window: Range, shards: int, ranks: int, rank: int, whole: int | None = None) -> Iterator[Shard]:
     """The micro-shards of a global batch that ``rank`` computes; empty ones are left out.
 
     The batch is cut into ``shards`` pieces by position alone; a rank owns a contiguous range of whole pieces. So the
-    same shards are computed whatever the number of ranks.
+    same shards are computed whatever the number of ranks. A smaller batch is cut like one of ``whole`` positions, if
+    that is given: so the n-th position of every batch is in the same shard.
     """
     mine = part(shards, ranks, rank)
     for shard in range(mine.start, mine.stop):
-        piece = part(window.length, shards, shard)
-        if piece.length:
-            yield Shard(shard, Range(window.start + piece.start, window.start + piece.stop))
+        piece = part(whole or window.length, shards, shard)
+        stop = min(piece.stop, window.length)
+        if piece.start < stop:
+            yield Shard(shard, Range(window.start + piece.start, window.start + stop))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from distnn.errors import ShapeError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
@@ -33,6 +35,20 @@ class Sequential(Layer):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    @property
+    def states(self) -> dict[str, int]:
+        return {f"{layer.name}.{name}": units for layer in self.layers for name, units in layer.states.items()}
+
+    def unroll(self, x: Node, *, state: Sequence[Node] = ()) -> tuple[Node, tuple[Node, ...]]:
+        ends: list[Node] = []
+        for layer in self.layers:
+            if not layer.states:
+                x = layer(x)
+                continue
+            x, end = layer.unroll(x, state=state[len(ends) : len(ends) + len(layer.states)])
+            ends += end
+        return x, tuple(ends)
 
 
 class Flatten(Layer):

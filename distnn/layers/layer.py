@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from distnn.errors import UsageError
 from distnn.graph.node import Initializer, Node, parameter, topological
@@ -33,6 +33,20 @@ class Layer:
 
     def __call__(self, x: Node) -> Node:
         raise AssertionError(f"{type(self).__name__} builds no graph")
+
+    @property
+    def states(self) -> dict[str, int]:
+        """The vectors that a recurrent layer hands on from step to step: their lengths by name, in `unroll`'s order."""
+        return {}
+
+    def unroll(self, x: Node, *, state: Sequence[Node] = ()) -> tuple[Node, tuple[Node, ...]]:
+        """The output, and the state after the last step, from which a next call may go on.
+
+        Arguments:
+            x: as for a plain call.
+            state: where to begin, a node (N, length) for each of `states`; zeros if empty.
+        """
+        return self(x), ()
 
     def parameter(self, role: str, shape: tuple[int, ...], initializer: Initializer, *, trainable: bool = True) -> Node:
         """This layer's parameter called ``role``, made at the first call."""

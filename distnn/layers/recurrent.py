@@ -51,6 +51,10 @@ class Recurrent(Layer):
             return apply(LastStep(), y, lengths)
         return self._step(y, _steps(y) - 1)
 
+    @property
+    def states(self) -> dict[str, int]:
+        return {name.removesuffix("0"): self.units for name in self.cell.states}
+
     def unroll(
         self, x: Node, *, state: Sequence[Node] = (), lengths: Node | None = None
     ) -> tuple[Node, tuple[Node, ...]]:

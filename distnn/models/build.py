@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from distnn.errors import RunFileError
 from distnn.layers import Dense, Flatten, Layer, Sequential
+from distnn.models.char_lstm import char_lstm
 from distnn.models.linear import linear, logistic, softmax
 from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
@@ -18,6 +19,14 @@ from distnn.models.model import Model, Network
 
 if TYPE_CHECKING:
     from distnn.config import LayerSettings, LossSettings, ModelSettings
+
+#: The tasks that a kind of model serves; the others serve classification and regression.
+NEEDS = {
+    "linear": ("regression",),
+    "logistic": ("classification",),
+    "softmax": ("classification",),
+    "char-lstm": ("language",),
+}
 
 
 def build(
@@ -35,7 +44,7 @@ def build(
         RunFileError: if the kind of model doesn't serve the data's task.
         ShapeError: if a layer or the output doesn't fit.
     """
-    outputs = len(classes) if task == "classification" else math.prod(target_shape)
+    outputs = math.prod(target_shape) if task == "regression" else len(classes)
     if settings.factory:
         network: Network = _factory(settings.factory)(tuple(input_shape), outputs)
     elif settings.layers:
@@ -54,9 +63,12 @@ def build(
 
 def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
     kind, how = settings.kind, settings.initialization
-    needs = {"linear": "regression", "logistic": "classification", "softmax": "classification"}.get(kind or "", task)
-    if task != needs:
-        raise RunFileError(f'model.kind = "{kind}" is for {needs}, but the data\'s task is {task}; try kind = "mlp".')
+    needs = NEEDS.get(kind or "", ("regression", "classification"))
+    if task not in needs:
+        other = "char-lstm" if task == "language" else "mlp"
+        raise RunFileError(
+            f'model.kind = "{kind}" is for {" or ".join(needs)}, but the data\'s task is {task}; try kind = "{other}".'
+        )
     if kind == "logistic" and outputs != 2:
         raise RunFileError(
             f'model.kind = "logistic" parts two classes, but the data has {outputs}; use kind = "softmax".'
@@ -67,6 +79,9 @@ def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
         return logistic(initialization=how)
     if kind == "softmax":
         return softmax(outputs, initialization=how)
+    if kind == "char-lstm":
+        width, rate = settings.embedding, settings.dropout
+        return char_lstm(outputs, width, settings.hidden, cell=settings.cell, dropout=rate, initialization=how)
     return mlp(outputs, settings.hidden, settings.activation, initialization=how)
 
 

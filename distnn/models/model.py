@@ -15,13 +15,15 @@ from distnn.graph.initial import initialize, parameter_nodes
 from distnn.graph.memory import Pool
 from distnn.graph.node import Node, input, topological
 from distnn.graph.plan import Plan
-from distnn.layers.layer import name_parameters
+from distnn.layers.layer import Layer, name_parameters
 from distnn.models.loss import Loss
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import MatMul
 from distnn.ops.convolution import Conv2D
+from distnn.ops.embedding import Embedding
 from distnn.ops.linear import Affine
-from distnn.ops.op import N, show
+from distnn.ops.op import N, Shape, show
+from distnn.ops.recurrent import Recurrent
 from distnn.parameters import Parameters
 
 #: From the input's node to the output's: a layer, or any function of nodes.
@@ -35,14 +37,17 @@ class Model:
     """A network with the input it takes and the task it serves.
 
     The task gives the loss: squared error for regression; for classification cross-entropy on logits (N, C), or
-    binary cross-entropy on logits (N, 1) where there are two classes. ``loss`` may choose another.
+    binary cross-entropy on logits (N, 1) where there are two classes; for a language cross-entropy on the logits
+    (N, T, C) of the next token at each step. ``loss`` may choose another. A language model whose network has
+    `Layer.states` takes them as inputs and gives them back, so that a text may be read on from sequence to sequence; no
+    gradient flows from one to the next.
 
     Arguments:
         network: from the input's node to the output's, which for classification are logits.
         input_shape: of one sample, without the batch axis.
-        task: ``classification`` or ``regression``.
-        classes: the classes' names, in the order of the labels.
-        target_shape: of one sample's target, for regression.
+        task: ``classification``, ``regression`` or ``language``.
+        classes: the names of the classes in the order of the labels, or of a language's tokens.
+        target_shape: of one sample's target, for regression and languages.
         loss: what is minimised.
 
     Attributes:
@@ -51,7 +56,9 @@ class Model:
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
         weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count; None
             where that is just the number of targets.
-        targets: how many targets one sample has that are counted each: 1.
+        targets: how many targets one sample has that are counted each: a sequence's length, else 1.
+        in_bits: whether the loss is the code length of a text, which may be told in bits.
+        states: the vectors of state by name, each as the nodes before the first step and after the last, (N, length).
 
     Raises:
         ShapeError: if the output's shape doesn't fit the task.
@@ -70,9 +77,10 @@ class Model:
     ) -> None:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
-        self.targets = 1
-        self.x = input("x", (N, *self.input_shape))
-        self.output = network(self.x)
+        self.in_bits = False
+        self.targets = math.prod(self.target_shape) if task == "language" else 1
+        self.x = input("x", (N, *self.input_shape), integer=task == "language")
+        self.output, self.states = self._call(network)
         loss = loss or Loss()
         self.weight: Node | None = None
         self.count: Node | None = None
@@ -80,10 +88,39 @@ class Model:
             self._classify(loss)
         elif task == "regression":
             self._regress(loss)
+        elif task == "language":
+            self._predict_tokens(loss)
         else:
-            raise DataError(f"task '{task}': expected classification or regression.")
+            raise DataError(f"task '{task}': expected classification, regression or language.")
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
+
+    def _call(self, network: Network) -> tuple[Node, dict[str, tuple[Node, Node]]]:
+        """The network's output, and the states of a language model."""
+        if self.task != "language" or not isinstance(network, Layer) or not network.states:
+            return network(self.x), {}
+        starts = {name: input(f"before {name}", (N, units)) for name, units in network.states.items()}
+        output, ends = network.unroll(self.x, state=tuple(starts.values()))
+        return output, dict(zip(starts, zip(starts.values(), ends, strict=True), strict=True))
+
+    def _predict_tokens(self, loss: Loss) -> None:
+        expected: Shape = (N, *self.input_shape, len(self.classes))
+        if self.output.shape != expected:
+            raise ShapeError(
+                f"the model's output has shape {show(self.output.shape)}, but the data has sequences of "
+                f"{self.input_shape[0]} with {len(self.classes)} different tokens; expected {show(expected)}: for each "
+                f"step a logit for each token."
+            )
+        self.y = input("y", (N, *self.target_shape), integer=True)
+        self.in_bits = loss.class_weights is None and not loss.label_smoothing
+        self._choose(loss)
+
+    def _choose(self, loss: Loss) -> None:
+        """What is computed from one logit for each class."""
+        self.correct: Node | None = functions.correct(self.output, self.y, ignore=loss.ignore_label)
+        self.loss = loss(self.task, self.output, self.y)
+        self.weight, self.count = loss.weight(self.y), loss.count(self.y)
+        self.prediction = functions.softmax(self.output)
 
     def _classify(self, loss: Loss) -> None:
         width = self.output.shape[1] if len(self.output.shape) == 2 else None
@@ -94,10 +131,9 @@ class Model:
                 f"classes; expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
             )
         self.y = input("y", (N,), integer=not binary)
-        self.correct: Node | None = functions.correct(self.output, self.y, ignore=loss.ignore_label)
-        self.loss = loss(self.task, self.output, self.y)
-        self.weight, self.count = loss.weight(self.y), loss.count(self.y)
-        self.prediction = functions.sigmoid(self.output) if binary else functions.softmax(self.output)
+        self._choose(loss)
+        if binary:
+            self.prediction = functions.sigmoid(self.output)
 
     def _regress(self, loss: Loss) -> None:
         self.y = input("y", (N, *self.target_shape))
@@ -113,16 +149,21 @@ class Model:
 
     @property
     def outputs(self) -> dict[str, Node]:
-        """What training and evaluation compute: the loss, and where there are such the other sums."""
-        return {name: node for name in SUMS if (node := getattr(self, name)) is not None}
+        """What training and evaluation compute: the loss, where there are such the other sums, and the last states."""
+        return {name: node for name in SUMS if (node := getattr(self, name)) is not None} | self._ends
+
+    @property
+    def _ends(self) -> dict[str, Node]:
+        return {f"after {name}": end for name, (_, end) in self.states.items()}
 
     @property
     def description(self) -> str:
         """The widths from input to output and the activations between: ``64-64-32-10, relu``."""
         nodes = [node for node in topological([self.output]) if node.op is not None]
-        widths = [math.prod(self.input_shape)]
-        widths += [node.shape[-1] for node in nodes if isinstance(node.op, Affine | MatMul | Conv2D)]  # type: ignore[misc]
-        kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation))
+        widths = [len(self.classes) if self.task == "language" else math.prod(self.input_shape)]
+        weighty = Affine | MatMul | Conv2D | Embedding | Recurrent
+        widths += [node.shape[-1] for node in nodes if isinstance(node.op, weighty)]  # type: ignore[misc]
+        kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation | Recurrent))
         return "-".join(map(str, widths)) + "".join(f", {kind}" for kind in kinds)
 
     def initialize(self, seed: int = 0, dtype: npt.DTypeLike = np.float32, **options: Any) -> Parameters:
@@ -140,5 +181,9 @@ class Model:
     def prediction_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
         """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""
         return Plan(
-            {"prediction": self.prediction}, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool
+            {"prediction": self.prediction} | self._ends,
+            batch=batch,
+            parameters=parameters,
+            dtype=parameters.dtype,
+            pool=pool,
         )

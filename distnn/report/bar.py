@@ -46,7 +46,9 @@ class Bar:
     def step(self, record: StepRecord) -> None:
         """Move it on."""
         status = f"loss {record.loss:<#7.4g} "
-        if record.accuracy is not None:
+        if record.bits is not None:
+            status += f"{record.bits:.4f} bits "
+        elif record.accuracy is not None:
             status += f"acc {record.accuracy:.4f} "
         if self._console.width >= WIDE:
             status += self._validation
@@ -57,6 +59,7 @@ class Bar:
         """Keep the validation scores, to show beside the training's."""
         if record.split == "validation":
             value = f"loss {record.loss:#.4g}" if record.accuracy is None else f"acc {record.accuracy:.4f}"
+            value = f"{record.bits:.4f} bits" if record.bits is not None else value
             self._validation = f"validation {value} "
 
     def print(self, text: str) -> None:

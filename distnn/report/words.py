@@ -25,9 +25,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def scores(loss: float, accuracy: float | None) -> str:
-    """Loss to six digits, so that runs can be compared by eye, and accuracy where there is one."""
-    return f"loss {loss:#.6g}" + (f"  accuracy {accuracy:.4f}" if accuracy is not None else "")
+def scores(loss: float, accuracy: float | None, bits: float | None = None) -> str:
+    """Loss to six digits, so that runs can be compared by eye, and where there are any, bits and accuracy."""
+    in_bits = f"  {bits:.4f} bits" if bits is not None else ""
+    return f"loss {loss:#.6g}{in_bits}" + (f"  accuracy {accuracy:.4f}" if accuracy is not None else "")
 
 
 def header(info: RunInfo) -> list[str]:
@@ -50,14 +51,14 @@ def step(record: StepRecord) -> str:
     split = {"compute": record.compute_s, "communication": record.comm_s, "data": record.data_s}
     return (
         f"epoch {record.epoch}/{record.epochs}  step {record.step} ({record.batch}/{record.batches})  "
-        f"{scores(record.loss, record.accuracy)}  learning rate {record.learning_rate:.4g}  "
+        f"{scores(record.loss, record.accuracy, record.bits)}  learning rate {record.learning_rate:.4g}  "
         f"{record.samples_per_s:,.0f} samples/s  " + ", ".join(_shares(split))
     )
 
 
 def evaluation(record: EvaluationRecord) -> str:
     """A split's scores, in a log."""
-    return f"epoch {record.epoch}  {record.split}  {scores(record.loss, record.accuracy)}"
+    return f"epoch {record.epoch}  {record.split}  {scores(record.loss, record.accuracy, record.bits)}"
 
 
 def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list[str]:
@@ -71,11 +72,10 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
     lines = [f"{end.reason}: epoch {end.epoch}, step {end.step:,}, {duration(end.seconds)}"]
     records = [record for record in (end.train, end.validation, end.test) if record is not None]
     if last is not None and not records:
-        lines.append(_row("last steps", scores(last.loss, last.accuracy)))
+        lines.append(_row("last steps", scores(last.loss, last.accuracy, last.bits)))
     for record in records:
-        lines.append(
-            _row(record.split, scores(record.loss, record.accuracy) + f"  ({count(record.samples, 'sample')})")
-        )
+        told = scores(record.loss, record.accuracy, record.bits)
+        lines.append(_row(record.split, f"{told}  ({count(record.samples, 'sample')})"))
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""
         lines.append(_row("best", f"validation loss {end.best:#.6g}{where}"))

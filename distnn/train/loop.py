@@ -12,7 +12,7 @@ from distnn.data.loader import permutation
 from distnn.errors import DistnnError
 from distnn.optim import Schedule
 from distnn.parallel.world import World
-from distnn.train.evaluate import Evaluator
+from distnn.train.evaluate import Evaluator, bits
 from distnn.train.guard import StopSignals
 from distnn.train.progress import Progress
 from distnn.train.records import EvaluationRecord, Listener, StepRecord, Summary
@@ -127,13 +127,15 @@ class Loop:
     def _epoch(self, signals: StopSignals) -> str | None:
         """The rest of the epoch's steps; returns why it was left early, or None."""
         step, progress, settings = self.step, self.progress, self.settings
-        step.loader.order = permutation(len(step.loader), progress.seed, progress.epoch, shuffle=settings.data.shuffle)
+        step.loader.order = permutation(
+            len(step.loader), progress.seed, progress.epoch, settings.data.shuffle, step.carried.streams
+        )
         self._whole = progress.window == 0
         self._totals, self._recent = Window(step), Window(step)
         while progress.window < step.windows:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)
             stop = bool(signals.received) or self._time_is_up()
-            step.run(progress.window, rate, stop, number=progress.step)
+            step.run(progress.window, rate, stop, number=progress.step, save=self.saver.overdue)
             self._check_finite(rate)
             progress.step += 1
             progress.window += 1
@@ -189,6 +191,7 @@ class Loop:
             comm_s=comm,
             data_s=data,
             ranks=self.world.size,
+            bits=bits(self.step.model, recent.loss),
         )
 
     def _end_epoch(self) -> None:
@@ -220,7 +223,8 @@ class Loop:
         self._tell(split, result.samples, result.loss, result.accuracy, result.seconds)
 
     def _tell(self, split: str, samples: int, loss: float, accuracy: float | None, seconds: float) -> None:
-        record = EvaluationRecord(split, self.progress.epoch, self.progress.step, samples, loss, accuracy, seconds)
+        progress, in_bits = self.progress, bits(self.step.model, loss)
+        record = EvaluationRecord(split, progress.epoch, progress.step, samples, loss, accuracy, seconds, in_bits)
         self.records[split] = record
         self.listener.evaluated(record)
 

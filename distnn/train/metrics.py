@@ -83,10 +83,12 @@ def join(records: Sequence[StepRecord], step: int) -> StepRecord:
         return sum(weight * value for (weight, _), value in zip(recent, values, strict=True)) / steps
 
     accuracies = [record.accuracy for _, record in recent if record.accuracy is not None]
+    bits = [record.bits for _, record in recent if record.bits is not None]
     return dataclasses.replace(
         last,
         loss=mean([record.loss for _, record in recent]),
         accuracy=mean(accuracies) if len(accuracies) == len(recent) else None,
+        bits=mean(bits) if len(bits) == len(recent) else None,
         samples_per_s=rate,
         compute_s=sum(record.compute_s for record in records),
         comm_s=sum(record.comm_s for record in records),

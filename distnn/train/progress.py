@@ -9,6 +9,9 @@ from typing import Any
 
 from distnn.errors import CheckpointError
 
+#: What decides which samples the next step takes; only the seed does between two epochs.
+ORDER = ("seed", "batch_size", "accumulate", "order")
+
 
 @dataclass
 class Progress:
@@ -20,6 +23,7 @@ class Progress:
         window: steps done of the epoch that is under way.
         step: steps done in all.
         batch_size, accumulate: what a window is, in samples and batches.
+        order: of the samples: ``shuffled``, ``stored`` or, side by side, ``streams``.
         best, best_step: the lowest validation loss so far, and the step it was reached at.
         stale: epochs since then.
         seconds: spent training so far, over all parts of the run.
@@ -28,6 +32,7 @@ class Progress:
     seed: int
     batch_size: int
     accumulate: int
+    order: str = "shuffled"
     epoch: int = 0
     window: int = 0
     step: int = 0
@@ -47,9 +52,8 @@ class Progress:
             CheckpointError: if its seed differs, or, in the middle of an epoch, what a window is: the remaining
                 samples of the epoch would not be the ones that are due.
         """
-        due = ("seed", "batch_size", "accumulate") if saved.get("window") else ("seed",)
-        for key in due:
-            if saved.get(key) != getattr(self, key):
+        for key in ORDER if saved.get("window") else ORDER[:1]:
+            if saved.get(key, Progress.order if key == "order" else None) != getattr(self, key):
                 middle = "" if key == "seed" else " and stands in the middle of an epoch"
                 raise CheckpointError(
                     f"{where} was made with {key} = {saved.get(key)}{middle}, but the run now has {key} = "
@@ -57,5 +61,5 @@ class Progress:
                     f"or start a new one in another folder (--out)."
                 )
         for field in dataclasses.fields(self):
-            if field.name not in ("seed", "batch_size", "accumulate") and field.name in saved:
+            if field.name not in ORDER and field.name in saved:
                 setattr(self, field.name, saved[field.name])

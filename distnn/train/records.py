@@ -36,7 +36,9 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The steps since the last record: ``loss`` and ``accuracy`` are means per sample, the ``_s`` are seconds.
+    """The steps since the last record: ``loss`` and ``accuracy`` are means per target, the ``_s`` are seconds.
+
+    A sample has one target, in a language model one for each token. ``bits`` is the loss of a language model in bits.
 
     ``epoch`` (the current one) and ``step`` (of the whole run, the last one done) count from 1; ``batch`` of
     ``batches`` steps of the epoch are done.
@@ -55,11 +57,12 @@ class StepRecord:
     comm_s: float
     data_s: float
     ranks: int
+    bits: float | None = None
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """One pass over a split: means per sample, and how long it took."""
+    """One pass over a split: means per target, and how long it took; ``bits`` as in `StepRecord`."""
 
     split: str
     epoch: int
@@ -68,6 +71,7 @@ class EvaluationRecord:
     loss: float
     accuracy: float | None
     seconds: float
+    bits: float | None = None
 
 
 @dataclass(frozen=True)

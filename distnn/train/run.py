@@ -68,7 +68,8 @@ class Run:
             if split != "train"
         }
         self.schedule = _schedule(settings.schedule, self.step.windows, train.epochs)
-        self.progress = Progress(train.seed, self.batch_size, train.accumulate)
+        order = "streams" if settings.data.streams else "shuffled" if settings.data.shuffle else "stored"
+        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order)
         self.samples = samples
 
     def _step(self, loader: Loader, memory: Memory) -> Step:
@@ -87,6 +88,7 @@ class Run:
             shards=self.settings.parallel.shards,
             accumulate=train.accumulate,
             clip_norm=train.clip_norm,
+            streams=self.settings.data.streams,
         )
 
     def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
@@ -103,11 +105,13 @@ class Run:
             for name, vector in self.step.slots.items():
                 if name in saved.optimizer:
                     checkpoint.fit_into(saved.optimizer[name], self.parameters.views(vector), path)
+            if self.progress.window:
+                checkpoint.fit_into(saved.state, self.step.carried.state, path, what="states of streams")
             return self.progress.to_dict()
 
         for key, value in self.world.on_root(take).items():
             setattr(self.progress, key, value)
-        for vector in (self.parameters.values, *self.step.slots.values()):
+        for vector in (self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()):
             self.world.share(vector)
 
 
@@ -154,11 +158,12 @@ def train(
     saver = Saver(
         folder / "checkpoints", settings.checkpoint, to_dict(settings), run.model, run.step, environment(world), told
     )
+    if start:
+        saver.began_at(start[0], run.progress)
     if told:
         for text in warnings:
             told.warned(text)
         if start:
-            saver.began_at(start[0], run.progress)
             told.resumed(start[0], run.progress.step)
         told.started(_info(run, folder))
     loop = Loop(settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, told, max_time, folder)
@@ -224,8 +229,15 @@ def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> L
 def _model(settings: RunSettings, file: DataFile, network: Network | None) -> Model:
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
     if network is not None:
-        return Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
-    return build(settings.model, file.sample_shape, loss=settings.loss, **facts)
+        model = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
+    else:
+        model = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
+    if settings.data.streams and not model.states:
+        why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
+        raise RunFileError(
+            f"data.streams = true is for recurrent language models on text, but with {file.path} {why}; remove it."
+        )
+    return model
 
 
 def _batch_size(settings: RunSettings, file: DataFile) -> int:

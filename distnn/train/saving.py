@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Saver:
-    """Saves a run's state, on rank 0; on the others it does nothing.
+    """Saves a run's state, on rank 0; the others take part where a state is theirs.
 
     Arguments:
         folder: the run's ``checkpoints`` folder.
@@ -49,11 +49,16 @@ class Saver:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
         self.latest, self._saved = path, (progress.step, progress.epoch)
 
+    @property
+    def overdue(self) -> bool:
+        """Whether a number of minutes says to save, by this rank's clock."""
+        minutes = self.settings.every_minutes
+        return minutes is not None and self.listener is not None and time.monotonic() - self._clock >= 60 * minutes
+
     def after_step(self, progress: Progress) -> None:
-        """Save if a number of steps or minutes says so."""
-        steps, minutes = self.settings.every_steps, self.settings.every_minutes
-        due = bool(steps) and progress.step % (steps or 1) == 0
-        if due or (minutes and time.monotonic() - self._clock >= 60 * minutes):
+        """Save if a number of steps says so, or if rank 0 told the others in the step that it was `overdue`."""
+        steps = self.settings.every_steps
+        if self.step.save or (steps and progress.step % steps == 0):
             self.save(progress)
 
     def after_epoch(self, progress: Progress, best: bool) -> None:
@@ -63,13 +68,17 @@ class Saver:
             self.save(progress, best=best)
 
     def save(self, progress: Progress, best: bool = False) -> None:
-        """Save now, unless this very step and position is saved already.
+        """Save now, unless this very step and position is saved already; every rank has to call it.
 
         Raises:
             CheckpointError: if it can't be written; the former checkpoints are intact.
         """
         position = (progress.step, progress.epoch)
-        if self.listener is None or (position == self._saved and not best):
+        if position == self._saved and not best:
+            return
+        carried = self.step.carried.collect(self.step.world, self.step.shards) if progress.window else {}
+        self._saved, self._clock = position, time.monotonic()
+        if self.listener is None:
             return
         parameters = self.step.parameters
         state = Checkpoint(
@@ -85,7 +94,8 @@ class Saver:
                 "description": self.model.description,
             },
             environment=self.environment,
+            state=carried or {},
         )
         self.latest = checkpoint.save(self.folder, state, keep=self.settings.keep, best=best)
-        self._saved, self._clock = position, time.monotonic()
+        self._clock = time.monotonic()
         self.listener.saved(self.latest, progress.step)

@@ -20,10 +20,11 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
+from distnn.train.carried import Carried
 
-#: What rides in the gradient vector's tail: the model's sums, and the wish to stop. The count takes two elements,
-#: HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096 ranks.
-LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, TAIL = range(7)
+#: What rides in the gradient vector's tail: the model's sums, and the wishes to stop and to save. The count takes two
+#: elements, HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096 ranks.
+LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, TAIL = range(8)
 COUNT = SUMS.index("count")
 BASE = 4096
 #: The share of the way that running means go to a step's statistics.
@@ -46,12 +47,14 @@ class Step:
         accumulate: batches per update.
         clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
+        streams: each place in a batch is a stream, along which the model's state is carried.
 
     Attributes:
         loss, correct: sums over the last step's samples of all ranks.
         samples, count, weight: their number, that of their targets that count, and what the loss is divided by for its
             mean: the number of targets, or their weight.
-        stop: how many ranks wished to stop.
+        stop, save: how many ranks wished to stop, and to save.
+        carried: the states of the streams.
         norm: of the mean gradient before clipping; only with ``clip_norm``.
         data_s, compute_s, comm_s: seconds spent so far in each.
     """
@@ -70,6 +73,7 @@ class Step:
         shards: int | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
+        streams: bool = False,
     ) -> None:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
@@ -88,7 +92,8 @@ class Step:
         self._counted = [(k, name) for k, name in enumerate(SUMS) if name in model.outputs]
         self._key = np.array([seed, 0, 0], np.intp)
         self.loss = self.correct = self.weight = self.norm = 0.0
-        self.samples = self.count = self.stop = 0
+        self.carried = Carried(model, batch_size if streams else 0, parameters.dtype)
+        self.samples = self.count = self.stop = self.save = 0
         self.data_s = self.compute_s = self.comm_s = 0.0
 
     @property
@@ -98,13 +103,13 @@ class Step:
 
     def pieces(self, window: int) -> list[Shard]:
         """This rank's micro-shards in the epoch's ``window``-th step, numbered through its batches."""
-        samples = len(self.loader)
+        samples, whole = len(self.loader), self.carried.streams or None
         first, last = partition.batch(partition.batches(samples, self.batch_size), self.accumulate, window)
         return [
             Shard(shard + (index - first) * self.shards, positions)
             for index in range(first, last)
             for shard, positions in partition.micro_shards(
-                partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank
+                partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank, whole
             )
         ]
 
@@ -113,7 +118,9 @@ class Step:
         size = self.accumulate * self.batch_size
         return partition.batch(len(self.loader), size, window).length
 
-    def run(self, window: int, learning_rate: float, stop: bool = False, number: int = 0) -> None:
+    def run(
+        self, window: int, learning_rate: float, stop: bool = False, number: int = 0, *, save: bool = False
+    ) -> None:
         """Train on the epoch's ``window``-th step.
 
         Arguments:
@@ -121,11 +128,14 @@ class Step:
             learning_rate: for this step.
             stop: this rank's wish to stop, told to all in the reduction.
             number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
+            save: this rank's wish to save, told to all likewise.
         """
         tail = self.parameters.tail
+        if window == 0:
+            self.carried.reset()
         self._key[1] = number
         self._accumulate(self.pieces(window))
-        tail[STOP] = stop
+        tail[STOP], tail[SAVE] = stop, save
         start = perf_counter()
         self.reduction.reduce()
         reduced = perf_counter()
@@ -134,7 +144,7 @@ class Step:
         self.samples = self._samples(window)
         self.count = int(tail[HIGH]) * BASE + int(tail[LOW])
         self.weight = self.count if self.model.weight is None else float(tail[WEIGHT])
-        self.stop = int(tail[STOP])
+        self.stop, self.save = int(tail[STOP]), int(tail[SAVE])
         if math.isfinite(self.loss):
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
         self.comm_s += reduced - start
@@ -187,12 +197,14 @@ class Step:
             plan = self.plan(piece.positions.length)
             start = perf_counter()
             self.loader.fill(piece.positions, plan.value["x"], plan.value["y"])
+            self.carried.before(plan, piece.positions)
             if "key" in plan.value:
                 self._key[2] = piece.shard
                 np.copyto(plan.value["key"], self._key)
             filled = perf_counter()
             plan.forward()
             plan.backward()
+            self.carried.after(plan, piece.positions)
             for place, name in self._counted:
                 sums[place] += plan.value[name]
             if self.model.count is None:

@@ -212,10 +212,10 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     assert words.splitlines() == [
         "6 mistakes in the settings of run.toml:",
         "  --set oops: expected section.key=value, as in --set train.epochs=3.",
-        '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax" or "mlp" '
-        "(did you mean 'mlp'?).",
+        '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp" '
+        "or \"char-lstm\" (did you mean 'mlp'?).",
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
-        "  run.toml, line 7: data.file is not a setting; [data] takes path, batch_size, shuffle.",
+        "  run.toml, line 7: data.file is not a setting; [data] takes path, batch_size, shuffle, streams.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
         "  --set log.interval=-1: log.interval is -1 (an integer), but must be a finite number of at least 0.",
     ]
@@ -229,8 +229,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     [
         (
             {"hidden": [3]},
-            'model must say what to build: kind = "linear", "logistic", "softmax" or "mlp", or [[model.layers]] '
-            'tables, or factory = "module:function"',
+            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp" or "char-lstm", or '
+            '[[model.layers]] tables, or factory = "module:function"',
         ),
         (
             {"kind": "mlp", "factory": "a:b"},
@@ -242,7 +242,7 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         ),
         (
             {"kind": "logistic", "hidden": [3]},
-            'model.hidden belongs to kind = "mlp" and has no meaning with kind = "logistic"; remove it',
+            'model.hidden belongs to kind = "mlp" or "char-lstm" and has no meaning with kind = "logistic"; remove it',
         ),
         (
             {"layers": [{"units": 3}], "activation": "tanh"},
@@ -312,7 +312,10 @@ def test_other_clashes() -> None:
         ("model.hidden=[8", "--set model.hidden=[8: the value is not valid TOML: "),
         ("data.path.x=3", "--set data.path.x=3: data.path has no place for a key x."),
         ("model.0=3", "--set model.0=3: model.0 is not a setting; [model] takes kind"),
-        ("model.kind=softmax", 'run.toml, line 4: model.hidden belongs to kind = "mlp" and has no meaning with'),
+        (
+            "model.kind=softmax",
+            'run.toml, line 4: model.hidden belongs to kind = "mlp" or "char-lstm" and has no meaning with',
+        ),
         ("model=softmax", '--set model=softmax: model is "softmax" (text), but must be a table of settings.'),
         ("data.path=1979-05-27", "--set data.path=1979-05-27: data.path is 1979-05-27 (date), but must be text"),
     ],

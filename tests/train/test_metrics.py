@@ -120,7 +120,7 @@ def test_each_kind_of_line(tmp_path: Path) -> None:
     _, start, train, warning, evaluation, saved, end = found
     assert list(train) == [
         *("kind", "epoch", "step", "loss", "accuracy", "learning_rate", "samples_per_s"),
-        *("compute_s", "comm_s", "data_s", "ranks", "time"),
+        *("compute_s", "comm_s", "data_s", "ranks", "bits", "time"),
     ]
     assert (train["step"], train["loss"], train["ranks"]) == (1, 2.0, 2)
     assert (start["parameters"], start["out"], start["notes"]) == (650, "runs/digits", [])

@@ -45,6 +45,7 @@ class Checkpoint:
         settings: the run file as resolved; JSON can hold it.
         model: ``input_shape``, ``task``, ``classes``, ``description``; JSON can hold it.
         environment: versions, CPU, BLAS, ranks: what the bits may depend on.
+        state: in the middle of an epoch over streams of text, a recurrent model's states by name, (streams, length).
     """
 
     parameters: dict[str, Array]
@@ -53,10 +54,11 @@ class Checkpoint:
     settings: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    state: dict[str, Array] = field(default_factory=dict)
 
 
 def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
-    """Every array by its path in the file, ``parameters/NAME`` or ``optimizer/SLOT/NAME``, in sorted order.
+    """Every array by its path in the file, as ``parameters/NAME`` or ``optimizer/SLOT/NAME``, in sorted order.
 
     Raises:
         CheckpointError: if a name can't be a path in an HDF5 file, or an array isn't numeric.
@@ -64,6 +66,7 @@ def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     found = {f"parameters/{_checked(name)}": array for name, array in checkpoint.parameters.items()}
     for slot, by_name in checkpoint.optimizer.items():
         found |= {f"optimizer/{_checked(slot)}/{_checked(name)}": array for name, array in by_name.items()}
+    found |= {f"state/{_checked(name)}": array for name, array in checkpoint.state.items()}
     for path, array in found.items():
         if array.dtype.kind not in _KINDS:
             raise CheckpointError(
@@ -91,7 +94,7 @@ def documents(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def digest(checkpoint: Checkpoint) -> str:
-    """SHA-256 of parameters and optimiser state alone: names, dtypes, shapes and bytes, in sorted order.
+    """SHA-256 of all arrays, but no settings: names, dtypes, shapes and bytes, in sorted order.
 
     Two runs whose digests are equal are in the same state to the last bit, whatever their settings and machines.
     """

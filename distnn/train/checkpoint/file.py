@@ -4,6 +4,7 @@ Layout of version 1:
 
     /parameters/<dotted name>        one contiguous dataset for each parameter
     /optimizer/<slot>/<dotted name>  the same for each slot of the optimiser
+    /state/<dotted name>             in the middle of an epoch over streams of text, the model's state of each stream
     root attributes
       format       "distnn-checkpoint"
       version      1
@@ -93,15 +94,17 @@ def load(path: str | Path) -> Checkpoint:
         _check(file, path, _hash(file, found, texts))
         optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}
         parsed = {name: json.loads(text) for name, text in texts.items()}
-    parameters = {}
+    parameters, state = {}, {}
     for entry, array in found.items():
         group, _, name = entry.partition("/")
         if group == "parameters":
             parameters[name] = array
+        elif group == "state":
+            state[name] = array
         else:
             slot, _, name = name.partition("/")
             optimizer[slot][name] = array
-    return Checkpoint(parameters, optimizer, **parsed)
+    return Checkpoint(parameters, optimizer, state=state, **parsed)
 
 
 def verify(path: str | Path) -> str:
@@ -225,7 +228,7 @@ def _hash(file: h5py.File, found: dict[str, Array] | None = None, texts: dict[st
 
 def _datasets(file: h5py.File) -> list[str]:
     slots = [f"optimizer/{slot}" for slot in file["optimizer"]]
-    return [f"{group}/{name}" for group in ("parameters", *slots) for name in file[group]]
+    return [f"{group}/{name}" for group in ("parameters", *slots, "state") for name in file.get(group, ())]
 
 
 def _read(dataset: h5py.Dataset, path: str, hasher: Hasher) -> Array:
