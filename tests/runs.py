@@ -64,6 +64,8 @@ def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
     run.step.loader.order = permutation(
         len(run.step.loader), train.seed, epoch, run.settings.data.shuffle, run.step.carried.streams
     )
+    if run.step.loader.augmentation is not None:
+        run.step.loader.augmentation.draw(train.seed, epoch)
     losses, samples = [], []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from distnn.config import text as run_file
 from distnn.config.explain import explained
 from distnn.config.sections import (
+    AugmentSettings,
     CheckpointSettings,
     DataSettings,
     LayerSettings,
@@ -34,6 +35,7 @@ from distnn.config.text import Keys, dotted
 from distnn.errors import RunFileError
 
 __all__ = [
+    "AugmentSettings",
     "CheckpointSettings",
     "DataSettings",
     "LayerSettings",

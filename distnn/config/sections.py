@@ -152,6 +152,24 @@ class DataSettings(Section):
         return []
 
 
+class AugmentSettings(Section):
+    """``[augment]``: random changes of training images, anew in each epoch; ``shift`` and ``crop`` are in pixels.
+
+    ``flip`` turns an image left to right, or not; ``shift`` moves it by up to so many pixels each way, filled up with
+    zeros; ``crop`` cuts a window of its own size from the image continued by so many mirrored pixels on each side.
+    """
+
+    flip: bool = False
+    shift: CountOrZero = 0
+    crop: CountOrZero = 0
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """Both ``shift`` and ``crop`` move the image."""
+        if self.shift and self.crop:
+            return [(("crop",), "stands beside shift, but each moves the image; keep one of them")]
+        return []
+
+
 class TrainSettings(Section):
     """``[train]``: how long, from which seed, in which precision; and what ends the run early."""
 
@@ -289,6 +307,7 @@ class RunSettings(Section):
 
     model: ModelSettings
     data: DataSettings
+    augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()

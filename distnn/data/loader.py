@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
 from distnn.data.partition import Range, part
 from distnn.errors import DataError
@@ -35,16 +36,19 @@ class Loader:
         x: samples (N, …), of any integer or float type.
         y: targets (N,) or (N, …).
         scale: the factor for integers; None leaves the numbers as they are.
+        augmentation: changes the samples at random on their way.
 
     Raises:
         DataError: if x and y differ in length.
     """
 
-    def __init__(self, x: Array, y: Array, scale: float | None = None) -> None:
+    def __init__(
+        self, x: Array, y: Array, scale: float | None = None, augmentation: Augmentation | None = None
+    ) -> None:
         if len(x) != len(y):
             raise DataError(f"x holds {len(x)} samples and y {len(y)}; they must be equal.")
         self.x, self.y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        self.scale = scale
+        self.scale, self.augmentation = scale, augmentation
         self.order: Array = np.arange(len(x), dtype=np.intp)
         self._staging: dict[tuple[str, int], Array] = {}
 
@@ -67,6 +71,8 @@ class Loader:
         self._gather(self.x, index, x, "x")
         if self.scale is not None:
             np.multiply(x, self.scale, out=x)
+        if self.augmentation is not None:
+            self.augmentation.apply(x, index)
         if y is not None:
             self._gather(self.y, index, y, "y")
 

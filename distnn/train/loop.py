@@ -130,6 +130,8 @@ class Loop:
         step.loader.order = permutation(
             len(step.loader), progress.seed, progress.epoch, settings.data.shuffle, step.carried.streams
         )
+        if step.loader.augmentation is not None:
+            step.loader.augmentation.draw(progress.seed, progress.epoch)
         self._whole = progress.window == 0
         self._totals, self._recent = Window(step), Window(step)
         while progress.window < step.windows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import DataError, RunFileError, SharedMemoryError
@@ -53,6 +54,7 @@ class Run:
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
         loader = Loader.read(file, "train")
+        loader.augmentation = _augmentation(settings, file)
         memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:
             try:
@@ -272,6 +274,13 @@ def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory
     if reduction == "allreduce" or hosts > 1 or world.size == 1 or optimizer.layerwise:
         return [PrivateMemory()]
     return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
+
+
+def _augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
+    given = settings.augment
+    if not (given.flip or given.shift or given.crop):
+        return None
+    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
 
 
 def _optimizer(settings: RunSettings) -> Optimizer:

@@ -27,6 +27,7 @@ from tests.runs import distance, losses, metrics, saved, snapshot
         ("mpich", 1, 3, {}),
         ("mpich", 3, 2, {"data": {"batch_size": 50}, "parallel": {"shards": 5}}),
         ("openmpi", 4, 1, {"train": {"accumulate": 3}}),
+        ("mpich", 2, 1, {"augment": {"flip": True, "crop": 2}}),
     ],
 )
 def test_the_middle_of_an_epoch_goes_on_with_the_very_samples_on_another_number_of_ranks(

@@ -53,6 +53,7 @@ CASES: dict[str, dict[str, Any]] = {
     "class weights and smoothed labels": {
         "loss": {"class_weights": [0.0, 3.0, 0.5, 1.0, 2.0, 1.0, 1.0, 4.0, 0.1, 1.0], "label_smoothing": 0.1}
     },
+    "flipped and shifted images": {"augment": {"flip": True, "shift": 2}, "parallel": {"shards": 5}},
     "an ignored label": {"loss": {"ignore_label": 3}, "train": {"clip_norm": 0.5}},
 }
 #: Many small steps, on the first few digits.
