@@ -9,6 +9,7 @@ Evaluating Derivatives, 2008, chapter 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from distnn.graph.fusion import Step, fuse
 from distnn.graph.lifetimes import Lifetimes
 from distnn.graph.memory import Pool
 from distnn.graph.node import Node, topological
-from distnn.ops.op import Array, Closure, nothing, show
+from distnn.ops.op import Array, Closure, Exchange, nothing, show
 from distnn.parameters import Parameters
 
 
@@ -42,6 +43,7 @@ class Plan:
         wrt: further nodes whose gradients are wanted, found in ``gradient`` by name.
         dtype: float32 or float64.
         pool: memory shared with other plans, of which only one is in use at a time.
+        exchange: adds an array up over all shards of the batch, for ops whose values depend on the whole of it.
         keep: True keeps every intermediate value and gradient to be looked at, and fuses nothing.
 
     Attributes:
@@ -49,6 +51,7 @@ class Plan:
         gradient: arrays by name for ``wrt``, and with ``keep`` for every named node that has one.
         flops: floating-point operations of one forward.
         bytes: what the buffers take together.
+        messages: the lengths of the arrays that forward and then backward exchange, in their order.
 
     Raises:
         UsageError: if the loss is no scalar, names clash, or parameters are missing.
@@ -65,6 +68,7 @@ class Plan:
         dtype: npt.DTypeLike = np.float32,
         pool: Pool | None = None,
         keep: bool = False,
+        exchange: Exchange | None = None,
     ) -> None:
         if loss is not None and loss.shape != ():
             raise UsageError(f"a plan differentiates a scalar; the loss has shape {show(loss.shape)}: sum it first.")
@@ -74,6 +78,8 @@ class Plan:
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
         steps = [Step(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        if exchange:
+            steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
         if loss is None:
             steps = [Step(*step.op.inference(step.inputs), step.node) for step in steps]
             read = kept | {id(source) for step in steps for source in step.inputs}
@@ -166,6 +172,7 @@ class Plan:
         self._forward: list[Closure] = []
         self._backward: list[Closure] = []
         self._ready: list[list[str]] = []
+        sent: list[list[int]] = [[], []]  # what forward, and backward, exchange
         first_use = {id(x): i for i, step in reversed(list(enumerate(self.steps))) for x in step.inputs}
         for i, step in enumerate(self.steps):
             dy = self._gradient_of(step.node) if id(step.node) in self._life.needs else None
@@ -174,16 +181,20 @@ class Plan:
             work = {name: buffer.array for name, buffer in self._life.works[i].items()}
             arrays: list[Any] = [self._array(source) for source in step.inputs]
             forward, backward = step.op.bind(work, self._array(step.node), *arrays, dy, *outs)  # type: ignore[arg-type]
+            first, second = step.op.messages(*map(self._life.bound, step.inputs)) if step.op.exchanges else ([], [])
+            sent[0] += first
             if forward is not nothing:
                 self._forward.append(forward)
             if dy is None or not any(out is not None for out in outs):
                 continue
+            sent[1][:0] = second if outs[0] is not None else []
             additions = [edge for edge in edges if edge is not None and edge.scratch is not None]
             self._backward.insert(0, _then_add(backward, additions) if additions else backward)
             parameters = {
                 id(x): str(x.name) for x in step.inputs if x.kind == "parameter" and id(x) in self._life.needs
             }
             self._ready.insert(0, [name for key, name in parameters.items() if first_use[key] == i])
+        self.messages = sent[0] + sent[1]
 
     def _edge(self, i: int, k: int, source: Node) -> _Edge | None:
         target = self._gradient_of(source) if id(source) in self._life.needs else None

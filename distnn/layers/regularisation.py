@@ -48,19 +48,22 @@ class BatchNorm(Layer):
     """y = γ (x − μ) / √(σ² + ε) + β over all axes but the last.   x (N, …, C), ``gain`` γ and ``bias`` β (C,).
 
     In training μ and σ² are those of the micro-shard; ``mean`` and ``variance`` follow them, by a tenth of the way each
-    step, for prediction. With the same ``parallel.shards`` they don't depend on the number of ranks.
+    step, for prediction. With the same ``parallel.shards`` they don't depend on the number of ranks. With ``whole``
+    they are those of the whole mini-batch, which takes three more sums over the ranks in each step, and depend on
+    nothing else: for micro-shards that are too small to tell.
 
     Arguments:
         epsilon: ε.
+        whole: statistics of the whole mini-batch; its micro-shards are then one for each rank.
         name: the layer's name.
 
     Raises:
         ShapeError: when called on a node without a fixed number of channels.
     """
 
-    def __init__(self, epsilon: float = 1e-5, *, name: str | None = None) -> None:
+    def __init__(self, epsilon: float = 1e-5, *, whole: bool = False, name: str | None = None) -> None:
         super().__init__(name)
-        self.epsilon = epsilon
+        self.epsilon, self.whole = epsilon, whole
 
     def __call__(self, x: Node) -> Node:
         channels = x.shape[-1] if len(x.shape) >= 2 else None
@@ -70,4 +73,4 @@ class BatchNorm(Layer):
         bias = self.parameter("bias", (channels,), initial.zeros)
         mean = self.parameter("mean", (channels,), initial.zeros, trainable=False)
         variance = self.parameter("variance", (channels,), _ones, trainable=False)
-        return apply(BatchNormOp(self.epsilon), x, gain, bias, mean, variance)
+        return apply(BatchNormOp(self.epsilon, whole=self.whole), x, gain, bias, mean, variance)

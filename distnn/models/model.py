@@ -22,7 +22,7 @@ from distnn.ops.arithmetic import MatMul
 from distnn.ops.convolution import Conv2D
 from distnn.ops.embedding import Embedding
 from distnn.ops.linear import Affine
-from distnn.ops.op import N, Shape, show
+from distnn.ops.op import Exchange, N, Shape, show
 from distnn.ops.recurrent import Recurrent
 from distnn.parameters import Parameters
 
@@ -170,9 +170,24 @@ class Model:
         """The model's parameters with their first values (`distnn.graph.initial`)."""
         return initialize([self.output], seed=seed, dtype=dtype, **options)
 
-    def training_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
-        """A plan whose ``value`` has ``x``, ``y``, ``loss`` and ``correct``, and whose backward fills the gradients."""
-        return Plan(self.outputs, batch=batch, loss=self.loss, parameters=parameters, dtype=parameters.dtype, pool=pool)
+    def training_plan(
+        self, batch: int, parameters: Parameters, pool: Pool | None = None, exchange: Exchange | None = None
+    ) -> Plan:
+        """A plan whose ``value`` has ``x``, ``y`` and the `outputs`, and whose backward fills the gradients."""
+        return Plan(
+            self.outputs,
+            batch=batch,
+            loss=self.loss,
+            parameters=parameters,
+            dtype=parameters.dtype,
+            pool=pool,
+            exchange=exchange,
+        )
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether ops of the network need sums over all shards of a batch."""
+        return any(node.op is not None and node.op.exchanges for node in topological([self.output]))
 
     def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
         """A forward-only plan of the same outputs."""

@@ -1,4 +1,4 @@
-"""Batch normalisation, with statistics of the micro-shard, so that they don't depend on the number of ranks."""
+"""Batch normalisation, with statistics of the micro-shard or of the whole batch: not of what a rank happens to have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.arithmetic import together
+from distnn.ops.op import Array, Closure, Closures, Exchange, Op, Shape, Work, nothing, show, size
 
 
 def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
@@ -67,15 +68,30 @@ class BatchNorm(Op):
     divided by the samples, are the means the running arrays move towards. Prediction uses those (`BatchNormInference`).
     Source: Ioffe and Szegedy, Batch Normalization, 2015.
 
+    With ``exchange``, which adds an array up over all shards of the batch, M, μ, σ² and the sums in ∂J/∂x are the whole
+    batch's (Peng et al., MegDet, 2018). All shards must then be computed at the same time.
+
     Arguments:
         epsilon: ε.
+        whole: whether the statistics are to be the whole batch's; a plan then gives the ``exchange``.
     """
 
     onnx = "BatchNormalization"
     keeps_inputs = False
 
-    def __init__(self, epsilon: float = 1e-5) -> None:
+    def __init__(self, epsilon: float = 1e-5, *, whole: bool = False) -> None:
         self.epsilon = epsilon
+        self.exchanges = whole
+        self._exchange: Exchange | None = None
+
+    def over(self, exchange: Exchange) -> BatchNorm:
+        op = BatchNorm(self.epsilon, whole=True)
+        op._exchange = exchange
+        return op
+
+    def messages(self, *inputs: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        channels = inputs[0][-1]
+        return [channels + 1, channels], [2 * channels]
 
     def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
         return _check(x, (gain, bias, mean, variance))
@@ -84,59 +100,140 @@ class BatchNorm(Op):
         return 7 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        channels = y[-1:]
-        saved = {name: Work(channels, "saved") for name in ("mu", "square", "deviation")}
-        return {"normal": Work(y, "saved"), "full": Work(y, "forward"), "row": Work(channels, "backward"), **saved}
+        tiles, channels = Tiles(y), y[-1]
+        asked = {"normal": Work(y, "saved"), "deviation": Work((channels,), "saved")}
+        asked |= {"moments": Work((2 * channels + 1,), "saved"), "sums": Work((2 * channels,), "backward")}
+        for direction in ("forward", "backward"):
+            asked[f"block {direction}"] = Work((tiles.block, tiles.width), direction)
+            asked[f"rows {direction}"] = Work((4, tiles.width), direction)
+        return asked
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         return BatchNormInference(self.epsilon), inputs
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, gain, bias, _, _, dy, *_ = arrays
-        flat = (-1, y.shape[-1])
-        x, out, normal, full = (array.reshape(flat) for array in (x, y, work["normal"], work["full"]))
-        mu, square, deviation = work["mu"], work["square"], work["deviation"]
-        mean_of = np.full(len(x), 1 / len(x), x.dtype)
+        tiles, channels = Tiles(y.shape), y.shape[-1]
+        moments, deviation = work["moments"], work["deviation"]
+        first, mu, square = moments[: channels + 1], moments[:channels], moments[channels + 1 :]
+        block, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
+        x, out, normal = map(tiles.flat, (x, y, work["normal"]))
+        pieces = [(x[s], normal[s], out[s], block[: s.stop - s.start]) for s in tiles.slices]
+        ones, exchange = np.ones(len(x), x.dtype), self._exchange
 
         def forward() -> None:
-            np.dot(mean_of, x, out=mu)
-            np.subtract(x, mu, out=normal)
-            np.multiply(normal, normal, out=full)
-            np.dot(mean_of, full, out=square)
+            np.dot(ones, x, out=sums)
+            tiles.fold(sums, mu)
+            moments[channels] = tiles.count
+            if exchange:
+                exchange(first)
+            count = moments[channels]
+            np.divide(mu, count, out=mu)
+            tiles.spread(mu, shift)
+            sums.fill(0)
+            for piece, centred, _, squares in pieces:
+                np.subtract(piece, shift, out=centred)
+                np.multiply(centred, centred, out=squares)
+                np.dot(ones[: len(squares)], squares, out=part)
+                np.add(sums, part, out=sums)
+            tiles.fold(sums, square)
+            if exchange:
+                exchange(square)
+            np.divide(square, count, out=square)
             np.add(square, self.epsilon, out=deviation)
             np.sqrt(deviation, out=deviation)
-            np.divide(normal, deviation, out=normal)
-            np.multiply(normal, gain, out=out)
-            np.add(out, bias, out=out)
+            tiles.spread(deviation, part)
+            np.divide(1, part, out=part)
+            tiles.spread(gain, scale)
+            tiles.spread(bias, shift)
+            for _, centred, result, _ in pieces:
+                np.multiply(centred, part, out=centred)
+                np.multiply(centred, scale, out=result)
+                np.add(result, shift, out=result)
 
-        if dy is None:
-            return forward, forward
-        return forward, self._backward(work, len(y), *arrays)
+        return forward, forward if dy is None else self._backward(work, tiles, len(y), *arrays)
 
-    def _backward(self, work: dict[str, Array], samples: int, *arrays: Any) -> Any:
+    def _backward(self, work: dict[str, Array], tiles: Tiles, samples: int, *arrays: Any) -> Closure:
         _, gain, _, _, _, dy, dx, dgain, dbias, dmean, dvariance = arrays
-        flat = (-1, dy.shape[-1])
-        dy, normal = dy.reshape(flat), work["normal"].reshape(flat)
-        dx = None if dx is None else dx.reshape(flat)
-        count = len(dy)
-        ones = np.ones(count, dy.dtype)
-        bias_sum = dbias if dbias is not None else np.empty(flat[1:], dy.dtype)
-        gain_sum = dgain if dgain is not None else np.empty(flat[1:], dy.dtype)
-        row = work["row"]
+        channels, moments, total = len(gain), work["moments"], work["sums"]
+        block, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
+        dy, normal = tiles.flat(dy), tiles.flat(work["normal"])
+        dx = dy if dx is None else tiles.flat(dx)
+        pieces = [(dy[s], normal[s], dx[s], block[: s.stop - s.start]) for s in tiles.slices]
+        ones, exchange = np.ones(len(dy), dy.dtype), self._exchange
+        of_bias, of_gain = total[:channels], total[channels:]
 
-        def backward() -> None:
-            np.dot(ones, dy, out=bias_sum)
-            np.einsum("mc,mc->c", dy, normal, out=gain_sum)
+        def reduce() -> None:
+            np.dot(ones, dy, out=sums)
+            tiles.fold(sums, of_bias)
+            sums.fill(0)
+            for slope, centred, _, products in pieces:
+                np.multiply(slope, centred, out=products)
+                np.dot(ones[: len(products)], products, out=part)
+                np.add(sums, part, out=sums)
+            tiles.fold(sums, of_gain)
+            for gradient, found in ((dbias, of_bias), (dgain, of_gain)):
+                if gradient is not None:
+                    np.copyto(gradient, found)
             if dmean is not None:
-                np.multiply(work["mu"], samples, out=dmean)
-                np.multiply(work["square"], samples * count / max(1, count - 1), out=dvariance)
-            if dx is not None:
-                np.multiply(gain_sum, 1 / count, out=row)
-                np.multiply(normal, row, out=normal)
-                np.subtract(dy, normal, out=dx)
-                np.multiply(bias_sum, 1 / count, out=row)
-                np.subtract(dx, row, out=dx)
-                np.divide(gain, work["deviation"], out=row)
-                np.multiply(dx, row, out=dx)
+                count = float(moments[channels])
+                np.multiply(moments[:channels], samples, out=dmean)
+                np.multiply(moments[channels + 1 :], samples * count / max(1.0, count - 1), out=dvariance)
 
-        return backward
+        def spread() -> None:
+            if exchange:
+                exchange(total)
+            np.divide(total, moments[channels], out=total)
+            tiles.spread(of_bias, shift)
+            tiles.spread(of_gain, scale)
+            tiles.spread(gain, sums)
+            tiles.spread(work["deviation"], part)
+            np.divide(sums, part, out=sums)
+            for slope, centred, result, _ in pieces:
+                np.multiply(centred, scale, out=centred)
+                np.subtract(slope, centred, out=result)
+                np.subtract(result, shift, out=result)
+                np.multiply(result, sums, out=result)
+
+        # Without dx nothing is to be written; the other shards then don't ask for the sums either.
+        return reduce if arrays[6] is None else together([reduce, spread])
+
+
+class Tiles:
+    """(N, …, C) as rows of several positions each, and those in blocks.
+
+    A row of C numbers is too short for numpy's inner loop, which takes longer to start than to run over 16 channels;
+    so rows hold as many positions as divide their number, up to about ``WIDTH`` numbers. Blocks stay in a core's cache.
+
+    Arguments:
+        shape: bound.
+
+    Attributes:
+        count: M, the positions.
+        width, block: the numbers in a row, and the rows in a block.
+        slices: the blocks.
+    """
+
+    WIDTH, BLOCK = 1024, 65536
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._channels = shape[-1]
+        self.count = size(shape) // self._channels
+        limit = max(1, min(self.WIDTH // self._channels, self.count))
+        self._positions = next(k for k in range(limit, 0, -1) if self.count % k == 0)
+        self.width = self._positions * self._channels
+        rows = self.count // self._positions
+        self.block = max(1, min(rows, self.BLOCK // self.width))
+        self.slices = [slice(k, min(k + self.block, rows)) for k in range(0, rows, self.block)]
+
+    def flat(self, array: Array) -> Array:
+        """The array's rows: a view."""
+        return array.reshape(-1, self.width)
+
+    def fold(self, row: Array, channels: Array) -> None:
+        """Add up a row's positions: (width,) → (C,)."""
+        np.add.reduce(row.reshape(self._positions, self._channels), axis=0, out=channels)
+
+    def spread(self, channels: Array, row: Array) -> None:
+        """Repeat what is per channel for each of a row's positions: (C,) → (width,)."""
+        np.copyto(row.reshape(self._positions, self._channels), channels)

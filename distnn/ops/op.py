@@ -18,6 +18,8 @@ from distnn.errors import ShapeError
 Array = npt.NDArray[Any]
 Closure = Callable[[], object]
 Closures = tuple[Closure, Closure]
+#: Adds an array up over all shards of a batch, in place.
+Exchange = Callable[[Array], object]
 
 
 class BatchSize:
@@ -69,6 +71,8 @@ class Op:
     name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
+    #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
+    exchanges = False
 
     @property
     def label(self) -> str:
@@ -94,6 +98,14 @@ class Op:
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         """The op and its inputs in a forward-only plan: the same, unless prediction differs from training."""
         return self, inputs
+
+    def over(self, exchange: Exchange) -> Op:
+        """The op with the means to add up over the shards; only if it ``exchanges``."""
+        raise AssertionError(f"{type(self).__name__} exchanges nothing")
+
+    def messages(self, *inputs: Any) -> tuple[list[int], list[int]]:
+        """The lengths of the arrays that forward, and that backward, add up over the shards, in their order."""
+        return [], []
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         """The two closures over these arrays."""

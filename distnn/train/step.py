@@ -9,7 +9,8 @@ import numpy as np
 
 from distnn.data import partition
 from distnn.data.loader import Loader
-from distnn.data.partition import Shard
+from distnn.data.partition import Range, Shard
+from distnn.errors import RunFileError
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
@@ -85,6 +86,13 @@ class Step:
         self.reduction = (
             Node(world, parameters, self._bind, shared.rows[0]) if shared else Allreduce(world, parameters, self._bind)
         )
+        self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
+        if model.exchanges and self.shards != world.size:
+            raise RunFileError(
+                f"the model has batch normalisation over whole mini-batches (whole = true), for which all micro-shards "
+                f"must be computed at the same time, one on each rank; but parallel.shards is {self.shards} and the "
+                f"number of ranks {world.size}. Leave out one of the two settings."
+            )
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
         self._sum: Array | None = None
@@ -104,7 +112,7 @@ class Step:
     def pieces(self, window: int) -> list[Shard]:
         """This rank's micro-shards in the epoch's ``window``-th step, numbered through its batches."""
         samples, whole = len(self.loader), self.carried.streams or None
-        first, last = partition.batch(partition.batches(samples, self.batch_size), self.accumulate, window)
+        first, last = self._batches(window)
         return [
             Shard(shard + (index - first) * self.shards, positions)
             for index in range(first, last)
@@ -112,6 +120,10 @@ class Step:
                 partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank, whole
             )
         ]
+
+    def _batches(self, window: int) -> Range:
+        """The batches of the epoch's ``window``-th step."""
+        return partition.batch(partition.batches(len(self.loader), self.batch_size), self.accumulate, window)
 
     def _samples(self, window: int) -> int:
         """The samples of the epoch's ``window``-th step on all ranks."""
@@ -134,7 +146,7 @@ class Step:
         if window == 0:
             self.carried.reset()
         self._key[1] = number
-        self._accumulate(self.pieces(window))
+        self._accumulate(window)
         tail[STOP], tail[SAVE] = stop, save
         start = perf_counter()
         self.reduction.reduce()
@@ -186,8 +198,9 @@ class Step:
 
         return run
 
-    def _accumulate(self, pieces: list[Shard]) -> None:
-        """Leave the sums of the gradients and of all that is counted of ``pieces`` in the message."""
+    def _accumulate(self, window: int) -> None:
+        """Leave the sums of the gradients and of all that is counted of this rank's pieces in the message."""
+        pieces = self.pieces(window)
         gradients, tail = self.parameters.gradients, self.parameters.tail
         if not pieces:
             gradients[:] = 0
@@ -213,8 +226,16 @@ class Step:
                 self._add(k, len(pieces))
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
+        if self._exchange:
+            self._join(self._batches(window).length - len(pieces))
         tail[:COUNT] = sums[:COUNT]
         tail[HIGH], tail[LOW] = divmod(int(sums[COUNT]), BASE)
+
+    def _join(self, batches: int) -> None:
+        """Take part in the sums that other ranks need in the step's last batches, of which this rank has nothing."""
+        for _ in range(batches):
+            for length in self.plan(1).messages:
+                self._exchange(np.zeros(length, self.parameters.dtype))  # type: ignore[misc]
 
     def _add(self, k: int, count: int) -> None:
         """Add the k-th of ``count`` gradients to the sum, which ends where the reduction finds it."""
@@ -230,7 +251,7 @@ class Step:
     def plan(self, length: int) -> Plan:
         """The training plan for ``length`` samples; all lengths share one pool of memory."""
         if length not in self._plans:
-            self._plans[length] = self.model.training_plan(length, self.parameters, self._pool)
+            self._plans[length] = self.model.training_plan(length, self.parameters, self._pool, self._exchange)
         return self._plans[length]
 
 

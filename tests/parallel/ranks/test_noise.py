@@ -7,6 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from distnn.data.loader import Loader
+from distnn.errors import RunFileError
 from distnn.layers import Dense, Residual, Sequential
 from distnn.layers.regularisation import BatchNorm, Dropout
 from distnn.models import Model
@@ -41,3 +42,41 @@ def test_any_number_of_ranks_agrees(dtype, tolerance):
         assert samples == expected_samples
         assert loss == pytest.approx(expected_loss, rel=tolerance)
         np.testing.assert_allclose(gradient, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def whole_batch(comm, dtype, batch_size, accumulate=1):
+    """As `gradients`, but normalised over the whole mini-batch, whose micro-shards are one for each rank."""
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(50, 6)), generator.normal(size=(50, 2))
+    network = Sequential(BatchNorm(whole=True), Dense(8, "tanh"), BatchNorm(whole=True), Dense(2))
+    model = Model(network, (6,), task="regression", target_shape=(2,))
+    parameters = model.initialize(0, dtype, tail=TAIL, minimum=comm.size)
+    loader = Loader(x.astype(dtype), y.astype(dtype))
+    step = Step(model, parameters, loader, SGD(), World(comm), batch_size=batch_size, accumulate=accumulate)
+    found = []
+    for window in range(step.windows):
+        step.run(window, learning_rate=0.0, number=window)
+        found.append((parameters.gradients.copy(), step.loss))
+    return found, parameters.values
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 1e-4)])
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(48, 1), (7, 1), (3, 1), (7, 4), (16, 5)])
+def test_whole_batch_statistics_are_those_of_one_rank(dtype, tolerance, batch_size, accumulate):
+    """Also where ranks have nothing of a batch: 2 samples in the last of 48, batches of 3 on 4 ranks."""
+    together, values = whole_batch(MPI.COMM_WORLD, dtype, batch_size, accumulate)
+    alone, expected_values = whole_batch(MPI.COMM_SELF, dtype, batch_size, accumulate)
+    for (gradient, loss), (expected, expected_loss) in zip(together, alone, strict=True):
+        assert loss == pytest.approx(expected_loss, rel=tolerance)
+        np.testing.assert_allclose(gradient, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    np.testing.assert_allclose(values, expected_values, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.mpi
+def test_whole_batch_statistics_and_more_shards_than_ranks_are_refused():
+    model = Model(Sequential(BatchNorm(whole=True), Dense(1)), (3,), task="regression", target_shape=(1,))
+    parameters = model.initialize(0, tail=TAIL, minimum=MPI.COMM_WORLD.size)
+    loader = Loader(np.ones((8, 3), np.float32), np.ones((8, 1), np.float32))
+    with pytest.raises(RunFileError, match=r"one on each rank; but parallel.shards is 9 and the number of ranks \d"):
+        Step(model, parameters, loader, SGD(), World(MPI.COMM_WORLD), batch_size=8, shards=9)
