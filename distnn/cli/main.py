@@ -19,10 +19,11 @@ from distnn.runtime import launch_rank
 
 #: Each verb, with its line in the help. Written here so that the help needs no verb's imports.
 VERBS = {
-    "data": "Make a data file: digits, fashion-mnist, idx, npz or csv.",
+    "data": "Make a data file: digits, fashion-mnist, idx, npz, csv or text.",
     "train": "Train the model that a run file describes.",
     "evaluate": "Loss and accuracy of a checkpoint on a data file.",
     "predict": "A checkpoint's predictions for a data file.",
+    "sample": "Text that a trained language model writes.",
     "inspect": "What is in a checkpoint or data file.",
     "graph": "Draw a run file's model, with shapes and counts.",
 }

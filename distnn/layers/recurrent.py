@@ -53,7 +53,8 @@ class Recurrent(Layer):
 
     @property
     def states(self) -> dict[str, int]:
-        return {name.removesuffix("0"): self.units for name in self.cell.states}
+        # A layer that gives the last output alone begins anew with every sequence.
+        return {} if self.last else {name.removesuffix("0"): self.units for name in self.cell.states}
 
     def unroll(
         self, x: Node, *, state: Sequence[Node] = (), lengths: Node | None = None

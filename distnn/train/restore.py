@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.partition import part
-from distnn.errors import CheckpointError, DataError
+from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.models import Model, build
+from distnn.models.sampling import sample
 from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train import checkpoint
 from distnn.train.evaluate import Evaluator, Result, predict
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,13 @@ class Restored:
         path: the checkpoint it comes from.
         model: its graph.
         parameters: its values.
+        settings: the run file that it was trained by.
     """
 
     path: Path
     model: Model
     parameters: Parameters
+    settings: RunSettings
 
     def evaluate(self, file: DataFile, split: str, world: World) -> Result:
         """The loss and accuracy on a split, computed by all ranks together.
@@ -44,6 +53,11 @@ class Restored:
             raise DataError(
                 f"{file.path} is for {file.task} with {len(file.classes)} classes, but {self.path} was trained for "
                 f"{self.model.task} with {len(self.model.classes)}."
+            )
+        if file.task == "language" and file.classes != self.model.classes:
+            raise DataError(
+                f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
+                f"from one text, whose characters they then share."
             )
         return Evaluator(self.model, self.parameters, file, split, world).run()
 
@@ -59,12 +73,46 @@ class Restored:
         pieces = world.gather(mine)
         return None if pieces is None else np.concatenate([found for found in pieces if found is not None])
 
+    def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
+        """The prompt and ``length`` characters that a language model goes on with, one by one.
+
+        Raises:
+            UsageError: if the model is none, or the prompt is empty or has characters that it doesn't know.
+        """
+        if self.model.task != "language":
+            raise UsageError(
+                f"{self.path} was trained for {self.model.task}; only a language model writes text, such as "
+                f'model.kind = "char-lstm" trained on a file of `distnn data text`.'
+            )
+        known = {name: token for token, name in enumerate(self.model.classes)}
+        for place, character in enumerate(prompt, 1):
+            if character not in known:
+                raise UsageError(
+                    f"the prompt's character {place} is {character!r}, which the text that {self.path} was trained on "
+                    f"doesn't have; it has {_listed(self.model.classes)}."
+                )
+        model = self._build((1,))
+        tokens = [known[character] for character in prompt]
+        written = sample(model, self.parameters, tokens, length, temperature=temperature, seed=seed)
+        return itertools.chain(prompt, (model.classes[token] for token in written))
+
+    def _build(self, input_shape: tuple[int, ...]) -> Model:
+        """The model for sequences of another length."""
+        facts: dict[str, Any] = {"task": self.model.task, "classes": self.model.classes, "target_shape": input_shape}
+        return build(self.settings.model, input_shape, loss=self.settings.loss, **facts)
+
     def _check(self, file: DataFile) -> None:
         if file.sample_shape != self.model.input_shape:
             raise DataError(
                 f"{file.path} holds samples of shape {file.sample_shape}, but the model of {self.path} takes "
                 f"{self.model.input_shape}; use the kind of data it was trained on."
             )
+
+
+def _listed(characters: Sequence[str], most: int = 100) -> str:
+    """Characters for a message, the first of them if there are many."""
+    more = f" and {len(characters) - most} more" if len(characters) > most else ""
+    return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
 
 
 def restore(path: str | Path, world: World) -> Restored:
@@ -103,4 +151,4 @@ def restore(path: str | Path, world: World) -> Restored:
     )
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters)
+    return Restored(found, model, parameters, settings)

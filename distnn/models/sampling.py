@@ -1,0 +1,72 @@
+"""Writing with a language model: token after token, each drawn from what the model expects to come next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from distnn.errors import UsageError
+from distnn.models.model import Model
+from distnn.ops.op import Array
+from distnn.parameters import Parameters
+
+
+def sample(
+    model: Model, parameters: Parameters, prompt: Sequence[int], length: int, *, temperature: float = 1.0, seed: int = 0
+) -> Iterator[int]:
+    """``length`` tokens that go on from ``prompt``, one by one.
+
+    The model reads one token at a time and hands its states on: a token costs the same however long the text is.
+
+    Arguments:
+        model: of a language, with states, over sequences of one token.
+        parameters: its values.
+        prompt: the tokens that the model reads first, at least one.
+        length: how many tokens to draw.
+        temperature: as in `draw`.
+        seed: which random tokens; the same seed gives the same text.
+
+    Raises:
+        UsageError: for an empty prompt, a negative temperature, or a model that has no states.
+    """
+    if not prompt:
+        raise UsageError("sampling needs a prompt of at least one token, for the model to go on from.")
+    if not temperature >= 0:
+        raise UsageError(f"sampling: the temperature is {temperature}; expected a number of at least 0.")
+    if model.task != "language" or not model.states:
+        raise UsageError("sampling needs a language model whose layers hand a state on from token to token.")
+    return _sample(model, parameters, prompt, length, temperature, seed)
+
+
+def _sample(
+    model: Model, parameters: Parameters, prompt: Sequence[int], length: int, temperature: float, seed: int
+) -> Iterator[int]:
+    generator = np.random.default_rng(seed)
+    plan = model.prediction_plan(1, parameters)
+    states: dict[str, Array] = {name: np.zeros_like(plan.value[f"before {name}"]) for name in model.states}
+    tokens, read = list(prompt), 0
+    while length > 0:
+        for token in tokens[read:]:
+            plan.value["x"][...] = token
+            for name, state in states.items():
+                np.copyto(plan.value[f"before {name}"], state)
+            plan.forward()
+            for name, state in states.items():
+                np.copyto(state, plan.value[f"after {name}"])
+        read = len(tokens)
+        tokens.append(draw(plan.value["prediction"].reshape(-1), temperature, generator))
+        length -= 1
+        yield tokens[-1]
+
+
+def draw(probabilities: Array, temperature: float, generator: np.random.Generator) -> int:
+    """A token, with probability pᵢ^(1/τ) / Σⱼ pⱼ^(1/τ): the softmax of the logits over the temperature τ.
+
+    A τ below 1 makes likely tokens likelier still, down to 0, which always takes the likeliest.
+    """
+    if temperature == 0:
+        return int(np.argmax(probabilities))
+    p = probabilities.astype(np.float64)
+    edges = np.cumsum((p / p.max()) ** (1 / temperature))
+    return min(int(np.searchsorted(edges, generator.random() * edges[-1], side="right")), len(p) - 1)
