@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 class DistnnError(Exception):
@@ -13,9 +14,20 @@ class DistnnError(Exception):
 
 
 class UsageError(DistnnError):
-    """The user can mend it: a bad command, run file, data file, checkpoint or launch."""
+    """The user can mend it: a bad command, run file, data file, checkpoint or launch.
+
+    Attributes:
+        keys: the way to the setting that is to blame, such as ``("model", "layers", 2)``, if one is; `located` in
+            `distnn.config` puts the run file's line before the message.
+    """
 
     exit_code = 2
+    keys: tuple[str | int, ...] = ()
+
+    def at(self, *keys: str | int) -> Self:
+        """This error, blamed on the setting at ``keys``, unless another is to blame already."""
+        self.keys = self.keys or keys
+        return self
 
 
 class RunFileError(UsageError):

@@ -36,7 +36,7 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     from distnn.models import build
 
     settings = config.read(run, overrides)
-    with DataFile(settings.data.path) as file:
+    with config.located(run, overrides), DataFile(settings.data.path) as file:
         model = build(
             settings.model,
             file.sample_shape,

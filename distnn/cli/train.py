@@ -92,14 +92,15 @@ def train(
         settings = config.read(run, overrides)
         listener = Console(log_interval=settings.log.interval, quiet=quiet) if world.rank == 0 else None
         try:
-            summary, _ = run_training(
-                settings,
-                out=out or folder(run, resume),
-                resume=resume,
-                max_time=max_time,
-                world=world,
-                listener=listener,
-            )
+            with config.located(run, overrides):
+                summary, _ = run_training(
+                    settings,
+                    out=out or folder(run, resume),
+                    resume=resume,
+                    max_time=max_time,
+                    world=world,
+                    listener=listener,
+                )
         finally:
             if listener is not None:
                 listener.close()

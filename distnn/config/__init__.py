@@ -8,7 +8,8 @@ assert read("again.toml") == settings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,22 @@ from pydantic import ValidationError
 
 from distnn.config import text as run_file
 from distnn.config.explain import explained
+from distnn.config.model import LayerSettings, ModelSettings
+from distnn.config.section import Section
 from distnn.config.sections import (
     AugmentSettings,
     CheckpointSettings,
     DataSettings,
-    LayerSettings,
     LogSettings,
     LossSettings,
-    ModelSettings,
     OptimizerSettings,
     ParallelSettings,
     RunSettings,
     ScheduleSettings,
-    Section,
     TrainSettings,
 )
 from distnn.config.text import Keys, dotted
-from distnn.errors import RunFileError
+from distnn.errors import RunFileError, UsageError
 
 __all__ = [
     "AugmentSettings",
@@ -48,6 +48,7 @@ __all__ = [
     "ScheduleSettings",
     "TrainSettings",
     "from_dict",
+    "located",
     "read",
     "to_dict",
     "to_toml",
@@ -75,14 +76,33 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> RunSettings:
         else:
             mistakes.append(f"--set {override}: {dotted(barrier)} has no place for a key {keys[len(barrier)]}.")
 
-    def place(keys: Keys) -> str:
-        for given in reversed(overridden):
-            if [*map(str, keys[: len(given)])] == [*map(str, given)]:  # 0 may be a position or a key
-                return overridden[given]
-        line = run_file.line_of(text, keys)
-        return f"{path}, line {line}" if line else str(path)
+    return _validated(table, lambda keys: _place(path, text, overridden, keys), mistakes, str(path))
 
-    return _validated(table, place, mistakes, str(path))
+
+@contextlib.contextmanager
+def located(path: str | Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Put the run file's name and line before the message of what is refused in this block, if a setting is to blame.
+
+    For what can be known only once the data are, such as a layer that doesn't fit its input. The arguments are those of
+    `read`, which has found nothing wrong with them.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if not error.keys:
+            raise
+        overridden = {run_file.parse_override(override)[0]: f"--set {override}" for override in overrides}
+        place = _place(path, run_file.load(path)[1], overridden, error.keys)
+        raise type(error)(f"{place}: {error}") from None
+
+
+def _place(path: str | Path, text: str, overridden: dict[Keys, str], keys: Keys) -> str:
+    """Where the setting at ``keys`` was given: a line of the run file with this text, or an override."""
+    for given in reversed(overridden):
+        if [*map(str, keys[: len(given)])] == [*map(str, given)]:  # 0 may be a position or a key
+            return overridden[given]
+    line = run_file.line_of(text, keys)
+    return f"{path}, line {line}" if line else str(path)
 
 
 def from_dict(table: Mapping[str, Any], where: str = "the settings") -> RunSettings:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
-from distnn.config.text import Keys, dotted, show
+from distnn.config.text import Keys, dotted, either, show
 from distnn.errors import nearest
 
 #: What a section that may not be missing must at least hold.
@@ -100,8 +100,7 @@ def _wanted(hint: Any) -> str:
         inner, *extras = typing.get_args(hint)
         return next((extra for extra in extras if isinstance(extra, str)), None) or _wanted(inner)
     if typing.get_origin(hint) is Literal:
-        *most, last = (show(choice) for choice in typing.get_args(hint))
-        return f"{', '.join(most)} or {last}" if most else last
+        return either(typing.get_args(hint))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_wanted(inner) for inner in typing.get_args(hint) if inner is not type(None))
     return "true or false" if hint is bool else "a table of settings"

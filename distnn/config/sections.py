@@ -1,131 +1,28 @@
-"""What may stand in a run file: one frozen model per section.
-
-Types are strict: ``"3"`` is not 3 and ``true`` is not 1, but 1 may stand for 1.0. The words inside a type say what is
-valid; an error message prints them (`distnn.config.explain`).
-"""
+"""What may stand in a run file: one frozen model per section."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import model_validator
 
-from distnn.config.text import Keys, show
-
-Count = Annotated[int, Field(ge=1), "an integer of at least 1"]
-CountOrZero = Annotated[int, Field(ge=0), "an integer of at least 0"]
-Seed = Annotated[int, Field(ge=0, lt=2**63), "an integer from 0 to 2^63 - 1"]
-Positive = Annotated[float, Field(gt=0), "a finite number above 0"]
-NotNegative = Annotated[float, Field(ge=0), "a finite number of at least 0"]
-BelowOne = Annotated[float, Field(ge=0, lt=1), "a number of at least 0 and below 1"]
-Fraction = Annotated[float, Field(gt=0, le=1), "a number above 0, up to 1"]
-Number = Annotated[float, "a finite number"]
-Text = Annotated[str, Field(min_length=1), "text in quotation marks"]
-Factory = Annotated[
-    str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"), 'text such as "module:function"'
-]
-Widths = Annotated[tuple[Count, ...], Field(strict=False), "a list of integers of at least 1, such as [64, 32]"]
-Weights = Annotated[
-    tuple[NotNegative, ...], Field(strict=False), "a list of numbers of at least 0, one per class, such as [1.0, 2.5]"
-]
-Activation = Literal[
-    "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh", "softmax", "log_softmax", "identity"
-]
-# TOML has no null, so 0 is how a file says "never"; the field then holds None.
-_ZERO_IS_NEVER = BeforeValidator(lambda value: None if type(value) is int and value == 0 else value)
-CountOrNever = Annotated[int | None, Field(ge=1), _ZERO_IS_NEVER, "an integer of at least 1, or 0 for never"]
-
-
-class Section(BaseModel):
-    """What all sections share: strict, frozen, no unknown keys, and checks that span several keys."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    def unused(self) -> dict[str, str]:
-        """The keys that have no meaning beside the others' values, each with the reason."""
-        return {}
-
-    def clashes(self) -> list[tuple[Keys, str]]:
-        """Where a value contradicts another, and why."""
-        return []
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        unused = [((key,), why) for key, why in self.unused().items() if key in self.model_fields_set]
-        if found := [*self.clashes(), *unused]:
-            raise PydanticCustomError("clash", "{found}", {"found": found})
-        return self
-
-
-class LayerSettings(Section):
-    """One ``[[model.layers]]`` table; without ``units`` (the last only) it has one unit per output of the data."""
-
-    kind: Literal["dense"] = "dense"
-    units: Count | None = None
-    activation: Activation = "identity"
-    bias: bool = True
-
-
-Layers = Annotated[tuple[LayerSettings, ...], Field(strict=False), "a list of tables, each written [[model.layers]]"]
-WAYS = (
-    'kind = "linear", "logistic", "softmax", "mlp" or "char-lstm", or [[model.layers]] tables, '
-    'or factory = "module:function"'
+from distnn.config.model import ModelSettings
+from distnn.config.section import (
+    BelowOne,
+    Count,
+    CountOrNever,
+    CountOrZero,
+    Fraction,
+    NotNegative,
+    Number,
+    Positive,
+    Section,
+    Seed,
+    Text,
+    Weights,
+    belongs,
 )
-#: The kinds of model that each of these keys belongs to.
-OWNERS = {
-    "hidden": ("mlp", "char-lstm"),
-    "activation": ("mlp",),
-    "embedding": ("char-lstm",),
-    "cell": ("char-lstm",),
-    "dropout": ("char-lstm",),
-}
-
-
-class ModelSettings(Section):
-    """``[model]``: exactly one of a ``kind``, a list of ``layers``, or a ``factory`` of the user's."""
-
-    kind: Literal["linear", "logistic", "softmax", "mlp", "char-lstm"] | None = None
-    hidden: Widths = (64,)
-    activation: Activation = "relu"
-    embedding: Count = 64
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    dropout: BelowOne = 0.0
-    initialization: Literal["auto", "glorot", "he"] = "auto"
-    layers: Layers | None = None
-    factory: Factory | None = None
-
-    def _given(self) -> list[str]:
-        return [key for key in ("kind", "layers", "factory") if getattr(self, key) is not None]
-
-    def unused(self) -> dict[str, str]:
-        """Each kind has its own keys (`OWNERS`); a factory initialises its weights itself."""
-        if len(self._given()) != 1:
-            return {}
-        given = f"kind = {show(self.kind)}" if self.kind else "a factory" if self.factory else "[[model.layers]]"
-        words = {}
-        for key, kinds in OWNERS.items():
-            if self.kind not in kinds:
-                owners = " or ".join(map(show, kinds))
-                words[key] = f"belongs to kind = {owners} and has no meaning with {given}; remove it"
-        if self.layers:
-            words["activation"] += ", or give one to each layer"
-        if self.factory:
-            words["initialization"] = "has no meaning with a factory, which makes its own weights; remove it"
-        return words
-
-    def clashes(self) -> list[tuple[Keys, str]]:
-        """One way of saying what to build, and units for all layers but the last."""
-        given = self._given()
-        if not given:
-            return [((), f"must say what to build: {WAYS}")]
-        if len(given) > 1:
-            return [((given[-1],), f"stands beside {given[0]}, but each says what to build; keep one of them")]
-        if self.layers == ():
-            return [(("layers",), "is empty, but must hold at least one [[model.layers]] table")]
-        why = "is missing: only the last layer may leave it out (it has one unit per output of the data)"
-        inner = (self.layers or ())[:-1]
-        return [(("layers", place, "units"), why) for place, layer in enumerate(inner) if layer.units is None]
+from distnn.config.text import Keys, show
 
 
 class DataSettings(Section):
@@ -218,8 +115,7 @@ class OptimizerSettings(Section):
         found = {}
         for key in type(self).model_fields:
             if key != "kind" and key not in RULES[self.kind]:
-                owners = " or ".join(show(kind) for kind, keys in RULES.items() if key in keys)
-                found[key] = f"belongs to kind = {owners} and has no meaning with kind = {show(self.kind)}; remove it"
+                found[key] = belongs(RULES, key, f"kind = {show(self.kind)}")
         return found
 
     def clashes(self) -> list[tuple[Keys, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,12 @@ def show(value: Any) -> str:
     if isinstance(value, Sequence):
         return "[" + ", ".join(show(item) for item in value) + "]"
     return repr(value) if isinstance(value, int | float) else str(value)
+
+
+def either(choices: Iterable[Any]) -> str:
+    """``"a", "b" or "c"``: the choices as TOML writes them."""
+    *most, last = map(show, choices)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _key(name: str) -> str:

@@ -16,6 +16,7 @@ from distnn.layers.spatial import (
     GlobalMaxPool,
     MaxPool1D,
     MaxPool2D,
+    Subsample,
 )
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "Residual",
     "Sequential",
     "SimpleRNN",
+    "Subsample",
     "name_parameters",
 ]

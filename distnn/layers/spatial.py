@@ -10,7 +10,7 @@ from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops import convolution, global_pooling, pooling
+from distnn.ops import convolution, global_pooling, pooling, subsample
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.op import Op, show
@@ -186,3 +186,26 @@ class GlobalMaxPool(Spatial):
 
     def __call__(self, x: Node) -> Node:
         return self._told("", x, global_pooling.GlobalMaxPool())
+
+
+class Subsample(Spatial):
+    """Every s-th pixel of an image, with channels of zeros behind its own: a residual block's shortcut without weights.
+
+    x (N, H, W, C) → y (N, ⌈H/s⌉, ⌈W/s⌉, O); `distnn.ops.subsample.Subsample` has the details.
+
+    Arguments:
+        channels: O, at least C.
+        stride: s.
+        name: the layer's name.
+
+    Raises:
+        UsageError: for options out of range.
+        ShapeError: when called on what is no image, or has more channels than O.
+    """
+
+    def __init__(self, channels: int, stride: int = 1, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self.op = subsample.Subsample(channels, stride)
+
+    def __call__(self, x: Node) -> Node:
+        return self._told(f"{self.op.channels}, {self.op.stride}", x, self.op)

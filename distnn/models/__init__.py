@@ -2,9 +2,11 @@
 
 from distnn.models.build import build
 from distnn.models.char_lstm import char_lstm
+from distnn.models.convnet import convnet
 from distnn.models.linear import linear, logistic, softmax
 from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
 from distnn.models.model import Model
+from distnn.models.resnet import resnet
 
-__all__ = ["Loss", "Model", "build", "char_lstm", "linear", "logistic", "mlp", "softmax"]
+__all__ = ["Loss", "Model", "build", "char_lstm", "convnet", "linear", "logistic", "mlp", "resnet", "softmax"]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distnn.errors import RunFileError
+from distnn.errors import RunFileError, UsageError
 from distnn.layers import Dense, Flatten, Layer, Sequential
 from distnn.models.char_lstm import char_lstm
+from distnn.models.convnet import convnet
 from distnn.models.linear import linear, logistic, softmax
 from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
 from distnn.models.model import Model, Network
+from distnn.models.resnet import resnet
 
 if TYPE_CHECKING:
     from distnn.config import LayerSettings, LossSettings, ModelSettings
@@ -26,6 +28,17 @@ NEEDS = {
     "logistic": ("classification",),
     "softmax": ("classification",),
     "char-lstm": ("language",),
+}
+
+#: The builder of each kind; it takes the number of outputs and the kind's own keys.
+BUILDERS: dict[str, Callable[..., Layer]] = {
+    "linear": linear,
+    "logistic": logistic,
+    "softmax": softmax,
+    "mlp": mlp,
+    "convnet": convnet,
+    "resnet": resnet,
+    "char-lstm": char_lstm,
 }
 
 
@@ -43,27 +56,33 @@ def build(
     Raises:
         RunFileError: if the kind of model doesn't serve the data's task.
         ShapeError: if a layer or the output doesn't fit.
+        UsageError: for options that don't fit together. Each has the ``keys`` of the setting that is to blame.
     """
     outputs = math.prod(target_shape) if task == "regression" else len(classes)
-    if settings.factory:
-        network: Network = _factory(settings.factory)(tuple(input_shape), outputs)
-    elif settings.layers:
-        network = _layers(settings.layers, outputs, settings.initialization)
-    else:
-        network = _kind(settings, task, outputs)
-    return Model(
-        network,
-        input_shape,
-        task=task,
-        classes=classes,
-        target_shape=target_shape,
-        loss=Loss(**loss.model_dump()) if loss else None,
-    )
+    given = "layers" if settings.layers else "factory" if settings.factory else "kind"
+    try:
+        if settings.factory:
+            network: Network = _factory(settings.factory)(tuple(input_shape), outputs)
+        elif settings.layers:
+            network = _layers(settings.layers, outputs, settings.initialization)
+        else:
+            network = _kind(settings, task, outputs)
+        return Model(
+            network,
+            input_shape,
+            task=task,
+            classes=classes,
+            target_shape=target_shape,
+            loss=Loss(**loss.model_dump()) if loss else None,
+        )
+    except UsageError as error:
+        error.at("model", given)
+        raise
 
 
 def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
-    kind, how = settings.kind, settings.initialization
-    needs = NEEDS.get(kind or "", ("regression", "classification"))
+    kind = settings.kind or ""
+    needs = NEEDS.get(kind, ("regression", "classification"))
     if task not in needs:
         other = "char-lstm" if task == "language" else "mlp"
         raise RunFileError(
@@ -73,16 +92,7 @@ def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
         raise RunFileError(
             f'model.kind = "logistic" parts two classes, but the data has {outputs}; use kind = "softmax".'
         )
-    if kind == "linear":
-        return linear(outputs, initialization=how)
-    if kind == "logistic":
-        return logistic(initialization=how)
-    if kind == "softmax":
-        return softmax(outputs, initialization=how)
-    if kind == "char-lstm":
-        width, rate = settings.embedding, settings.dropout
-        return char_lstm(outputs, width, settings.hidden, cell=settings.cell, dropout=rate, initialization=how)
-    return mlp(outputs, settings.hidden, settings.activation, initialization=how)
+    return BUILDERS[kind](*(() if kind == "logistic" else (outputs,)), **settings.arguments)
 
 
 def _layers(tables: Sequence[LayerSettings], outputs: int, initialization: str) -> Layer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Sequential
+from distnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
+from distnn.models.images import ImageNetwork
 
 
 def convnet(
@@ -30,6 +31,9 @@ def convnet(
         kernel: the height and width of the filters; the image is padded to keep its size.
         dropout: the rate before each dense layer; 0 for none.
         initialization: of all weights.
+
+    Raises:
+        UsageError: for options that `Conv2D`, `Dropout` or `Dense` refuse.
     """
     layers: list[Layer] = []
     for filters in channels:
@@ -38,7 +42,8 @@ def convnet(
     layers.append(Flatten())
     for units in hidden:
         layers += [*noise(dropout), Dense(units, activation, initialization=initialization)]
-    return Sequential(*layers, *noise(dropout), Dense(outputs, initialization=initialization))
+    layers += [*noise(dropout), Dense(outputs, initialization=initialization)]
+    return ImageNetwork(*layers, title="convnet", halving=range(1, len(channels) + 1), padded=False)
 
 
 def noise(rate: float) -> list[Layer]:

@@ -43,6 +43,13 @@ class Loss:
         Raises:
             UsageError: if the kind doesn't serve the task, or the output is one logit, which takes no options.
         """
+        try:
+            return self._sum(task, output, target)
+        except UsageError as error:
+            error.at("loss")
+            raise
+
+    def _sum(self, task: str, output: Node, target: Node) -> Node:
         kind = KINDS[task][0] if self.kind == "auto" else self.kind
         if kind not in KINDS[task]:
             raise UsageError(f'loss.kind = "{kind}" is not for {task}; expected one of: {", ".join(KINDS[task])}.')

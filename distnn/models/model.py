@@ -16,14 +16,9 @@ from distnn.graph.memory import Pool
 from distnn.graph.node import Node, input, topological
 from distnn.graph.plan import Plan
 from distnn.layers.layer import Layer, name_parameters
+from distnn.models.description import describe
 from distnn.models.loss import Loss
-from distnn.ops.activation import Activation
-from distnn.ops.arithmetic import MatMul
-from distnn.ops.convolution import Conv2D
-from distnn.ops.embedding import Embedding
-from distnn.ops.linear import Affine
 from distnn.ops.op import Exchange, N, Shape, show
-from distnn.ops.recurrent import Recurrent
 from distnn.parameters import Parameters
 
 #: From the input's node to the output's: a layer, or any function of nodes.
@@ -51,6 +46,7 @@ class Model:
         loss: what is minimised.
 
     Attributes:
+        network: as given.
         x, y: the input nodes of samples and targets.
         output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
@@ -77,6 +73,7 @@ class Model:
     ) -> None:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
+        self.network = network
         self.in_bits = False
         self.targets = math.prod(self.target_shape) if task == "language" else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
@@ -158,13 +155,8 @@ class Model:
 
     @property
     def description(self) -> str:
-        """The widths from input to output and the activations between: ``64-64-32-10, relu``."""
-        nodes = [node for node in topological([self.output]) if node.op is not None]
-        widths = [len(self.classes) if self.task == "language" else math.prod(self.input_shape)]
-        weighty = Affine | MatMul | Conv2D | Embedding | Recurrent
-        widths += [node.shape[-1] for node in nodes if isinstance(node.op, weighty)]  # type: ignore[misc]
-        kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation | Recurrent))
-        return "-".join(map(str, widths)) + "".join(f", {kind}" for kind in kinds)
+        """The network in one line, such as ``64-64-32-10, relu`` (`distnn.models.description`)."""
+        return describe(self)
 
     def initialize(self, seed: int = 0, dtype: npt.DTypeLike = np.float32, **options: Any) -> Parameters:
         """The model's parameters with their first values (`distnn.graph.initial`)."""

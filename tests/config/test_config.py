@@ -59,13 +59,6 @@ def test_settings_are_frozen(run: Path) -> None:
         read(run).train.epochs = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion-mlp", "fashion-logistic"])
-def test_the_example_run_files_are_good(repository: Path, name: str) -> None:
-    settings = read(repository / "data" / f"{name}.toml")
-    assert settings.model.kind == ("softmax" if name == "fashion-logistic" else "mlp")
-    assert settings.data.path == ("data/digits.h5" if name == "digits" else "fm.h5")
-
-
 # Overrides
 
 

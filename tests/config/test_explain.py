@@ -212,8 +212,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     assert words.splitlines() == [
         "6 mistakes in the settings of run.toml:",
         "  --set oops: expected section.key=value, as in --set train.epochs=3.",
-        '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp" '
-        "or \"char-lstm\" (did you mean 'mlp'?).",
+        '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp", '
+        '"convnet", "resnet" or "char-lstm" (did you mean \'mlp\'?).',
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
         "  run.toml, line 7: data.file is not a setting; [data] takes path, batch_size, shuffle, streams.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
@@ -229,8 +229,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     [
         (
             {"hidden": [3]},
-            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp" or "char-lstm", or '
-            '[[model.layers]] tables, or factory = "module:function"',
+            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp", "convnet", "resnet" or '
+            '"char-lstm"; or [[model.layers]] tables; or factory = "module:function"',
         ),
         (
             {"kind": "mlp", "factory": "a:b"},
@@ -242,12 +242,35 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         ),
         (
             {"kind": "logistic", "hidden": [3]},
-            'model.hidden belongs to kind = "mlp" or "char-lstm" and has no meaning with kind = "logistic"; remove it',
+            'model.hidden belongs to kind = "mlp", "convnet" or "char-lstm" and has no meaning with kind = "logistic"; '
+            "remove it",
         ),
         (
             {"layers": [{"units": 3}], "activation": "tanh"},
-            'model.activation belongs to kind = "mlp" and has no meaning with [[model.layers]]; remove it, '
-            "or give one to each layer",
+            'model.activation belongs to kind = "mlp", "convnet" or "resnet" and has no meaning with '
+            "[[model.layers]]; remove it, or give one to each layer",
+        ),
+        (
+            {"kind": "resnet", "initialization": "he"},
+            'model.initialization belongs to kind = "linear", "logistic", "softmax", "mlp", "convnet" or "char-lstm" '
+            'and has no meaning with kind = "resnet"; remove it',
+        ),
+        (
+            {"kind": "mlp", "depth": 8},
+            'model.depth belongs to kind = "resnet" and has no meaning with kind = "mlp"; remove it',
+        ),
+        (
+            {"kind": "resnet", "channels": []},
+            "model.channels is [] (a list), but must be a list of one or more integers of at least 1, such as "
+            "[16, 32, 64]",
+        ),
+        (
+            {"kind": "resnet", "shortcut": "padding"},
+            'model.shortcut is "padding" (text), but must be "projection" or "pad" (did you mean \'pad\'?)',
+        ),
+        (
+            {"kind": "convnet", "dropout": 1},
+            "model.dropout is 1 (an integer), but must be a number of at least 0 and below 1",
         ),
         (
             {"factory": "a.b:c", "initialization": "he"},
@@ -312,10 +335,7 @@ def test_other_clashes() -> None:
         ("model.hidden=[8", "--set model.hidden=[8: the value is not valid TOML: "),
         ("data.path.x=3", "--set data.path.x=3: data.path has no place for a key x."),
         ("model.0=3", "--set model.0=3: model.0 is not a setting; [model] takes kind"),
-        (
-            "model.kind=softmax",
-            'run.toml, line 4: model.hidden belongs to kind = "mlp" or "char-lstm" and has no meaning with',
-        ),
+        ("model.kind=softmax", 'run.toml, line 4: model.hidden belongs to kind = "mlp", "convnet" or "char-lstm"'),
         ("model=softmax", '--set model=softmax: model is "softmax" (text), but must be a table of settings.'),
         ("data.path=1979-05-27", "--set data.path=1979-05-27: data.path is 1979-05-27 (date), but must be text"),
     ],

@@ -8,6 +8,7 @@ from distnn.graph import N
 from distnn.ops import global_pooling, pooling
 from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
 from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
+from distnn.ops.subsample import Subsample
 from tests.ops.case import Case
 
 ABSTRACT = {pooling.Pool, global_pooling.GlobalPool}
@@ -60,7 +61,14 @@ def cases(kind, one, reduce):
     ]
 
 
+def subsampled(x):
+    """Every second pixel and three more channels, of zeros."""
+    return np.pad(x[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (0, 3)))
+
+
 CASES = [
+    Case(Subsample(5, 2), ((N, 5, 4, 2),), (N, 3, 2, 5), subsampled),
+    Case(Subsample(2), ((N, 1, 3, 2),), (N, 1, 3, 2), lambda x: x),
     *cases(MaxPool2D, MaxPool1D, np.max),
     *cases(AveragePool2D, AveragePool1D, np.mean),
     Case(GlobalAveragePool(), ((N, 3, 5, 2),), (N, 2), lambda x: x.mean((1, 2))),
