@@ -38,6 +38,20 @@ def test_the_order_is_part_of_the_format() -> None:
     assert permutation(10, 7, 3).tolist() == [6, 4, 0, 9, 8, 2, 5, 1, 3, 7]
 
 
+@given(st.integers(1, 300), st.data())
+def test_streams_are_contiguous_pieces_read_side_by_side(samples: int, data: st.DataObject) -> None:
+    streams = data.draw(st.integers(1, samples))
+    order = permutation(samples, 0, 0, streams=streams)
+    assert order.dtype == np.intp
+    read = [order[stream::streams].tolist() for stream in range(streams)]
+    assert [place for stream in read for place in stream] == list(range(samples))
+    assert max(map(len, read)) - min(map(len, read)) <= 1
+
+
+def test_streams_that_one_can_check_by_eye() -> None:
+    assert permutation(11, 0, 0, streams=4).tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8]
+
+
 def filled(loader: Loader, positions: Range, dtype: type, y_dtype: type = np.int64) -> tuple[np.ndarray, np.ndarray]:
     x = np.full((positions.length, *loader.x.shape[1:]), 99, dtype)
     y = np.full((positions.length, *loader.y.shape[1:]), 99, y_dtype)

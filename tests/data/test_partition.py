@@ -58,6 +58,20 @@ def test_the_ranks_micro_shards_are_those_of_one_rank(length: int, start: int, s
     assert all(number in owned[rank] for rank, mine in enumerate(held) for number, _ in mine)
 
 
+@given(st.integers(1, 60), st.data(), st.integers(1, 12))
+def test_a_smaller_batch_cut_like_a_whole_one_keeps_every_place_in_its_shard(
+    whole: int, data: st.DataObject, shards: int
+) -> None:
+    length = data.draw(st.integers(1, whole))
+    owner = {p: shard for shard, piece in micro_shards(Range(0, whole), shards, 1, 0) for p in range(*piece)}
+    found = [
+        (p - 7, shard)
+        for shard, piece in micro_shards(Range(7, 7 + length), shards, 1, 0, whole)
+        for p in range(*piece)
+    ]
+    assert found == [(p, owner[p]) for p in range(length)]
+
+
 def test_an_example_that_one_can_check_by_eye() -> None:
     assert [part(10, 4, k) for k in range(4)] == [(0, 3), (3, 6), (6, 8), (8, 10)]
     assert [part(2, 4, k).length for k in range(4)] == [1, 1, 0, 0]

@@ -16,7 +16,7 @@ import pytest
 from distnn.train import checkpoint
 from tests.launch import Launch, Result, launchers
 from tests.parallel.resuming import LIMIT, STEPS, command, finished, newest, progress, train, write
-from tests.runs import distance, losses, metrics, saved, snapshot
+from tests.runs import babble, distance, losses, metrics, saved, snapshot
 
 # On another number of ranks
 
@@ -47,6 +47,52 @@ def test_the_middle_of_an_epoch_goes_on_with_the_very_samples_on_another_number_
     found = losses(tmp_path / "rest")
     assert found.keys() == expected.keys()
     np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "sections"),
+    [
+        (1, 3, {}),
+        (4, 1, {"train": {"accumulate": 2}}),
+        (3, 2, {"model": {"hidden": [6, 4], "dropout": 0.2}, "parallel": {"shards": 4}}),
+        (2, 3, {"model": {"cell": "gru"}, "parallel": {"shards": 5}}),
+    ],
+)
+def test_streams_of_text_go_on_with_their_states_on_another_number_of_ranks(
+    first: int, then: int, sections: dict[str, Any], tmp_path: Path
+) -> None:
+    data = {"path": str(babble(tmp_path / "text.h5", 600)), "batch_size": 7, "streams": True}  # 96 + 3 sequences
+    sections = {"model": {}, "train": {}} | sections | {"data": data, "checkpoint": {"every_steps": 5, "keep": 99}}
+    sections["model"] = {"kind": "char-lstm", "embedding": 3, "hidden": [6]} | sections["model"]
+    sections["train"] = {"dtype": "float64", "epochs": 2} | sections["train"]
+    run = write(tmp_path, **sections)
+    whole = finished(first, run, tmp_path / "whole")
+    middle = tmp_path / "whole" / "checkpoints" / "step-00000005.h5"
+    state = checkpoint.load(middle).state
+    assert all(array.shape[0] == 7 and np.all(np.any(array != 0, axis=1)) for array in state.values())
+    assert len(state) == {"gru": 1}.get(sections["model"].get("cell", ""), 2 * len(sections["model"]["hidden"]))
+    assert whole.state == {}, "an epoch begins from zeros"
+    end = finished(then, run, tmp_path / "rest", "--resume", middle)
+    assert progress(end) == progress(whole)
+    assert distance(end.parameters, whole.parameters) < 1e-12
+    expected = {step: loss for step, loss in losses(tmp_path / "whole").items() if step > 5}
+    found = losses(tmp_path / "rest")
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-12)
+    refused = train(1, run, tmp_path / "other", "--resume", middle, "--set", "data.streams=false")
+    assert refused.returncode == 2, refused
+    assert "was made with order = streams and stands in the middle of an epoch" in refused.stderr
+
+
+def test_minutes_are_rank_0s_and_every_rank_hands_in_its_states(tmp_path: Path) -> None:
+    data = {"path": str(babble(tmp_path / "text.h5", 600)), "batch_size": 7, "streams": True}
+    model = {"kind": "char-lstm", "embedding": 3, "hidden": [6]}
+    often = {"every_minutes": 1e-9, "every_epochs": 0, "keep": 99}
+    run = write(tmp_path, model=model, data=data, train={"epochs": 1}, checkpoint=often)
+    finished(3, run, tmp_path / "run")
+    steps = sorted((tmp_path / "run" / "checkpoints").glob("step-*.h5"))
+    assert len(steps) == len(losses(tmp_path / "run"))
+    assert all(np.all(np.any(array != 0, axis=1)) for array in checkpoint.load(steps[3]).state.values())
 
 
 # Stopped in order
