@@ -1,0 +1,77 @@
+"""Batch, mini-batch and stochastic gradient descent on one problem: their paths, and what they cost."""
+
+import lecture
+import matplotlib.pyplot as plt
+import numpy as np
+
+from distnn import fit, graph
+from distnn.data import write_data
+from distnn.graph import N, Plan
+from distnn.layers import Dense, Sequential
+from distnn.optim import SGD
+
+figures, work = lecture.folders()
+KINDS = {"batch": 256, "mini-batch": 32, "stochastic": 1}
+
+# --- the problem: a straight line through noisy points
+random = np.random.default_rng(0)
+x = random.uniform(-1, 1, (256, 1))
+y = 2 * x - 1 + random.normal(0, 0.5, (256, 1))
+
+
+def path(batch_size, learning_rate=0.1, epochs=4):
+    """Gradient descent, spelled out: (w, b) after each step."""
+    X, T = graph.input("x", (N, 1)), graph.input("t", (N, 1))
+    w, b = graph.input("w", (1, 1)), graph.input("b", (1,))
+    J = graph.squared_error(X @ w + b, T)
+    plan = Plan({"J": J}, batch=batch_size, loss=J, wrt=[w, b], dtype=np.float64)
+    parameters = {"w": np.full((1, 1), -1.0), "b": np.full(1, 1.0)}
+    places = [(-1.0, 1.0)]
+    for _ in range(epochs):
+        for batch in np.split(np.random.default_rng(1).permutation(256), 256 // batch_size):
+            for name, values in {"x": x[batch], "t": y[batch], **parameters}.items():
+                plan.value[name][...] = values
+            plan.forward()
+            plan.backward()
+            for name in ("w", "b"):
+                parameters[name] -= learning_rate * plan.gradient[name] / batch_size
+            places.append((parameters["w"].item(), parameters["b"].item()))
+    return np.array(places)
+
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
+W, B = np.meshgrid(np.linspace(-1.3, 3, 80), np.linspace(-2, 1.3, 80))
+cost = ((x[:, 0] * W[..., None] + B[..., None] - y[:, 0]) ** 2).mean(axis=-1)
+left.contour(W, B, cost, levels=np.geomspace(cost.min() * 1.02, cost.max(), 12), colors=lecture.GREY, linewidths=0.6)
+for order, (kind, batch_size) in enumerate(KINDS.items()):
+    places = path(batch_size)
+    style = {"markersize": 6 - 2 * order, "linewidth": 1, "zorder": 3 - order}
+    left.plot(*places.T, "o-", label=f"{kind}: {len(places) - 1} steps", **style)
+left.set(xlabel="$w$", ylabel="$b$", title="four epochs in the plane of $w$ and $b$")
+left.legend(loc="lower left", fontsize=8)
+
+# --- the same by distnn.fit, for which it is one key; after each epoch it is validated, here on the same points
+data = write_data(work / "line.h5", {"train": (x, y), "validation": (x, y)}, task="regression")
+best = np.polyfit(x[:, 0], y[:, 0], 1, full=True)[1][0] / 256  # the least-squares line: no loss is lower
+final = {}
+for kind, batch_size in {**KINDS, "stochastic, falling rate": 1}.items():
+    trained = fit(
+        Sequential(Dense(1)),
+        data,
+        out=work / kind,
+        epochs=20,
+        batch_size="full" if kind == "batch" else batch_size,
+        optimizer=SGD(learning_rate=0.1),
+        schedule={"kind": "cosine" if "falling" in kind else "constant"},
+        checkpoint={"every_epochs": 0},
+    )
+    records = lecture.metrics(work / kind, "evaluation")
+    excess = {record["epoch"]: record["loss"] - best for record in records if record["split"] == "validation"}
+    final[kind] = excess[20]
+    right.semilogy(*zip(*excess.items(), strict=True), "o-", markersize=3, label=kind)
+    print(f"{kind:>24}: {trained.summary.step:>5} steps, loss {best:.4f} + {final[kind]:.4f}")
+assert final["mini-batch"] < final["batch"] and final["stochastic, falling rate"] < final["stochastic"]
+right.set(xlabel="epochs", ylabel="loss above that of the best line", title="twenty epochs of distnn.fit")
+right.set_xticks(range(0, 21, 5))
+figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+lecture.save(figure, figures / "07_gradient_descent.svg")

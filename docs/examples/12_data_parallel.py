@@ -1,0 +1,71 @@
+"""Data-parallel training: the same run on one, two, three and four ranks, and who computes what."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lecture
+import matplotlib.pyplot as plt
+import numpy as np
+
+from distnn.data.partition import Range, micro_shards
+from distnn.train import checkpoint
+
+figures, work = lecture.folders()
+RUN = """\
+[model]
+kind = "mlp"
+hidden = [32]
+
+[data]
+path = "digits.h5"
+batch_size = 32
+
+[train]
+epochs = 1
+
+[optimizer]
+learning_rate = 0.05
+momentum = 0.9
+
+[parallel]
+shards = 12               # each batch is cut into twelve shards, on any number of ranks
+
+[log]
+interval = 0              # a line in metrics.jsonl for each step
+"""
+RANKS = (1, 2, 3, 4)
+
+
+def shell(*command):
+    """Run a command in the working folder, with this Python's mpiexec and distnn."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, cwd=work, env={**os.environ, "PATH": path}, stdout=subprocess.DEVNULL, check=True)
+
+
+lecture.digits(work)
+(work / "run.toml").write_text(RUN)
+losses, parameters = {}, {}
+for ranks in RANKS:
+    train = [sys.executable, "-m", "distnn", "train", "run.toml", "--out", f"on-{ranks}", "--quiet"]
+    shell("mpiexec", "-n", str(ranks), *train)
+    losses[ranks] = [record["loss"] for record in lecture.metrics(work / f"on-{ranks}", "train")]
+    saved = checkpoint.load(checkpoint.resolve(work / f"on-{ranks}"))
+    parameters[ranks] = np.concatenate([array.ravel() for array in saved.parameters.values()])
+    apart = np.abs(parameters[ranks] - parameters[1]).max() / np.abs(parameters[1]).max()
+    print(f"{ranks} ranks: {len(losses[ranks])} steps, last loss {losses[ranks][-1]:.6f}, weights apart by {apart:.0e}")
+    assert len(losses[ranks]) == len(losses[1]) and apart < 1e-5
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
+for ranks in RANKS:  # one batch of 32 samples: a piece for each shard, in the colour of its rank
+    for rank in range(ranks):
+        for shard in micro_shards(Range(0, 32), 12, ranks, rank):
+            start, stop = shard.positions
+            left.barh(str(ranks), stop - start, left=start, color=f"C{rank}", edgecolor="white")
+    right.plot(losses[ranks], linewidth=10 - 2.5 * (ranks - 1), alpha=0.5, label=f"{ranks} rank{'s' * (ranks > 1)}")
+left.set(xlabel="sample of the batch", ylabel="ranks", title="twelve shards, coloured by rank")
+left.invert_yaxis()
+right.set(xlabel="step", ylabel="training loss", title="four runs, one curve")
+right.legend()
+lecture.save(figure, figures / "12_data_parallel.svg")

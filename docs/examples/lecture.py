@@ -1,0 +1,91 @@
+"""What the lecture's scripts share: where the figures go, the small data sets, and one way of plotting.
+
+A script writes its figures to docs/figures, or to the folder that it is given:
+
+    python docs/examples/01_logistic_regression.py /tmp/figures
+"""
+
+import atexit
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from distnn.data import write_data
+from distnn.data.convert import digits as shipped
+
+plt.switch_backend("agg")  # files, no windows
+plt.style.use(Path(__file__).with_name("lecture.mplstyle"))
+BLUE, RED, GREEN, GREY = "#1f5fa8", "#b3261e", "#2e7d4f", "#8a94a3"
+
+
+def folders():
+    """The folder for the figures, and one for data and runs that is removed when the script ends."""
+    figures = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "figures"
+    work = Path(tempfile.mkdtemp(prefix="lecture-"))
+    figures.mkdir(parents=True, exist_ok=True)
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    return figures, work
+
+
+def save(figure, path):
+    """Write a figure as SVG, without the date."""
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def clouds(count, seed=0):
+    """Two round clouds of points, one of each class."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count) % 2
+    return random.normal(0, 0.45, (count, 2)) + np.where(y[:, None], 0.8, -0.8), y
+
+
+def xor(count, seed=0):
+    """Four clouds in the corners of a square; neighbours are of different classes."""
+    random = np.random.default_rng(seed)
+    corners = random.integers(0, 2, (count, 2))
+    return 2.0 * corners - 1 + random.normal(0, 0.25, (count, 2)), corners[:, 0] ^ corners[:, 1]
+
+
+def moons(count, seed=0):
+    """Two half circles that reach into each other, with noise 0.1."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count) % 2
+    angle = random.uniform(0, np.pi, count)
+    upper = np.column_stack([np.cos(angle), np.sin(angle)])
+    lower = np.column_stack([1 - np.cos(angle), 0.5 - np.sin(angle)])
+    return np.where(y[:, None], lower, upper) + random.normal(0, 0.1, (count, 2)), y
+
+
+def two_classes(path, x, y):
+    """A data file of two classes: one half to learn from, the other to test with."""
+    half = len(x) // 2
+    splits = {"train": (x[:half], y[:half]), "test": (x[half:], y[half:])}
+    return write_data(path, splits, task="classification", classes=["blue", "red"])
+
+
+def digits(folder):
+    """The data file of handwritten digits that distnn ships: 8 × 8 pixels, ten classes."""
+    return shipped.convert(folder / "digits.h5")
+
+
+def metrics(run, kind):
+    """The records of one kind in a run's metrics.jsonl."""
+    records = map(json.loads, (Path(run) / "metrics.jsonl").read_text().splitlines())
+    return [record for record in records if record["kind"] == kind]
+
+
+def show_regions(axes, predict, x, y):
+    """The points of two classes over the probability that ``predict`` gives to the red one; black where it is ½."""
+    low, high = x.min(axis=0) - 0.3, x.max(axis=0) + 0.3
+    grid = np.stack(np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200)), axis=-1)
+    red = predict(grid.reshape(-1, 2))[:, -1].reshape(200, 200)
+    extent = (low[0], high[0], low[1], high[1])
+    axes.imshow(red, cmap="RdBu_r", vmin=-0.4, vmax=1.4, alpha=0.5, origin="lower", extent=extent)
+    axes.contour(grid[..., 0], grid[..., 1], red, levels=[0.5], colors="black", linewidths=1.5)
+    axes.scatter(*x.T, c=np.where(y, RED, BLUE), s=9)

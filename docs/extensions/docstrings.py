@@ -1,0 +1,18 @@
+"""The docstrings of distnn, which are plain text with formulas in it, as reStructuredText."""
+
+import re
+
+
+def escape(app, what, name, thing, options, lines):
+    """Keep the bars of an absolute value from being read as markup; examples, and what is in backticks, stay."""
+    for place, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            pieces = re.split(r"(`+[^`]*`+)", line)
+            pieces[::2] = [piece.replace("|", r"\|") for piece in pieces[::2]]
+            lines[place] = "".join(pieces)
+
+
+def setup(app):
+    """Tell Sphinx; before napoleon, whose own markup must stay."""
+    app.connect("autodoc-process-docstring", escape, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
