@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: python -m sphinx -W --keep-going docs docs/_build (pip install '.[docs]').
+"""How Sphinx builds these pages: sphinx-build -W --keep-going docs docs/_build (after pip install '.[docs]').
 
 Nothing is fetched when the pages are built or read: formulas are MathML, and the theme brings its own fonts.
 """
@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-sys.path[:0] = [str(DOCS.parent), str(DOCS / "extensions")]  # this checkout, and no other installed distnn
+sys.path[:0] = [
+    str(DOCS.parent),
+    str(DOCS / "extensions"),
+    str(DOCS / "examples"),
+]  # this checkout, and no other installed distnn
 
 import distnn  # noqa: E402  (from this checkout)
 
@@ -15,15 +19,18 @@ project = "distnn"
 author = "The distnn developers"
 release = version = distnn.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser", "formulas", "examples", "docstrings"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
+extensions += ["formulas", "examples", "generated", "docstrings"]  # those in extensions/
 myst_enable_extensions = ["dollarmath"]
-exclude_patterns = ["_build", "figures", "examples"]
+exclude_patterns = ["_build", "figures", "examples", "static"]
 default_role = "py:obj"  # a name in backticks leads to its description
 
 html_theme = "furo"
 html_title = "distnn"
 html_copy_source = False
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_copyright = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -71,7 +71,7 @@ def test_the_metadata(wheel: Path, project: dict[str, Any]) -> None:
     assert metadata["Version"] == project["version"] == distnn.__version__
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert (info / "licenses" / "LICENSE").exists()
-    assert set(metadata.get_all("Provides-Extra") or ()) == {"mpi", "openmpi", "test", "dev"}
+    assert set(metadata.get_all("Provides-Extra") or ()) == {"mpi", "openmpi", "test", "docs", "dev"}
     assert "distnn = distnn.cli.main:main" in (info / "entry_points.txt").read_text()
 
 

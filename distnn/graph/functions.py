@@ -137,7 +137,7 @@ def cross_entropy(
 ) -> Node:
     """−Σₙ ln softmax(zₙ)[tₙ] over the batch: a scalar. logits (N, …, C), integer labels (N, …).
 
-    With class ``weights``, label ``smoothing`` or an ``ignore``d label as `distnn.ops.classification` has them; the
+    With class ``weights``, label ``smoothing`` or a label to ``ignore``, as `distnn.ops.classification` has them; the
     mean is then the sum over the shards of this, divided by that of `label_weight`.
     """
     if weights is None and not smoothing and ignore is None:

@@ -36,7 +36,8 @@ assert difference < 1e-6
 
 figure, (image, first, second, last) = plt.subplots(1, 4, figsize=(9, 3.2), width_ratios=[1.3, 1, 1, 1])
 image.imshow(images[0], cmap="Greys")
-image.set(title="$x$: 64 pixels", xticks=[], yticks=[])
+image.set_title("$x$: 64 pixels")
+image.set_axis_off()
 for axes, values, title in (
     (first, h1, "$h_1$: 32 ReLUs"),
     (second, h2, "$h_2$: 16 ReLUs"),

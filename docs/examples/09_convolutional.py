@@ -24,9 +24,10 @@ filters = {"lower edges": down, "right edges": down.T}
 
 def convolve(image, kernel):
     """At each position, the weighted sum of the pixels around it; outside of the image there are zeros."""
-    padded = np.pad(image, 1)
-    height, width = image.shape
-    return np.array([[(padded[i : i + 3, j : j + 3] * kernel).sum() for j in range(width)] for i in range(height)])
+    padded, result = np.pad(image, 1), np.empty(image.shape)
+    for i, j in np.ndindex(image.shape):
+        result[i, j] = (padded[i : i + 3, j : j + 3] * kernel).sum()
+    return result
 
 
 x = graph.input("x", (graph.N, 8, 8, 1))
@@ -41,7 +42,7 @@ for place, (name, kernel) in enumerate(filters.items(), 1):
     axes[place].set_title(f"{name}: red")
 figure.colorbar(picture, ax=axes, label="weighted sum", shrink=0.8)
 for ax in axes:
-    ax.set(xticks=[], yticks=[])
+    ax.set_axis_off()
 lecture.save(figure, figures / "09_filters_by_hand.svg")
 
 
@@ -91,7 +92,7 @@ assert min(accuracy[mlp][0], accuracy[convnet][0]) > 0.94  # both read digits wh
 assert accuracy[mlp][1] < 0.75 and accuracy[convnet][1] > 0.85  # … but only one of them a pixel further
 axes.set(xlabel="test digits moved to the right, in pixels", ylabel="accuracy", xticks=list(pixels), ylim=(0, 1.02))
 axes.axhline(0.1, color=lecture.GREY, linestyle=":", label="guessing")
-axes.legend(loc="lower center", fontsize=8)
+axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.12), fontsize=8)
 lecture.save(figure, figures / "09_moved.svg")
 
 # --- what the convolutional network has learnt: its first filters, and what they see in the digit
@@ -105,5 +106,5 @@ for k in range(12):
     upper.set_title(f"filter {k + 1}", fontsize=9)
     lower.imshow(np.maximum(convolve(digit, weight[:, :, 0, k]) + bias[k], 0), cmap="Greys", vmin=0)
 for ax in grid.flat:
-    ax.set(xticks=[], yticks=[])
+    ax.set_axis_off()
 lecture.save(figure, figures / "09_filters_learnt.svg")

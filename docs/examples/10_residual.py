@@ -36,7 +36,7 @@ for shortcuts in (False, True):
             batch_size=32,
             optimizer=SGD(learning_rate=0.02, momentum=0.9),
             schedule={"kind": "cosine"},
-            log={"interval": 1},
+            log={"interval": 0},
             checkpoint={"every_epochs": 0},
         )
         layers = 2 * blocks + 2
@@ -61,9 +61,9 @@ for shortcuts, marker in ((False, "s--"), (True, "o-")):
     right.semilogy(np.arange(len(smooth)) + 20, smooth, marker[1:], label=name)
 left.axhline(0.1, color=lecture.GREY, linestyle=":", label="guessing")
 left.set(xscale="log", xlabel="layers", ylabel="test accuracy", ylim=(0, 1.02), title="after 8 epochs")
-left.set_xticks([2 * blocks + 2 for blocks in BLOCKS], [str(2 * blocks + 2) for blocks in BLOCKS], minor=False)
+left.set_xticks([2 * blocks + 2 for blocks in BLOCKS], [str(2 * blocks + 2) for blocks in BLOCKS])
 left.minorticks_off()
 right.set(xlabel="step", ylabel="training loss, mean of 20 steps", title="64 layers")
-for axes in (left, right):
-    axes.legend(loc="lower left", fontsize=9)
+left.legend(loc="center left")
+right.legend(loc="lower left")
 lecture.save(figure, figures / "10_residual.svg")

@@ -1,9 +1,13 @@
 """The docstrings of distnn, which are plain text with formulas in it, as reStructuredText."""
 
+from __future__ import annotations
+
 import re
 
+from sphinx.application import Sphinx
 
-def escape(app, what, name, thing, options, lines):
+
+def escape(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Keep the bars of an absolute value from being read as markup; examples, and what is in backticks, stay."""
     for place, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
@@ -12,7 +16,7 @@ def escape(app, what, name, thing, options, lines):
             lines[place] = "".join(pieces)
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx; before napoleon, whose own markup must stay."""
     app.connect("autodoc-process-docstring", escape, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

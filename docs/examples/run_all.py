@@ -1,0 +1,65 @@
+"""Run the lecture's scripts, all of them: python docs/examples/run_all.py [FOLDER]
+
+What a script prints is written beside its figures, as FOLDER/NAME.txt, once the script has ended well. The tests run
+the scripts by `run`; the build of the pages runs, by `run_stale`, those whose output is missing or too old.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent
+REPOSITORY = EXAMPLES.parents[1]
+FIGURES = EXAMPLES.with_name("figures")
+SCRIPTS = sorted(EXAMPLES.glob("[0-9]*.py"))
+
+
+class ExampleError(Exception):
+    """A script that failed; the text holds what it printed."""
+
+
+def run(script: Path, folder: Path = FIGURES) -> str:
+    """Run a script with this Python and this checkout's distnn, and return what it printed.
+
+    Raises:
+        ExampleError: if it fails, be it by an error or by an assertion that doesn't hold.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, str(script), str(folder)]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExampleError(f"{script} failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    (folder / f"{script.stem}.txt").write_text(done.stdout, encoding="utf-8")
+    return done.stdout
+
+
+def run_all(scripts: Iterable[Path] = SCRIPTS, folder: Path = FIGURES) -> None:
+    """Run scripts, two at a time: each keeps one core busy."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda script: run(script, folder), scripts))
+
+
+def run_stale(folder: Path = FIGURES) -> None:
+    """Run the scripts whose last run is older than themselves, than what they share, or than distnn."""
+    shared = [*EXAMPLES.glob("lecture.*"), *(REPOSITORY / "distnn").rglob("*.py")]
+    newest = max(path.stat().st_mtime for path in shared)
+    run_all(
+        [script for script in SCRIPTS if _written(folder, script) < max(newest, script.stat().st_mtime)],
+        folder,
+    )
+
+
+def _written(folder: Path, script: Path) -> float:
+    """When what the script prints was written; 0 if it wasn't."""
+    printed = folder / f"{script.stem}.txt"
+    return printed.stat().st_mtime if printed.exists() else 0.0
+
+
+if __name__ == "__main__":
+    run_all(folder=Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else FIGURES)

@@ -1,0 +1,52 @@
+"""Pages that are written from the program itself, so that they can't fall behind it: the command line's help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from sphinx.application import Sphinx
+
+from distnn.cli.main import distnn
+
+WIDTH = 100
+
+
+def command_line() -> str:
+    """The page of the command line: what each command prints for ``--help``."""
+    text = (
+        "# Command line\n\n`distnn` and `python -m distnn` are the same. Each text is what the command itself prints\n"
+    )
+    text += "for `--help`.\n"
+    for path, help_text in helps(distnn, click.Context(distnn, info_name="distnn", **SETTINGS)):
+        text += f"\n{'#' * (1 + len(path.split()))} {path}\n\n```text\n{help_text.rstrip()}\n```\n"
+    return text
+
+
+SETTINGS = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+
+
+def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    """The path and the help of a command, and of all commands within it."""
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None, f"{context.command_path} lists {name}, which isn't there"
+            yield from helps(inner, click.Context(inner, parent=context, info_name=name, **SETTINGS))
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write the pages; one that hasn't changed is left alone, and isn't built anew."""
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    for name, text in {"command_line.md": command_line()}.items():
+        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Tell Sphinx."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
