@@ -49,8 +49,8 @@ assert np.allclose(trained.predict(foot[None, :])[0], 0.5, atol=1e-5)  # on the 
 figure, axes = plt.subplots(figsize=(4.6, 4.2))
 lecture.show_regions(axes, trained.predict, *lecture.clouds(300, seed=1))
 axes.annotate("", foot + w / np.linalg.norm(w), foot, arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"})
-axes.annotate("w", foot + 1.1 * w / np.linalg.norm(w), weight="bold")
-axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", title="$w^T x + b = 0$ parts the plane")
+axes.annotate("$w$", foot + 1.15 * w / np.linalg.norm(w), size=14, bbox={"boxstyle": "circle", "fc": "white"})
+axes.set_title("$w^T x + b = 0$ parts the plane")
 lecture.save(figure, figures / "01_hyperplane.svg")
 
 # --- where it fails, and a network doesn't
@@ -61,5 +61,5 @@ for row, samples in zip(grid, (lecture.xor, lecture.moons), strict=True):
         print(f"{samples.__name__:>6}, {name}: test accuracy {accuracy:.3f}")
         assert accuracy < 0.92 if name == "logistic regression" else accuracy > 0.99
         lecture.show_regions(axes, trained.predict, *samples(400, seed=1))
-        axes.set(title=f"{samples.__name__}, {name}: {accuracy:.3f}", aspect="equal")
+        axes.set_title(f"{'XOR' if samples is lecture.xor else 'moons'}, {name}: {accuracy:.3f}")
 lecture.save(figure, figures / "01_where_it_fails.svg")

@@ -40,7 +40,7 @@ lecture.save(figure, figures / "02_xor.svg")
 
 # --- the moons with 1, 2, 4 and 16 hidden neurons, whose weights are learnt
 data = lecture.two_classes(work / "moons.h5", *lecture.moons(2000))
-figure, grid = plt.subplots(2, 2, figsize=(8, 5.4))
+figure, grid = plt.subplots(2, 2, figsize=(8, 5.8))
 accuracy = {}
 for axes, units in zip(grid.flat, (1, 2, 4, 16), strict=True):
     network = Sequential(Dense(units, "tanh"), Dense(1))
@@ -56,7 +56,7 @@ for axes, units in zip(grid.flat, (1, 2, 4, 16), strict=True):
     accuracy[units] = trained.summary.test.accuracy
     print(f"{units:>2} hidden: {trained.parameters.count:>2} parameters, test accuracy {accuracy[units]:.3f}")
     lecture.show_regions(axes, trained.predict, *lecture.moons(400, seed=1))
-    axes.set(title=f"{units} hidden: {accuracy[units]:.3f}", aspect="equal")
+    axes.set_title(f"{units} hidden: {accuracy[units]:.3f}")
 assert accuracy[1] < 0.92 and accuracy[16] > 0.99
 lecture.save(figure, figures / "02_more_neurons.svg")
 

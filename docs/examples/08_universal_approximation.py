@@ -40,5 +40,7 @@ for axes, units in zip(grid.flat, (1, 2, 4, 8, 16, 32), strict=True):
     axes.plot(line, trained.predict(line), color=lecture.RED, label="the network")
     axes.set_title(f"{units} hidden: error {error[units]:.3f}")
 grid.flat[0].legend(fontsize=8)
+figure.supxlabel("$x$", fontsize=10)
+figure.supylabel("$f(x)$", fontsize=10)
 assert error[1] > 0.5 > error[2] > error[4] > 0.1 > error[32]
 lecture.save(figure, figures / "08_universal_approximation.svg")

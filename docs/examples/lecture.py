@@ -89,3 +89,4 @@ def show_regions(axes, predict, x, y):
     axes.imshow(red, cmap="RdBu_r", vmin=-0.4, vmax=1.4, alpha=0.5, origin="lower", extent=extent)
     axes.contour(grid[..., 0], grid[..., 1], red, levels=[0.5], colors="black", linewidths=1.5)
     axes.scatter(*x.T, c=np.where(y, RED, BLUE), s=9)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")

@@ -19,12 +19,15 @@ def command_line() -> str:
         "# Command line\n\n`distnn` and `python -m distnn` are the same. Each text is what the command itself prints\n"
     )
     text += "for `--help`.\n"
-    for path, help_text in helps(distnn, click.Context(distnn, info_name="distnn", **SETTINGS)):
+    for path, help_text in helps(distnn, context_of(distnn, "distnn")):
         text += f"\n{'#' * (1 + len(path.split()))} {path}\n\n```text\n{help_text.rstrip()}\n```\n"
     return text
 
 
-SETTINGS = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+def context_of(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
+    """The context of a command, as click would make it, for help of a fixed width."""
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    return click.Context(command, parent=parent, info_name=name, **settings)
 
 
 def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
@@ -34,7 +37,7 @@ def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str,
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None, f"{context.command_path} lists {name}, which isn't there"
-            yield from helps(inner, click.Context(inner, parent=context, info_name=name, **SETTINGS))
+            yield from helps(inner, context_of(inner, name, context))
 
 
 def write_pages(app: Sphinx) -> None:
