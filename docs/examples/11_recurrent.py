@@ -1,4 +1,7 @@
-"""Recurrent networks: which of them remember, for how long, and how far back their derivatives reach."""
+"""Recurrent networks: which of them remember, how far back their derivatives reach, and one that learns a poem."""
+
+import sys
+from pathlib import Path
 
 import lecture
 import matplotlib.pyplot as plt
@@ -85,3 +88,44 @@ right.annotate("the mark", (STEPS - 4.5, 1), ha="right", va="center")
 right.set(xlabel="steps back from the end", ylabel="derivative, the largest = 1", title="how far back it reaches")
 right.legend(loc="lower left")
 lecture.save(figure, figures / "11_recurrent.svg")
+
+# --- a language model: it reads a poem character by character, and learns which comes next
+poem = Path(__file__).with_name("jabberwocky.txt")
+RUN = """\
+[model]
+kind = "char-lstm"
+embedding = 16
+hidden = [64]
+
+[data]
+path = "poem.h5"
+batch_size = 4            # four places of the poem are read side by side …
+streams = true            # … and each step goes on where the last one stopped
+
+[train]
+epochs = 48
+clip_norm = 1.0
+
+[optimizer]
+kind = "adam"
+learning_rate = 0.01
+
+[schedule]
+kind = "cosine"
+
+[checkpoint]
+every_epochs = 12
+keep = 4
+"""
+(work / "run.toml").write_text(RUN)
+distnn = [sys.executable, "-m", "distnn"]
+whole = ["--length", "32", "--validation", "0", "--test", "0"]
+lecture.shell(work, *distnn, "data", "text", str(poem), "-o", "poem.h5", *whole)
+lecture.shell(work, *distnn, "train", "run.toml", "--out", "poem", "--quiet")
+for number, saved in enumerate(sorted((work / "poem" / "checkpoints").glob("step-*.h5")), 1):
+    written = lecture.shell(
+        work, *distnn, "sample", str(saved), "--prompt", "'Twas", "--length", "125", "--temperature", "0.3"
+    )
+    print(f"\nafter {12 * number} epochs:\n{written}", end="")
+assert number == 4
+assert written[:125] == poem.read_text()[:125]

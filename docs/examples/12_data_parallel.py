@@ -1,9 +1,6 @@
 """Data-parallel training: the same run on one, two, three and four ranks, and who computes what."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import lecture
 import matplotlib.pyplot as plt
@@ -37,21 +34,12 @@ interval = 0              # a line in metrics.jsonl for each step
 """
 RANKS = (1, 2, 3, 4)
 
-
-def shell(*command):
-    """Run a command in the working folder, with this Python's mpiexec and distnn."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    crowded = {"PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}  # Open MPI: four ranks even on two cores
-    environment = {**os.environ, **crowded, "PATH": path}
-    subprocess.run(command, cwd=work, env=environment, stdout=subprocess.DEVNULL, check=True)
-
-
 lecture.digits(work)
 (work / "run.toml").write_text(RUN)
 losses, parameters = {}, {}
 for ranks in RANKS:
     train = [sys.executable, "-m", "distnn", "train", "run.toml", "--out", f"on-{ranks}", "--quiet"]
-    shell("mpiexec", "-n", str(ranks), *train)
+    lecture.shell(work, "mpiexec", "-n", str(ranks), *train)
     losses[ranks] = [record["loss"] for record in lecture.metrics(work / f"on-{ranks}", "train")]
     saved = checkpoint.load(checkpoint.resolve(work / f"on-{ranks}"))
     parameters[ranks] = np.concatenate([array.ravel() for array in saved.parameters.values()])

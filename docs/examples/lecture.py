@@ -7,7 +7,9 @@ A script writes its figures to docs/figures, or to the folder that it is given:
 
 import atexit
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -72,6 +74,15 @@ def two_classes(path, x, y):
 def digits(folder):
     """The data file of handwritten digits that distnn ships: 8 × 8 pixels, ten classes."""
     return shipped.convert(folder / "digits.h5")
+
+
+def shell(folder, *command):
+    """What a command prints that is run in a folder, with this Python's mpiexec and distnn."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"  # Open MPI: four ranks even on two cores
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def metrics(run, kind):
