@@ -33,6 +33,16 @@ def test_a_run_file_builds_what_it_says(name):
     assert config.from_dict(config.to_dict(settings)) == settings
 
 
+def test_the_run_file_of_a_language_model():
+    settings = config.read(REPOSITORY / "data" / "bible-lstm.toml")
+    facts = {"task": "language", "classes": [chr(k) for k in range(63)], "target_shape": (100,)}
+    model = build(settings.model, (100,), **facts)
+    assert model.description == "63-64-256-63, lstm"
+    assert "348,927 parameters" in graph.draw(model.loss).dot
+    assert settings.data.streams and settings.data.path == "bible.h5"
+    assert config.from_dict(config.to_dict(settings)) == settings
+
+
 def test_every_run_file_is_here():
     found = {path.stem for path in (REPOSITORY / "data").glob("*.toml")}
-    assert found - {"bible-lstm"} == set(RUN_FILES)
+    assert found == {*RUN_FILES, "bible-lstm"}
