@@ -54,6 +54,7 @@ def fit(
     batch_size: int | str = 64,
     optimizer: Optimizer | None = None,
     seed: int = 0,
+    streams: bool = False,
     resume: str | None = None,
     comm: Any = None,
     listener: Listener | None = None,
@@ -65,7 +66,7 @@ def fit(
         network: a layer, or any function from the input's node to the output's.
         data: the HDF5 data file.
         out: the run's folder.
-        epochs, batch_size, seed: as in a run file; ``batch_size`` is global.
+        epochs, batch_size, seed, streams: as in a run file; ``batch_size`` is global.
         optimizer: the update rule; SGD with its defaults if None.
         resume: as ``--resume``.
         comm: an mpi4py communicator; all ranks that were launched if None.
@@ -80,7 +81,7 @@ def fit(
 
     table = {name: dict(section) for name, section in sections.items()}
     table.setdefault("train", {}).update(epochs=epochs, seed=seed)
-    table.setdefault("data", {}).update(path=str(data), batch_size=batch_size)
+    table.setdefault("data", {}).update(path=str(data), batch_size=batch_size, streams=streams)
     table["optimizer"] = (optimizer or SGD()).settings
     table["model"] = _describe(network)
     world = World.open(comm)

@@ -15,6 +15,7 @@ from distnn.data.hdf5 import DataFile
 from distnn.errors import CheckpointError, DataError, DistnnError, RunFileError, ShapeError
 from distnn.graph.node import Node
 from distnn.layers import Dense, Flatten, Layer, Sequential
+from distnn.models import char_lstm
 from distnn.models.model import Network
 from distnn.optim import SGD
 from distnn.parallel.world import World
@@ -22,7 +23,7 @@ from distnn.train.fit import Fitted, fit
 from distnn.train.restore import restore
 from distnn.train.run import train
 from tests import runs
-from tests.runs import DIGITS, blobs, line, metrics, saved, settings
+from tests.runs import DIGITS, babble, blobs, line, metrics, saved, settings
 from tests.train import reference
 
 RULE = SGD(learning_rate=0.05, momentum=0.9)
@@ -147,6 +148,17 @@ def test_a_logistic_regression_predicts_the_second_class(tmp_path: Path) -> None
 
 
 # Folders, resuming, errors
+
+
+def test_a_text_in_streams(tmp_path: Path) -> None:
+    text = babble(tmp_path / "text.h5", 600)
+    facts = {"data": {"path": str(text), "batch_size": 8, "streams": True}, "train": {"epochs": 1}}
+    expected = from_run_file(tmp_path / "file", model={"kind": "char-lstm", "embedding": 3, "hidden": [5]}, **facts)
+    found = fitted(char_lstm(7, 3, [5]), tmp_path / "python", text, epochs=1, batch_size=8, streams=True)
+    assert found.summary.fingerprint == expected
+    assert found.predict(np.zeros((2, 5), np.uint8)).shape == (2, 5, 7)
+    with pytest.raises(RunFileError, match="data.streams = true is for .* the model has no state to carry along them"):
+        fitted(lambda x: char_lstm(7)(x), tmp_path / "none", text, batch_size=8, streams=True)
 
 
 def test_it_resumes_as_from_the_command_line(tmp_path: Path) -> None:
