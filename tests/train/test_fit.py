@@ -158,7 +158,7 @@ def test_a_text_in_streams(tmp_path: Path) -> None:
     assert found.summary.fingerprint == expected
     assert found.predict(np.zeros((2, 5), np.uint8)).shape == (2, 5, 7)
     with pytest.raises(RunFileError, match="data.streams = true is for .* the model has no state to carry along them"):
-        fitted(lambda x: char_lstm(7)(x), tmp_path / "none", text, batch_size=8, streams=True)
+        fitted(char_lstm(7).__call__, tmp_path / "none", text, batch_size=8, streams=True)
 
 
 def test_it_resumes_as_from_the_command_line(tmp_path: Path) -> None:
