@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from distnn.config import text as run_file
 from distnn.config.explain import explained
-from distnn.config.model import LayerSettings, ModelSettings
+from distnn.config.layers import LayerSettings
+from distnn.config.model import ModelSettings
 from distnn.config.section import Section
 from distnn.config.sections import (
     AugmentSettings,

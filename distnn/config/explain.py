@@ -27,16 +27,26 @@ def explained(root: type[BaseModel], error: Mapping[str, Any]) -> Iterator[tuple
             yield (*keys, *inner), f"{dotted((*keys, *inner))} {why}"
     elif error["type"] == "extra_forbidden":
         yield keys, _unknown(root, owner, keys)
+    elif error["type"] == "union_tag_invalid":
+        given = error["input"]["kind"]
+        hint = nearest(str(given), (kinds := _kinds(hint)))
+        yield (*keys, "kind"), f"{dotted((*keys, 'kind'))} is {_found(given)}, but must be {either(kinds)}{hint}"
     elif error["type"] == "missing":
         yield keys, _missing(keys, hint)
     else:
         value = error["input"]
-        found = f"{show(value)} ({_type_name(value)})"
-        yield keys, f"{dotted(keys)} is {found}, but must be {_wanted(hint)}{_nearest_value(value, hint)}"
+        yield keys, f"{dotted(keys)} is {_found(value)}, but must be {_wanted(hint)}{_nearest_value(value, hint)}"
+
+
+def _found(value: Any) -> str:
+    """A value, and what TOML calls its type."""
+    return f"{show(value)} ({_type_name(value)})"
 
 
 def _found_at(root: type[BaseModel], loc: Iterable[str | int]) -> tuple[Keys, Any, type[BaseModel]]:
-    """The keys in ``loc`` (which may end in the names of a union's members), the type there, its section."""
+    """The keys in ``loc``, the type there, its section. In ``loc``, a table of one of several kinds is followed by its
+    kind, and it may end in the names of a union's members.
+    """
     keys: list[str | int] = []
     hint: Any = root
     owner = root
@@ -44,6 +54,9 @@ def _found_at(root: type[BaseModel], loc: Iterable[str | int]) -> tuple[Keys, An
         section = _section(hint)
         if isinstance(key, int):
             hint = _item(hint)
+        elif key in (kinds := _kinds(hint)):
+            hint = owner = kinds[key]
+            continue
         elif section is None:
             break
         else:
@@ -60,6 +73,15 @@ def _section(hint: Any) -> type[BaseModel] | None:
     if typing.get_origin(hint) in (Annotated, typing.Union, types.UnionType):
         return next((found for inner in typing.get_args(hint) if (found := _section(inner))), None)
     return None
+
+
+def _kinds(hint: Any) -> dict[str, type[BaseModel]]:
+    """The sections that may stand where ``hint`` is wanted, by their kind; none if it can be one only."""
+    while typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    sections = [inner for inner in typing.get_args(hint) if isinstance(inner, type) and issubclass(inner, BaseModel)]
+    kinds = {kind: section for section in sections for kind in typing.get_args(section.model_fields["kind"].annotation)}
+    return kinds if len(sections) > 1 else {}
 
 
 def _item(hint: Any) -> Any:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from distnn.config.layers import Layers, incomplete, plain
 from distnn.config.section import Activation, BelowOne, Channels, Count, Factory, Section, Widths, belongs
 from distnn.config.text import Keys, either, show
 
-
-class LayerSettings(Section):
-    """One ``[[model.layers]]`` table; without ``units`` (the last only) it has one unit per output of the data."""
-
-    kind: Literal["dense"] = "dense"
-    units: Count | None = None
-    activation: Activation = "identity"
-    bias: bool = True
-
-
-Layers = Annotated[tuple[LayerSettings, ...], Field(strict=False), "a list of tables, each written [[model.layers]]"]
 #: The keys that each kind of model takes, with their defaults.
 KINDS: dict[str, dict[str, Any]] = {
     "linear": {"initialization": "auto"},
@@ -71,6 +61,11 @@ class ModelSettings(Section):
         """What the kind's builder is called with."""
         return {key: getattr(self, key) for key in KINDS.get(self.kind or "", ())}
 
+    @property
+    def flattens(self) -> bool:
+        """Whether ``layers`` are to be given each sample as a vector."""
+        return plain(self.layers or ())
+
     def _given(self) -> list[str]:
         return [key for key in ("kind", "layers", "factory") if getattr(self, key) is not None]
 
@@ -95,8 +90,4 @@ class ModelSettings(Section):
             return [((), f"must say what to build: {WAYS}")]
         if len(given) > 1:
             return [((given[-1],), f"stands beside {given[0]}, but each says what to build; keep one of them")]
-        if self.layers == ():
-            return [(("layers",), "is empty, but must hold at least one [[model.layers]] table")]
-        why = "is missing: only the last layer may leave it out (it has one unit per output of the data)"
-        inner = (self.layers or ())[:-1]
-        return [(("layers", place, "units"), why) for place, layer in enumerate(inner) if layer.units is None]
+        return [] if self.layers is None else incomplete("layers", self.layers, last=True)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
-from distnn.errors import ShapeError
+from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
 from distnn.layers.layer import Layer, number
 from distnn.ops.op import show
+
+
+@contextlib.contextmanager
+def _named(layer: Layer) -> Iterator[None]:
+    """Name the run file's table of a layer that doesn't fit its input."""
+    try:
+        yield
+    except UsageError as error:
+        if layer.origin is None:
+            raise
+        raise layer.origin.blamed(error) from None
 
 
 class Sequential(Layer):
@@ -33,7 +45,8 @@ class Sequential(Layer):
 
     def __call__(self, x: Node) -> Node:
         for layer in self.layers:
-            x = layer(x)
+            with _named(layer):
+                x = layer(x)
         return x
 
     @property
@@ -43,11 +56,12 @@ class Sequential(Layer):
     def unroll(self, x: Node, *, state: Sequence[Node] = ()) -> tuple[Node, tuple[Node, ...]]:
         ends: list[Node] = []
         for layer in self.layers:
-            if not layer.states:
-                x = layer(x)
-                continue
-            x, end = layer.unroll(x, state=state[len(ends) : len(ends) + len(layer.states)])
-            ends += end
+            with _named(layer):
+                if not layer.states:
+                    x = layer(x)
+                    continue
+                x, end = layer.unroll(x, state=state[len(ends) : len(ends) + len(layer.states)])
+                ends += end
         return x, tuple(ends)
 
 

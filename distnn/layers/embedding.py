@@ -40,6 +40,7 @@ class Embedding(Layer):
         if not x.integer:
             raise UsageError(
                 f"Embedding({self.tokens}, {self.units}{f', name={self.name!r}' if self.name else ''}): its input "
-                f"{x!r} isn't of integers; expected tokens, an input made with integer=True."
+                f"{x!r} isn't of integers; expected tokens: data for the task language, or in Python an input made "
+                f"with integer=True."
             )
         return apply(EmbeddingOp(), x, self.parameter("weight", (self.tokens, self.units), _normal))

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from distnn.errors import UsageError
 from distnn.graph.node import Initializer, Node, parameter, topological
+
+
+class Origin(NamedTuple):
+    """Where a run file asks for a layer: the keys of its table, and what messages call it."""
+
+    keys: tuple[str | int, ...]
+    name: str
+
+    def blamed(self, error: UsageError) -> UsageError:
+        """The error, told of this layer unless it is told of one inside."""
+        return error if error.keys else type(error)(f"{self.name}: {error}").at(*self.keys)
 
 
 class Layer:
@@ -17,6 +29,9 @@ class Layer:
 
     Arguments:
         name: the layer's own name; automatic if None.
+
+    Attributes:
+        origin: where a run file asks for it; None for layers made in Python.
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -24,6 +39,7 @@ class Layer:
             raise UsageError(f"layer name '{name}': expected a word without '.' and '/'.")
         self.name = name
         self.parent: Layer | None = None
+        self.origin: Origin | None = None
         self.roles: dict[str, Node] = {}
 
     @property

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distnn.errors import RunFileError, UsageError
-from distnn.layers import Dense, Flatten, Layer, Sequential
+from distnn.layers import Layer
 from distnn.models.char_lstm import char_lstm
 from distnn.models.convnet import convnet
+from distnn.models.layers import origin, sequence
 from distnn.models.linear import linear, logistic, softmax
 from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
@@ -20,7 +21,7 @@ from distnn.models.model import Model, Network
 from distnn.models.resnet import resnet
 
 if TYPE_CHECKING:
-    from distnn.config import LayerSettings, LossSettings, ModelSettings
+    from distnn.config import LossSettings, ModelSettings
 
 #: The tasks that a kind of model serves; the others serve classification and regression.
 NEEDS = {
@@ -59,14 +60,8 @@ def build(
         UsageError: for options that don't fit together. Each has the ``keys`` of the setting that is to blame.
     """
     outputs = math.prod(target_shape) if task == "regression" else len(classes)
-    given = "layers" if settings.layers else "factory" if settings.factory else "kind"
     try:
-        if settings.factory:
-            network: Network = _factory(settings.factory)(tuple(input_shape), outputs)
-        elif settings.layers:
-            network = _layers(settings.layers, outputs, settings.initialization)
-        else:
-            network = _kind(settings, task, outputs)
+        network = _network(settings, tuple(input_shape), task, outputs)
         return Model(
             network,
             input_shape,
@@ -76,8 +71,20 @@ def build(
             loss=Loss(**loss.model_dump()) if loss else None,
         )
     except UsageError as error:
-        error.at("model", given)
+        if settings.layers:
+            # What no layer is blamed for is the output, which doesn't fit the data.
+            raise origin(settings.layers, len(settings.layers) - 1).blamed(error) from None
+        error.at("model", "factory" if settings.factory else "kind")
         raise
+
+
+def _network(settings: ModelSettings, input_shape: tuple[int, ...], task: str, outputs: int) -> Network:
+    if settings.factory:
+        network: Network = _factory(settings.factory)(input_shape, outputs)
+        return network
+    if settings.layers:
+        return sequence(settings.layers, outputs, settings.initialization, flatten=settings.flattens)
+    return _kind(settings, task, outputs)
 
 
 def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
@@ -93,14 +100,6 @@ def _kind(settings: ModelSettings, task: str, outputs: int) -> Layer:
             f'model.kind = "logistic" parts two classes, but the data has {outputs}; use kind = "softmax".'
         )
     return BUILDERS[kind](*(() if kind == "logistic" else (outputs,)), **settings.arguments)
-
-
-def _layers(tables: Sequence[LayerSettings], outputs: int, initialization: str) -> Layer:
-    dense = [
-        Dense(table.units or outputs, table.activation, bias=table.bias, initialization=initialization)
-        for table in tables
-    ]
-    return Sequential(Flatten(), *dense)
 
 
 def _factory(reference: str):  # type: ignore[no-untyped-def]

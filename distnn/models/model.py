@@ -26,6 +26,8 @@ Network = Callable[[Node], Node]
 
 #: What a model may sum over its samples: these outputs, of which each model has some.
 SUMS = ("loss", "correct", "weight", "count")
+#: What to do about an output for each position.
+POSITIONS = " Flatten, pool over all positions, or take the last step before the last layer."
 
 
 class Model:
@@ -126,6 +128,7 @@ class Model:
             raise ShapeError(
                 f"the model's output has shape {show(self.output.shape)}, but the data has {len(self.classes)} "
                 f"classes; expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
+                f"{POSITIONS if len(self.output.shape) > 2 else ''}"
             )
         self.y = input("y", (N,), integer=not binary)
         self._choose(loss)

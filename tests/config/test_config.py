@@ -104,12 +104,39 @@ def test_keys_without_meaning_are_left_out() -> None:
 counts = st.integers(1, 10**12)
 unit = st.floats(0, 1, exclude_min=True, exclude_max=True)
 activations = st.sampled_from(["relu", "gelu", "leaky_relu", "tanh", "identity"])
-layer = st.fixed_dictionaries({"units": counts}, optional={"activation": activations, "bias": st.booleans()})
+lengths = counts | st.lists(counts, min_size=2, max_size=2)
+sides = st.integers(0, 9) | st.lists(st.integers(0, 9), min_size=2, max_size=2) | st.sampled_from(["same", "valid"])
+
+
+def made(kind: str, **keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"kind": st.just(kind)}, optional=keys)
+
+
+dense = st.fixed_dictionaries({"units": counts}, optional={"activation": activations, "bias": st.booleans()})
+convolution = st.fixed_dictionaries(
+    {"kind": st.just("conv2d"), "filters": counts},
+    optional={"kernel": lengths, "stride": lengths, "padding": sides | st.just([[0, 1], [2, 3]]), "groups": counts},
+)
+layer = st.recursive(
+    st.one_of(
+        *(dense, convolution, made("flatten"), made("batch_norm", whole=st.booleans()), made("dropout", rate=unit)),
+        made("max_pool2d", window=lengths, stride=lengths),
+        st.fixed_dictionaries({"kind": st.sampled_from(["rnn", "gru", "lstm"]), "units": counts}),
+        st.fixed_dictionaries({"kind": st.just("embedding"), "units": counts}, optional={"tokens": counts}),
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {"kind": st.just("residual"), "layers": st.lists(inner, min_size=1, max_size=3)},
+        optional={"shortcut": st.lists(inner, min_size=1, max_size=2)},
+    ),
+    max_leaves=4,
+)
 inits = {"initialization": st.sampled_from(["auto", "glorot", "he"])}
 models = st.one_of(
     st.fixed_dictionaries(
         {"kind": st.just("mlp")}, optional={**inits, "hidden": st.lists(counts, max_size=4), "activation": activations}
     ),
+    made("convnet", channels=st.lists(counts, min_size=1, max_size=3), kernel=counts, dropout=unit, **inits),
+    made("resnet", channels=st.lists(counts, min_size=1, max_size=3), depth=counts, shortcut=st.just("pad")),
     st.fixed_dictionaries({"kind": st.sampled_from(["linear", "logistic", "softmax"])}, optional=inits),
     st.fixed_dictionaries({"layers": st.lists(layer, min_size=1, max_size=4)}, optional=inits),
     st.fixed_dictionaries({"factory": st.just("my.models:net")}),
