@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from distnn.models.layers import KINDS
+
 
 @pytest.fixture(scope="module")
 def readme(repository: Path) -> str:
@@ -46,14 +48,23 @@ def test_the_two_commands_are_one_line_each(readme: str) -> None:
 
 
 def test_the_run_file_trains(readme: str, checkout: Path) -> None:
-    (text,) = blocks(readme, "toml")
+    text, _ = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text)
     run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=2"], checkout)
     assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
 
 
+def test_the_list_of_layers_trains_and_names_every_kind(readme: str, checkout: Path) -> None:
+    text, layers = blocks(readme, "toml")
+    (checkout / "run.toml").write_text(layers + text[text.index("[data]") :])
+    run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=1"], checkout)
+    assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
+    named = set(re.findall(r"\w+", " ".join(line.partition("#")[2] for line in layers.splitlines())))
+    assert {kind for kind in KINDS if not kind.endswith("pool1d")} <= named
+
+
 def test_the_commands_that_follow_a_run_work_on_it(readme: str, checkout: Path) -> None:
-    (text,) = blocks(readme, "toml")
+    text, _ = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text.replace("epochs = 30", "epochs = 1"))
     run(["-m", "distnn", "train", "run.toml"], checkout)
     (verbs,) = [block for block in blocks(readme, "sh") if "distnn evaluate" in block]
