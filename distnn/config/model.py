@@ -36,19 +36,22 @@ class ModelSettings(Section):
     The keys of a kind are the arguments of its builder in `distnn.models`, which explains them.
     """
 
+    #: a network that distnn builds; its own keys are below
     kind: Literal["linear", "logistic", "softmax", "mlp", "convnet", "resnet", "char-lstm"] | None = None
-    depth: Count = 14
-    channels: Channels = (32, 64)
-    kernel: Count = 3
+    depth: Count = 14  #: how many layers have weights: 6 n + 2 for n blocks in each of three stages
+    channels: Channels = (32, 64)  #: the filters of each convolution (convnet), or stage (resnet)
+    kernel: Count = 3  #: the height and width of the filters
+    #: around a block that changes the shape: a 1 × 1 convolution, or zeros for new channels
     shortcut: Literal["projection", "pad"] = "projection"
-    embedding: Count = 64
-    hidden: Widths = (64,)
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    dropout: BelowOne = 0.0
-    activation: Activation = "relu"
+    embedding: Count = 64  #: the length of a character's vector
+    hidden: Widths = (64,)  #: the units of each hidden, or recurrent, layer
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"  #: what a recurrent layer is made of
+    dropout: BelowOne = 0.0  #: the rate before each dense, or behind each recurrent, layer; 0 for none
+    activation: Activation = "relu"  #: after every layer but the last
+    #: of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise
     initialization: Literal["auto", "glorot", "he"] = "auto"
-    layers: Layers | None = None
-    factory: Factory | None = None
+    layers: Layers | None = None  #: instead of kind: a list of layers
+    factory: Factory | None = None  #: instead of kind: a function of your own, module:function
 
     @model_validator(mode="before")
     @classmethod

@@ -31,9 +31,11 @@ class DataSettings(Section):
     ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
     """
 
-    path: Text
+    path: Text  #: the HDF5 file with the samples; relative to the working directory
+    #: samples of a step, of all ranks together; "full": all of them, 1: stochastic gradient descent
     batch_size: Count | Literal["full"] = 64
-    shuffle: bool = True
+    shuffle: bool = True  #: a new order of the samples in each epoch
+    #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
 
     def unused(self) -> dict[str, str]:
@@ -56,8 +58,9 @@ class AugmentSettings(Section):
     zeros; ``crop`` cuts a window of its own size from the image continued by so many mirrored pixels on each side.
     """
 
-    flip: bool = False
-    shift: CountOrZero = 0
+    flip: bool = False  #: turn an image left to right, or not
+    shift: CountOrZero = 0  #: move it by up to so many pixels each way, filled up with zeros
+    #: cut a window of its own size from the image continued by so many mirrored pixels on each side
     crop: CountOrZero = 0
 
     def clashes(self) -> list[tuple[Keys, str]]:
@@ -70,14 +73,16 @@ class AugmentSettings(Section):
 class TrainSettings(Section):
     """``[train]``: how long, from which seed, in which precision; and what ends the run early."""
 
-    epochs: Count = 10
-    seed: Seed = 0
-    dtype: Literal["float32", "float64"] = "float32"
-    accumulate: Count = 1
-    clip_norm: Positive | None = None
+    epochs: Count = 10  #: passes over the training samples
+    seed: Seed = 0  #: of the first weights, the order of the samples, dropout and augmentation
+    dtype: Literal["float32", "float64"] = "float32"  #: of parameters and computation
+    accumulate: Count = 1  #: batches whose gradients are summed before each update
+    clip_norm: Positive | None = None  #: the largest norm of the mean gradient; a larger one is scaled down to it
+    #: end once the validation accuracy (without such a split: the training accuracy) is this high
     target_accuracy: Fraction | None = None
+    #: end once the validation loss (without such a split: the training loss) is this low
     target_loss: Number | None = None
-    patience: Count | None = None
+    patience: Count | None = None  #: end after so many epochs without a better loss
 
 
 _ADAM: dict[str, float | bool] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
@@ -94,15 +99,15 @@ RULES: dict[str, dict[str, float | bool]] = {
 class OptimizerSettings(Section):
     """``[optimizer]``: the update rule and its numbers; the defaults are those of the ``kind``."""
 
-    kind: Literal["sgd", "adam", "adamw", "lars", "lamb"] = "sgd"
-    learning_rate: Positive = 0.1
-    weight_decay: NotNegative = 0.0
-    momentum: BelowOne = 0.0
-    nesterov: bool = False
-    beta1: BelowOne = 0.9
-    beta2: BelowOne = 0.999
-    epsilon: Positive = 1e-8
-    trust: Positive = 0.001
+    kind: Literal["sgd", "adam", "adamw", "lars", "lamb"] = "sgd"  #: the update rule
+    learning_rate: Positive = 0.1  #: the length of a step; a schedule's factor comes on top
+    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
+    momentum: BelowOne = 0.0  #: how much of the last step is taken along
+    nesterov: bool = False  #: look ahead along the velocity; needs momentum
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
+    trust: Positive = 0.001  #: a layer's step as a fraction of the norm of its weights
 
     @model_validator(mode="before")
     @classmethod
@@ -128,11 +133,11 @@ class OptimizerSettings(Section):
 class ScheduleSettings(Section):
     """``[schedule]``: the learning rate over time; ``final`` is the cosine's last rate as a fraction of the first."""
 
-    kind: Literal["constant", "step", "cosine"] = "constant"
-    warmup_steps: CountOrZero = 0
-    every_epochs: Count | None = None
-    factor: Fraction = 0.1
-    final: BelowOne = 0.0
+    kind: Literal["constant", "step", "cosine"] = "constant"  #: the shape of the learning rate over time
+    warmup_steps: CountOrZero = 0  #: steps over which the rate first grows linearly
+    every_epochs: Count | None = None  #: epochs after which the rate is multiplied by factor; needed
+    factor: Fraction = 0.1  #: by which the rate is multiplied
+    final: BelowOne = 0.0  #: the last rate, as a fraction of the first
 
     def unused(self) -> dict[str, str]:
         """Each kind has its own keys."""
@@ -151,11 +156,12 @@ class ScheduleSettings(Section):
 class LossSettings(Section):
     """``[loss]``: what is minimised; ``auto`` is squared error for a regression, cross-entropy for classes."""
 
+    #: auto: squared error for a regression, cross-entropy for classes
     kind: Literal["auto", "squared_error", "absolute_error", "huber", "cross_entropy"] = "auto"
-    delta: Positive = 1.0
-    label_smoothing: BelowOne = 0.0
-    class_weights: Weights | None = None
-    ignore_label: CountOrZero | None = None
+    delta: Positive = 1.0  #: the error from which on the loss grows linearly
+    label_smoothing: BelowOne = 0.0  #: the share of the probability that is spread evenly over all classes
+    class_weights: Weights | None = None  #: how much a sample of each class counts; all alike if not given
+    ignore_label: CountOrZero | None = None  #: the label of what is not to be counted
 
     def unused(self) -> dict[str, str]:
         """``delta`` is Huber's own; the others belong to the cross-entropy."""
@@ -178,23 +184,25 @@ class ParallelSettings(Section):
     ``threads``: None leaves them to be chosen at launch.
     """
 
-    shards: Count | None = None
+    shards: Count | None = None  #: pieces of a batch, on any number of ranks the same; one for each rank if not given
+    #: how gradients are summed: node: in shared memory, allreduce: by MPI, auto: node if all ranks are on one
     reduction: Literal["auto", "node", "allreduce"] = "auto"
-    threads: Count | None = None
+    threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
 
 
 class CheckpointSettings(Section):
     """``[checkpoint]``: when to save (each of these that is given counts), and how many to keep besides the best."""
 
-    every_steps: Count | None = None
-    every_epochs: CountOrNever = 1
-    every_minutes: Positive | None = None
-    keep: Count = 3
+    every_steps: Count | None = None  #: save after so many steps
+    every_epochs: CountOrNever = 1  #: save after so many epochs
+    every_minutes: Positive | None = None  #: save after so many minutes
+    keep: Count = 3  #: how many of the newest to keep; the best stays, too
 
 
 class LogSettings(Section):
     """``[log]``: seconds between the lines of a log file."""
 
+    #: seconds between two lines of a log file and of metrics.jsonl; 0: a line for each step
     interval: NotNegative = 10.0
 
 

@@ -1,4 +1,4 @@
-"""Pages that are written from the program itself, so that they can't fall behind it: the command line's help."""
+"""Pages that are written from the program itself, so that they can't fall behind it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import run_file
 from sphinx.application import Sphinx
 
 from distnn.cli.main import distnn
@@ -44,7 +45,7 @@ def write_pages(app: Sphinx) -> None:
     """Write the pages; one that hasn't changed is left alone, and isn't built anew."""
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
-    for name, text in {"command_line.md": command_line()}.items():
+    for name, text in {"command_line.md": command_line(), "run_file.md": run_file.page()}.items():
         if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
             (folder / name).write_text(text, encoding="utf-8")
 

@@ -1,0 +1,157 @@
+"""The page of the run file: every section and key, with its values, default and meaning, from `distnn.config` itself.
+
+A key's meaning is the comment ``#:`` beside it there; for a layer's key, what the layer's class says of its argument. A
+key without a meaning stops the build.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from sphinx.errors import ExtensionError
+from sphinx.pycode import ModuleAnalyzer
+
+from distnn import layers
+from distnn.config.explain import _wanted as wanted
+from distnn.config.sections import RunSettings
+from distnn.config.text import show
+
+HEAD = """\
+# Run file
+
+A run file is written in [TOML](https://toml.io). `[model]` and `[data]` must be there, everything else has a default.
+Any key can be overridden on the command line: `distnn train run.toml --set train.epochs=3`. An unknown key, or a value
+that can't be, is refused before any work. From Python, `distnn.fit` takes the same sections and keys.
+"""
+TABLE = "\n| key | value | default | meaning |\n|---|---|---|---|\n"
+NEEDED = "must be given"
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    text = HEAD
+    for name, section in sections_of(RunSettings):
+        text += f"\n## `[{name}]`\n\n{about(section)}\n{TABLE}{''.join(rows(section))}"
+        for key, field in section.model_fields.items():
+            for table in sections_in(field.annotation):
+                text += layer_table(f"{name}.{key}", table)
+    return text
+
+
+def sections_of(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The keys that hold a section, with it."""
+    for key, field in section.model_fields.items():
+        for inner in sections_in(field.annotation):
+            yield key, inner
+
+
+def layer_table(path: str, table: type[BaseModel]) -> str:
+    """The part of the page about one kind of layer, or several that take the same keys."""
+    kinds = kinds_of(table)
+    meanings = {"kind": "the layer"}
+    for kind in kinds:
+        meanings |= arguments(LAYERS[kind.replace("_", "")])
+    names = ", ".join(f"`{kind}`" for kind in kinds)
+    about = " and ".join(f"{{py:obj}}`distnn.layers.{LAYERS[kind.replace('_', '')].__name__}`" for kind in kinds)
+    return f"\n### `[[{path}]]`: {names}\n\n{about}\n{TABLE}{''.join(rows(table, meanings))}"
+
+
+#: The layers' classes by their kind, without underscores.
+LAYERS = {name.lower(): getattr(layers, name) for name in layers.__all__} | {"rnn": layers.SimpleRNN}
+
+
+def arguments(layer: type) -> dict[str, str]:
+    """What the docstring of a layer's class, or of the class it comes from, says of each argument."""
+    found: dict[str, str] = {}
+    for owner in reversed(layer.__mro__):
+        text = inspect.cleandoc(owner.__doc__ or "").partition("Arguments:\n")[2].partition("\n\n")[0]
+        for names, words in re.findall(r"^    (\w[\w, ]*): (.*(?:\n     .*)*)", text, flags=re.MULTILINE):
+            found |= dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", words).replace("``", "`").rstrip("."))
+    return found
+
+
+def sections_in(hint: Any) -> list[type[BaseModel]]:
+    """The sections that a type is, or is made of."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return [hint]
+    return [section for inner in typing.get_args(hint) for section in sections_in(inner)]
+
+
+def about(section: type[BaseModel]) -> str:
+    """The first paragraph of a section's docstring, without the section's name; the rest is said of the keys."""
+    text = inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0]
+    text = re.sub(r"^``\[\w+\]``: ", "", text)
+    return text[:1].upper() + text[1:].replace("``", "`")
+
+
+def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> Iterator[str]:
+    """A line of the table for each key."""
+    hints = typing.get_type_hints(section, include_extras=True)
+    meanings = comments(section) | (meanings or {})
+    for key in section.model_fields:
+        if key not in meanings:
+            raise ExtensionError(
+                f"{section.__module__}.{section.__qualname__}.{key} has no meaning for the page of the run file; "
+                f"write one beside it, in a comment that begins with #:"
+            )
+        owners, default = kinds_and_default(section, key)
+        cells = [f"`{key}`", wanted(hints[key]), default, owners + meanings[key]]
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+def comments(section: type[BaseModel]) -> dict[str, str]:
+    """The comments ``#:`` of a section's keys."""
+    found = ModuleAnalyzer.for_module(section.__module__).find_attr_docs()
+    own = {key: " ".join(lines).strip() for (owner, key), lines in found.items() if owner == section.__qualname__}
+    return {key: text for key, text in own.items() if key in section.model_fields}
+
+
+def kinds_and_default(section: type[BaseModel], key: str) -> tuple[str, str]:
+    """Which kinds a key belongs to, if not to all; and its default, for each kind where that differs."""
+    field = section.model_fields[key]
+    if field.is_required():
+        return "", NEEDED
+    variants = {kind: made for kind in kinds_of(section) if (made := of_kind(section, kind)) is not None}
+    taking = {kind: made for kind, made in variants.items() if key not in made.unused()}
+    if key == "kind" or not taking:
+        return "", value(field.default)
+    owners = f"*{', '.join(taking)}*: " if len(taking) < len(variants) else ""
+    defaults: dict[str, list[str]] = {}
+    for kind, made in taking.items():
+        defaults.setdefault(value(getattr(made, key)), []).append(kind)
+    if len(defaults) == 1:
+        return owners, next(iter(defaults))
+    return owners, "; ".join(f"{default} ({', '.join(kinds)})" for default, kinds in defaults.items())
+
+
+def kinds_of(section: type[BaseModel]) -> tuple[str, ...]:
+    """The values of a section's key ``kind``."""
+    field = section.model_fields.get("kind")
+    return tuple(choices(field.annotation)) if field is not None else ()
+
+
+def choices(hint: Any) -> Iterator[str]:
+    """The words of a type that is made of literals."""
+    for inner in typing.get_args(hint):
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from choices(inner)
+
+
+def of_kind(section: type[BaseModel], kind: str) -> Any:
+    """The section of a kind with its defaults; of one that needs further keys, as if it didn't."""
+    try:
+        return section(kind=kind)
+    except ValidationError:
+        return section.model_construct(kind=kind)
+
+
+def value(default: Any) -> str:
+    """A default as a run file has it."""
+    return "–" if default is None else f"`{show(list(default) if isinstance(default, tuple) else default)}`"
