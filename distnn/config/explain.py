@@ -35,7 +35,7 @@ def explained(root: type[BaseModel], error: Mapping[str, Any]) -> Iterator[tuple
         yield keys, _missing(keys, hint)
     else:
         value = error["input"]
-        yield keys, f"{dotted(keys)} is {_found(value)}, but must be {_wanted(hint)}{_nearest_value(value, hint)}"
+        yield keys, f"{dotted(keys)} is {_found(value)}, but must be {wanted(hint)}{_nearest_value(value, hint)}"
 
 
 def _found(value: Any) -> str:
@@ -113,18 +113,18 @@ def _missing(keys: Keys, hint: Any) -> str:
     """A key, or a section, that must be there."""
     if len(keys) == 1:
         return f"the section [{keys[0]}] is missing; it needs at least {LEAST[str(keys[0])]}"
-    return f"{dotted(keys)} is missing; it must be {_wanted(hint)}"
+    return f"{dotted(keys)} is missing; it must be {wanted(hint)}"
 
 
-def _wanted(hint: Any) -> str:
+def wanted(hint: Any) -> str:
     """What is valid, in words: those that the type carries, or its own."""
     if typing.get_origin(hint) is Annotated:
         inner, *extras = typing.get_args(hint)
-        return next((extra for extra in extras if isinstance(extra, str)), None) or _wanted(inner)
+        return next((extra for extra in extras if isinstance(extra, str)), None) or wanted(inner)
     if typing.get_origin(hint) is Literal:
         return either(typing.get_args(hint))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_wanted(inner) for inner in typing.get_args(hint) if inner is not type(None))
+        return " or ".join(wanted(inner) for inner in typing.get_args(hint) if inner is not type(None))
     return "true or false" if hint is bool else "a table of settings"
 
 

@@ -55,7 +55,7 @@ class DenseSettings(LayerSettings):
 
     plain: ClassVar[bool] = True
     kind: Literal["dense"] = "dense"
-    units: Count | None = None
+    units: Count | None = None  #: the number of outputs; the last layer may leave them out: one per output of the data
     activation: Activation = "identity"
     bias: bool = True
 
@@ -65,7 +65,7 @@ class MaxoutSettings(LayerSettings):
 
     plain: ClassVar[bool] = True
     kind: Literal["maxout"] = "maxout"
-    units: Count | None = None
+    units: Count | None = None  #: the number of outputs; the last layer may leave them out: one per output of the data
     pieces: Count = 2
 
 
@@ -167,7 +167,7 @@ class EmbeddingSettings(LayerSettings):
     """``embedding``; without ``tokens`` it has a vector for each token of the data."""
 
     kind: Literal["embedding"] = "embedding"
-    tokens: Count | None = None
+    tokens: Count | None = None  #: how many different ones there are; those of the data if not given
     units: Count
 
 
@@ -183,7 +183,8 @@ class ResidualSettings(LayerSettings):
     """``residual``: a block of ``layers``, and a ``shortcut`` around it, the identity by default."""
 
     kind: Literal["residual"] = "residual"
-    layers: Layers
+    layers: Layers  #: the block, written [[model.layers.layers]]
+    #: what is around the block, written [[model.layers.shortcut]]; the identity if not given
     shortcut: Layers | None = None
 
     def clashes(self) -> list[tuple[Keys, str]]:

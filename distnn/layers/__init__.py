@@ -1,5 +1,6 @@
 """Layers: parameters plus a graph fragment."""
 
+from distnn.layers.activation import Activation
 from distnn.layers.compose import Flatten, Residual, Sequential
 from distnn.layers.dense import Dense, Maxout
 from distnn.layers.embedding import Embedding
@@ -22,6 +23,7 @@ from distnn.layers.spatial import (
 __all__ = [
     "GRU",
     "LSTM",
+    "Activation",
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm",

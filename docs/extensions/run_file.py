@@ -16,10 +16,10 @@ from pydantic import BaseModel, ValidationError
 from sphinx.errors import ExtensionError
 from sphinx.pycode import ModuleAnalyzer
 
-from distnn import layers
-from distnn.config.explain import _wanted as wanted
+from distnn.config.explain import wanted
 from distnn.config.sections import RunSettings
 from distnn.config.text import show
+from distnn.models.layers import KINDS
 
 HEAD = """\
 # Run file
@@ -55,14 +55,10 @@ def layer_table(path: str, table: type[BaseModel]) -> str:
     kinds = kinds_of(table)
     meanings = {"kind": "the layer"}
     for kind in kinds:
-        meanings |= arguments(LAYERS[kind.replace("_", "")])
+        meanings |= arguments(KINDS[kind])
     names = ", ".join(f"`{kind}`" for kind in kinds)
-    about = " and ".join(f"{{py:obj}}`distnn.layers.{LAYERS[kind.replace('_', '')].__name__}`" for kind in kinds)
-    return f"\n### `[[{path}]]`: {names}\n\n{about}\n{TABLE}{''.join(rows(table, meanings))}"
-
-
-#: The layers' classes by their kind, without underscores.
-LAYERS = {name.lower(): getattr(layers, name) for name in layers.__all__} | {"rnn": layers.SimpleRNN}
+    about = ", ".join(f"{{py:obj}}`distnn.layers.{KINDS[kind].__name__}`" for kind in kinds)
+    return f"\n### `[[{path}]]`: {names}\n\nLetters as in {about}.\n{TABLE}{''.join(rows(table, meanings))}"
 
 
 def arguments(layer: type) -> dict[str, str]:
@@ -92,7 +88,7 @@ def about(section: type[BaseModel]) -> str:
 def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> Iterator[str]:
     """A line of the table for each key."""
     hints = typing.get_type_hints(section, include_extras=True)
-    meanings = comments(section) | (meanings or {})
+    meanings = (meanings or {}) | comments(section)
     for key in section.model_fields:
         if key not in meanings:
             raise ExtensionError(
