@@ -24,6 +24,7 @@ extensions += ["formulas", "examples", "generated", "docstrings"]  # those in ex
 myst_enable_extensions = ["dollarmath"]
 exclude_patterns = ["_build", "figures", "examples", "static"]
 default_role = "py:obj"  # a name in backticks leads to its description
+smartquotes = False  # values are shown as one writes them
 
 html_theme = "furo"
 html_title = "distnn"
