@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 from pydantic_core import PydanticCustomError
 
 from distnn.config.section import Activation, BelowOne, Count, CountOrZero, Positive, Section
-from distnn.config.text import Keys
+from distnn.config.text import Keys, show
 
 
 def _whole(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -26,6 +26,7 @@ def _whole(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 _PAIR = Annotated[tuple[Count, Count], Field(strict=False)]
 _SIDES = Annotated[tuple[CountOrZero, CountOrZero], Field(strict=False)]
 Lengths = Annotated[Count | _PAIR, WrapValidator(_whole), "an integer of at least 1, or two of them, [height, width]"]
+Slope = Annotated[float, Field(gt=0, lt=1), "a number above 0 and below 1"]
 Fitting = Literal["valid", "same"]
 Padding1D = Annotated[
     Fitting | CountOrZero | _SIDES,
@@ -161,6 +162,16 @@ class ActivationSettings(LayerSettings):
     plain: ClassVar[bool] = True
     kind: Literal["activation"] = "activation"
     activation: Activation
+    slope: Slope = 0.1
+    alpha: Positive = 1.0
+
+    def unused(self) -> dict[str, str]:
+        """``slope`` is the leaky ReLU's own, ``alpha`` the ELU's."""
+        owners = {"slope": "leaky_relu", "alpha": "elu"}
+        why = 'belongs to activation = "{}" and has no meaning with activation = {}; remove it'
+        return {
+            key: why.format(owner, show(self.activation)) for key, owner in owners.items() if owner != self.activation
+        }
 
 
 class EmbeddingSettings(LayerSettings):

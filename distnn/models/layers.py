@@ -80,7 +80,7 @@ def origin(tables: Sequence[LayerSettings], place: int, keys: Keys = LIST) -> Or
 
 
 def _layer(table: LayerSettings, outputs: int, initialization: str, origin: Origin) -> Layer:
-    options = {key: getattr(table, key) for key in type(table).model_fields if key != "kind"}
+    options = {key: getattr(table, key) for key in type(table).model_fields if key not in ("kind", *table.unused())}
     options |= {key: outputs for key in OUTPUTS if key in options and options[key] is None}
     kind = KINDS[table.kind]
     if issubclass(kind, INITIALIZED):

@@ -23,8 +23,12 @@ ACTIVATIONS: dict[str, type[Activation] | None] = {
 }
 
 
-def activation(given: str | Activation | None) -> Activation | None:
+def activation(given: str | Activation | None, **options: float) -> Activation | None:
     """The activation op of this name; an op itself, such as ``LeakyReLU(0.2)``, is taken as it is.
+
+    Arguments:
+        given: the name, or the op.
+        options: the arguments of the op of this name, such as ``slope`` for ``leaky_relu``.
 
     Returns:
         None for None and for ``identity``.
@@ -39,4 +43,4 @@ def activation(given: str | Activation | None) -> Activation | None:
             f"unknown activation '{given}'{nearest(given, ACTIVATIONS)}; known are {', '.join(sorted(ACTIVATIONS))}."
         )
     kind = ACTIVATIONS[given]
-    return kind() if kind else None
+    return kind(**options) if kind else None

@@ -178,3 +178,12 @@ def test_mistakes_in_several_tables_come_at_once(tmp_path: Path) -> None:
         "line 22: model.layers[2].layers[0].filter",
         "line 26: model.layers[2].shortcut[0].kind",
     ]
+
+
+def test_the_options_of_activations_are_their_own() -> None:
+    settings = from_dict(table({"kind": "activation", "activation": "leaky_relu", "slope": 0.3}, {}))
+    assert to_dict(settings)["model"]["layers"][0] == {"kind": "activation", "activation": "leaky_relu", "slope": 0.3}
+    assert 'slope belongs to activation = "leaky_relu" and has no meaning with activation = "elu"' in reason(
+        {"kind": "activation", "activation": "elu", "slope": 0.3}
+    )
+    assert "a number above 0 and below 1" in reason({"kind": "activation", "activation": "leaky_relu", "slope": 1.0})

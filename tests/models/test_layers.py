@@ -14,6 +14,7 @@ from distnn.errors import ShapeError, UsageError
 from distnn.layers.activation import Activation
 from distnn.models import Model, build
 from distnn.models.layers import INITIALIZED, KINDS
+from distnn.ops.op import N
 
 LABELS = tuple("abc")
 #: For each kind a list of tables that holds it, the same in Python, and the shape of its samples.
@@ -296,3 +297,23 @@ def test_an_embedding_wants_tokens():
         UsageError, match=r"model\.layers\[0\] \(embedding\): .* isn't of integers; expected tokens: data"
     ):
         classifier([{"kind": "embedding", "units": 4}, {"kind": "flatten"}, {}], (8,))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"activation": "leaky_relu", "slope": 0.3}, [-0.6, 0.0, 2.0]),
+        ({"activation": "leaky_relu"}, [-0.2, 0.0, 2.0]),
+        ({"activation": "elu", "alpha": 2.0}, [2 * np.expm1(-2), 0.0, 2.0]),
+    ],
+    ids=str,
+)
+def test_an_activation_takes_its_options(options, expected):
+    x = graph.input("x", (N, 3))
+    run = graph.evaluate(Activation(**options)(x).named("y"), x=np.array([[-2.0, 0.0, 2.0]]))
+    np.testing.assert_allclose(run["y"], [expected], rtol=1e-12)
+
+
+def test_an_option_of_another_activation_is_refused():
+    with pytest.raises(UsageError, match="slope belongs to leaky_relu and has no meaning with relu"):
+        Activation("relu", slope=0.2)
