@@ -14,7 +14,7 @@ RUN_FILES = {
     "fashion-logistic": ("784-10", 7_850),
     "fashion-mlp": ("784-256-128-100-10, relu", 247_766),
     "fashion-cnn": ("convnet: 28×28-32-64-128-10, relu", 421_642),
-    "fashion-resnet": ("ResNet-8: 28×28-24(×3)-48(×3)-96(×3)-10, relu", 173_842),
+    "fashion-resnet": ("ResNet-8: 28×28-16(×3)-48(×3)-96(×3)-10, relu", 164_122),
     "fashion-resnet18": ("ResNet-18: 28×28-64(×5)-128(×5)-256(×5)-512(×5)-10, relu", 11_172_810),
 }
 
