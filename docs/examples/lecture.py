@@ -14,6 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+# Before numpy loads, which reads it once: matrices as small as the lecture's are fastest on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import matplotlib.pyplot as plt
 import numpy as np
 
