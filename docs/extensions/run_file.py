@@ -112,7 +112,8 @@ def kinds_and_default(section: type[BaseModel], key: str) -> tuple[str, str]:
     field = section.model_fields[key]
     if field.is_required():
         return "", NEEDED
-    variants = {kind: made for kind in kinds_of(section) if (made := of_kind(section, kind)) is not None}
+    kinds = kinds_of(section)
+    variants = {kind: of_kind(section, kind) for kind in kinds} if len(kinds) > 1 else {}
     taking = {kind: made for kind, made in variants.items() if key not in made.unused()}
     if key == "kind" or not taking:
         return "", value(field.default)
