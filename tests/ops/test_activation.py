@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 
 from distnn import graph
-from distnn.config import sections
+from distnn.config import section
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N, Plan
 from distnn.kernels.normal import normal_tail
@@ -46,7 +46,7 @@ def run(build, x, dtype):
 
 
 def test_run_files_know_every_activation():
-    assert set(typing.get_args(sections.Activation)) == set(ACTIVATIONS)
+    assert set(typing.get_args(section.Activation)) == set(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
