@@ -196,11 +196,13 @@ CURES = {
 
 def launchers() -> list[object]:
     """Both launchers as pytest parameters; one that isn't installed is skipped with the reason and the cure."""
-    found = {"mpich": _mpich(), "openmpi": _openmpi()}
-    return [
-        pytest.param(name, marks=pytest.mark.skipif(not path and not os.environ.get(REQUIRE), reason=CURES[name]))
-        for name, path in found.items()
-    ]
+    return [pytest.param(name, marks=pytest.mark.skipif(not usable(name), reason=CURES[name])) for name in CURES]
+
+
+def usable(launcher: str) -> bool:
+    """Whether a launcher is installed; true as well where it must be, so that a test fails without it."""
+    path = {"mpich": _mpich, "openmpi": _openmpi}[launcher]()
+    return bool(path or os.environ.get(REQUIRE))
 
 
 def _mpich() -> Path | None:

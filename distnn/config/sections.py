@@ -180,14 +180,29 @@ class LossSettings(Section):
 class ParallelSettings(Section):
     """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
 
+    ``reproducible``: the same bits on any number of ranks, from sums in fixed point over the same ``shards``.
     ``reduction``: by slices in shared memory (``node``), by MPI (``allreduce``), or ``auto``: the first if it can be.
     ``threads``: None leaves them to be chosen at launch.
     """
 
+    #: the same bits on any number of ranks, after a resume too; needs shards, and one BLAS thread unless threads is set
+    reproducible: bool = False
     shards: Count | None = None  #: pieces of a batch, on any number of ranks the same; one for each rank if not given
     #: how gradients are summed: node: in shared memory, allreduce: by MPI, auto: node if all ranks are on one
     reduction: Literal["auto", "node", "allreduce"] = "auto"
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
+
+    @property
+    def groups(self) -> int | None:
+        """Into how many pieces work is divided that must not follow from the number of ranks; None if it may."""
+        return self.shards if self.reproducible else None
+
+    def clashes(self) -> list[tuple[Keys, str]]:
+        """What a batch is cut into must not follow from the number of ranks."""
+        if self.reproducible and self.shards is None:
+            why = "is true, which needs shards: the number of pieces of each batch, such as shards = 16; at least the "
+            return [(("reproducible",), why + "number of ranks, or some have nothing to do")]
+        return []
 
 
 class CheckpointSettings(Section):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 
-import numpy as np
-
 from distnn.errors import DistnnError
 from distnn.ops.op import Array
+from distnn.parallel.gradients import Gradients, Totals
 from distnn.parallel.world import World
-from distnn.parameters import Parameters
 
 #: (scale, learning rate, step, samples) → a slice of the values is updated.
 UpdatePart = Callable[[float, float, int, int], None]
@@ -23,30 +20,32 @@ class Allreduce:
 
     Arguments:
         world: the ranks.
-        parameters: whose ``message`` is summed.
+        gradients: whose ``message`` is summed.
         bind: (a slice of the vectors, its summed gradients) → the update of that slice.
-
-    Attributes:
-        tail: what rode along, summed, after `reduce`.
     """
 
-    def __init__(self, world: World, parameters: Parameters, bind: Bind) -> None:
-        self.world, self.parameters = world, parameters
-        self.update_part = bind(slice(0, parameters.length), parameters.gradients)
-        self.tail = parameters.tail
+    def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
+        self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
+        self.part = slice(0, self.parameters.length)
+        self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
+        self.update_part = bind(self.part, self.values)
 
-    def reduce(self) -> None:
-        """Sum gradients and tail over the ranks, in place."""
-        self.world.allreduce(self.parameters.message)
+    def reduce(self) -> Totals | None:
+        """Sum gradients and tail over the ranks; None if the step has to be computed again."""
+        self.world.allreduce(self.gradients.message)
+        totals = self.gradients.read(self.gradients.tail, self.world)
+        if totals is not None:
+            self._restore()
+        return totals
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient."""
-        gradients = self.parameters.gradients[: self.parameters.trainable]
-        return math.sqrt(float(np.dot(gradients, gradients)))
+        return self.gradients.norm(self.values, self.part, None)
 
     def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
         """Update the values in the run's ``step``, from the reduced gradient of ``samples`` times ``scale``."""
         self.update_part(scale, learning_rate, step, samples)
+        self.gradients.adapt()
 
     def check(self) -> str:
         """The fingerprint of the parameters, if it is the same on every rank.

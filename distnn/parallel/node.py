@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from distnn.ops.op import Array
 from distnn.parallel.allreduce import Allreduce, Bind
+from distnn.parallel.gradients import Gradients, Totals
 from distnn.parallel.world import World
-from distnn.parameters import Parameters
 
 #: Elements summed at a time, so that the sum is still in the core's cache when the next rank's row is added.
 BLOCK = 65536
@@ -26,42 +23,46 @@ class Node(Allreduce):
 
     Arguments:
         world: the ranks, all on one node.
-        parameters: in a `NodeMemory`.
+        gradients: with rows in a `NodeMemory`.
         bind: as for `Allreduce`.
-        rows: every rank's message, one to a row.
     """
 
-    def __init__(self, world: World, parameters: Parameters, bind: Bind, rows: Array) -> None:
-        self.world, self.parameters = world, parameters
-        # Slices end on cache lines: two ranks never write to the same one.
-        lines = -(-parameters.length // 16)
+    def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
+        rows = gradients.rows
+        assert rows is not None, "the messages are in memory that the ranks share"
+        self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
+        length, align = self.parameters.length, gradients.align
+        lines = -(-length // align)
         first, last = lines * world.rank // world.size, lines * (world.rank + 1) // world.size
-        self._part = slice(first * 16, min(last * 16, parameters.length))
-        self._total = np.zeros(max(0, self._part.stop - self._part.start), parameters.dtype)
-        self.update_part = bind(self._part, self._total)
-        self.tail = np.zeros_like(parameters.tail)
-        start = parameters.length
-        self._tails = rows[:, start : start + len(parameters.tail)]
-        mine = rows[:, self._part]
+        self.part = slice(min(first * align, length), min(last * align, length))
+        self._total = np.zeros(self.part.stop - self.part.start, rows.dtype)
+        self.values, self._restore = gradients.bind(self.part, self._total)
+        self.update_part = bind(self.part, self.values)
+        self._tail = np.zeros_like(gradients.tail)
+        self._tails = rows[:, length : length + len(self._tail)]
+        mine = rows[:, self.part]
         self._blocks = [(mine[:, k : k + BLOCK], self._total[k : k + BLOCK]) for k in range(0, len(self._total), BLOCK)]
 
-    def reduce(self) -> None:
-        """Add up this rank's slice, and the tails, of all ranks' messages."""
+    def reduce(self) -> Totals | None:
+        """Add up the tails, and this rank's slice, of all ranks' messages; None if the step is to be computed again."""
         self.world.barrier()
-        np.add.reduce(self._tails, axis=0, out=self.tail)
+        np.add.reduce(self._tails, axis=0, out=self._tail)
+        totals = self.gradients.read(self._tail, self.world)
+        if totals is None:
+            return None
         for rows, total in self._blocks:
             np.add(rows[0], rows[1], out=total)
             for row in rows[2:]:
                 np.add(total, row, out=total)
+        self._restore()
+        return totals
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient, from the slices' squares."""
-        trained = self._total[: max(0, self.parameters.trainable - self._part.start)]
-        squares = np.array([float(np.dot(trained, trained))])
-        self.world.allreduce(squares)
-        return math.sqrt(squares[0])
+        return self.gradients.norm(self.values, self.part, self.world)
 
     def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
         """Update this rank's slice, and wait until the others have theirs."""
         self.update_part(scale, learning_rate, step, samples)
         self.world.barrier()
+        self.gradients.adapt()

@@ -118,10 +118,10 @@ class World:
         ranks = f"{sharing} ranks" if sharing > 1 else "1 rank"
         self.threads = runtime.Threads(exact, f"{len(cores)} cores for {ranks}", derived=True)
 
-    def use_threads(self, count: int) -> None:
-        """Give this rank's BLAS ``count`` threads, by the user's wish."""
+    def use_threads(self, count: int, reason: str) -> None:
+        """Give this rank's BLAS ``count`` threads, for a reason that the run tells."""
         runtime.set_threads(count)
-        self.threads = runtime.Threads(count, "parallel.threads in the run file")
+        self.threads = runtime.Threads(count, reason)
 
     @property
     def library(self) -> str:
@@ -143,6 +143,13 @@ class World:
             from mpi4py import MPI
 
             self.comm.Allreduce(MPI.IN_PLACE, array)
+
+    def maximum(self, array: Array) -> None:
+        """Take the largest of every element over the ranks, in place."""
+        if self.size > 1:
+            from mpi4py import MPI
+
+            self.comm.Allreduce(MPI.IN_PLACE, array, MPI.MAX)
 
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's ``value``, in the order of the ranks."""

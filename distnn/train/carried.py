@@ -37,11 +37,24 @@ class Carried:
         self.names = tuple(model.states)
         lengths = {name: int(str(start.shape[1])) for name, (start, _) in model.states.items() if self.streams}
         self.state: dict[str, Array] = {name: np.zeros((streams, n), dtype) for name, n in lengths.items()}
+        self._marked: dict[str, Array] = {}
 
     def reset(self) -> None:
         """Begin every stream anew."""
         for state in self.state.values():
             state.fill(0)
+
+    def mark(self) -> None:
+        """Remember the states, for a step that may have to be computed again."""
+        for name, state in self.state.items():
+            if name not in self._marked:
+                self._marked[name] = np.empty_like(state)
+            np.copyto(self._marked[name], state)
+
+    def rewind(self) -> None:
+        """Go back to the states at the last `mark`."""
+        for name, state in self.state.items():
+            np.copyto(state, self._marked[name])
 
     def before(self, plan: Plan, positions: Range) -> None:
         """Give ``plan`` the states of the streams at these positions of the epoch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,16 @@ def environment(world: World) -> dict[str, str]:
         "ranks": str(world.size),
         "hosts": str(len(set(world.hosts))),
     }
+
+
+#: What the bits of a result may depend on, by their names in an environment, beside the run file.
+BITS = ("cpu", "blas", "threads", "numpy")
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What of `BITS` differs between two environments, as a text; empty if nothing does."""
+    return "; ".join(
+        f"{name} was {before.get(name, 'unknown')} and is {now.get(name, 'unknown')}"
+        for name in BITS
+        if before.get(name) != now.get(name)
+    )

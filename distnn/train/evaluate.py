@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,11 @@ from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.carried import Carried
 
-#: Samples of one forward: enough for a matrix product to run at full speed, few enough to stay in a core's cache.
-BATCH = 256
+#: Samples of one forward at most: enough for a matrix product to run at full speed, few enough to stay in a core's
+#: cache; and at least, for a split that is to be shared out over many ranks.
+BATCH, LEAST = 256, 32
+#: Into how many chunks a split is cut at least, as long as they don't fall below `LEAST`.
+CHUNKS = 64
 #: How many streams of text a split is read as. Each begins from the state 0, so few cost little; each is read in order,
 #: so more are faster.
 STREAMS = 64
@@ -44,46 +48,59 @@ def bits(model: Model, loss: float) -> float | None:
 
 
 class Evaluator:
-    """The loss and accuracy of a split.
+    """The loss and accuracy of a split, with the same bits whatever the number of ranks.
 
-    A language model with states reads the split as `STREAMS` streams, along which they are carried from sequence to
-    sequence; each token is counted once. The streams are shared out over the ranks, but don't depend on their number.
+    A split is evaluated in chunks of up to `BATCH` samples, of which each rank has a contiguous range; a chunk's sums
+    belong to the chunk, and are added up in the order of the chunks. A language model with states reads the split as
+    `STREAMS` streams, along which they are carried from sequence to sequence; there a chunk is a group of streams. Each
+    sample, and each token, is counted once.
 
     Arguments:
         model, parameters: what is evaluated, as the parameters stand when `run` is called.
         file: the data file; this rank reads its piece of the split once.
         split: train, validation or test.
         world: the ranks.
+        groups: into which the streams are divided; one for each rank if None, so that the bits depend on their number.
     """
 
-    def __init__(self, model: Model, parameters: Parameters, file: DataFile, split: str, world: World) -> None:
+    def __init__(
+        self,
+        model: Model,
+        parameters: Parameters,
+        file: DataFile,
+        split: str,
+        world: World,
+        groups: int | None = None,
+    ) -> None:
         self.split, self.world = split, world
-        samples = file.count(split)
-        streams = min(STREAMS, samples) if model.states else samples
-        mine = part(streams, world.size, world.rank)
-        piece = Range(*(part(samples, streams, edge).start for edge in mine))
-        self.loader = Loader.read(file, split, piece) if piece.length else None
-        self._carried = Carried(model, mine.length, parameters.dtype)
-        if self.loader is not None and self._carried.streams:
-            self.loader.order = permutation(len(self.loader), 0, 0, streams=mine.length)
         self._model, self._parameters, self._pool = model, parameters, Pool()
         self._plans: dict[int, Plan] = {}
+        samples = file.count(split)
+        if model.states:
+            streams = min(STREAMS, samples)
+            self._chunks = min(groups or world.size, streams)
+            mine = part(self._chunks, world.size, world.rank)
+            self._readers = [
+                _streams(model, parameters, file, split, part(streams, self._chunks, group), streams)
+                for group in range(*mine)
+            ]
+        else:
+            length = min(BATCH, max(LEAST, samples // CHUNKS))
+            self._chunks = batches(samples, length)
+            mine = part(self._chunks, world.size, world.rank)
+            loader = Loader.read(file, split, Range(*(min(edge * length, samples) for edge in mine)))
+            nothing = Carried(model, 0, parameters.dtype)
+            self._readers = [_Reader(loader, [positions], nothing) for positions in _batches(len(loader), length)]
+        self._first = mine.start
 
     def run(self) -> Result:
         """Evaluate; every rank gets the same result."""
         start = perf_counter()
-        totals = np.zeros(1 + len(SUMS))
-        self._carried.reset()
-        for positions in _batches(len(self.loader) if self.loader is not None else 0, self._carried.streams or BATCH):
-            plan = self._plan(positions.length)
-            assert self.loader is not None
-            self.loader.fill(positions, plan.value["x"], plan.value["y"])
-            self._carried.before(plan, positions)
-            plan.forward()
-            self._carried.after(plan, positions)
-            totals += [positions.length, *(float(plan.value[name]) if name in plan.value else 0.0 for name in SUMS)]
-        self.world.allreduce(totals)
-        samples, loss, correct, weight, count = totals.tolist()
+        totals = np.zeros((self._chunks, 1 + len(SUMS)))
+        for row, reader in enumerate(self._readers, self._first):
+            self._evaluate(reader, totals[row])
+        self.world.allreduce(totals)  # each row is added to zeros only
+        samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
         model = self._model
         count = samples * model.targets if model.count is None else count
         weight = count if model.weight is None else weight
@@ -91,10 +108,37 @@ class Evaluator:
         mean = loss / (weight or 1)
         return Result(mean, accuracy, int(samples), perf_counter() - start, bits(model, mean))
 
+    def _evaluate(self, reader: _Reader, totals: Array) -> None:
+        """Add a chunk's sums to its totals."""
+        reader.carried.reset()
+        for positions in reader.batches:
+            plan = self._plan(positions.length)
+            reader.loader.fill(positions, plan.value["x"], plan.value["y"])
+            reader.carried.before(plan, positions)
+            plan.forward()
+            reader.carried.after(plan, positions)
+            totals += [positions.length, *(float(plan.value[name]) if name in plan.value else 0.0 for name in SUMS)]
+
     def _plan(self, length: int) -> Plan:
         if length not in self._plans:
             self._plans[length] = self._model.evaluation_plan(length, self._parameters, self._pool)
         return self._plans[length]
+
+
+class _Reader(NamedTuple):
+    """A chunk: its batches, in their order, and what is carried from one to the next."""
+
+    loader: Loader
+    batches: list[Range]
+    carried: Carried
+
+
+def _streams(model: Model, parameters: Parameters, file: DataFile, split: str, mine: Range, streams: int) -> _Reader:
+    """The chunk of these streams out of so many."""
+    piece = Range(*(part(file.count(split), streams, edge).start for edge in mine))
+    loader = Loader.read(file, split, piece)
+    loader.order = permutation(len(loader), 0, 0, streams=mine.length)
+    return _Reader(loader, list(_batches(len(loader), mine.length)), Carried(model, mine.length, parameters.dtype))
 
 
 def _batches(samples: int, size: int = BATCH) -> Iterator[Range]:

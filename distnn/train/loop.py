@@ -24,38 +24,49 @@ if TYPE_CHECKING:
 
 
 class Window:
-    """Sums of losses, hits and what they are divided by since it was last emptied."""
+    """Sums over steps, of losses, hits, what they are divided by, targets and samples, since it was last emptied.
 
-    def __init__(self, step: Step) -> None:
+    Arguments:
+        step: what is counted.
+        sums: to go on from, kept up to date.
+    """
+
+    def __init__(self, step: Step, sums: list[float] | None = None) -> None:
         self._step = step
-        self.empty()
+        self.sums = [0.0] * 5 if sums is None else sums
+        self._start()
 
     def empty(self) -> None:
         """Begin anew."""
-        self._loss = self._correct = self._weight = 0.0
-        self.samples = self._count = 0
+        self.sums[:] = [0.0] * 5
+        self._start()
+
+    def _start(self) -> None:
         self.since = time.perf_counter()
         self._spent = (self._step.compute_s, self._step.comm_s, self._step.data_s)
 
     def add(self) -> None:
         """Count the step that has just run."""
-        self._loss += self._step.loss
-        self._correct += self._step.correct
-        self._weight += self._step.weight
-        self._count += self._step.count
-        self.samples += self._step.samples
+        step = self._step
+        for k, value in enumerate((step.loss, step.correct, step.weight, step.count, step.samples)):
+            self.sums[k] += value
+
+    @property
+    def samples(self) -> int:
+        """The samples that were counted."""
+        return int(self.sums[4])
 
     @property
     def loss(self) -> float:
         """The mean loss; 0 where nothing counted."""
-        return self._loss / self._weight if self._weight else 0.0
+        return self.sums[0] / self.sums[2] if self.sums[2] else 0.0
 
     @property
     def accuracy(self) -> float | None:
         """The share classified right; None for a regression."""
         if self._step.model.correct is None:
             return None
-        return self._correct / self._count if self._count else 0.0
+        return self.sums[1] / self.sums[3] if self.sums[3] else 0.0
 
     @property
     def spent(self) -> tuple[float, float, float]:
@@ -132,8 +143,7 @@ class Loop:
         )
         if step.loader.augmentation is not None:
             step.loader.augmentation.draw(progress.seed, progress.epoch)
-        self._whole = progress.window == 0
-        self._totals, self._recent = Window(step), Window(step)
+        self._totals, self._recent = Window(step, progress.sums), Window(step)
         while progress.window < step.windows:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)
             stop = bool(signals.received) or self._time_is_up()
@@ -204,6 +214,7 @@ class Loop:
         if totals.samples:
             seconds = time.perf_counter() - totals.since
             self._tell("train", totals.samples, totals.loss, totals.accuracy, seconds)
+        totals.empty()
         if "validation" in self.evaluators:
             self._evaluate("validation")
         watched = self.records.get("validation") or self.records.get("train")

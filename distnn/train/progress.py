@@ -26,6 +26,8 @@ class Progress:
         order: of the samples: ``shuffled``, ``stored`` or, side by side, ``streams``.
         best, best_step: the lowest validation loss so far, and the step it was reached at.
         stale: epochs since then.
+        sums: of the epoch that is under way: loss, hits, weight, targets and samples.
+        exponents: of the units in which gradients are summed (`distnn.parallel.fixed_point`).
         seconds: spent training so far, over all parts of the run.
     """
 
@@ -40,6 +42,8 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     seconds: float = 0.0
+    sums: list[float] = dataclasses.field(default_factory=lambda: [0.0] * 5)
+    exponents: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name."""

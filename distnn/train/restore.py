@@ -59,7 +59,7 @@ class Restored:
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
                 f"from one text, whose characters they then share."
             )
-        return Evaluator(self.model, self.parameters, file, split, world).run()
+        return Evaluator(self.model, self.parameters, file, split, world, groups=self.settings.parallel.groups).run()
 
     def predict(self, file: DataFile, split: str, world: World) -> Array | None:
         """Predictions for a split in its order, on rank 0; None elsewhere. Each rank computes a piece.

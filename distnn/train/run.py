@@ -16,7 +16,7 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 from distnn.train import checkpoint
-from distnn.train.environment import environment
+from distnn.train.environment import differences, environment
 from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
@@ -28,6 +28,7 @@ from distnn.train.step import TAIL, Step
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings, ScheduleSettings
+    from distnn.config.sections import ParallelSettings
 
 
 class Run:
@@ -46,8 +47,7 @@ class Run:
 
     def __init__(self, settings: RunSettings, file: DataFile, world: World, network: Network | None = None) -> None:
         self.settings, self.world = settings, world
-        if settings.parallel.threads:
-            world.use_threads(settings.parallel.threads)
+        _settle_threads(settings.parallel, world)
         self.model = _model(settings, file, network)
         train = settings.train
         samples = file.count("train")
@@ -65,7 +65,7 @@ class Run:
                     raise
         self.parameters = self.step.parameters
         self.evaluators = {
-            split: Evaluator(self.model, self.parameters, file, split, world)
+            split: Evaluator(self.model, self.parameters, file, split, world, settings.parallel.groups)
             for split in file.splits
             if split != "train"
         }
@@ -91,6 +91,7 @@ class Run:
             accumulate=train.accumulate,
             clip_norm=train.clip_norm,
             streams=self.settings.data.streams,
+            reproducible=self.settings.parallel.reproducible,
         )
 
     def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
@@ -113,6 +114,7 @@ class Run:
 
         for key, value in self.world.on_root(take).items():
             setattr(self.progress, key, value)
+        self.step.gradients.load(self.progress.exponents)
         for vector in (self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()):
             self.world.share(vector)
 
@@ -162,6 +164,8 @@ def train(
     )
     if start:
         saver.began_at(start[0], run.progress)
+    if saved and settings.parallel.reproducible:
+        warnings += _other_bits(saved, settings, saver.environment)
     if told:
         for text in warnings:
             told.warned(text)
@@ -203,6 +207,18 @@ def _begin(
             f"(--resume {out}), write elsewhere (--out DIR), or remove the folder."
         )
     return out, start
+
+
+def _other_bits(saved: checkpoint.Checkpoint, settings: RunSettings, now: dict[str, str]) -> list[str]:
+    """Why a reproducible run may not end with the bits that it would have had without being resumed."""
+    found = [differences(saved.environment, now)]
+    before = saved.settings.get("parallel", {})
+    if not before.get("reproducible"):
+        found.append("parallel.reproducible was not set")
+    elif before.get("shards") != settings.parallel.shards:
+        found.append(f"parallel.shards was {before.get('shards')} and is {settings.parallel.shards}")
+    reasons = "; ".join(reason for reason in found if reason)
+    return [f"the bits may differ from those of the run without a break: {reasons}."] if reasons else []
 
 
 def _make_folder(folder: Path, settings: RunSettings) -> None:
@@ -252,6 +268,14 @@ def _batch_size(settings: RunSettings, file: DataFile) -> int:
             f'choose at most that many, or batch_size = "full" for batch gradient descent.'
         )
     return settings.data.batch_size
+
+
+def _settle_threads(settings: ParallelSettings, world: World) -> None:
+    """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
+    if settings.threads:
+        world.use_threads(settings.threads, "parallel.threads in the run file")
+    elif settings.reproducible:
+        world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
 
 
 def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:

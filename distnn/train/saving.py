@@ -81,6 +81,7 @@ class Saver:
         if self.listener is None:
             return
         parameters = self.step.parameters
+        progress.exponents = self.step.gradients.exponents
         state = Checkpoint(
             parameters=parameters.value,
             optimizer={name: parameters.views(vector) for name, vector in self.step.slots.items()},

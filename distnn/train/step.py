@@ -17,17 +17,16 @@ from distnn.models.model import SUMS, Model
 from distnn.ops.op import Array
 from distnn.optim import Optimizer
 from distnn.parallel.allreduce import Allreduce, UpdatePart
-from distnn.parallel.memory import NodeMemory
+from distnn.parallel.fixed_point import FixedGradients
+from distnn.parallel.gradients import TAIL, Gradients
 from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
 from distnn.train.carried import Carried
 
-#: What rides in the gradient vector's tail: the model's sums, and the wishes to stop and to save. The count takes two
-#: elements, HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096 ranks.
-LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, TAIL = range(8)
+__all__ = ["FOLLOW", "TAIL", "Step"]
+
 COUNT = SUMS.index("count")
-BASE = 4096
 #: The share of the way that running means go to a step's statistics.
 FOLLOW = 0.1
 
@@ -49,6 +48,7 @@ class Step:
         clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
         streams: each place in a batch is a stream, along which the model's state is carried.
+        reproducible: sum in fixed point, which gives the same bits on any number of ranks.
 
     Attributes:
         loss, correct: sums over the last step's samples of all ranks.
@@ -75,18 +75,26 @@ class Step:
         accumulate: int = 1,
         clip_norm: float | None = None,
         streams: bool = False,
+        reproducible: bool = False,
     ) -> None:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
         self.shards = shards or world.size
         self.optimizer = optimizer
-        shared = memory if isinstance(memory, NodeMemory) else None
-        slots = shared or PrivateMemory()
-        self.slots = {name: slots.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
-        self.reduction = (
-            Node(world, parameters, self._bind, shared.rows[0]) if shared else Allreduce(world, parameters, self._bind)
+        memory = memory or PrivateMemory()
+        self.gradients = (
+            FixedGradients(parameters, memory, self.shards * accumulate, world.size)
+            if reproducible
+            else Gradients(parameters, memory)
         )
+        self.slots = {name: memory.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
+        self.reduction = (Allreduce if self.gradients.rows is None else Node)(world, self.gradients, self._bind)
         self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
+        if model.exchanges and reproducible:
+            raise RunFileError(
+                "the model has batch normalisation over whole mini-batches (whole = true), whose sums over the ranks "
+                "depend on their number; leave it out, or set parallel.reproducible = false."
+            )
         if model.exchanges and self.shards != world.size:
             raise RunFileError(
                 f"the model has batch normalisation over whole mini-batches (whole = true), for which all micro-shards "
@@ -95,8 +103,7 @@ class Step:
             )
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
-        self._sum: Array | None = None
-        self._sums = np.zeros(len(SUMS))
+        self._found = np.zeros(len(SUMS))
         self._counted = [(k, name) for k, name in enumerate(SUMS) if name in model.outputs]
         self._key = np.array([seed, 0, 0], np.intp)
         self.loss = self.correct = self.weight = self.norm = 0.0
@@ -142,25 +149,31 @@ class Step:
             number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
             save: this rank's wish to save, told to all likewise.
         """
-        tail = self.parameters.tail
         if window == 0:
             self.carried.reset()
         self._key[1] = number
-        self._accumulate(window)
-        tail[STOP], tail[SAVE] = stop, save
+        self.carried.mark()
+        while not self._sum(window, stop, save):
+            self.carried.rewind()
         start = perf_counter()
-        self.reduction.reduce()
-        reduced = perf_counter()
-        tail = self.reduction.tail
-        self.loss, self.correct = float(tail[LOSS]), float(tail[CORRECT])
-        self.samples = self._samples(window)
-        self.count = int(tail[HIGH]) * BASE + int(tail[LOW])
-        self.weight = self.count if self.model.weight is None else float(tail[WEIGHT])
-        self.stop, self.save = int(tail[STOP]), int(tail[SAVE])
         if math.isfinite(self.loss):
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
-        self.comm_s += reduced - start
-        self.compute_s += perf_counter() - reduced
+        self.compute_s += perf_counter() - start
+
+    def _sum(self, window: int, stop: bool, save: bool) -> bool:
+        """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
+        self._accumulate(window)
+        self.gradients.close(stop, save)
+        start = perf_counter()
+        totals = self.reduction.reduce()
+        self.comm_s += perf_counter() - start
+        if totals is None:
+            return False
+        self.loss, self.correct, self.weight, self.count, self.stop, self.save = totals
+        self.samples = self._samples(window)
+        if self.model.weight is None:
+            self.weight = self.count
+        return True
 
     def _scale(self) -> float:
         """What turns the summed gradient into the mean one, and clips it."""
@@ -201,12 +214,8 @@ class Step:
     def _accumulate(self, window: int) -> None:
         """Leave the sums of the gradients and of all that is counted of this rank's pieces in the message."""
         pieces = self.pieces(window)
-        gradients, tail = self.parameters.gradients, self.parameters.tail
-        if not pieces:
-            gradients[:] = 0
-        sums = self._sums
-        sums[:] = 0
-        for k, piece in enumerate(pieces):
+        self.gradients.begin(len(pieces))
+        for piece in pieces:
             plan = self.plan(piece.positions.length)
             start = perf_counter()
             self.loader.fill(piece.positions, plan.value["x"], plan.value["y"])
@@ -219,34 +228,20 @@ class Step:
             plan.backward()
             self.carried.after(plan, piece.positions)
             for place, name in self._counted:
-                sums[place] += plan.value[name]
+                self._found[place] = plan.value[name]
             if self.model.count is None:
-                sums[COUNT] += piece.positions.length * self.model.targets
-            if len(pieces) > 1:
-                self._add(k, len(pieces))
+                self._found[COUNT] = piece.positions.length * self.model.targets
+            self.gradients.add(self._found)
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
         if self._exchange:
             self._join(self._batches(window).length - len(pieces))
-        tail[:COUNT] = sums[:COUNT]
-        tail[HIGH], tail[LOW] = divmod(int(sums[COUNT]), BASE)
 
     def _join(self, batches: int) -> None:
         """Take part in the sums that other ranks need in the step's last batches, of which this rank has nothing."""
         for _ in range(batches):
             for length in self.plan(1).messages:
                 self._exchange(np.zeros(length, self.parameters.dtype))  # type: ignore[misc]
-
-    def _add(self, k: int, count: int) -> None:
-        """Add the k-th of ``count`` gradients to the sum, which ends where the reduction finds it."""
-        gradients = self.parameters.gradients
-        if self._sum is None:
-            self._sum = np.empty_like(gradients)
-        if k == 0:
-            np.copyto(self._sum, gradients)
-        else:
-            last = k == count - 1
-            np.add(self._sum, gradients, out=gradients if last else self._sum)
 
     def plan(self, length: int) -> Plan:
         """The training plan for ``length`` samples; all lengths share one pool of memory."""

@@ -36,17 +36,29 @@ RANKS = (1, 2, 3, 4)
 
 lecture.digits(work)
 (work / "run.toml").write_text(RUN)
+
+
+def train(ranks, out, *more):
+    """Train on so many ranks; all weights at the end."""
+    command = [sys.executable, "-m", "distnn", "train", "run.toml", "--out", out, "--quiet", *more]
+    lecture.shell(work, "mpiexec", "-n", str(ranks), *command)
+    saved = checkpoint.load(checkpoint.resolve(work / out))
+    return np.concatenate([array.ravel() for array in saved.parameters.values()])
+
+
 losses, parameters = {}, {}
 for ranks in RANKS:
-    train = [sys.executable, "-m", "distnn", "train", "run.toml", "--out", f"on-{ranks}", "--quiet"]
-    lecture.shell(work, "mpiexec", "-n", str(ranks), *train)
+    parameters[ranks] = train(ranks, f"on-{ranks}")
     losses[ranks] = [record["loss"] for record in lecture.metrics(work / f"on-{ranks}", "train")]
-    saved = checkpoint.load(checkpoint.resolve(work / f"on-{ranks}"))
-    parameters[ranks] = np.concatenate([array.ravel() for array in saved.parameters.values()])
     apart = np.abs(parameters[ranks] - parameters[1]).max() / np.abs(parameters[1]).max()
     steps, last = len(losses[ranks]), losses[ranks][-1]
     print(f"ranks: {ranks}, steps: {steps}, last loss: {last:.6f}, weights apart by {apart:.0e}")
     assert len(losses[ranks]) == len(losses[1]) and apart < 1e-5
+
+exact = "--set", "parallel.reproducible=true"
+alone, three = train(1, "exact-1", *exact), train(3, "exact-3", *exact)
+print(f"reproducible, 1 and 3 ranks: weights apart by {np.abs(alone - three).max():.0e}")
+assert alone.tobytes() == three.tobytes()
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
 for ranks in RANKS:  # one batch of 32 samples: a piece for each shard, in the colour of its rank

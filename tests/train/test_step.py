@@ -107,6 +107,7 @@ def test_times_are_counted() -> None:
         {"data": {"batch_size": 50}, "train": {"accumulate": 3}},
         {"data": {"batch_size": 500}, "model": {"kind": "softmax"}},
         {"data": {"batch_size": 64}, "model": {"activation": "tanh"}, "train": {"dtype": "float64"}},
+        {"data": {"batch_size": 64}, "parallel": {"shards": 3, "reproducible": True}, "train": {"clip_norm": 0.5}},
     ],
     ids=str,
 )

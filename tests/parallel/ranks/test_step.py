@@ -283,12 +283,9 @@ def test_evaluation_counts_each_sample_once(split: str) -> None:
     expected_count = {"train": SAMPLES, "validation": 200, "test": 300}[split]
     with DataFile(together.settings.data.path) as file:
         evaluated = [Evaluator(run.model, run.parameters, file, split, run.world) for run in (together, alone)]
-        sizes = TOGETHER.allgather(len(evaluated[0].loader or ()))
         found, expected = (evaluator.run() for evaluator in evaluated)
-        assert sum(sizes) == expected_count
-        assert max(sizes) - min(sizes) <= 1
     assert found.samples == expected.samples == expected_count
-    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert found.loss == expected.loss, "the same bits"
     assert found.accuracy == expected.accuracy
     assert len(set(TOGETHER.allgather((found.loss, found.accuracy, found.samples)))) == 1
 

@@ -151,8 +151,8 @@ def test_derived_threads_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_use_threads(world: World) -> None:
     before: Any = world.threads
     with threadpoolctl.threadpool_limits():
-        world.use_threads(2)
-        assert world.threads == runtime.Threads(2, "parallel.threads in the run file")
+        world.use_threads(2, "asked for")
+        assert world.threads == runtime.Threads(2, "asked for")
         assert set(blas_threads()) == {2}
     world.threads = before
 

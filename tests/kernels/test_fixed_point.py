@@ -1,0 +1,101 @@
+"""Fixed-point sums: against fractions, in any order, and compiled as in numpy."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from distnn.kernels import fixed_point as reference
+
+
+def both() -> list[ModuleType]:
+    """The reference, and the compiled kernels where numba is installed."""
+    try:
+        from distnn.kernels import fused
+    except ImportError:
+        return [reference]
+    return [reference, fused]
+
+
+@pytest.fixture(params=both(), ids=lambda module: module.__name__.rpartition(".")[2])
+def kernels(request: pytest.FixtureRequest) -> ModuleType:
+    found: ModuleType = request.param
+    return found
+
+
+def numbers(dtype: type) -> st.SearchStrategy[np.ndarray]:
+    """Finite numbers up to 1, many of them small."""
+    width = 32 if dtype is np.float32 else 64
+    floats = st.floats(-1, 1, width=width) | st.floats(-(2.0**-30), 2.0**-30, width=width)
+    return st.integers(1, 5).flatmap(lambda rows: arrays(dtype, (rows, 37), elements=floats))
+
+
+ENDS = np.array([[0, 16], [16, 16], [20, 37]])
+SCALES = np.array([2.0**50, 1.0, 2.0**40])
+
+
+def add_up(kernels: ModuleType, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the rows, and their largest numbers."""
+    total, largest = np.full(37, 7, np.int64), np.zeros(3)
+    for k, row in enumerate(rows):
+        kernels.accumulate(total, row, ENDS, SCALES, largest, k == 0, reference.scratch())
+    return total, largest
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_against_fractions(dtype: type, data: st.DataObject) -> None:
+    rows = data.draw(numbers(dtype))
+    for kernels in both():
+        total, largest = add_up(kernels, rows)
+        values, restored = np.full(37, 9, dtype), np.zeros(3)
+        kernels.restore(values, total, ENDS, SCALES, restored, reference.scratch())
+        for (start, stop), scale, most, back in zip(ENDS, SCALES, largest, restored, strict=True):
+            unit = Fraction(1, int(scale))
+            for i in range(start, stop):
+                exact = sum((Fraction(float(row[i])) for row in rows), Fraction())
+                assert abs(Fraction(int(total[i])) * unit - exact) <= unit * len(rows) / 2
+                assert values[i] == dtype(float(Fraction(int(total[i])) * unit))
+            assert most == np.abs(rows[:, start:stop]).max(initial=0)
+            assert back == np.abs(values[start:stop]).max(initial=0)
+        assert np.all(total[16:20] == 7), "between segments nothing is touched"
+        assert np.all(values[16:20] == 9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_no_order_of_addition_changes_a_bit(dtype: type, data: st.DataObject) -> None:
+    rows = data.draw(numbers(dtype))
+    order = data.draw(st.permutations(range(len(rows))))
+    for kernels in both():
+        np.testing.assert_array_equal(add_up(kernels, rows)[0], add_up(kernels, rows[order])[0])
+        np.testing.assert_array_equal(add_up(kernels, rows)[0], add_up(reference, rows)[0])
+
+
+def test_large_vectors_in_blocks(kernels: ModuleType) -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 5 * reference.BLOCK + 13)).astype(np.float32)
+    ends, scales = np.array([[0, 4000], [4000, rows.shape[1]]]), np.array([2.0**30, 2.0**40])
+    total, largest = np.zeros(rows.shape[1], np.int64), np.zeros(2)
+    for k, row in enumerate(rows):
+        kernels.accumulate(total, row, ends, scales, largest, k == 0, reference.scratch())
+    values = np.empty(rows.shape[1])
+    kernels.restore(values, total, ends, scales, np.zeros(2), reference.scratch())
+    np.testing.assert_allclose(values[:4000], rows.sum(0, dtype=float)[:4000], atol=2.0**-29)
+    np.testing.assert_allclose(values[4000:], rows.sum(0, dtype=float)[4000:], atol=2.0**-39)
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_shows_in_the_largest(kernels: ModuleType, strange: float) -> None:
+    row = np.ones(37, np.float32)
+    row[30] = strange
+    total, largest = np.zeros(37, np.int64), np.zeros(3)
+    kernels.accumulate(total, row, ENDS, SCALES, largest, True, reference.scratch())
+    kernels.accumulate(total, np.ones(37, np.float32), ENDS, SCALES, largest, False, reference.scratch())
+    assert largest[0] == 1
+    assert not np.isfinite(largest[2])
