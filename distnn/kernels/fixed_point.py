@@ -12,71 +12,72 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-#: Numbers converted at a time: their float64 and int64 stay in a core's L1 cache.
-BLOCK = 1024
+#: Numbers converted at a time: their float64 stay in a core's L2 cache.
+BLOCK = 16384
+#: A number of up to this many bits is converted exactly.
+BITS = 51
+#: 1.5 · 2⁵², from which float64 has whole numbers only: added to a number it rounds it, and the bits that stand behind
+#: its own are the integer. No instruction of AVX2 converts float64 to int64, but it has all that this needs.
+MAGIC = 1.5 * 2.0**52
+MAGIC_BITS = int(np.float64(MAGIC).view(np.int64))
 
 
 def scratch() -> Array:
-    """Room for one block in float64 and one in int64."""
-    return np.empty((2, BLOCK))
+    """Room for one block in float64."""
+    return np.empty(BLOCK)
 
 
 def accumulate(
     total: Array, values: Array, ends: Array, scales: Array, largest: Array, first: bool, room: Array
 ) -> None:
-    """total += round(values · scale), halves to even, in every segment; and what the largest number was.
+    """total += round(values · scale), halves to even, in every segment; and the largest of these integers.
 
     Arguments:
         total: int64 (L,), overwritten if ``first``.
         values: float32 or float64 (L,).
         ends: intp (S, 2): where the segments start and stop.
         scales: float64 (S,): powers of two.
-        largest: float64 (S,): becomes max(largest, |values|) of each segment, NaN if one of them is.
+        largest: int64 (S,): becomes the largest of itself and of each segment's integers w ≥ 0, and ~w for w < 0. It is
+            2⁵¹ or more where a product had more bits than `BITS`, was infinite or NaN, and ``total`` is wrong then.
         first: whether nothing is in ``total`` yet.
         room: a `scratch`.
-
-    Where |value · scale| is 2⁶³ or more, or no number, ``total`` is undefined afterwards.
     """
-    wide, whole = room[0], room[1].view(np.int64)
-    for k, (start, stop) in enumerate(ends.tolist()):
-        segment = values[start:stop]
-        found = _largest(segment)
-        largest[k] = np.maximum(largest[k], found)
-        if not found * scales[k] < 2.0**62:
-            continue
-        for at in range(start, stop, BLOCK):
-            block = total[at : min(at + BLOCK, stop)]
-            floats, integers = wide[: len(block)], whole[: len(block)]
-            np.copyto(floats, values[at : at + len(block)])
-            np.multiply(floats, scales[k], out=floats)
-            np.rint(floats, out=floats)
-            np.copyto(integers, floats, casting="unsafe")
-            np.add(integers, 0 if first else block, out=block)
+    with np.errstate(over="ignore"):  # it shows in the largest
+        for k, (start, stop) in enumerate(ends.tolist()):
+            most = int(largest[k])
+            for at in range(start, stop, len(room)):
+                block = total[at : min(at + len(room), stop)]
+                floats = room[: len(block)]
+                integers = floats.view(np.int64)
+                np.copyto(floats, values[at : at + len(block)])
+                np.multiply(floats, scales[k], out=floats)
+                np.add(floats, MAGIC, out=floats)
+                np.subtract(integers, MAGIC_BITS, out=integers)
+                most = max(most, int(np.maximum.reduce(integers)), ~int(np.minimum.reduce(integers)))
+                np.add(integers, 0 if first else block, out=block)
+            largest[k] = most
 
 
 def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Array, room: Array) -> None:
-    """values = total / scale in every segment, rounded once to the values' precision.
+    """values = total / scale in every segment, by way of float64.
 
     Arguments:
         values: float32 or float64 (L,).
         total: int64 (L,).
         ends: intp (S, 2): where the segments start and stop.
         scales: float64 (S,): powers of two.
-        largest: float64 (S,): becomes the largest |value| of each segment; 0 for an empty one.
+        largest: float64 (S,): becomes the largest |value| of each segment, within a unit; 0 for an empty one, infinite
+            where the values' precision hasn't such numbers.
         room: a `scratch`.
     """
-    wide = room[0]
-    for k, (start, stop) in enumerate(ends.tolist()):
-        for at in range(start, stop, BLOCK):
-            block = values[at : min(at + BLOCK, stop)]
-            floats = wide[: len(block)]
-            np.copyto(floats, total[at : at + len(block)])
-            np.multiply(floats, 1 / scales[k], out=floats)
-            np.copyto(block, floats, casting="same_kind")
-        largest[k] = _largest(values[start:stop])
-
-
-def _largest(values: Array) -> float:
-    """max |values|, NaN if one of them is, 0 if there is none."""
-    high, low = np.maximum.reduce(values, initial=0), np.minimum.reduce(values, initial=0)
-    return float(np.maximum(high, -low))
+    with np.errstate(over="ignore"):  # it shows in the largest
+        for k, (start, stop) in enumerate(ends.tolist()):
+            most = 0
+            for at in range(start, stop, len(room)):
+                block = total[at : min(at + len(room), stop)]
+                floats = room[: len(block)]
+                most = max(most, int(np.maximum.reduce(block)), ~int(np.minimum.reduce(block)))
+                np.copyto(floats, block)
+                np.multiply(floats, 1 / scales[k], out=floats)
+                np.copyto(values[at : at + len(block)], floats, casting="same_kind")
+            largest[k] = values.dtype.type(float(most) / scales[k])

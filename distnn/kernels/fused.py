@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from distnn.kernels.fixed_point import MAGIC, MAGIC_BITS
+
 Array = npt.NDArray[Any]
+
+#: The bits of 2⁵², behind which 32 more make a whole number of them.
+LOW_BITS = int(np.float64(2.0**52).view(np.int64))
 
 
 @njit(cache=True, nogil=True)
@@ -19,25 +24,73 @@ def accumulate(
     total: Array, values: Array, ends: Array, scales: Array, largest: Array, first: bool, room: Array
 ) -> None:
     """See `distnn.kernels.fixed_point.accumulate`."""
+    integers = room.view(np.int64)
     for k in range(len(ends)):
-        scale, most, strange = scales[k], largest[k], 0
-        for i in range(ends[k, 0], ends[k, 1]):
-            value = np.float64(values[i])
-            size = abs(value)
-            strange += size != size
-            most = max(most, size)
-            whole = np.int64(np.rint(value * scale))
-            total[i] = whole if first else total[i] + whole
-        largest[k] = np.nan if strange else most
+        most = largest[k]
+        for start in range(ends[k, 0], ends[k, 1], len(room)):
+            stop = min(start + len(room), ends[k, 1])
+            _round(values[start:stop], scales[k], room)
+            most = max(most, _put(total[start:stop], integers) if first else _add(total[start:stop], integers))
+        largest[k] = most
+
+
+# Loops without branches become vector instructions, if indices can't be negative, which slices from 0 make plain.
+
+
+@njit(cache=True, nogil=True)
+def _round(values: Array, scale: float, out: Array) -> None:
+    for i in range(len(values)):
+        out[i] = np.float64(values[i]) * scale + MAGIC
+
+
+@njit(cache=True, nogil=True)
+def _put(total: Array, integers: Array) -> Any:
+    most = np.int64(0)
+    for i in range(len(total)):
+        whole = integers[i] - MAGIC_BITS
+        most = max(most, whole ^ (whole >> 63))
+        total[i] = whole
+    return most
+
+
+@njit(cache=True, nogil=True)
+def _add(total: Array, integers: Array) -> Any:
+    most = np.int64(0)
+    for i in range(len(total)):
+        whole = integers[i] - MAGIC_BITS
+        most = max(most, whole ^ (whole >> 63))
+        total[i] += whole
+    return most
 
 
 @njit(cache=True, nogil=True)
 def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Array, room: Array) -> None:
     """See `distnn.kernels.fixed_point.restore`."""
+    half = len(room) // 2
+    high, low = room[:half], room[half:]
     for k in range(len(ends)):
-        scale, most = 1 / scales[k], 0.0
-        for i in range(ends[k, 0], ends[k, 1]):
-            value = values.dtype.type(np.float64(total[i]) * scale)
-            values[i] = value
-            most = max(most, np.float64(abs(value)))
-        largest[k] = most
+        most = np.int64(0)
+        for start in range(ends[k, 0], ends[k, 1], half):
+            stop = min(start + half, ends[k, 1])
+            most = max(most, _split(total[start:stop], high.view(np.int64), low.view(np.int64)))
+            _join(values[start:stop], high, low, 1 / scales[k])
+        largest[k] = values.dtype.type(np.float64(most) / scales[k])
+
+
+@njit(cache=True, nogil=True)
+def _split(total: Array, high: Array, low: Array) -> Any:
+    """The upper and the lower 32 bits, as the bits of MAGIC + upper and 2⁵² + lower."""
+    most = np.int64(0)
+    for i in range(len(total)):
+        whole = total[i]
+        most = max(most, whole ^ (whole >> 63))
+        high[i] = (whole >> 32) + MAGIC_BITS
+        low[i] = (whole & 0xFFFFFFFF) | LOW_BITS
+    return most
+
+
+@njit(cache=True, nogil=True)
+def _join(values: Array, high: Array, low: Array, unit: float) -> None:
+    """Both differences are exact, and so is the product: the sum is rounded as a conversion of 64 bits would be."""
+    for i in range(len(values)):
+        values[i] = ((high[i] - MAGIC) * 2.0**32 + (low[i] - 2.0**52)) * unit

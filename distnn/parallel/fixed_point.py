@@ -4,13 +4,14 @@ A micro-shard's gradient g of a parameter is added as the integer round(g · 2�
 neither the number of ranks, nor which of them owns a micro-shard, nor the algorithm of Allreduce changes a bit. Each
 parameter has an exponent k of its own, which follows from the sum of the step before:
 
-    max |Σ g| < 2ᵉ,   k = B − H − e,   B = 62 − ⌈log₂ S⌉,   H = 8
+    max |Σ g| < 2ᵉ,   k = B − H − e,   B = min(51, 62 − ⌈log₂ S⌉),   H = 6
 
 with S micro-shards in a step. One of them may be 2ᴴ times larger than the former sum, and S of them don't overflow 63
 bits; a larger one is noticed, and the step is computed again with a unit that fits. Compared with the largest element
-the unit is 2⁻⁵⁰ or so: about 26 bits finer than float32 has it. Fixed-point accumulation for sums that don't depend on
-their order: Kulisch and Miranker, The arithmetic of the digital computer: a new approach, 1986; for parallel sums:
-Hallberg and Adcroft, An order-invariant real-to-integer conversion sum, 2014.
+the unit is 2⁻⁴⁵: 21 bits finer than float32 has it, unless the sum before was much larger, after which one step has
+fewer. The loss and its weight are summed in the same way, with B = 62 − ⌈log₂ S⌉. Fixed-point accumulation for sums
+that don't depend on their order: Kulisch and Miranker, The arithmetic of the digital computer: a new approach, 1986;
+for parallel sums: Hallberg and Adcroft, An order-invariant real-to-integer conversion sum, 2014.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 
 #: How much larger (as a power of two) a micro-shard's gradient may be than the sum of the step before.
-HEADROOM = 8
+HEADROOM = 6
 #: What a sum may need beside its sign.
 BITS = 62
-#: The largest exponent: of a gradient that is all but 0.
+#: The largest exponent, in which all but 0 is too large: what nothing is known of begins with it.
 MOST = 1000
 #: Elements whose squares are summed together for the norm.
 BLOCK = 1024
@@ -72,15 +73,16 @@ class FixedGradients(Gradients):
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
         self.names = (*parameters.shapes, *TELLING)
         count = len(self.names)
-        self._bits = BITS - math.ceil(math.log2(shards))
-        self._scales, self._limits = np.ones(count), np.zeros(count)
-        self._largest, self._told = np.zeros(count), np.zeros(2)
+        told = BITS - math.ceil(math.log2(shards))
+        self._bits = np.array([min(reference.BITS, told)] * len(parameters.shapes) + [told] * len(TELLING))
+        self._scales = np.full(count, math.ldexp(1.0, MOST))
+        self._largest = np.zeros(count)
+        self._integers = np.zeros(len(parameters.shapes), np.int64)
         # Each rank's maxima of what it restores, which all ranks of the node read.
         self._mine = memory.each(count, np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
         self._kernels = kernels()
         self._ends = _ends(parameters, slice(0, length))
-        self._tail_ends = np.array([[LOSS, LOSS + 1], [WEIGHT, WEIGHT + 1]])
         self._room = reference.scratch()
         self._squares = np.zeros(-(-length // BLOCK))
         self._first = True
@@ -95,20 +97,37 @@ class FixedGradients(Gradients):
 
     def add(self, found: Array) -> None:
         """Add a micro-shard: its gradients, and its loss, hits, weight and count (4,)."""
-        values, count = self.parameters.gradients, len(self._ends)
-        loss, correct, weight, targets = found.tolist()
-        self._told[:] = loss, weight
-        largest, scales, room = self._largest, self._scales, self._room
-        self._kernels.accumulate(self.message, values, self._ends, scales[:count], largest[:count], self._first, room)
-        self._kernels.accumulate(self.tail, self._told, self._tail_ends, scales[count:], largest[count:], False, room)
+        self._integers[:] = 0
+        self._kernels.accumulate(
+            self.message, self.parameters.gradients, self._ends, self._scales, self._integers, self._first, self._room
+        )
         self._first = False
+        limit = 1 << int(self._bits[0])
+        if self._integers.max() >= limit:
+            for place in np.flatnonzero(self._integers >= limit).tolist():
+                self._note(place, float(np.abs(self.parameters.gradients[slice(*self._ends[place])]).max()))
+        loss, correct, weight, targets = found.tolist()
+        self._tell(-2, LOSS, loss)
+        self._tell(-1, WEIGHT, weight)
         self.tail[CORRECT] += int(correct)
         self.tail[COUNT] += int(targets)
+
+    def _tell(self, place: int, where: int, value: float) -> None:
+        """Add a number to the tail."""
+        scaled = value * float(self._scales[place])
+        if abs(scaled) < 1 << int(self._bits[place]):
+            self.tail[where] += round(scaled)
+        else:
+            self._note(place, abs(value))
+
+    def _note(self, place: int, magnitude: float) -> None:
+        """What was added last is too large for its unit."""
+        self._largest[place] = np.maximum(self._largest[place], magnitude)
 
     def close(self, stop: bool, save: bool) -> None:
         """Write the tail: the message is complete."""
         self.tail[STOP], self.tail[SAVE] = stop, save
-        self.tail[LARGE] = not np.all(self._largest <= self._limits)
+        self.tail[LARGE] = bool(self._largest.any())
         self.tail[BAD] = not np.all(np.isfinite(self._largest))
 
     def read(self, tail: Array, world: World) -> Totals | None:
@@ -123,16 +142,16 @@ class FixedGradients(Gradients):
             return Totals(math.nan)
         if large:
             world.maximum(self._largest)
-            self._fit(self._largest, headroom=0)
+            self._fit(self._largest, headroom=1)  # a number just below a power of two may be rounded up to it
             return None
         told = np.array([loss, weight]) / self._scales[-2:]
         self._mine[-2:] = np.abs(told)
         return Totals(float(told[0]), float(correct), float(told[1]), count, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
-        """The gradients of a slice in floating point, and what computes them from its ``total``, rounding each once."""
-        values, count = self.parameters.gradients[part], len(self._ends)
-        ends, scales, largest = _ends(self.parameters, part), self._scales[:count], self._mine[:count]
+        """The gradients of a slice in floating point, and what computes them from its ``total``."""
+        values, ends = self.parameters.gradients[part], _ends(self.parameters, part)
+        scales, largest = self._scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._room)
 
     def norm(self, values: Array, part: slice, world: World | None) -> float:
@@ -163,29 +182,20 @@ class FixedGradients(Gradients):
 
     @property
     def exponents(self) -> dict[str, int]:
-        """By name k, of the unit 2⁻ᵏ; those of what has been 0 so far are missing."""
+        """By name k, of the unit 2⁻ᵏ."""
         _, exponents = np.frexp(self._scales)
-        return {
-            name: int(exponent) - 1
-            for name, exponent, limit in zip(self.names, exponents, self._limits, strict=True)
-            if limit
-        }
+        return {name: exponent - 1 for name, exponent in zip(self.names, exponents.tolist(), strict=True)}
 
     def load(self, exponents: Mapping[str, int]) -> None:
         """Take over `exponents`."""
         for place, name in enumerate(self.names):
-            if name in exponents:
-                self._set(place, exponents[name])
+            self._scales[place] = math.ldexp(1.0, exponents.get(name, MOST))
 
     def _fit(self, largest: Array, headroom: int) -> None:
-        """Choose units in which these numbers, and ones 2^headroom times as large, have `_bits` bits."""
+        """Choose units in which these numbers, and ones 2^headroom times as large, have their `_bits`."""
         _, exponents = np.frexp(largest)
         for place in np.flatnonzero(largest).tolist():
-            self._set(place, min(MOST, self._bits - headroom - int(exponents[place])))
-
-    def _set(self, place: int, exponent: int) -> None:
-        self._scales[place] = math.ldexp(1.0, exponent)
-        self._limits[place] = math.ldexp(1.0, self._bits - exponent)
+            self._scales[place] = math.ldexp(1.0, min(MOST, int(self._bits[place]) - headroom - int(exponents[place])))
 
     def _strange(self) -> list[str]:
         """The names of what isn't finite."""

@@ -42,7 +42,7 @@ SCALES = np.array([2.0**50, 1.0, 2.0**40])
 
 def add_up(kernels: ModuleType, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sum of the rows, and their largest numbers."""
-    total, largest = np.full(37, 7, np.int64), np.zeros(3)
+    total, largest = np.full(37, 7, np.int64), np.zeros(3, np.int64)
     for k, row in enumerate(rows):
         kernels.accumulate(total, row, ENDS, SCALES, largest, k == 0, reference.scratch())
     return total, largest
@@ -62,8 +62,9 @@ def test_against_fractions(dtype: type, data: st.DataObject) -> None:
                 exact = sum((Fraction(float(row[i])) for row in rows), Fraction())
                 assert abs(Fraction(int(total[i])) * unit - exact) <= unit * len(rows) / 2
                 assert values[i] == dtype(float(Fraction(int(total[i])) * unit))
-            assert most == np.abs(rows[:, start:stop]).max(initial=0)
-            assert back == np.abs(values[start:stop]).max(initial=0)
+            found = [round(Fraction(float(value)) / unit) for value in rows[:, start:stop].flat]
+            assert most == max((whole if whole >= 0 else ~whole for whole in found), default=0)
+            assert back == pytest.approx(np.abs(values[start:stop]).max(initial=0), abs=1.01 * float(unit))
         assert np.all(total[16:20] == 7), "between segments nothing is touched"
         assert np.all(values[16:20] == 9)
 
@@ -79,9 +80,9 @@ def test_no_order_of_addition_changes_a_bit(dtype: type, data: st.DataObject) ->
 
 
 def test_large_vectors_in_blocks(kernels: ModuleType) -> None:
-    rows = np.random.default_rng(0).normal(size=(3, 5 * reference.BLOCK + 13)).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(3, 2 * reference.BLOCK + 13)).astype(np.float32)
     ends, scales = np.array([[0, 4000], [4000, rows.shape[1]]]), np.array([2.0**30, 2.0**40])
-    total, largest = np.zeros(rows.shape[1], np.int64), np.zeros(2)
+    total, largest = np.zeros(rows.shape[1], np.int64), np.zeros(2, np.int64)
     for k, row in enumerate(rows):
         kernels.accumulate(total, row, ends, scales, largest, k == 0, reference.scratch())
     values = np.empty(rows.shape[1])
@@ -90,12 +91,23 @@ def test_large_vectors_in_blocks(kernels: ModuleType) -> None:
     np.testing.assert_allclose(values[4000:], rows.sum(0, dtype=float)[4000:], atol=2.0**-39)
 
 
-@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_shows_in_the_largest(kernels: ModuleType, strange: float) -> None:
-    row = np.ones(37, np.float32)
-    row[30] = strange
-    total, largest = np.zeros(37, np.int64), np.zeros(3)
+@pytest.mark.parametrize(
+    "value", [np.nan, np.inf, -np.inf, 3e38, -3e38, 2.0**11, -(2.0**11) * 1.001, 2.0**12, -(2.0**14)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_too_large_or_no_number_shows(kernels: ModuleType, dtype: type, value: float) -> None:
+    row = np.ones(37, dtype)
+    row[30] = value
+    total, largest = np.zeros(37, np.int64), np.zeros(3, np.int64)
     kernels.accumulate(total, row, ENDS, SCALES, largest, True, reference.scratch())
-    kernels.accumulate(total, np.ones(37, np.float32), ENDS, SCALES, largest, False, reference.scratch())
-    assert largest[0] == 1
-    assert not np.isfinite(largest[2])
+    kernels.accumulate(total, np.ones(37, dtype), ENDS, SCALES, largest, False, reference.scratch())
+    assert largest[0] == 2**50
+    assert largest[2] >= 2**reference.BITS
+
+
+def test_a_sum_that_the_precision_has_not_is_infinite(kernels: ModuleType) -> None:
+    total, values, largest = np.full(37, 2**60, np.int64), np.empty(37, np.float32), np.empty(3)
+    scales = np.array([2.0**-100, 1.0, 1.0])
+    kernels.restore(values, total, ENDS, scales, largest, reference.scratch())
+    assert np.all(np.isinf(values[:16]))
+    np.testing.assert_array_equal(largest, [np.inf, 0, 2.0**60])
