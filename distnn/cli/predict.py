@@ -23,7 +23,6 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
       distnn predict runs/digits data/digits.h5 -o predictions.h5
     """
     from distnn.data.hdf5 import DataFile
-    from distnn.data.predictions import write_predictions
     from distnn.parallel.world import World
     from distnn.train.guard import guarded
     from distnn.train.restore import restore
@@ -33,12 +32,7 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
         restored = restore(checkpoint, world)
         with DataFile(data) as file:
             predictions = restored.predict(file, split, world)
-
-        def write() -> None:
-            assert predictions is not None
-            about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
-            write_predictions(output, predictions, classes=restored.model.classes, about=about, force=force)
-
-        world.on_root(write)
-    if predictions is not None:
-        click.echo(f"wrote {len(predictions)} predictions for {split} of {data} to {output}")
+        about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
+        predictions.write(output, world, about=about, force=force)
+    if world.root:
+        click.echo(f"wrote {predictions.total} predictions for {split} of {data} to {output}")

@@ -36,13 +36,19 @@ def new_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
-        raise DataError(
-            f"{path} could not be written: {' '.join(str(error).split())}. Nothing was changed; check the free space, "
-            "the quota and the permissions of its folder."
-        ) from error
+        raise refused(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def refused(path: Path, *reasons: object) -> DataError:
+    """The error that says why ``path`` could not be written."""
+    told = "; ".join(" ".join(str(reason).split()) for reason in reasons)
+    return DataError(
+        f"{path} could not be written: {told}. Nothing was changed; check the free space, the quota and the "
+        "permissions of its folder."
+    )
 
 
 def _check_free(path: Path, force: bool) -> None:

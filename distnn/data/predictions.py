@@ -1,14 +1,42 @@
-"""Predictions in HDF5."""
+"""What a file of predictions holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from distnn.data.files import hdf5_writer, new_file
 from distnn.ops.op import Array
+
+
+def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array]:
+    """``y_pred`` and ``probabilities`` from what a model predicts.
+
+    Arguments:
+        predictions: for regression the outputs (N, …); for classification the probabilities (N, C), or (N, 1) of the
+            second of two classes; for a language those of the next token at each step, (N, T, C).
+        classes: the classes' names; empty for regression.
+
+    Returns:
+        For classification ``y_pred`` (N,) labels and ``probabilities`` (N, C); for a language (N, T) and (N, T, C); for
+        regression ``y_pred`` (N, …) alone.
+    """
+    if not classes:
+        return {"y_pred": predictions}
+    if predictions.shape[1:] == (1,) and len(classes) == 2:
+        predictions = np.concatenate([1 - predictions, predictions], axis=1)
+        labels = predictions[:, 1] >= 0.5  # the threshold counts as the second class
+    else:
+        labels = np.argmax(predictions, axis=-1)
+    return {"y_pred": labels.astype(np.int64), "probabilities": predictions}
+
+
+def attributes(classes: Sequence[str] = (), about: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The file's attributes: what it is ``about``, and the ``classes`` if there are any."""
+    return dict(about or {}) | ({"classes": list(classes)} if classes else {})
 
 
 def write_predictions(
@@ -19,34 +47,19 @@ def write_predictions(
     about: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write what a model predicts for each sample.
+    """Write `datasets` and `attributes` into a file.
 
     Arguments:
         path: the file to write.
-        predictions: for regression the outputs (N, …); for classification the probabilities (N, C), or (N, 1) of the
-            second of two classes; for a language those of the next token at each step, (N, T, C).
-        classes: the classes' names; empty for regression.
-        about: attributes of the file.
+        predictions, classes, about: see there.
         force: replace a file that is there.
-
-    The file holds ``y_pred`` (N,) labels, ``probabilities`` (N, C) and the attribute ``classes``; for a language (N, T)
-    and (N, T, C); for regression ``y_pred`` (N, …) alone.
 
     Raises:
         DataError: if the file exists and ``force`` isn't set, or it can't be written.
     """
     path = Path(path)
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
-        file.attrs.update(dict(about or {}))
-        if classes:
-            if predictions.shape[1:] == (1,) and len(classes) == 2:
-                predictions = np.concatenate([1 - predictions, predictions], axis=1)
-                labels = predictions[:, 1] >= 0.5  # the threshold counts as the second class
-            else:
-                labels = np.argmax(predictions, axis=-1)
-            file["y_pred"] = labels.astype(np.int64)
-            file["probabilities"] = predictions
-            file.attrs["classes"] = list(classes)
-        else:
-            file["y_pred"] = predictions
+        file.attrs.update(attributes(classes, about))
+        for name, values in datasets(predictions, classes).items():
+            file[name] = values
     return path

@@ -85,7 +85,7 @@ class Evaluator:
                 for group in range(*mine)
             ]
         else:
-            length = min(BATCH, max(LEAST, samples // CHUNKS))
+            length = chunk(samples)
             self._chunks = batches(samples, length)
             mine = part(self._chunks, world.size, world.rank)
             loader = Loader.read(file, split, Range(*(min(edge * length, samples) for edge in mine)))
@@ -141,20 +141,25 @@ def _streams(model: Model, parameters: Parameters, file: DataFile, split: str, m
     return _Reader(loader, list(_batches(len(loader), mine.length)), Carried(model, mine.length, parameters.dtype))
 
 
-def _batches(samples: int, size: int = BATCH) -> Iterator[Range]:
+def chunk(samples: int) -> int:
+    """How many samples of a split are computed together, whatever the number of ranks."""
+    return min(BATCH, max(LEAST, samples // CHUNKS))
+
+
+def _batches(samples: int, size: int) -> Iterator[Range]:
     for index in range(batches(samples, size)):
         yield batch(samples, size, index)
 
 
-def predict(model: Model, parameters: Parameters, loader: Loader) -> Array:
-    """The model's predictions for a loader's samples: class probabilities (N, C), or (N, 1) for two classes of one
-    logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where each sequence
-    begins from the state 0.
+def predict(model: Model, parameters: Parameters, loader: Loader, size: int = BATCH) -> Array:
+    """The model's predictions for a loader's samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
+    two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
+    each sequence begins from the state 0.
     """
     pool, nothing = Pool(), Carried(model, 0, parameters.dtype)
     plans: dict[int, Plan] = {}
     results: list[Array] = []
-    for positions in _batches(len(loader)):
+    for positions in _batches(len(loader), size):
         if positions.length not in plans:
             plans[positions.length] = model.prediction_plan(positions.length, parameters, pool)
         plan = plans[positions.length]

@@ -12,15 +12,15 @@ import numpy as np
 
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
-from distnn.data.partition import part
+from distnn.data.partition import Range, batches, part
 from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.models import Model, build
 from distnn.models.sampling import sample
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train import checkpoint
-from distnn.train.evaluate import Evaluator, Result, predict
+from distnn.train.evaluate import Evaluator, Result, chunk, predict
+from distnn.train.predictions import Predictions
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -61,17 +61,20 @@ class Restored:
             )
         return Evaluator(self.model, self.parameters, file, split, world, groups=self.settings.parallel.groups).run()
 
-    def predict(self, file: DataFile, split: str, world: World) -> Array | None:
-        """Predictions for a split in its order, on rank 0; None elsewhere. Each rank computes a piece.
+    def predict(self, file: DataFile, split: str, world: World) -> Predictions:
+        """Predictions for a split, of which each rank computes a piece; the same bits on any number of ranks.
 
         Raises:
             DataError: if the data don't fit the model.
         """
         self._check(file)
-        piece = part(file.count(split), world.size, world.rank)
-        mine = predict(self.model, self.parameters, Loader.read(file, split, piece)) if piece.length else None
-        pieces = world.gather(mine)
-        return None if pieces is None else np.concatenate([found for found in pieces if found is not None])
+        total = file.count(split)
+        size = chunk(total)
+        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
+        rows = predict(self.model, self.parameters, Loader.read(file, split, mine), size) if mine.length else None
+        shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
+        rows = np.empty((0, *shape), dtype) if rows is None else rows
+        return Predictions(rows, mine.start, total, self.model.classes)
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
         """The prompt and ``length`` characters that a language model goes on with, one by one.

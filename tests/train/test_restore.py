@@ -75,8 +75,8 @@ def test_prediction_against_numpy(restored: Restored) -> None:
         scale = float(file.scale or 1)
     values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
     expected = reference.probabilities(reference.forward(values, x * scale)[-1])
-    assert found is not None
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found.rows, expected, atol=1e-6)
+    assert (found.first, found.total) == (0, 300)
 
 
 def test_a_regression_comes_back(tmp_path: Path) -> None:
@@ -117,8 +117,7 @@ def test_data_of_another_task_or_number_of_classes(restored: Restored, tmp_path:
         restored.evaluate(file, "train", ALONE)
     with DataFile(regression) as file:
         found = restored.predict(file, "train", ALONE)
-    assert found is not None, "predicting asks for samples of the right shape only"
-    assert found.shape == (4, 10)
+    assert found.rows.shape == (4, 10), "predicting asks for samples of the right shape only"
 
 
 def test_a_split_that_is_not_there(restored: Restored) -> None:
