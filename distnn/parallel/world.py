@@ -40,6 +40,7 @@ class World:
         host: this rank's host name.
         hosts: every rank's host name.
         threads: the BLAS threads of this rank, and why that many; final after `settle_threads`.
+        before_leaving: what a rank that fails does before it leaves, or ends the job: a few seconds' work at most.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -49,6 +50,7 @@ class World:
         self.host = socket.gethostname()
         self.hosts: list[str] = self.allgather(self.host)
         self.threads: runtime.Threads = distnn.THREADS
+        self.before_leaving: list[Callable[[], None]] = []
         # Failures meet on a communicator of their own: they must not pair with a collective of the work.
         self._failures = comm.Dup() if comm is not None and self.size > 1 else None
 

@@ -49,6 +49,10 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
     except BaseException as error:
         message, code = _explain(error, world)
         reports = world.meet_in_failure(f"{type(error).__name__}: {error}")
+        # After the ranks that fail alike have met, for they don't wait long there.
+        for end in world.before_leaving:
+            with contextlib.suppress(KeyboardInterrupt):  # who interrupts a second time won't wait
+                end()
         if reports is None:
             print(message, file=sys.stderr, flush=True)
             # MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: give it the time to.

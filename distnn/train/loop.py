@@ -116,6 +116,7 @@ class Loop:
 
         Raises:
             DistnnError: if the loss becomes infinite or NaN, or the ranks' parameters differ.
+            CheckpointError: if the last save failed, or any where the run is to stop then.
         """
         self._began = self._origin = time.perf_counter()
         train, progress = self.settings.train, self.progress
@@ -127,12 +128,14 @@ class Loop:
             early = self._epoch(signals)
             if early:
                 self.saver.save(self.progress)
+                self.saver.finish()
                 return self._summary(early, complete=False)
             self._end_epoch()
             reason = self._reason_to_end()
         self.saver.save(self.progress)
         if "test" in self.evaluators:
             self._evaluate("test")
+        self.saver.finish()
         return self._summary(reason, complete=True)
 
     def _epoch(self, signals: StopSignals) -> str | None:
@@ -146,7 +149,7 @@ class Loop:
         self._totals, self._recent = Window(step, progress.sums), Window(step)
         while progress.window < step.windows:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)
-            stop = bool(signals.received) or self._time_is_up()
+            stop = bool(signals.received) or self._time_is_up() or self.saver.failed
             step.run(progress.window, rate, stop, number=progress.step, save=self.saver.overdue)
             self._check_finite(rate)
             progress.step += 1
@@ -169,6 +172,7 @@ class Loop:
 
     def _check_finite(self, rate: float) -> None:
         if not math.isfinite(self.step.loss):
+            self.saver.wait()
             raise DistnnError(
                 f"the loss is {self.step.loss} at step {self.progress.step + 1} (epoch {self.progress.epoch + 1}, "
                 f"learning rate {rate:g}): the training diverged. The parameters were not updated with it; a lower "

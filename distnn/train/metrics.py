@@ -8,9 +8,10 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from distnn.errors import DistnnError
 from distnn.train.records import EvaluationRecord, Listener, Listeners, RunInfo, StepRecord, Summary
@@ -102,21 +103,24 @@ class MetricsFile(Listener):
     ``kind`` is start, train, evaluation, checkpoint, resume, warning or end. NaN and infinity, which JSON lacks, are
     written as null. A run that goes on after a kill repeats the steps since its checkpoint: the last line for a step
     counts. Before anything is appended, a last line that a killed writer left without its newline is mended: completed
-    if it is a whole object, removed if it is torn.
+    if it is a whole object, removed if it is torn. Lines that can't be written, because the disk is full, are kept in
+    memory until they can; a training doesn't end for them.
     """
 
-    def __init__(self, path: str | Path, interval: float = 10.0) -> None:
-        """Open ``path`` to append, with ``interval`` seconds between train lines.
+    def __init__(self, path: str | Path, interval: float = 10.0, warn: Callable[[str], None] = warnings.warn) -> None:
+        """Open ``path`` to append, with ``interval`` seconds between train lines; ``warn`` is told of a full disk.
 
         Raises:
-            DistnnError: it can't be written.
+            DistnnError: it can't be opened.
         """
         self.path = Path(path)
+        self._warn = warn
+        self._unwritten = b""
         self.interval = interval
         self._thinning = Thinning(interval)
         try:
             mend(self.path)
-            self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115 (open as long as the run)
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (open as long as the run)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -148,9 +152,15 @@ class MetricsFile(Listener):
         self._write("warning", {"text": text})
 
     def finished(self, summary: Summary) -> None:
-        """An "end" line, after the steps before it."""
+        """An "end" line, after the steps before it.
+
+        Raises:
+            DistnnError: there are lines that can't be written.
+        """
         self._train(self._thinning.flush())
         self._write("end", dataclasses.asdict(summary))
+        if (error := self._append()) is not None:
+            raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
         """Write the steps not yet written, and close the file."""
@@ -167,11 +177,20 @@ class MetricsFile(Listener):
 
     def _write(self, kind: str, values: dict[str, Any]) -> None:
         line = json.dumps(_jsonable({"kind": kind, **values, "time": round(time.time(), 3)}), allow_nan=False)
+        waiting = bool(self._unwritten)
+        self._unwritten += line.encode() + b"\n"
+        error = self._append()
+        if error is not None and not waiting:
+            self._warn(f"{_unwritable(self.path, error)} The run goes on, and its lines are kept until they can be.")
+
+    def _append(self) -> OSError | None:
+        """Write what isn't written yet; why it isn't all."""
         try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+            while self._unwritten:
+                self._unwritten = self._unwritten[self._file.write(self._unwritten) :]
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            return error
+        return None
 
 
 def mend(path: Path) -> None:

@@ -240,7 +240,7 @@ def _checkpoints(folder: Path) -> Path:
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
-    metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval)
+    metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (listener or Listener()).warned)
     return Listeners([metrics, *([listener] if listener else [])])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +15,7 @@ from distnn.errors import RunFileError
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
-from distnn.ops.op import Array
+from distnn.ops.op import Array, nothing
 from distnn.optim import Optimizer
 from distnn.parallel.allreduce import Allreduce, UpdatePart
 from distnn.parallel.fixed_point import FixedGradients
@@ -57,6 +58,7 @@ class Step:
         stop, save: how many ranks wished to stop, and to save.
         carried: the states of the streams.
         norm: of the mean gradient before clipping; only with ``clip_norm``.
+        before_reduction: called once this rank's gradient is there; until it returns, no rank updates anything.
         data_s, compute_s, comm_s: seconds spent so far in each.
     """
 
@@ -87,6 +89,7 @@ class Step:
             if reproducible
             else Gradients(parameters, memory)
         )
+        self.before_reduction: Callable[[], object] = nothing
         self.slots = {name: memory.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
         self.reduction = (Allreduce if self.gradients.rows is None else Node)(world, self.gradients, self._bind)
         self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
@@ -164,6 +167,7 @@ class Step:
         """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
         self._accumulate(window)
         self.gradients.close(stop, save)
+        self.before_reduction()
         start = perf_counter()
         totals = self.reduction.reduce()
         self.comm_s += perf_counter() - start

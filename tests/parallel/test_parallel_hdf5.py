@@ -5,7 +5,6 @@ bash .ci/parallel_hdf5 ~/parallel '.[test]' && ~/parallel/python -m pytest tests
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from distnn.data import collective
+from tests import disks
 from tests.launch import Result, mpiexec
 from tests.parallel.resuming import finished, write
 from tests.runs import DIGITS, DISTNN, babble, run_file
@@ -33,11 +33,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 100 kB of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with disks.small_disk(tmp_path / "disk", "100k") as disk:
+        yield disk
 
 
 def predict(n: int, run: Path, data: Path, output: Path, *more: str) -> Result:

@@ -88,11 +88,13 @@ def test_minutes_are_rank_0s_and_every_rank_hands_in_its_states(tmp_path: Path) 
     data = {"path": str(babble(tmp_path / "text.h5", 600)), "batch_size": 7, "streams": True}
     model = {"kind": "char-lstm", "embedding": 3, "hidden": [6]}
     often = {"every_minutes": 1e-9, "every_epochs": 0, "keep": 99}
-    run = write(tmp_path, model=model, data=data, train={"epochs": 1}, checkpoint=often)
+    run = write(tmp_path, model=model, data=data, train={"epochs": 20}, checkpoint=often)
     finished(3, run, tmp_path / "run")
-    steps = sorted((tmp_path / "run" / "checkpoints").glob("step-*.h5"))
-    assert len(steps) == len(losses(tmp_path / "run"))
-    assert all(np.all(np.any(array != 0, axis=1)) for array in checkpoint.load(steps[3]).state.values())
+    found = [checkpoint.load(path) for path in (tmp_path / "run" / "checkpoints").glob("step-*.h5")]
+    states = [saved.state for saved in found if saved.progress["window"]]
+    assert len(states) > 5, "most of the steps, but those that come while a checkpoint is being written"
+    assert all(state.keys() == states[0].keys() for state in states)
+    assert all(np.all(np.any(array != 0, axis=1)) for state in states for array in state.values())
 
 
 # Stopped in order

@@ -24,6 +24,7 @@ from distnn.train.metrics import (
     join,
     mend,
 )
+from tests import disks
 
 INFO = RunInfo(
     out=Path("runs/digits"),
@@ -195,10 +196,28 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
         MetricsFile(tmp_path / "none" / "m.jsonl")
 
 
+def test_lines_wait_for_room_on_a_full_disk(tmp_path: Path) -> None:
+    warned: list[str] = []
+    with disks.small_disk(tmp_path / "disk", "64k") as disk:
+        metrics = MetricsFile(disk / "m", interval=0, warn=warned.append)
+        metrics.warned("before")
+        (disk / "other").write_bytes(bytes(56 << 10))
+        for number in range(50):
+            metrics.warned(f"{number} " + "x" * 200)
+        (text,) = warned
+        assert "m can't be written: No space left on device. Free space, or choose another --out. The run goes" in text
+        (disk / "other").unlink()
+        metrics.warned("after")
+        metrics.close()
+        lines = [json.loads(line)["text"].split()[0] for line in (disk / "m").read_text().splitlines()]
+    assert lines == ["before", *map(str, range(50)), "after"]
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, where every write fails")
-def test_a_full_disk() -> None:
+def test_lines_that_could_not_be_written_to_the_end() -> None:
+    metrics = MetricsFile("/dev/full", warn=lambda text: None)
     with pytest.raises(DistnnError, match=r"the metrics file /dev/full can't be written: No space left on device\."):
-        MetricsFile("/dev/full").warned("x")
+        metrics.finished(SUMMARY)
 
 
 def test_joined_records_weigh_steps_and_add_seconds() -> None:

@@ -1,8 +1,8 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, on any number of ranks.
 
-Three rooms: `content` is what a checkpoint holds, its checksum, and how it goes back into a model; `file` is the HDF5
-format, written, verified and read; `folder` is RUN/checkpoints, where `latest` and `best` name good files and nothing
-that was saved is ever lost. `outline` tells what any HDF5 file is. Only rank 0 writes.
+`content` is what a checkpoint holds, and how it goes back into a model; `file` is the HDF5 format, and reads it;
+`writing` and `blocks` write and verify it; `folder` is RUN/checkpoints, where `latest` and `best` name good files and
+nothing that was saved is ever lost. `outline` tells what any HDF5 file is. Only rank 0 writes.
 """
 
 from distnn.train.checkpoint.content import Checkpoint, digest, fit_into

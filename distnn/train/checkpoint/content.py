@@ -1,4 +1,4 @@
-"""What a checkpoint holds, the checksum over it, and the way back into a model's parameters."""
+"""What a checkpoint holds, what goes into its checksum, and the way back into a model's parameters."""
 
 from __future__ import annotations
 
@@ -104,20 +104,20 @@ def digest(checkpoint: Checkpoint) -> str:
     return hasher.hexdigest()
 
 
-def checksum(checkpoint: Checkpoint) -> str:
-    """SHA-256 of everything in the checkpoint: all arrays in sorted order, then all documents in sorted order."""
-    hasher = hashlib.sha256()
-    for path, array in arrays(checkpoint).items():
-        feed_array(hasher, path, array)
-    for name, text in documents(checkpoint).items():
-        feed_document(hasher, name, text)
-    return hasher.hexdigest()
-
-
 def feed_array(hasher: Hasher, path: str, array: Array) -> None:
-    """Add one array: a line of JSON ``[path, dtype, shape]``, then its bytes in C order."""
-    hasher.update(json.dumps([path, array.dtype.str, list(array.shape)]).encode() + b"\n")
-    hasher.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    """Add one array: its `heading`, then its bytes in C order."""
+    hasher.update(heading(path, array))
+    hasher.update(flat(array))
+
+
+def heading(path: str, array: Array) -> bytes:
+    """What stands before an array's bytes in a checksum: a line of JSON ``[path, dtype, shape]``."""
+    return json.dumps([path, array.dtype.str, list(array.shape)]).encode() + b"\n"
+
+
+def flat(array: Array) -> Array:
+    """The array's bytes in C order; a view of it where they lie so in memory."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def feed_document(hasher: Hasher, name: str, text: str) -> None:

@@ -20,7 +20,8 @@ from typing import Any
 
 from distnn.errors import CheckpointError
 from distnn.train.checkpoint.content import Checkpoint
-from distnn.train.checkpoint.file import load, sync, write
+from distnn.train.checkpoint.file import load
+from distnn.train.checkpoint.writing import sync, write
 
 FOLDER = "checkpoints"
 LATEST = "latest"
@@ -257,5 +258,6 @@ def _failure(path: Path, error: Exception) -> CheckpointError:
             with suppress(OSError):
                 cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
     return CheckpointError(
-        f"{path}: the checkpoint can't be saved: {what}. {cure}; then resume. The checkpoints saved before are intact."
+        f"{path}: the checkpoint can't be saved: {what}. {cure}. The checkpoints saved before are intact, and the "
+        f"run can be resumed from them."
     )
