@@ -28,7 +28,7 @@ import torch
 from distnn import config
 from distnn.data import partition
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import permutation
+from distnn.data.order import permutation
 from distnn.parallel.world import World
 from distnn.train.evaluate import STREAMS
 from distnn.train.run import Run
@@ -127,9 +127,7 @@ def train_ours(run: Run, steps: int) -> Iterator[float]:
     for number in range(steps):
         epoch, window = divmod(number, step.windows)
         if window == 0:
-            step.loader.order = permutation(
-                len(step.loader), settings.train.seed, epoch, settings.data.shuffle, step.carried.streams
-            )
+            step.loader.begin(settings.train.seed, epoch)
         step.run(window, settings.optimizer.learning_rate * run.schedule(number), number=number)
         yield step.loss / step.weight
 

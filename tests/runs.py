@@ -15,7 +15,6 @@ from distnn import config
 from distnn.data import write_data
 from distnn.data.convert.text import convert as convert_text
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import permutation
 from distnn.parallel.world import World
 from distnn.train import checkpoint
 from distnn.train.run import Run
@@ -61,11 +60,7 @@ def assembled(world: World, **sections: Sections) -> Run:
 def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
     """An epoch's steps, one after the other: the mean loss of each, and the number of samples that it counted."""
     train = run.settings.train
-    run.step.loader.order = permutation(
-        len(run.step.loader), train.seed, epoch, run.settings.data.shuffle, run.step.carried.streams
-    )
-    if run.step.loader.augmentation is not None:
-        run.step.loader.augmentation.draw(train.seed, epoch)
+    run.step.loader.begin(train.seed, epoch)
     losses, samples = [], []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window

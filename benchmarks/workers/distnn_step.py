@@ -5,7 +5,8 @@ from __future__ import annotations
 from protocol import SCALE, Case, serve
 
 import distnn
-from distnn.data.loader import Loader, permutation
+from distnn.data.loader import Loader
+from distnn.data.order import Whole, permutation
 from distnn.models import Model, mlp
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
@@ -13,6 +14,8 @@ from distnn.parallel.world import World
 from distnn.train.step import TAIL, Step
 
 world = World.open()
+#: The epoch whose order is the case's own.
+GIVEN = -1
 
 
 class Distnn:
@@ -23,7 +26,9 @@ class Distnn:
         model = Model(mlp(widths[-1], widths[1:-1]), widths[:1], task="classification", classes=classes)
         memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
         self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
-        self.loader = Loader(case.x, case.y, SCALE)
+        samples = len(case.x)
+        order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
+        self.loader = Loader(case.x, case.y, SCALE, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
         self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
@@ -39,12 +44,12 @@ class Distnn:
         for k in range(steps):
             window = k % windows
             if window == 0:
-                self.loader.order = permutation(len(self.loader), 0, self.epoch)
+                self.loader.begin(0, self.epoch)
                 self.epoch += 1
             step.run(window, self.case.learning_rate)
 
     def losses(self, steps: int) -> list[float]:
-        self.loader.order = self.case.order
+        self.loader.begin(0, GIVEN)
         means = []
         for window in range(steps):
             self.step.run(window, self.case.learning_rate)

@@ -28,6 +28,7 @@ from distnn.config.text import Keys, show
 class DataSettings(Section):
     """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees.
 
+    ``shuffle_buffer``: read the file's chunks in a random order, and shuffle so many samples at a time.
     ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
     """
 
@@ -35,13 +36,17 @@ class DataSettings(Section):
     #: samples of a step, of all ranks together; "full": all of them, 1: stochastic gradient descent
     batch_size: Count | Literal["full"] = 64
     shuffle: bool = True  #: a new order of the samples in each epoch
+    #: shuffle in two levels: the file's chunks, and then so many samples at a time; any order of all if not given
+    shuffle_buffer: Count | None = None
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
 
     def unused(self) -> dict[str, str]:
-        """Streams have an order of their own."""
-        why = "has no meaning with streams = true, which reads each stream in its order; remove it"
-        return {"shuffle": why} if self.streams else {}
+        """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""
+        if self.streams:
+            why = "has no meaning with streams = true, which reads each stream in its order; remove it"
+            return dict.fromkeys(("shuffle", "shuffle_buffer"), why)
+        return {} if self.shuffle else {"shuffle_buffer": "has no meaning with shuffle = false; remove it"}
 
     def clashes(self) -> list[tuple[Keys, str]]:
         """A stream of a single sequence goes nowhere."""

@@ -102,6 +102,15 @@ class DataFile:
         """How many samples a split holds; DataError for a split that isn't there."""
         return int(self._datasets(split)[0].shape[0])
 
+    def chunk(self, split: str) -> int:
+        """How many samples of a split are stored together, and best read together; 1 where there are no chunks."""
+        chunks = self._datasets(split)[0].chunks
+        return int(chunks[0]) if chunks else 1
+
+    def sample_bytes(self, split: str) -> int:
+        """The bytes of one sample as stored, without its target."""
+        return _sample_bytes(self._datasets(split)[0])
+
     def _datasets(self, split: str) -> tuple[Any, Any]:
         if split not in self._data:
             raise DataError(

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import Loader, permutation
+from distnn.data.loader import Loader
+from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
@@ -136,8 +137,7 @@ class _Reader(NamedTuple):
 def _streams(model: Model, parameters: Parameters, file: DataFile, split: str, mine: Range, streams: int) -> _Reader:
     """The chunk of these streams out of so many."""
     piece = Range(*(part(file.count(split), streams, edge).start for edge in mine))
-    loader = Loader.read(file, split, piece)
-    loader.order = permutation(len(loader), 0, 0, streams=mine.length)
+    loader = Loader.read(file, split, piece, side_by_side(piece.length, mine.length))
     return _Reader(loader, list(_batches(len(loader), mine.length)), Carried(model, mine.length, parameters.dtype))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distnn.data.loader import permutation
 from distnn.errors import DistnnError
 from distnn.optim import Schedule
 from distnn.parallel.world import World
@@ -141,11 +140,7 @@ class Loop:
     def _epoch(self, signals: StopSignals) -> str | None:
         """The rest of the epoch's steps; returns why it was left early, or None."""
         step, progress, settings = self.step, self.progress, self.settings
-        step.loader.order = permutation(
-            len(step.loader), progress.seed, progress.epoch, settings.data.shuffle, step.carried.streams
-        )
-        if step.loader.augmentation is not None:
-            step.loader.augmentation.draw(progress.seed, progress.epoch)
+        step.loader.begin(progress.seed, progress.epoch)
         self._totals, self._recent = Window(step, progress.sums), Window(step)
         while progress.window < step.windows:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)

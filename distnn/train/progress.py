@@ -23,7 +23,7 @@ class Progress:
         window: steps done of the epoch that is under way.
         step: steps done in all.
         batch_size, accumulate: what a window is, in samples and batches.
-        order: of the samples: ``shuffled``, ``stored`` or, side by side, ``streams``.
+        order: of the samples: the `distnn.data.order.Order`'s name.
         best, best_step: the lowest validation loss so far, and the step it was reached at.
         stale: epochs since then.
         sums: of the epoch that is under way: loss, hits, weight, targets and samples.

@@ -23,6 +23,7 @@ from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
 from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
+from distnn.train.samples import sample_order
 from distnn.train.saving import Saver
 from distnn.train.step import TAIL, Step
 
@@ -53,7 +54,8 @@ class Run:
         samples = file.count("train")
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
-        loader = Loader.read(file, "train")
+        order = sample_order(settings, file, self.batch_size)
+        loader = Loader.read(file, "train", order=order)
         loader.augmentation = _augmentation(settings, file)
         memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:
@@ -70,8 +72,7 @@ class Run:
             if split != "train"
         }
         self.schedule = _schedule(settings.schedule, self.step.windows, train.epochs)
-        order = "streams" if settings.data.streams else "shuffled" if settings.data.shuffle else "stored"
-        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order)
+        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
         self.samples = samples
 
     def _step(self, loader: Loader, memory: Memory) -> Step:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from distnn.data.augment import Augmentation
 from distnn.data.loader import Loader
+from distnn.data.order import Whole
 from distnn.data.partition import Range
 from distnn.errors import RunFileError
 from distnn.parallel.world import World
@@ -123,8 +124,9 @@ def test_a_loader_changes_what_it_fills_in_its_order() -> None:
     x = np.random.default_rng(0).integers(0, 255, (6, 3, 3), np.uint8)
     augmentation = Augmentation(6, (3, 3), flip=True, shift=1)
     augmentation.draw(1, 2)
-    loader = Loader(x, np.arange(6), 1 / 255, augmentation)
-    loader.order = np.array([3, 1, 0, 5, 4, 2])
+    order = Whole(6, lambda seed, epoch: np.array([3, 1, 0, 5, 4, 2]), "given")
+    loader = Loader(x, np.arange(6), 1 / 255, augmentation, order)
+    loader.begin(1, 2)
     target, labels = np.empty((4, 3, 3), np.float32), np.empty(4, np.int64)
     loader.fill(Range(1, 5), target, labels)
     np.testing.assert_array_equal(labels, [1, 0, 5, 4])

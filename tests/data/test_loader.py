@@ -7,49 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import Loader, permutation
+from distnn.data.loader import Loader
+from distnn.data.order import Order, Whole
 from distnn.data.partition import Range
 from distnn.errors import DataError
 from tests.runs import DIGITS, blobs
 
 
-@given(st.integers(1, 300), st.integers(0, 2**63 - 1), st.integers(0, 1000))
-def test_an_order_holds_every_sample_once_and_is_the_same_each_time(samples: int, seed: int, epoch: int) -> None:
-    order = permutation(samples, seed, epoch)
-    assert order.dtype == np.intp
-    assert sorted(order.tolist()) == list(range(samples))
-    np.testing.assert_array_equal(order, permutation(samples, seed, epoch))
-
-
-def test_orders_differ_by_seed_and_epoch() -> None:
-    orders = [tuple(permutation(100, seed, epoch).tolist()) for seed in range(3) for epoch in range(3)]
-    assert len(set(orders)) == 9
-    assert tuple(range(100)) not in orders
-    np.testing.assert_array_equal(permutation(5, 0, 3, shuffle=False), np.arange(5))
-
-
-def test_the_order_is_part_of_the_format() -> None:
-    """A checkpoint in the middle of an epoch counts on it: another order would repeat samples and leave some out."""
-    assert permutation(10, 0, 0).tolist() == [5, 3, 6, 1, 0, 8, 9, 7, 2, 4]
-    assert permutation(10, 7, 3).tolist() == [6, 4, 0, 9, 8, 2, 5, 1, 3, 7]
-
-
-@given(st.integers(1, 300), st.data())
-def test_streams_are_contiguous_pieces_read_side_by_side(samples: int, data: st.DataObject) -> None:
-    streams = data.draw(st.integers(1, samples))
-    order = permutation(samples, 0, 0, streams=streams)
-    assert order.dtype == np.intp
-    read = [order[stream::streams].tolist() for stream in range(streams)]
-    assert [place for stream in read for place in stream] == list(range(samples))
-    assert max(map(len, read)) - min(map(len, read)) <= 1
-
-
-def test_streams_that_one_can_check_by_eye() -> None:
-    assert permutation(11, 0, 0, streams=4).tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8]
+def given_order(*numbers: int) -> Order:
+    return Whole(len(numbers), lambda seed, epoch: np.array(numbers), "given")
 
 
 def filled(loader: Loader, positions: Range, dtype: type, y_dtype: type = np.int64) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +32,7 @@ def test_samples_come_in_the_order() -> None:
     loader = Loader(x, y)
     assert len(loader) == 6
     np.testing.assert_array_equal(filled(loader, Range(0, 6), np.float32)[0], x)
-    loader.order = np.array([3, 1, 0, 5, 4, 2])
+    loader = Loader(x, y, order=given_order(3, 1, 0, 5, 4, 2))
     found, labels = filled(loader, Range(1, 4), np.float32)
     np.testing.assert_array_equal(found, x[[1, 0, 5]])
     np.testing.assert_array_equal(labels, y[[1, 0, 5]])
@@ -75,8 +43,7 @@ def test_samples_come_in_the_order() -> None:
 @pytest.mark.parametrize("scale", [None, 1 / 255])
 def test_every_type_is_converted_and_scaled(stored: type, dtype: type, scale: float | None) -> None:
     x = (np.arange(30).reshape(5, 3, 2) % 2 if stored is np.bool_ else np.arange(30).reshape(5, 3, 2)).astype(stored)
-    loader = Loader(x, np.arange(5, dtype=np.uint8), scale)
-    loader.order = np.array([4, 3, 2, 1, 0])
+    loader = Loader(x, np.arange(5, dtype=np.uint8), scale, order=given_order(4, 3, 2, 1, 0))
     for positions in (Range(0, 3), Range(3, 5), Range(0, 3)):
         found, labels = filled(loader, positions, dtype)
         expected = x[::-1][positions.start : positions.stop].astype(dtype) * dtype(scale or 1)

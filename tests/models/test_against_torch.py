@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import Loader, permutation
+from distnn.data.loader import Loader
+from distnn.data.order import permutation, shuffled
 from distnn.layers import LSTM, Dense, Sequential
 from distnn.models import Model
 from distnn.models.convnet import convnet
@@ -113,7 +114,7 @@ def ours(step: Step) -> list[float]:
     for number in range(STEPS):
         epoch, window = divmod(number, step.windows)
         if window == 0:
-            step.loader.order = permutation(len(step.loader), 0, epoch)
+            step.loader.begin(0, epoch)
         step.run(window, RATE, number=number)
         losses.append(step.loss / step.weight)
     return losses
@@ -139,7 +140,7 @@ def theirs(forward: Forward, values: Values, trained: list[str], x: Any, y: Any)
 def test_fifty_steps_track_pytorchs(kind: str) -> None:
     network, forward = NETWORKS[kind]
     with DataFile(DIGITS) as file:
-        loader = Loader.read(file, "train")
+        loader = Loader.read(file, "train", order=shuffled(file.count("train")))
         model = Model(network(), file.sample_shape, task=file.task, classes=file.classes)
     parameters = model.initialize(0, np.float32, tail=TAIL)
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}

@@ -11,6 +11,7 @@ import pytest
 from distnn.config import from_dict
 from distnn.data import write_data
 from distnn.data.hdf5 import DataFile
+from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
 from distnn.models import Loss, Model, softmax
 from distnn.parallel.world import World
@@ -31,7 +32,7 @@ def torch_epoch(run: Any, loss: Any) -> tuple[list[float], Any]:
     y = torch.tensor(loader.y.astype(int) if loader.y.dtype.kind in "iu" else loader.y)
     losses = []
     for start in range(0, len(loader), size):
-        batch = torch.tensor(loader.order[start : start + size].copy())
+        batch = torch.tensor(loader.numbers(Range(start, min(start + size, len(loader)))).copy())
         mean = loss(x[batch] @ weight + bias, y[batch])
         losses.append(mean.item())
         for parameter, gradient in zip((weight, bias), torch.autograd.grad(mean, (weight, bias)), strict=True):
@@ -92,7 +93,7 @@ def test_an_ignored_label_counts_neither_in_loss_nor_accuracy() -> None:
     for epoch in range(6):
         train_epoch(run, epoch)
     labels = run.step.loader.y
-    last = labels[run.step.loader.order[-run.step.samples :]]
+    last = labels[run.step.loader.numbers(Range(len(labels) - run.step.samples, len(labels)))]
     assert run.step.count == np.count_nonzero(last) < run.step.samples
     with DataFile(DIGITS) as file:
         result = Evaluator(run.model, run.parameters, file, "test", World()).run()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from distnn.data.loader import permutation
+from distnn.data.order import permutation
 from distnn.parallel.world import World
 from tests.runs import assembled, distance, line, train_epoch
 from tests.train import reference

@@ -140,7 +140,7 @@ def visited(run: Run, epoch: int) -> list[list[int]]:
     fill = run.step.loader.fill
 
     def spied(positions: Any, x: Any, y: Any) -> None:
-        seen[-1].extend(run.step.loader.order[positions.start : positions.stop].tolist())
+        seen[-1].extend(run.step.loader.numbers(positions).tolist())
         fill(positions, x, y)
 
     step = run.step.run

@@ -1,0 +1,182 @@
+"""The order of an epoch's samples: a pure function of the seed, the epoch and the data file, and of nothing else.
+
+So it is the same on any number of ranks, in memory or read piece by piece. An order is cut into blocks, contiguous
+pieces of its positions, each of which can be computed alone: a run that is resumed in the middle of an epoch computes,
+and reads, only what is left of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from distnn.data.partition import Range, part
+from distnn.ops.op import Array
+from distnn.randomness import generator
+
+#: A block mixes the samples of at least so many groups of chunks, if the chunks are small enough.
+GROUPS = 16
+
+
+def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, streams: int = 0) -> Array:
+    """The order of the samples in ``epoch`` (from 0): the same on every rank, keyed to (seed, epoch).
+
+    With ``streams`` it is that of as many streams side by side, the contiguous pieces of all samples: first the first
+    sample of each, then the second of each, and so on. Pieces that are one sample longer are the first ones.
+    """
+    if streams:
+        starts = np.array([part(samples, streams, stream).start for stream in range(streams)], np.intp)
+        position = np.arange(samples, dtype=np.intp)
+        return starts[position % streams] + position // streams
+    if not shuffle:
+        return np.arange(samples, dtype=np.intp)
+    return generator(seed, f"order/{epoch}").permutation(samples).astype(np.intp, copy=False)
+
+
+class Section(NamedTuple):
+    """Positions of one block: its number, and where they are in the block."""
+
+    block: int
+    within: Range
+
+
+class Order(ABC):
+    """An order of samples, cut into blocks.
+
+    Arguments:
+        samples: how many there are.
+        name: what a checkpoint keeps, to tell this order from others.
+
+    Attributes:
+        starts: the position at which each block begins, and the number of samples: (blocks + 1,).
+        longest: the length of the longest block.
+    """
+
+    starts: Array
+
+    def __init__(self, samples: int, name: str, longest: int) -> None:
+        self.samples, self.name, self.longest = samples, name, longest
+
+    @abstractmethod
+    def begin(self, seed: int, epoch: int) -> None:
+        """Go to ``epoch``, from 0; `starts` and `numbers` then speak of it."""
+
+    @abstractmethod
+    def numbers(self, block: int, out: Array) -> Array:
+        """The numbers of the samples in a block, position by position.
+
+        They are written to ``out``, which holds at least `longest` integers, or stand in an array that mustn't be
+        changed and is good until the next `begin`.
+        """
+
+    def sections(self, positions: Range) -> Iterator[Section]:
+        """The blocks that positions fall into, in order."""
+        start = positions.start
+        while start < positions.stop:
+            block = self.block(start)
+            first, end = int(self.starts[block]), min(int(self.starts[block + 1]), positions.stop)
+            yield Section(block, Range(start - first, end - first))
+            start = end
+
+    def block(self, position: int) -> int:
+        """The block that holds a position."""
+        return int(np.searchsorted(self.starts, position, side="right")) - 1
+
+
+class Whole(Order):
+    """An order that is drawn as one array for the epoch.
+
+    Arguments:
+        samples: how many there are.
+        draw: (seed, epoch) → the samples' numbers in their order, (samples,).
+        name: of the order.
+        block: positions of a block; the last may be shorter. All in one block if None. The order is the same.
+    """
+
+    def __init__(self, samples: int, draw: Callable[[int, int], Array], name: str, block: int | None = None) -> None:
+        length = min(block or samples, samples)
+        super().__init__(samples, name, length)
+        self.starts = np.append(np.arange(0, samples, max(1, length)), samples)
+        self._draw, self._all = draw, np.empty(0, np.intp)
+
+    def begin(self, seed: int, epoch: int) -> None:
+        """Draw the epoch's order."""
+        self._all = self._draw(seed, epoch)
+
+    def numbers(self, block: int, out: Array) -> Array:
+        """A view of the epoch's order."""
+        found: Array = self._all[self.starts[block] : self.starts[block + 1]]
+        return found
+
+
+def stored(samples: int, block: int | None = None) -> Whole:
+    """The order in which the samples are stored."""
+    return Whole(samples, lambda seed, epoch: permutation(samples, seed, epoch, shuffle=False), "stored", block)
+
+
+def shuffled(samples: int, block: int | None = None) -> Whole:
+    """The full permutation: every order of the samples is as likely as any other."""
+    return Whole(samples, lambda seed, epoch: permutation(samples, seed, epoch), "shuffled", block)
+
+
+def side_by_side(samples: int, streams: int, block: int | None = None) -> Whole:
+    """As many streams side by side, each in its stored order."""
+    return Whole(samples, lambda seed, epoch: permutation(samples, seed, epoch, streams=streams), "streams", block)
+
+
+class Buffered(Order):
+    """Groups of chunks in a random order, and the samples within each few of them in a random order.
+
+    The groups' sequence is cut into blocks of as many groups as hold at most ``buffer`` samples, at least one; a block
+    is shuffled as a whole. So a block is read in whole chunks, each chunk is read once an epoch, and a buffer of one
+    block, with another for the block that comes next, is all the memory that it takes.
+
+    Arguments:
+        edges: where each group of chunks begins in the file, and the number of samples: (groups + 1,).
+        buffer: samples that are shuffled together.
+    """
+
+    def __init__(self, edges: Array, buffer: int) -> None:
+        self._first, self._lengths = edges[:-1], np.diff(edges)
+        groups, longest = len(self._first), int(self._lengths.max())
+        self._each = max(1, buffer // longest)
+        name = f"buffer of {buffer} over {groups} groups of {longest}"
+        super().__init__(int(edges[-1]), name, self._each * longest)
+        self._ramp = np.arange(longest, dtype=np.intp)
+
+    def begin(self, seed: int, epoch: int) -> None:
+        """Draw the order of the groups."""
+        self._key = seed, epoch
+        self._sequence = generator(seed, f"order/{epoch}/groups").permutation(len(self._first))
+        ends = np.concatenate([[0], np.cumsum(self._lengths[self._sequence])])
+        self.starts = np.append(ends[: -1 : self._each], self.samples)
+
+    def numbers(self, block: int, out: Array) -> Array:
+        """A block's samples: its groups one after the other, then shuffled."""
+        end = 0
+        for group in self._sequence[block * self._each : (block + 1) * self._each]:
+            start, end = end, end + int(self._lengths[group])
+            np.add(self._ramp[: end - start], self._first[group], out=out[start:end])
+        seed, epoch = self._key
+        generator(seed, f"order/{epoch}/block/{block}").shuffle(out[:end])
+        return out[:end]
+
+
+def groups(samples: int, chunk: int, sample_bytes: int, buffer: int, target: int) -> Array:
+    """Where groups of whole chunks begin, for `Buffered`: (groups + 1,).
+
+    A group is as many chunks as make ``target`` bytes, so that small chunks are read many at a time, but so few that
+    `GROUPS` groups fit into the buffer; at least one.
+
+    Arguments:
+        samples: in the file.
+        chunk: samples of a chunk.
+        sample_bytes: of one sample.
+        buffer: samples that are shuffled together.
+        target: bytes that are well read at a time.
+    """
+    chunks = max(1, min(target // (chunk * sample_bytes), buffer // (GROUPS * chunk)))
+    return np.append(np.arange(0, samples, chunks * chunk), samples)
