@@ -48,14 +48,14 @@ def test_the_two_commands_are_one_line_each(readme: str) -> None:
 
 
 def test_the_run_file_trains(readme: str, checkout: Path) -> None:
-    text, _ = blocks(readme, "toml")
+    text, *_ = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text)
     run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=2"], checkout)
     assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
 
 
 def test_the_list_of_layers_trains_and_names_every_kind(readme: str, checkout: Path) -> None:
-    text, layers = blocks(readme, "toml")
+    text, layers, *_ = blocks(readme, "toml")
     (checkout / "run.toml").write_text(layers + text[text.index("[data]") :])
     run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=1"], checkout)
     assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
@@ -63,8 +63,22 @@ def test_the_list_of_layers_trains_and_names_every_kind(readme: str, checkout: P
     assert {kind for kind in KINDS if not kind.endswith("pool1d")} <= named
 
 
+def test_the_same_bits_and_large_data(readme: str, checkout: Path) -> None:
+    text, _, exact, large = blocks(readme, "toml")
+    assert 'path = "data/digits.h5"' in text
+    assert "[parallel]" not in text
+    text = text.replace("epochs = 30", "epochs = 1") + exact
+    (checkout / "run.toml").write_text(
+        text.replace('path = "data/digits.h5"', large.partition('"images.h5"')[2].strip() + '\npath = "data/digits.h5"')
+    )
+    run(["-m", "distnn", "train", "run.toml", "--set", "data.in_memory=false"], checkout)
+    saved = (checkout / "runs" / "run" / "run.toml").read_text()
+    assert "reproducible = true" in saved
+    assert "shuffle_buffer = 65536" in saved
+
+
 def test_the_commands_that_follow_a_run_work_on_it(readme: str, checkout: Path) -> None:
-    text, _ = blocks(readme, "toml")
+    text, *_ = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text.replace("epochs = 30", "epochs = 1"))
     run(["-m", "distnn", "train", "run.toml"], checkout)
     (verbs,) = [block for block in blocks(readme, "sh") if "distnn evaluate" in block]

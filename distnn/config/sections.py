@@ -29,6 +29,7 @@ class DataSettings(Section):
     """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees.
 
     ``shuffle_buffer``: read the file's chunks in a random order, and shuffle so many samples at a time.
+    ``in_memory``: load the file once, or read it anew in each epoch; ``auto``: once, if half the free memory will do.
     ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
     """
 
@@ -38,6 +39,9 @@ class DataSettings(Section):
     shuffle: bool = True  #: a new order of the samples in each epoch
     #: shuffle in two levels: the file's chunks, and then so many samples at a time; any order of all if not given
     shuffle_buffer: Count | None = None
+    #: true: load the data once; false: read them anew in each epoch; auto: load them if they take at most half of the
+    #: memory that is free on the node
+    in_memory: bool | Literal["auto"] = "auto"
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
 

@@ -17,6 +17,8 @@ from distnn.errors import DataError, nearest
 
 #: A chunk holds whole samples, as many as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
 CHUNK_BYTES = 512 * 1024
+#: What is well read at a time.
+READ_BYTES = 4 * 1024 * 1024
 #: Samples are checked and written this many bytes at a time, so that arrays mapped from disk need not fit in memory.
 SLAB_BYTES = 16 * 1024 * 1024
 
@@ -111,6 +113,10 @@ class DataFile:
         """The bytes of one sample as stored, without its target."""
         return _sample_bytes(self._datasets(split)[0])
 
+    def bytes(self, split: str) -> int:
+        """The bytes of a split in memory, as `read` returns it."""
+        return self.count(split) * sum(_sample_bytes(dataset) for dataset in self._datasets(split))
+
     def _datasets(self, split: str) -> tuple[Any, Any]:
         if split not in self._data:
             raise DataError(
@@ -145,6 +151,27 @@ class DataFile:
             targets = targets.astype(np.uint8)
         checks.check_values(self.path, split, start, samples, targets, len(self.classes))
         return samples, targets
+
+    def y_dtype(self, split: str) -> np.dtype[Any]:
+        """The type in which `read` returns the targets of a split."""
+        found: np.dtype[Any] = self._datasets(split)[1].dtype.newbyteorder("=")
+        return np.dtype(np.uint8) if found.kind == "b" else found
+
+    def read_into(self, split: str, start: int, x: np.ndarray, y: np.ndarray) -> None:
+        """Read as many samples from ``start`` on as ``x`` and ``y`` take, contiguous, as `read` would return them.
+
+        Raises:
+            DataError: as `read` does.
+        """
+        stop = start + len(x)
+        stored = self._datasets(split)
+        try:
+            for source, target in zip(stored, (x, y), strict=True):
+                # a boolean is a byte in memory, too
+                source.read_direct(target.view(np.bool_) if source.dtype.kind == "b" else target, np.s_[start:stop])
+        except (OSError, RuntimeError) as error:
+            raise _damaged(self.path, f"samples {start}..{stop} of {split}", error) from error
+        checks.check_values(self.path, split, start, x, y, len(self.classes))
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,21 @@ class Order(ABC):
         They are written to ``out``, which holds at least `longest` integers, or stand in an array that mustn't be
         changed and is good until the next `begin`.
         """
+
+    def places(self, block: int, numbers: Array) -> tuple[list[Range], Array]:
+        """How a block is best read: pieces of contiguous samples, and which row of all of them each position is.
+
+        Arguments:
+            block: the block's number.
+            numbers: its `numbers`.
+        """
+        rising = np.argsort(numbers, kind="stable")
+        rows = np.empty(len(numbers), np.intp)
+        rows[rising] = np.arange(len(numbers), dtype=np.intp)
+        inside = numbers[rising]
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(inside) != 1) + 1, [len(inside)]])
+        pieces = [Range(int(inside[start]), int(inside[stop - 1]) + 1) for start, stop in pairwise(edges.tolist())]
+        return pieces, rows
 
     def sections(self, positions: Range) -> Iterator[Section]:
         """The blocks that positions fall into, in order."""
@@ -140,29 +156,33 @@ class Buffered(Order):
     """
 
     def __init__(self, edges: Array, buffer: int) -> None:
-        self._first, self._lengths = edges[:-1], np.diff(edges)
-        groups, longest = len(self._first), int(self._lengths.max())
+        self._edges, self._lengths = edges, np.diff(edges)
+        groups, longest = len(self._lengths), int(self._lengths.max())
         self._each = max(1, buffer // longest)
         name = f"buffer of {buffer} over {groups} groups of {longest}"
         super().__init__(int(edges[-1]), name, self._each * longest)
-        self._ramp = np.arange(longest, dtype=np.intp)
 
     def begin(self, seed: int, epoch: int) -> None:
         """Draw the order of the groups."""
         self._key = seed, epoch
-        self._sequence = generator(seed, f"order/{epoch}/groups").permutation(len(self._first))
+        self._sequence = generator(seed, f"order/{epoch}/groups").permutation(len(self._lengths))
         ends = np.concatenate([[0], np.cumsum(self._lengths[self._sequence])])
         self.starts = np.append(ends[: -1 : self._each], self.samples)
 
     def numbers(self, block: int, out: Array) -> Array:
         """A block's samples: its groups one after the other, then shuffled."""
-        end = 0
-        for group in self._sequence[block * self._each : (block + 1) * self._each]:
-            start, end = end, end + int(self._lengths[group])
-            np.add(self._ramp[: end - start], self._first[group], out=out[start:end])
+        pieces, rows = self.places(block, out)
+        inside = np.concatenate([np.arange(*piece, dtype=np.intp) for piece in pieces])
+        return np.take(inside, rows, out=out[: len(rows)])
+
+    def places(self, block: int, numbers: Array) -> tuple[list[Range], Array]:
+        """Whole groups, in the order in which they were drawn."""
+        drawn = self._sequence[block * self._each : (block + 1) * self._each].tolist()
+        pieces = [Range(int(self._edges[group]), int(self._edges[group + 1])) for group in drawn]
+        rows = np.arange(sum(piece.length for piece in pieces), dtype=np.intp)
         seed, epoch = self._key
-        generator(seed, f"order/{epoch}/block/{block}").shuffle(out[:end])
-        return out[:end]
+        generator(seed, f"order/{epoch}/block/{block}").shuffle(rows)
+        return pieces, rows
 
 
 def groups(samples: int, chunk: int, sample_bytes: int, buffer: int, target: int) -> Array:

@@ -14,6 +14,7 @@ from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
+from distnn.data.stream import block_length
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
@@ -21,6 +22,7 @@ from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.carried import Carried
+from distnn.train.samples import source
 
 #: Samples of one forward at most: enough for a matrix product to run at full speed, few enough to stay in a core's
 #: cache; and at least, for a split that is to be shared out over many ranks.
@@ -62,6 +64,7 @@ class Evaluator:
         split: train, validation or test.
         world: the ranks.
         groups: into which the streams are divided; one for each rank if None, so that the bits depend on their number.
+        in_memory: False reads the split anew at each `run`.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Evaluator:
         split: str,
         world: World,
         groups: int | None = None,
+        *,
+        in_memory: bool = True,
     ) -> None:
         self.split, self.world = split, world
         self._model, self._parameters, self._pool = model, parameters, Pool()
@@ -81,17 +86,22 @@ class Evaluator:
             streams = min(STREAMS, samples)
             self._chunks = min(groups or world.size, streams)
             mine = part(self._chunks, world.size, world.rank)
-            self._readers = [
-                _streams(model, parameters, file, split, part(streams, self._chunks, group), streams)
-                for group in range(*mine)
-            ]
+            self._readers = []
+            for group in range(*mine):
+                inside = part(streams, self._chunks, group)
+                piece = Range(*(part(samples, streams, edge).start for edge in inside))
+                block = None if in_memory else block_length(file, split)
+                order = side_by_side(piece.length, inside.length, block)
+                found = source(file, split, piece, order, in_memory=in_memory)
+                carried = Carried(model, inside.length, parameters.dtype)
+                self._readers.append(_Reader(found, list(_batches(piece.length, inside.length)), carried))
         else:
             length = chunk(samples)
             self._chunks = batches(samples, length)
             mine = part(self._chunks, world.size, world.rank)
-            loader = Loader.read(file, split, Range(*(min(edge * length, samples) for edge in mine)))
+            found = source(file, split, Range(*(min(edge * length, samples) for edge in mine)), in_memory=in_memory)
             nothing = Carried(model, 0, parameters.dtype)
-            self._readers = [_Reader(loader, [positions], nothing) for positions in _batches(len(loader), length)]
+            self._readers = [_Reader(found, [positions], nothing) for positions in _batches(len(found), length)]
         self._first = mine.start
 
     def run(self) -> Result:
@@ -100,6 +110,8 @@ class Evaluator:
         totals = np.zeros((self._chunks, 1 + len(SUMS)))
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
+        for reader in self._readers:
+            reader.loader.begin(0, 0)  # nothing more is read ahead
         self.world.allreduce(totals)  # each row is added to zeros only
         samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
         model = self._model
@@ -108,6 +120,11 @@ class Evaluator:
         accuracy = None if model.correct is None else correct / (count or 1)
         mean = loss / (weight or 1)
         return Result(mean, accuracy, int(samples), perf_counter() - start, bits(model, mean))
+
+    def close(self) -> None:
+        """Let go of the file, if it is read anew each time."""
+        for reader in self._readers:
+            reader.loader.close()
 
     def _evaluate(self, reader: _Reader, totals: Array) -> None:
         """Add a chunk's sums to its totals."""
@@ -132,13 +149,6 @@ class _Reader(NamedTuple):
     loader: Loader
     batches: list[Range]
     carried: Carried
-
-
-def _streams(model: Model, parameters: Parameters, file: DataFile, split: str, mine: Range, streams: int) -> _Reader:
-    """The chunk of these streams out of so many."""
-    piece = Range(*(part(file.count(split), streams, edge).start for edge in mine))
-    loader = Loader.read(file, split, piece, side_by_side(piece.length, mine.length))
-    return _Reader(loader, list(_batches(len(loader), mine.length)), Carried(model, mine.length, parameters.dtype))
 
 
 def chunk(samples: int) -> int:

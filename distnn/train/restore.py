@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import Loader
 from distnn.data.partition import Range, batches, part
 from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.models import Model, build
@@ -21,6 +20,7 @@ from distnn.parameters import Parameters
 from distnn.train import checkpoint
 from distnn.train.evaluate import Evaluator, Result, chunk, predict
 from distnn.train.predictions import Predictions
+from distnn.train.samples import roomy, source
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -59,7 +59,12 @@ class Restored:
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
                 f"from one text, whose characters they then share."
             )
-        return Evaluator(self.model, self.parameters, file, split, world, groups=self.settings.parallel.groups).run()
+        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world)
+        evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
+        try:
+            return evaluator.run()
+        finally:
+            evaluator.close()
 
     def predict(self, file: DataFile, split: str, world: World) -> Predictions:
         """Predictions for a split, of which each rank computes a piece; the same bits on any number of ranks.
@@ -71,7 +76,11 @@ class Restored:
         total = file.count(split)
         size = chunk(total)
         mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
-        rows = predict(self.model, self.parameters, Loader.read(file, split, mine), size) if mine.length else None
+        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), world))
+        try:
+            rows = predict(self.model, self.parameters, samples, size) if mine.length else None
+        finally:
+            samples.close()
         shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         return Predictions(rows, mine.start, total, self.model.classes)

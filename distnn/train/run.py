@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
-from distnn.data.loader import Loader
+from distnn.data.partition import Range
 from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network
@@ -23,7 +23,7 @@ from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
 from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
-from distnn.train.samples import sample_order
+from distnn.train.samples import fits, sample_order, source
 from distnn.train.saving import Saver
 from distnn.train.step import TAIL, Step
 
@@ -54,20 +54,23 @@ class Run:
         samples = file.count("train")
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
-        order = sample_order(settings, file, self.batch_size)
-        loader = Loader.read(file, "train", order=order)
-        loader.augmentation = _augmentation(settings, file)
+        in_memory = fits(settings.data, file, world)
+        order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
+        self.loader = source(file, "train", Range(0, samples), order, in_memory=in_memory)
+        self.loader.augmentation = _augmentation(settings, file)
         memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:
             try:
-                self.step = self._step(loader, memories.pop(0))
+                self.step = self._step(memories.pop(0))
                 break
             except SharedMemoryError:  # on every rank alike
                 if not memories:
                     raise
         self.parameters = self.step.parameters
         self.evaluators = {
-            split: Evaluator(self.model, self.parameters, file, split, world, settings.parallel.groups)
+            split: Evaluator(
+                self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory
+            )
             for split in file.splits
             if split != "train"
         }
@@ -75,14 +78,14 @@ class Run:
         self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
         self.samples = samples
 
-    def _step(self, loader: Loader, memory: Memory) -> Step:
+    def _step(self, memory: Memory) -> Step:
         """The training step, with the model's parameters in this memory."""
         train, world = self.settings.train, self.world
         parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size, memory=memory)
         return Step(
             self.model,
             parameters,
-            loader,
+            self.loader,
             self.optimizer,
             world,
             batch_size=self.batch_size,
@@ -94,6 +97,12 @@ class Run:
             streams=self.settings.data.streams,
             reproducible=self.settings.parallel.reproducible,
         )
+
+    def close(self) -> None:
+        """Let go of the data, if they are read as they are needed."""
+        self.loader.close()
+        for evaluator in self.evaluators.values():
+            evaluator.close()
 
     def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
         """Take over a checkpoint, which rank 0 has read.
@@ -180,6 +189,7 @@ def train(
         if told:
             told.finished(summary)
     finally:
+        run.close()
         if told:
             told.close()
     return summary, run

@@ -1,30 +1,76 @@
-"""The training samples as a run file wants them: their order."""
+"""The samples as a run file wants them: in memory or read as they are needed, and in which order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distnn.data.hdf5 import CHUNK_BYTES, DataFile
+from distnn.data import room
+from distnn.data.hdf5 import READ_BYTES, DataFile
+from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
+from distnn.data.partition import Range
+from distnn.data.stream import Stream, block_length
+from distnn.errors import DataError
+from distnn.parallel.world import World
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
+    from distnn.config.sections import DataSettings
 
 
-def sample_order(settings: RunSettings, file: DataFile, batch_size: int) -> Order:
-    """The order of the training samples in each epoch.
+def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Loader:
+    """What gives the samples of a piece of a split.
+
+    Raises:
+        DataError: if they are bad, as far as they are read now.
+    """
+    return Loader.read(file, split, piece, order) if in_memory else Stream(file, split, piece, order)
+
+
+def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:
+    """The order of the training samples in each epoch, which doesn't depend on where they are.
 
     Arguments:
         settings: the run file.
         file: the open data file.
         batch_size: the global one; as many streams are read side by side, if they are.
+        in_memory: False cuts it into blocks that are well read at a time.
     """
     data, samples = settings.data, file.count("train")
+    block = None if in_memory else block_length(file, "train")
     if data.streams:
-        return side_by_side(samples, batch_size)
+        return side_by_side(samples, batch_size, block)
     if not data.shuffle:
-        return stored(samples)
+        return stored(samples, block)
     if data.shuffle_buffer is None:
-        return shuffled(samples)
+        return shuffled(samples, block)
     chunk, size = file.chunk("train"), file.sample_bytes("train")
-    return Buffered(groups(samples, chunk, size, data.shuffle_buffer, CHUNK_BYTES), data.shuffle_buffer)
+    return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
+
+
+def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
+    """Whether the data are to be loaded into memory: the same on every rank.
+
+    Raises:
+        DataError: if that is left to us, they are too large, and nothing says how to shuffle them then.
+    """
+    if settings.in_memory != "auto":
+        return settings.in_memory
+    # Every rank has the training samples, and its share of the others.
+    ranks = world.hosts.count(world.host)
+    others = sum(file.bytes(split) for split in file.splits if split != "train")
+    if roomy(ranks * file.bytes("train") + others, world):
+        return True
+    if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
+        raise DataError(
+            f"{file.path} is too large for the memory: {file.bytes('train') / 1e9:.1f} GB on each rank would take more "
+            f"than half of what is free on its node. Set data.shuffle_buffer, such as 65536: the file is then read "
+            f"anew in each epoch, and so many samples are shuffled at a time. Or set data.in_memory: true loads it all "
+            f"the same, false shuffles all of it while it is read, which is slow."
+        )
+    return False
+
+
+def roomy(needed: int, world: World) -> bool:
+    """Whether so many bytes on each node are at most `room.SHARE` of what is free there: the same on every rank."""
+    return all(world.allgather(needed <= room.SHARE * room.available()))

@@ -1,0 +1,206 @@
+"""Training on a file that is larger than the memory is to be: how fast it is read, and what the training waits for.
+
+    mpiexec -n 2 python benchmarks/data.py FOLDER
+
+See README.md in this folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import distnn.runtime  # noqa: F401 (before numpy)
+
+# isort: split
+import h5py
+import numpy as np
+
+from distnn import config
+from distnn.data import write_data
+from distnn.data.hdf5 import DataFile
+from distnn.data.partition import Range
+from distnn.data.stream import Stream
+from distnn.parallel.world import World
+from distnn.train.run import Run
+from distnn.train.samples import sample_order
+
+SHAPE, BATCH, BUFFER = (28, 28), 256, 65536
+#: At least so much of the speed of reading; at most so much of the time waiting, and so many MiB a rank.
+SPEED, WAITING, MEMORY = 0.7, 0.05, 600
+
+
+class Images:
+    """So many random images, made as they are written."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, count: int) -> None:
+        self.shape = (count, *SHAPE)
+        self._some = np.random.default_rng(0).integers(0, 256, (1 << 16, *SHAPE), np.uint8)
+
+    def __getitem__(self, where: slice) -> Any:
+        return self._some[np.arange(where.start, where.stop) % len(self._some)]
+
+
+def make(path: Path, size: int) -> None:
+    """A file of ``size`` bytes of images in distnn's usual chunks, on the disk."""
+    count = size // int(np.prod(SHAPE))
+    labels = np.random.default_rng(1).integers(0, 10, count).astype(np.uint8)
+    few = (np.zeros((1000, *SHAPE), np.uint8), labels[:1000])
+    data = {"train": (Images(count), labels), "validation": few}
+    write_data(path, data, task="classification", classes=[str(k) for k in range(10)])
+
+
+def forget(path: Path) -> None:
+    """Let the system drop what it holds of the file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def sequential(path: Path, size: int) -> float:
+    """Bytes per second of reading chunk after chunk in the file's order."""
+    with h5py.File(path) as file:
+        images = file["train/x"]
+        length = images.chunks[0]
+        room = np.empty((length, *SHAPE), np.uint8)
+        start = time.perf_counter()
+        for first in range(0, len(images), length):
+            count = min(length, len(images) - first)
+            images.read_direct(room, np.s_[first : first + count], np.s_[:count])
+        return size / (time.perf_counter() - start)
+
+
+def fancy(path: Path, samples: int = 256) -> float:
+    """Bytes per second of reading batches of random images by their numbers."""
+    with h5py.File(path) as file:
+        images, random = file["train/x"], np.random.default_rng(0)
+        start = time.perf_counter()
+        for _ in range(2):
+            images[np.sort(random.choice(len(images), samples, replace=False))]
+        return 2 * samples * int(np.prod(SHAPE)) / (time.perf_counter() - start)
+
+
+def pipeline(path: Path, size: int, settings: Any) -> float:
+    """Bytes per second through the shuffle and the conversion into a plan's input, by one process."""
+    with DataFile(path) as file:
+        count = file.count("train")
+        stream = Stream(file, "train", None, sample_order(settings, file, BATCH, in_memory=False))
+    x, y = np.empty((BATCH, *SHAPE), np.float32), np.empty(BATCH, np.int64)
+    stream.begin(0, 0)
+    start = time.perf_counter()
+    for first in range(0, count - BATCH + 1, BATCH):
+        stream.fill(Range(first, first + BATCH), x, y)
+    seconds = time.perf_counter() - start
+    stream.close()
+    return size / seconds
+
+
+def waiting(settings: Any, world: World, seconds: float) -> dict[str, float]:
+    """A training for so long: the share of the time that this rank's steps spend on data, and its peak memory."""
+    with DataFile(settings.data.path) as file:
+        run = Run(settings, file, world)
+    step = run.step
+    step.loader.begin(0, 0)
+    for window in range(10):
+        step.run(window, 0.01, number=window)
+    before, start, window = step.data_s, time.perf_counter(), 10
+    go = np.ones(1)
+    while go[0] and window < step.windows:
+        step.run(window, 0.01, number=window)
+        window += 1
+        if window % 50 == 0:
+            go[0] = world.root and time.perf_counter() - start < seconds
+            world.share(go)
+    spent, data = time.perf_counter() - start, step.data_s - before
+    run.close()
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return {
+        "share": data / spent,
+        "samples_per_s": (window - 10) * BATCH / spent,
+        "peak_mib": int(peak.split()[1]) / 1024,
+    }
+
+
+def rate(measure: Callable[[], float], path: Path, warm: bool) -> float:
+    """A measurement that begins with a file that isn't in the system's memory, or (``warm``) may be."""
+    if not warm:
+        forget(path)
+    return measure()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="on the disk that is measured")
+    parser.add_argument("--gib", type=float, default=4.0, help="the size of the file")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of the training")
+    parser.add_argument("--warm", action="store_true", help="let the system keep the file in its memory")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    world = World.open()
+    size = int(given.gib * 2**30)
+    path = given.folder / f"distnn-benchmark-{os.getpid()}.h5"
+    path = world.bcast(path)
+    try:
+        world.on_root(lambda: make(path, size))
+        table = {
+            "data": {"path": str(path), "batch_size": BATCH, "shuffle_buffer": BUFFER, "in_memory": False},
+            "model": {"kind": "mlp", "hidden": [512, 512]},
+            "optimizer": {"learning_rate": 0.01, "momentum": 0.9},
+        }
+        settings = config.from_dict(table, "benchmark")
+        # The training first: its peak of memory is to be its own.
+        trained = world.allgather(waiting(settings, world, given.seconds))
+        if world.root:
+            report(path, size, settings, trained, given)
+        if world.size > 1:
+            met = world.comm.Ibarrier()
+            while not met.Test():  # asleep, where MPI's own waiting would take a core from what is measured
+                time.sleep(0.05)
+    finally:
+        if world.root:
+            path.unlink(missing_ok=True)
+
+
+def report(path: Path, size: int, settings: Any, trained: list[dict[str, float]], given: argparse.Namespace) -> None:
+    """Measure the rest on rank 0, and print everything."""
+    found: dict[str, Any] = {"bytes": size, "training": trained, "rounds": []}
+    where = "may be in the system's memory" if given.warm else "is read from the disk"
+    print(
+        f"{size / 2**30:.2f} GiB of images 28×28, shuffled in buffers of {BUFFER:,}; {len(trained)} ranks; it {where}"
+    )
+    for rank, values in enumerate(trained):
+        print(
+            f"rank {rank}: MLP 784-512-512-10 @{BATCH}, {values['samples_per_s']:,.0f} samples/s, "
+            f"{100 * values['share']:.1f} % of the time on data (goal: less than {100 * WAITING:.0f} %), peak memory "
+            f"{values['peak_mib']:.0f} MiB (goal: less than {MEMORY})",
+            flush=True,
+        )
+    for _ in range(given.rounds):
+        plain = rate(lambda: sequential(path, size), path, given.warm)
+        ours = rate(lambda: pipeline(path, size, settings), path, given.warm)
+        found["rounds"].append({"sequential": plain, "pipeline": ours, "fancy": fancy(path)})
+        print(
+            f"sequential chunks {plain / 1e6:6.0f} MB/s   pipeline {ours / 1e6:6.0f} MB/s = {ours / plain:.2f} of it "
+            f"(goal {SPEED})   random images by number {found['rounds'][-1]['fancy'] / 1e6:.0f} MB/s",
+            flush=True,
+        )
+    found["ratio"] = median(r["pipeline"] / r["sequential"] for r in found["rounds"])
+    print(f"median: {found['ratio']:.2f}")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
