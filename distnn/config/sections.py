@@ -33,7 +33,8 @@ class DataSettings(Section):
     ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
     """
 
-    path: Text  #: the HDF5 file with the samples; relative to the working directory
+    #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several; relative to the working directory
+    path: Text
     #: samples of a step, of all ranks together; "full": all of them, 1: stochastic gradient descent
     batch_size: Count | Literal["full"] = 64
     shuffle: bool = True  #: a new order of the samples in each epoch

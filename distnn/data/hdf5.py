@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,8 @@ import numpy as np
 
 from distnn.data import checks
 from distnn.data.files import hdf5_writer, new_file
+from distnn.data.joined import Joined
+from distnn.data.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
 #: A chunk holds whole samples, as many as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
@@ -27,7 +28,8 @@ class DataFile:
     """A data file, opened read-only; a context manager. Opening reads its structure, `read` the values.
 
     Args:
-        path: the HDF5 file.
+        path: the HDF5 file, or a pattern such as ``shards/*.h5`` for several, which are one data set then: the samples
+            of each split follow each other in the order of the files' names.
 
     Attributes:
         path: the file.
@@ -46,12 +48,17 @@ class DataFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = _open(self.path)
+        self._parts: list[DataFile] = []
+        paths = several(self.path)
+        self._file: Any = None if paths else open_file(self.path)
         try:
-            self._read_structure()
+            if paths:
+                self._join(paths)
+            else:
+                self._read_structure()
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self.close()
-            raise _damaged(self.path, "its structure", error) from error
+            raise damaged(self.path, "its structure", error) from error
         except BaseException:
             self.close()
             raise
@@ -72,6 +79,27 @@ class DataFile:
         self.x_dtype: np.dtype[Any] = first[0].dtype.newbyteorder("=")
         self.scale = self._read_scale()
 
+    def _join(self, paths: list[Path]) -> None:
+        for path in paths:
+            self._parts.append(DataFile(path))
+        first = self._parts[0]
+        for part in self._parts[1:]:
+            for what in ("task", "classes", "sample_shape", "target_shape", "x_dtype", "scale"):
+                here, there = getattr(part, what), getattr(first, what)
+                if here != there:
+                    raise DataError(
+                        f"{self.path}: {part.path} has {what} {here}, but {first.path} has {there}; files that are "
+                        "joined must agree in it. Narrow the pattern, or make the files anew."
+                    )
+        self.task, self.classes, self.scale = first.task, first.classes, first.scale
+        self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
+        self._data = {}
+        for split in checks.SPLITS:
+            pairs = [part._data[split] for part in self._parts if split in part._data]
+            if pairs:
+                self._data[split] = (Joined([x for x, _ in pairs]), Joined([y for _, y in pairs]))
+        self.splits = tuple(self._data)
+
     def _dataset(self, split: str, name: str) -> Any:
         group = self._file.get(split)
         found = group.get(name) if isinstance(group, h5py.Group) else None
@@ -81,6 +109,7 @@ class DataFile:
                 f"{self.path} has no dataset `{split}/{name}`: expected x (N, …) and y in the group {split}; "
                 f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
             )
+        load_filters(found)
         return found
 
     def _read_scale(self) -> float | None:
@@ -146,7 +175,7 @@ class DataFile:
         try:
             samples, targets = _native(x[start:stop]), _native(y[start:stop])
         except (OSError, RuntimeError) as error:
-            raise _damaged(self.path, f"samples {start}..{stop} of {split}", error) from error
+            raise self._unreadable(split, start, stop, error) from error
         if targets.dtype.kind == "b":
             targets = targets.astype(np.uint8)
         checks.check_values(self.path, split, start, samples, targets, len(self.classes))
@@ -170,12 +199,27 @@ class DataFile:
                 # a boolean is a byte in memory, too
                 source.read_direct(target.view(np.bool_) if source.dtype.kind == "b" else target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
-            raise _damaged(self.path, f"samples {start}..{stop} of {split}", error) from error
+            raise self._unreadable(split, start, stop, error) from error
         checks.check_values(self.path, split, start, x, y, len(self.classes))
+
+    def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
+        """Why samples can't be read: a filter that is missing, or damage."""
+        for dataset in self._datasets(split):
+            for part in getattr(dataset, "parts", [dataset]):
+                if missing := missing_filters(part):
+                    return DataError(
+                        f"{self.path}: samples {start}..{stop} of {split} can't be read, for they are compressed by "
+                        f"{missing[0]}, which this HDF5 lacks. Install the filters (pip install hdf5plugin), or write "
+                        f"the file anew with gzip or without compression (h5repack -f GZIP=4 OLD NEW)."
+                    )
+        return damaged(self.path, f"samples {start}..{stop} of {split}", error)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._file.close()
+        for part in self._parts:
+            part.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> DataFile:
         return self
@@ -184,51 +228,6 @@ class DataFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _open(path: Path) -> Any:
-    if not path.exists():
-        raise DataError(
-            f"There is no data file {path} (looked in {path.absolute().parent}); check the path, or make one with "
-            "`distnn data`."
-        )
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected an HDF5 data file.")
-    try:
-        return _open_locked(path)
-    except PermissionError as error:
-        raise DataError(f"{path} can't be read: permission denied. Check its permissions (ls -l {path}).") from error
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise DataError(
-                f"{path} is locked: another program has it open for writing. Wait until it has finished, or set "
-                "HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it any more."
-            ) from error
-        raise _damaged(path, "it", error) from error
-
-
-def _open_locked(path: Path) -> Any:
-    """Open read-only with a shared lock, or with none where the file system has no locks.
-
-    HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports answer with other codes, too.
-    A data file is renamed into place whole, so a reader loses nothing without the lock.
-    """
-    try:
-        return h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
-        if "unable to lock file" not in str(error) or error.errno in (errno.EAGAIN, errno.EACCES):
-            raise
-        return h5py.File(path, "r", locking=False)
-
-
-def _damaged(path: Path, what: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())
-    size = path.stat().st_size if path.exists() else 0
-    return DataError(
-        f"{path} ({size} bytes) can't be read as HDF5: {what} could not be read ({reason}). It is another kind of "
-        "file, or was cut short or damaged when it was copied or written; copy it again, or make it anew with "
-        "`distnn data`."
-    )
 
 
 def _native(values: np.ndarray) -> np.ndarray:

@@ -139,6 +139,14 @@ class World:
         """Whether this is rank 0, which alone prints and writes."""
         return self.rank == 0
 
+    def node(self) -> World:
+        """The ranks that share this one's memory, as a world of their own; every rank has to call it."""
+        if self.size == 1:
+            return self
+        from mpi4py import MPI
+
+        return World(self.comm.Split_type(MPI.COMM_TYPE_SHARED))
+
     def allreduce(self, array: Array) -> None:
         """Sum ``array`` over the ranks, in place."""
         if self.size > 1:

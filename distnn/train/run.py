@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
-from distnn.data.partition import Range
 from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network
@@ -23,7 +22,7 @@ from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
 from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
-from distnn.train.samples import fits, sample_order, source
+from distnn.train.samples import fits, sample_order, training_source
 from distnn.train.saving import Saver
 from distnn.train.step import TAIL, Step
 
@@ -56,7 +55,7 @@ class Run:
         self.optimizer = _optimizer(settings)
         in_memory = fits(settings.data, file, world)
         order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
-        self.loader = source(file, "train", Range(0, samples), order, in_memory=in_memory)
+        self.loader = training_source(file, order, world, in_memory=in_memory)
         self.loader.augmentation = _augmentation(settings, file)
         memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from distnn.data import room
 from distnn.data.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
-from distnn.data.partition import Range
+from distnn.data.partition import Range, part
 from distnn.data.stream import Stream, block_length
-from distnn.errors import DataError
+from distnn.errors import DataError, SharedMemoryError
+from distnn.ops.op import Array
+from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 
 if TYPE_CHECKING:
@@ -19,12 +23,40 @@ if TYPE_CHECKING:
 
 
 def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Loader:
-    """What gives the samples of a piece of a split.
+    """What gives the samples of a piece of a split to this rank.
 
     Raises:
         DataError: if they are bad, as far as they are read now.
     """
     return Loader.read(file, split, piece, order) if in_memory else Stream(file, split, piece, order)
+
+
+def training_source(file: DataFile, order: Order, world: World, *, in_memory: bool) -> Loader:
+    """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
+
+    Raises:
+        DataError: if they are bad, as far as they are read now; on every rank of the node.
+    """
+    if in_memory and (node := world.node()).size > 1:
+        with suppress(SharedMemoryError):  # on every rank of the node alike: each has all of them, then
+            return Loader(*_shared(file, "train", node), file.scale, order=order)
+    return source(file, "train", Range(0, file.count("train")), order, in_memory=in_memory)
+
+
+def _shared(file: DataFile, split: str, node: World) -> tuple[Array, Array]:
+    count, memory = file.count(split), NodeMemory(node)
+    shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype(split))
+    x, y = (memory.one(math.prod(shape), dtype).reshape(shape) for shape, dtype in shapes)
+    mine, length, reason = part(count, node.size, node.rank), block_length(file, split), ""
+    try:
+        for start in range(*mine, length):
+            stop = min(start + length, mine.stop)
+            file.read_into(split, start, x[start:stop], y[start:stop])
+    except DataError as error:
+        reason = str(error)
+    if any(reasons := node.allgather(reason)):
+        raise DataError(next(filter(None, reasons)))
+    return x, y
 
 
 def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:
@@ -56,15 +88,12 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
     """
     if settings.in_memory != "auto":
         return settings.in_memory
-    # Every rank has the training samples, and its share of the others.
-    ranks = world.hosts.count(world.host)
-    others = sum(file.bytes(split) for split in file.splits if split != "train")
-    if roomy(ranks * file.bytes("train") + others, world):
+    if roomy(sum(file.bytes(split) for split in file.splits), world):
         return True
     if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
         raise DataError(
-            f"{file.path} is too large for the memory: {file.bytes('train') / 1e9:.1f} GB on each rank would take more "
-            f"than half of what is free on its node. Set data.shuffle_buffer, such as 65536: the file is then read "
+            f"{file.path} is too large for the memory: {file.bytes('train') / 1e9:.1f} GB on each node would take "
+            f"more than half of what is free there. Set data.shuffle_buffer, such as 65536: the file is then read "
             f"anew in each epoch, and so many samples are shuffled at a time. Or set data.in_memory: true loads it all "
             f"the same, false shuffles all of it while it is read, which is slow."
         )

@@ -1,0 +1,147 @@
+"""Several files as one data set, virtual data sets, and compressed files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distnn.data import write_data
+from distnn.data.hdf5 import DataFile
+from distnn.data.joined import Joined
+from distnn.data.stream import Stream
+from distnn.errors import DataError
+from distnn.train import checkpoint
+from tests.runs import DIGITS, distnn, run_file, saved
+
+
+def pieces(folder: Path, *edges: int) -> Path:
+    """The digits' training samples in several files, the first with all the other splits; the pattern for them."""
+    with DataFile(DIGITS) as file:
+        for number, (start, stop) in enumerate(pairwise(edges)):
+            splits = {split: file.read(split) for split in file.splits if split != "train" and number == 0}
+            splits["train"] = file.read("train", start, stop)
+            name = folder / f"part-{number}.h5"
+            write_data(name, splits, task=file.task, classes=file.classes, scale=file.scale)
+    return folder / "part-*.h5"
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
+def test_datasets_one_after_the_other(lengths: list[int], data: st.DataObject) -> None:
+    whole = np.arange(2 * sum(lengths)).reshape(-1, 2)
+    with h5py.File("joined", "w", driver="core", backing_store=False) as file:
+        ends = np.cumsum(lengths)
+        parts = [
+            file.create_dataset(str(k), data=whole[end - length : end])
+            for k, (length, end) in enumerate(zip(lengths, ends, strict=True))
+        ]
+        joined = Joined(parts)
+        assert joined.shape == whole.shape
+        start = data.draw(st.integers(0, len(whole)))
+        stop = data.draw(st.integers(start, len(whole)))
+        np.testing.assert_array_equal(joined[start:stop], whole[start:stop])
+
+
+def test_files_that_a_pattern_names_are_one(tmp_path: Path) -> None:
+    with DataFile(pieces(tmp_path, 0, 500, 501, 1297)) as joined, DataFile(DIGITS) as whole:
+        assert joined.splits == whole.splits
+        assert (joined.count("train"), joined.bytes("train")) == (whole.count("train"), whole.bytes("train"))
+        for split in whole.splits:
+            for a, b in zip(joined.read(split), whole.read(split), strict=True):
+                np.testing.assert_array_equal(a, b)
+        stream = Stream(joined, "train")
+        x, y = np.empty((1297, 8, 8), np.float32), np.empty(1297, int)
+        stream.fill(type(stream._piece)(0, 1297), x, y)
+        stream.close()
+        np.testing.assert_array_equal(y, whole.read("train")[1])
+
+
+@pytest.mark.parametrize("where", ["true", "false"])
+def test_a_training_on_several_files_is_that_on_one(where: str, tmp_path: Path) -> None:
+    pattern = pieces(tmp_path, 0, 300, 900, 1297)
+    for name, path in (("one", DIGITS), ("several", pattern)):
+        run = run_file(tmp_path / f"{name}.toml", data={"path": str(path)}, train={"epochs": 1})
+        done = distnn("train", run, "--out", tmp_path / name, "--set", f"data.in_memory={where}")
+        assert done.returncode == 0, done.stderr
+    assert checkpoint.digest(saved(tmp_path / "one")) == checkpoint.digest(saved(tmp_path / "several"))
+
+
+def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
+    pattern = pieces(tmp_path, 0, 10)
+    write_data(tmp_path / "part-9.h5", {"train": (np.zeros((3, 8, 8), np.uint8), np.zeros(3))}, task="regression")
+    with pytest.raises(DataError, match=r"part-9\.h5 has task regression, but .*part-0\.h5 has classification; files"):
+        DataFile(pattern)
+
+
+def test_a_pattern_that_names_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No file fits the pattern .*nothing-\*\.h5 \(looked in /.*\); check it"):
+        DataFile(tmp_path / "nothing-*.h5")
+
+
+def test_a_virtual_data_set(tmp_path: Path) -> None:
+    pieces(tmp_path, 0, 500, 1297)
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        with h5py.File(tmp_path / "part-0.h5") as first:
+            file.attrs.update(first.attrs)
+        for name, shape in (("x", (1297, 8, 8)), ("y", (1297,))):
+            layout = h5py.VirtualLayout(shape, np.uint8 if name == "x" else np.int64)
+            sources = [
+                h5py.VirtualSource(tmp_path / f"part-{part}.h5", f"train/{name}", (count, *shape[1:]))
+                for part, count in ((0, 500), (1, 797))
+            ]
+            layout[:500], layout[500:] = sources
+            file.create_virtual_dataset(f"train/{name}", layout)
+            if name == "x":
+                file["train/x"].attrs["scale"] = 1 / 16
+    with DataFile(tmp_path / "virtual.h5") as virtual, DataFile(DIGITS) as whole:
+        for a, b in zip(virtual.read("train"), whole.read("train"), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lzf"])
+def test_compressed_files(compression: str, tmp_path: Path) -> None:
+    with DataFile(DIGITS) as whole:
+        x, y = whole.read("train")
+        write_data(tmp_path / "d.h5", {"train": (x, y)}, task=whole.task, classes=whole.classes, scale=whole.scale)
+    with h5py.File(tmp_path / "d.h5", "r+") as raw:
+        del raw["train/x"]
+        raw.create_dataset("train/x", data=x, chunks=(100, 8, 8), compression=compression, shuffle=True)
+    with DataFile(tmp_path / "d.h5") as file:
+        np.testing.assert_array_equal(file.read("train")[0], x)
+        assert file.chunk("train") == 100
+
+
+def unknown_filter(path: Path) -> None:
+    """A data file whose samples are said to have gone through Zstandard, HDF5's filter 32015."""
+    x, y = np.zeros((100, 4), np.float32), np.zeros(100)
+    write_data(path, {"train": (x, y)}, task="regression")
+    with h5py.File(path, "r+") as raw:
+        del raw["train/x"]
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((100, 4))
+        properties.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (3,))
+        space, kind = h5py.h5s.create_simple((100, 4)), h5py.h5t.py_create(x.dtype)
+        dataset = h5py.h5d.create(raw["train"].id, b"x", kind, space, properties)
+        dataset.write_direct_chunk((0, 0), b"compressed", 0)
+
+
+def test_a_filter_that_is_missing_is_named(tmp_path: Path) -> None:
+    unknown_filter(tmp_path / "d.h5")
+    script = (
+        "import sys; sys.modules['hdf5plugin'] = None\n"
+        "from distnn.data.hdf5 import DataFile\n"
+        f"DataFile({str(tmp_path / 'd.h5')!r}).read('train')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (
+        "d.h5: samples 0..100 of train can't be read, for they are compressed by HDF5's filter 32015, which"
+        in done.stderr
+    )
+    assert "Install the filters (pip install hdf5plugin), or write the file anew with gzip" in done.stderr

@@ -1,0 +1,62 @@
+"""Training samples in memory: once for each node, read by its ranks together."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from distnn.data import write_data
+from distnn.data.hdf5 import DataFile
+from distnn.data.order import shuffled, stored
+from distnn.errors import DataError
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.train import samples
+from distnn.train.samples import training_source
+from tests.runs import DIGITS
+
+WORLD = World.open()
+
+
+@pytest.mark.mpi
+def test_every_rank_sees_one_copy() -> None:
+    with DataFile(DIGITS) as file:
+        loader = training_source(file, shuffled(1297), WORLD, in_memory=True)
+        x, y = file.read("train")
+    np.testing.assert_array_equal(loader.x, x)
+    np.testing.assert_array_equal(loader.y, y)
+    assert (loader.x.dtype, loader.y.dtype) == (x.dtype, y.dtype)
+    WORLD.barrier()
+    if WORLD.rank == WORLD.size - 1:
+        loader.x[5] = 77
+    WORLD.barrier()
+    assert np.all(loader.x[5] == 77)
+
+
+@pytest.mark.mpi
+def test_without_room_in_shared_memory_each_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "NodeMemory", partial(NodeMemory, folder="/nowhere"))
+    with DataFile(DIGITS) as file:
+        loader = training_source(file, shuffled(1297), WORLD, in_memory=True)
+        np.testing.assert_array_equal(loader.x, file.read("train")[0])
+    WORLD.barrier()
+    loader.x[5] = WORLD.rank
+    WORLD.barrier()
+    assert np.all(loader.x[5] == WORLD.rank)
+
+
+@pytest.mark.mpi
+def test_what_one_of_them_finds_wrong_all_are_told(tmp_path: Path) -> None:
+    folder = WORLD.bcast(tmp_path)
+    x, y = np.zeros((1000, 3)), np.zeros(1000)
+    WORLD.on_root(lambda: write_data(folder / "d.h5", {"train": (x, y)}, task="regression"))
+    if WORLD.root:
+        with h5py.File(folder / "d.h5", "r+") as raw:
+            raw["train/x"][998, 1] = np.inf
+    WORLD.barrier()
+    with DataFile(folder / "d.h5") as file, pytest.raises(DataError, match=r"d\.h5.*train/x.*998"):
+        training_source(file, stored(1000), WORLD, in_memory=True)
