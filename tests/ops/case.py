@@ -87,5 +87,19 @@ def values(case, batch, seed=0, dtype=np.float64):
 
 
 def scalar(node):
-    """Σ y² / 2 + Σ y: a scalar that weighs every element of y differently."""
-    return node if node.shape == () else graph.sum(node * node * 0.5 + node)
+    """Σ w (y² / 2 + y): a scalar that weighs every element of y differently, by the integer input ``weights``.
+
+    Without weights, normalisation would hide a wrong derivative: what it computes has Σ y and Σ y² fixed.
+    """
+    if node.shape == ():
+        return node
+    return graph.sum(graph.input("weights", node.shape, integer=True) * (node * node * 0.5 + node))
+
+
+def weighed(case, batch, seed=0, dtype=np.float64):
+    """An array for each input of `scalar` of the case's node."""
+    found = values(case, batch, seed, dtype)
+    if case.output:
+        bound = tuple(batch if length is N else length for length in case.output)
+        found["weights"] = np.random.default_rng(seed).integers(1, 10, bound)
+    return found
