@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.1, help="of each measurement (0.1)")
     parser.add_argument("--json", type=Path, help="write every number here")
     given = parser.parse_args()
-    World().use_threads(1)
+    World().use_threads(1, "as PyTorch has it here")
     torch.set_num_threads(1)
     results = {}
     print(f"{'ms, forward and backward':44}{'distnn':>9}{'torch':>9}   torch / distnn")

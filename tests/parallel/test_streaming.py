@@ -18,7 +18,6 @@ IMAGES = "CNN, batch norm, momentum, augmentation"
     [
         (IMAGES, ["--set", "data.shuffle_buffer=64"]),
         (IMAGES, []),
-        ("MLP, dropout, Adam, clipped", ["--set", "data.shuffle=false"]),
         ("LSTM", []),
     ],
 )
