@@ -103,6 +103,7 @@ class Evaluator:
             nothing = Carried(model, 0, parameters.dtype)
             self._readers = [_Reader(found, [positions], nothing) for positions in _batches(len(found), length)]
         self._first = mine.start
+        self._loaders = list({id(reader.loader): reader.loader for reader in self._readers}.values())
 
     def run(self) -> Result:
         """Evaluate; every rank gets the same result."""
@@ -110,8 +111,8 @@ class Evaluator:
         totals = np.zeros((self._chunks, 1 + len(SUMS)))
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
-        for reader in self._readers:
-            reader.loader.begin(0, 0)  # nothing more is read ahead
+        for loader in self._loaders:
+            loader.begin(0, 0)  # nothing more is read ahead
         self.world.allreduce(totals)  # each row is added to zeros only
         samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
         model = self._model
@@ -123,8 +124,8 @@ class Evaluator:
 
     def close(self) -> None:
         """Let go of the file, if it is read anew each time."""
-        for reader in self._readers:
-            reader.loader.close()
+        for loader in self._loaders:
+            loader.close()
 
     def _evaluate(self, reader: _Reader, totals: Array) -> None:
         """Add a chunk's sums to its totals."""
