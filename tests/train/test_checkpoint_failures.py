@@ -140,6 +140,24 @@ def test_a_system_call_that_fails(checkpoints: Path, monkeypatch: pytest.MonkeyP
     assert load(checkpoints / "latest").parameters["scale"] == 9, "there are fewer calls than that"
 
 
+@pytest.mark.parametrize("code", [errno.EDQUOT, errno.ENOSPC, errno.EFBIG])
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_quota_is_told_of_like_a_full_disk(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
+    """Some file systems notice it only when the bytes are brought to the disk."""
+    before = state(checkpoints)
+
+    def refused(*args: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, call, refused)
+    cure = r"MB are free there\. Make room or raise your quota, or keep fewer checkpoints \(\[checkpoint\] keep\)\."
+    with pytest.raises(CheckpointError, match=f"can't be saved: {os.strerror(code)}.*{cure}"):
+        save(checkpoints, example(4), keep=1, best=True)
+    assert state(checkpoints) == before
+
+
 def test_a_folder_that_cannot_be_synced(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some parallel file systems refuse; that is no failure."""
 

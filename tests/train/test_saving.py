@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -177,7 +178,8 @@ def test_a_run_on_a_disk_that_is_too_small(ranks: int, choice: str, small_disk: 
     assert resumed.returncode == 0, resumed
 
 
-def test_a_folder_that_becomes_read_only(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("choice", ["continue", "stop"])
+def test_a_folder_that_becomes_read_only(choice: str, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "checkpoints"
 
     def act(step: int) -> None:
@@ -188,10 +190,13 @@ def test_a_folder_that_becomes_read_only(data: Path, tmp_path: Path) -> None:
                 pytest.skip("mounting needs more rights")
             subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
 
-    often = {"every_steps": 1, "on_failure": "stop"}
+    often = {"every_steps": 1, "every_epochs": 0, "on_failure": choice}
     try:
         with pytest.raises(CheckpointError, match="Read-only file system"):
-            watched(data, tmp_path / "run", act, checkpoint=often, train={"epochs": 30})
+            watched(data, tmp_path / "run", act, checkpoint=often, train={"epochs": 3})
         assert checkpoint.load(folder / "latest").progress["step"] in (2, 3)
+        lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+        tested = any(line.get("split") == "test" for line in lines)
+        assert tested == (choice == "continue"), "it went on to the end, or stopped"
     finally:
         subprocess.run(["umount", folder], check=False, capture_output=True)
