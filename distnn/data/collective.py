@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import h5py
 
+from distnn.data.files import allocate
 from distnn.ops.op import Array
 
 
@@ -40,14 +41,10 @@ def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, A
     Raises:
         OSError: if it can't be created, or there is no room for it on the disk.
     """
-    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(path, "w", libver=("v108", "v110")) as file:
         file.attrs.update(attributes)
         for name, rows in datasets.items():
-            kind = h5py.h5t.py_create(rows.values.dtype, logical=True)
-            h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(rows.shape), layout)
+            allocate(file, name, rows.shape, rows.values.dtype)
     descriptor = os.open(path, os.O_RDWR)
     try:
         # A disk that is full says so here, and not to HDF5, which can end the process for it (h5py issue 914).

@@ -32,9 +32,9 @@ def new_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.h5.tmp")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise refused(path, error) from error
     finally:
@@ -65,13 +65,24 @@ def _check_free(path: Path, force: bool) -> None:
         )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def allocate(file: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A contiguous dataset of an open HDF5 file that has its place in the file now, and nothing written to it."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+    file[name] = h5py.Dataset(h5py.h5d.create(file.id, None, kind, space, layout))
+    return file[name]
 
 
 @contextmanager

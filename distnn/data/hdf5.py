@@ -1,8 +1,7 @@
-"""Data files in HDF5: `DataFile` reads slabs of one, `write_data` writes one whole or not at all."""
+"""Data files in HDF5: `DataFile` reads slabs of one; `distnn.data.writing` writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,17 +10,12 @@ import h5py
 import numpy as np
 
 from distnn.data import checks
-from distnn.data.files import hdf5_writer, new_file
 from distnn.data.joined import Joined
 from distnn.data.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
-#: A chunk holds whole samples, as many as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
-CHUNK_BYTES = 512 * 1024
 #: What is well read at a time.
 READ_BYTES = 4 * 1024 * 1024
-#: Samples are checked and written this many bytes at a time, so that arrays mapped from disk need not fit in memory.
-SLAB_BYTES = 16 * 1024 * 1024
 
 
 class DataFile:
@@ -140,11 +134,11 @@ class DataFile:
 
     def sample_bytes(self, split: str) -> int:
         """The bytes of one sample as stored, without its target."""
-        return _sample_bytes(self._datasets(split)[0])
+        return bytes_of_one(self._datasets(split)[0])
 
     def bytes(self, split: str) -> int:
         """The bytes of a split in memory, as `read` returns it."""
-        return self.count(split) * sum(_sample_bytes(dataset) for dataset in self._datasets(split))
+        return self.count(split) * sum(bytes_of_one(dataset) for dataset in self._datasets(split))
 
     def _datasets(self, split: str) -> tuple[Any, Any]:
         if split not in self._data:
@@ -168,17 +162,13 @@ class DataFile:
             DataError: no such split, NaN or infinity, a label outside the classes, or a damaged file.
             IndexError: start and stop are outside the split.
         """
-        x, y = self._datasets(split)
-        stop = x.shape[0] if stop is None else stop
-        if not 0 <= start <= stop <= x.shape[0]:
-            raise IndexError(f"samples {start}..{stop} of {self.path}: {split} holds {x.shape[0]}")
-        try:
-            samples, targets = _native(x[start:stop]), _native(y[start:stop])
-        except (OSError, RuntimeError) as error:
-            raise self._unreadable(split, start, stop, error) from error
-        if targets.dtype.kind == "b":
-            targets = targets.astype(np.uint8)
-        checks.check_values(self.path, split, start, samples, targets, len(self.classes))
+        count = self.count(split)
+        stop = count if stop is None else stop
+        if not 0 <= start <= stop <= count:
+            raise IndexError(f"samples {start}..{stop} of {self.path}: {split} holds {count}")
+        samples = np.empty((stop - start, *self.sample_shape), self.x_dtype)
+        targets = np.empty((stop - start, *self.target_shape), self.y_dtype(split))
+        self.read_into(split, start, samples, targets)
         return samples, targets
 
     def y_dtype(self, split: str) -> np.dtype[Any]:
@@ -230,92 +220,6 @@ class DataFile:
         self.close()
 
 
-def _native(values: np.ndarray) -> np.ndarray:
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-def write_data(
-    path: str | Path,
-    splits: Mapping[str, tuple[Any, Any]],
-    *,
-    task: str,
-    classes: Sequence[str] = (),
-    scale: float | None = None,
-    source: str = "",
-    licence: str = "",
-    force: bool = False,
-) -> Path:
-    """Write a data file: checked, on disk, and only then under its name.
-
-    Args:
-        path: the file to write.
-        splits: train and, where wanted, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
-            anything that slices like one (a memory map, an HDF5 dataset).
-        task: ``classification``, ``regression`` or ``language``.
-        classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
-        scale: what x is to be multiplied with when it is read; None leaves it to its type (see `DataFile`).
-        source: where the data come from, kept in the file.
-        licence: on what terms, kept in the file.
-        force: replace a file that is already there.
-
-    Returns:
-        The path.
-
-    Raises:
-        DataError: the arrays don't make a data file, ``path`` exists and ``force`` is not set, or the write failed.
-            Nothing is left behind, and a file that was there is unchanged.
-    """
-    path = Path(path)
-    names = checks.check_classes(path, checks.check_task(path, task), classes)
-    arrays = _check_splits(path, task, splits)
-    factor = None if scale is None else checks.check_scale(path, "x", scale)
-    with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
-        file.attrs.update({"task": task, "source": source, "licence": licence, "created_by": _creator()})
-        if names:
-            file.attrs["classes"] = list(names)
-        for split, (x, y) in arrays.items():
-            _write_split(path, file.create_group(split), split, x, y, len(names))
-            if factor is not None:
-                file[split]["x"].attrs["scale"] = factor
-    return path
-
-
-def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
-    for split in splits:
-        if split not in checks.SPLITS:
-            raise DataError(
-                f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
-            )
-    checks.check_train(path, splits)
-    arrays = {split: tuple(map(_array, splits[split])) for split in checks.SPLITS if split in splits}
-    for split, (x, y) in arrays.items():
-        checks.check_split(path, split, task, x, y)
-        checks.check_alike(path, split, x, y, *arrays["train"])
-    return {split: (x, y) for split, (x, y) in arrays.items()}
-
-
-def _array(values: Any) -> Any:
-    return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
-
-
-def _write_split(path: Path, group: Any, split: str, x: Any, y: Any, classes: int) -> None:
-    for name, values in (("x", x), ("y", y)):
-        per_chunk = max(1, min(values.shape[0], CHUNK_BYTES // _sample_bytes(values)))
-        chunks = (per_chunk, *values.shape[1:])
-        group.create_dataset(name, shape=values.shape, dtype=values.dtype.newbyteorder("="), chunks=chunks)
-    slab = max(1, SLAB_BYTES // _sample_bytes(x))
-    for start in range(0, x.shape[0], slab):
-        stop = min(start + slab, x.shape[0])
-        samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
-        checks.check_values(path, split, start, samples, targets, classes)
-        group["x"][start:stop], group["y"][start:stop] = samples, targets
-
-
-def _sample_bytes(values: Any) -> int:
+def bytes_of_one(values: Any) -> int:
+    """The bytes of one row of a dataset or an array."""
     return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
-
-
-def _creator() -> str:
-    from distnn import __version__
-
-    return f"distnn {__version__}"

@@ -66,27 +66,16 @@ class Order(ABC):
         """Go to ``epoch``, from 0; `starts` and `numbers` then speak of it."""
 
     @abstractmethod
+    def places(self, block: int) -> tuple[list[Range], Array]:
+        """How a block is best read: pieces of contiguous samples, and which row of all of them each position is."""
+
     def numbers(self, block: int, out: Array) -> Array:
         """The numbers of the samples in a block, position by position.
 
         They are written to ``out``, which holds at least `longest` integers, or stand in an array that mustn't be
         changed and is good until the next `begin`.
         """
-
-    def places(self, block: int, numbers: Array) -> tuple[list[Range], Array]:
-        """How a block is best read: pieces of contiguous samples, and which row of all of them each position is.
-
-        Arguments:
-            block: the block's number.
-            numbers: its `numbers`.
-        """
-        rising = np.argsort(numbers, kind="stable")
-        rows = np.empty(len(numbers), np.intp)
-        rows[rising] = np.arange(len(numbers), dtype=np.intp)
-        inside = numbers[rising]
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(inside) != 1) + 1, [len(inside)]])
-        pieces = [Range(int(inside[start]), int(inside[stop - 1]) + 1) for start, stop in pairwise(edges.tolist())]
-        return pieces, rows
+        return spread(*self.places(block), out)
 
     def sections(self, positions: Range) -> Iterator[Section]:
         """The blocks that positions fall into, in order."""
@@ -100,6 +89,12 @@ class Order(ABC):
     def block(self, position: int) -> int:
         """The block that holds a position."""
         return int(np.searchsorted(self.starts, position, side="right")) - 1
+
+
+def spread(pieces: list[Range], rows: Array, out: Array) -> Array:
+    """The numbers of the samples whose `Order.places` these are, in ``out``."""
+    inside = np.concatenate([np.arange(*piece, dtype=np.intp) for piece in pieces])
+    return np.take(inside, rows, out=out[: len(rows)])
 
 
 class Whole(Order):
@@ -126,6 +121,17 @@ class Whole(Order):
         """A view of the epoch's order."""
         found: Array = self._all[self.starts[block] : self.starts[block + 1]]
         return found
+
+    def places(self, block: int) -> tuple[list[Range], Array]:
+        """The samples in the order of the file, neighbours together."""
+        numbers = self.numbers(block, self._all)
+        rising = np.argsort(numbers, kind="stable")
+        rows = np.empty(len(numbers), np.intp)
+        rows[rising] = np.arange(len(numbers), dtype=np.intp)
+        inside = numbers[rising]
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(inside) != 1) + 1, [len(inside)]])
+        pieces = [Range(int(inside[start]), int(inside[stop - 1]) + 1) for start, stop in pairwise(edges.tolist())]
+        return pieces, rows
 
 
 def stored(samples: int, block: int | None = None) -> Whole:
@@ -169,14 +175,8 @@ class Buffered(Order):
         ends = np.concatenate([[0], np.cumsum(self._lengths[self._sequence])])
         self.starts = np.append(ends[: -1 : self._each], self.samples)
 
-    def numbers(self, block: int, out: Array) -> Array:
-        """A block's samples: its groups one after the other, then shuffled."""
-        pieces, rows = self.places(block, out)
-        inside = np.concatenate([np.arange(*piece, dtype=np.intp) for piece in pieces])
-        return np.take(inside, rows, out=out[: len(rows)])
-
-    def places(self, block: int, numbers: Array) -> tuple[list[Range], Array]:
-        """Whole groups, in the order in which they were drawn."""
+    def places(self, block: int) -> tuple[list[Range], Array]:
+        """Whole groups, in the order in which they were drawn, and all of their samples shuffled."""
         drawn = self._sequence[block * self._each : (block + 1) * self._each].tolist()
         pieces = [Range(int(self._edges[group]), int(self._edges[group + 1])) for group in drawn]
         rows = np.arange(sum(piece.length for piece in pieces), dtype=np.intp)

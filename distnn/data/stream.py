@@ -11,7 +11,7 @@ import numpy as np
 from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Block, Loader
-from distnn.data.order import Order, stored
+from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
 from distnn.ops.op import Array
 
@@ -72,13 +72,12 @@ class Stream(Loader):
 
     def _read(self, number: int, slot: _Slot) -> Block:
         """Read a block, in the thread."""
-        samples = self.order.numbers(number, slot.samples)
-        pieces, rows = self.order.places(number, samples)
+        pieces, rows = self.order.places(number)
         end = 0
         for piece in pieces:
             start, end = end, end + piece.length
             self._file.read_into(self._split, self._piece.start + piece.start, slot.x[start:end], slot.y[start:end])
-        return Block(number, samples, rows, slot.x, slot.y)
+        return Block(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
 
 
 def block_length(file: DataFile, split: str) -> int:

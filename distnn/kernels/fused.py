@@ -30,7 +30,9 @@ def accumulate(
         for start in range(ends[k, 0], ends[k, 1], len(room)):
             stop = min(start + len(room), ends[k, 1])
             _round(values[start:stop], scales[k], room)
-            most = max(most, _put(total[start:stop], integers) if first else _add(total[start:stop], integers))
+            if first:
+                total[start:stop] = 0  # in the cache from here on
+            most = max(most, _add(total[start:stop], integers))
         largest[k] = most
 
 
@@ -41,16 +43,6 @@ def accumulate(
 def _round(values: Array, scale: float, out: Array) -> None:
     for i in range(len(values)):
         out[i] = np.float64(values[i]) * scale + MAGIC
-
-
-@njit(cache=True, nogil=True)
-def _put(total: Array, integers: Array) -> Any:
-    most = np.int64(0)
-    for i in range(len(total)):
-        whole = integers[i] - MAGIC_BITS
-        most = max(most, whole ^ (whole >> 63))
-        total[i] = whole
-    return most
 
 
 @njit(cache=True, nogil=True)

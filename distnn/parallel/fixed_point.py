@@ -63,6 +63,7 @@ class FixedGradients(Gradients):
         minimum: the message's least length.
     """
 
+    repeats = True
     align = BLOCK
 
     def __init__(self, parameters: Parameters, memory: Memory, shards: int, minimum: int = 0) -> None:

@@ -46,6 +46,8 @@ class Gradients:
         rows: the messages of all ranks of this node, where they share memory.
     """
 
+    #: Whether `read` may ask for a step to be computed again.
+    repeats = False
     #: Slices of the vectors begin and end at multiples of so many elements: two ranks never write to one cache line.
     align = 16
 

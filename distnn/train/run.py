@@ -15,7 +15,8 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 from distnn.train import checkpoint
-from distnn.train.environment import differences, environment
+from distnn.train.beginning import begin, make_folder, other_bits
+from distnn.train.environment import environment
 from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
@@ -157,14 +158,14 @@ def train(
         DistnnError: if the training diverges or the ranks drift apart.
     """
     warnings: list[str] = []
-    folder, start = world.on_root(lambda: _begin(out, resume, warnings))
+    folder, start = world.on_root(lambda: begin(out, resume, warnings))
     saved = start[1] if start and world.root else None
     with DataFile(settings.data.path) as file:
         run = Run(settings, file, world, network)
     if start:
         run.load(start[0], saved)
     # Only now that nothing is left to be refused does the run touch its folder.
-    world.on_root(lambda: _make_folder(folder, settings))
+    world.on_root(lambda: make_folder(folder, settings))
     from distnn.config import to_dict
 
     told = _listen(settings, folder, listener) if world.root else None
@@ -174,7 +175,7 @@ def train(
     if start:
         saver.began_at(start[0], run.progress)
     if saved and settings.parallel.reproducible:
-        warnings += _other_bits(saved, settings, saver.environment)
+        warnings += other_bits(saved, settings, saver.environment)
     if told:
         for text in warnings:
             told.warned(text)
@@ -192,61 +193,6 @@ def train(
         if told:
             told.close()
     return summary, run
-
-
-def _begin(
-    out: Path | None, resume: str | None, warnings: list[str]
-) -> tuple[Path, tuple[Path, checkpoint.Checkpoint] | None]:
-    """The run's folder and the checkpoint to begin with, on rank 0; nothing that is there is overwritten."""
-    start = None
-    if resume and resume != "auto":
-        given = Path(resume)
-        if given.is_dir():
-            start = checkpoint.newest_good(_checkpoints(given), warnings.append)
-        else:
-            path = checkpoint.resolve(given)
-            start = (path, checkpoint.load(path))
-        out = out or start[0].resolve().parent.parent
-    if out is None:
-        raise RunFileError("a run needs a folder to write to: give --out.")
-    if resume == "auto" and any((out / "checkpoints").glob("step-*.h5")):
-        start = checkpoint.newest_good(out / "checkpoints", warnings.append)
-    if resume is None and ((out / "run.toml").exists() or (out / "checkpoints").exists()):
-        raise RunFileError(
-            f"the output folder {out} holds another run already, and nothing in it was changed. Go on with that run "
-            f"(--resume {out}), write elsewhere (--out DIR), or remove the folder."
-        )
-    return out, start
-
-
-def _other_bits(saved: checkpoint.Checkpoint, settings: RunSettings, now: dict[str, str]) -> list[str]:
-    """Why a reproducible run may not end with the bits that it would have had without being resumed."""
-    found = [differences(saved.environment, now)]
-    before = saved.settings.get("parallel", {})
-    if not before.get("reproducible"):
-        found.append("parallel.reproducible was not set")
-    elif before.get("shards") != settings.parallel.shards:
-        found.append(f"parallel.shards was {before.get('shards')} and is {settings.parallel.shards}")
-    reasons = "; ".join(reason for reason in found if reason)
-    return [f"the bits may differ from those of the run without a break: {reasons}."] if reasons else []
-
-
-def _make_folder(folder: Path, settings: RunSettings) -> None:
-    """The run's folder with the resolved run file, cleared of what a killed writer left."""
-    from distnn.config import to_toml
-
-    try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (folder / "run.toml").write_text(to_toml(settings))
-    except OSError as error:
-        raise RunFileError(
-            f"the output folder {folder} can't be written to: {error.strerror}. Choose another with --out."
-        ) from None
-    checkpoint.clean(folder / "checkpoints")
-
-
-def _checkpoints(folder: Path) -> Path:
-    return folder if folder.name == "checkpoints" else folder / "checkpoints"
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:

@@ -155,7 +155,8 @@ class Step:
         if window == 0:
             self.carried.reset()
         self._key[1] = number
-        self.carried.mark()
+        if self.gradients.repeats:
+            self.carried.mark()
         while not self._sum(window, stop, save):
             self.carried.rewind()
         start = perf_counter()

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distnn.data.hdf5 import DataFile, write_data
+from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import GROUPS, Buffered, Order, groups, permutation, shuffled, side_by_side, stored
 from distnn.data.partition import Range, batch, batches, micro_shards
+from distnn.data.writing import write_data
 from distnn.parallel.world import World
 from tests.runs import assembled
 

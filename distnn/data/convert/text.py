@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distnn.data.hdf5 import write_data
+from distnn.data.writing import write_data
 from distnn.errors import DataError
 
 

@@ -18,10 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from distnn.data.files import sync
 from distnn.errors import CheckpointError
 from distnn.train.checkpoint.content import Checkpoint
 from distnn.train.checkpoint.file import load
-from distnn.train.checkpoint.writing import sync, write
+from distnn.train.checkpoint.writing import write
 
 FOLDER = "checkpoints"
 LATEST = "latest"

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from distnn.data.files import allocate
 from distnn.errors import CheckpointError
 from distnn.train.checkpoint.blocks import Block, DifferenceError, store
 from distnn.train.checkpoint.content import Array, Checkpoint, arrays, documents, feed_document, flat, heading
@@ -54,15 +55,6 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def sync(path: Path) -> None:
-    """Bring a file, or a folder's list of names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _lay_out(path: Path, slots: Iterable[str], content: Mapping[str, Array], texts: Mapping[str, str]) -> list[Block]:
     """The file with all that is in it but the arrays' bytes and the checksum; where those bytes belong."""
     with h5py.File(path, "w", libver=_LIBVER, locking=False) as file:
@@ -73,17 +65,10 @@ def _lay_out(path: Path, slots: Iterable[str], content: Mapping[str, Array], tex
             file.attrs[name] = np.bytes_(text.encode())
         for group in ("parameters", "optimizer", *(f"optimizer/{slot}" for slot in slots)):
             file.create_group(group)
-        # Each dataset gets its place in the file now, and nothing is written to it.
-        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         blocks = []
         for name, array in content.items():
-            kind = h5py.h5t.py_create(array.dtype, logical=True)
-            space = h5py.h5s.create_simple(array.shape) if array.shape else h5py.h5s.create(h5py.h5s.SCALAR)
-            dataset = h5py.h5d.create(file.id, None, kind, space, layout)
-            file[name] = h5py.Dataset(dataset)
-            blocks.append(Block(heading(name, array), flat(array), dataset.get_offset() or 0))
+            place = allocate(file, name, array.shape, array.dtype).id.get_offset() or 0
+            blocks.append(Block(heading(name, array), flat(array), place))
     return blocks
 
 
