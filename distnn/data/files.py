@@ -75,14 +75,16 @@ def sync(path: Path) -> None:
 
 
 def allocate(file: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    """A contiguous dataset of an open HDF5 file that has its place in the file now, and nothing written to it."""
+    """The `h5py.h5d.DatasetID` of a new contiguous dataset that has its place in the file, and nothing written to it.
+
+    h5py's own way takes 0.3 ms for each.
+    """
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     kind = h5py.h5t.py_create(dtype, logical=True)
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
-    file[name] = h5py.Dataset(h5py.h5d.create(file.id, None, kind, space, layout))
-    return file[name]
+    return h5py.h5d.create(file.id, name.encode(), kind, space, layout)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -138,6 +139,11 @@ class World:
     def root(self) -> bool:
         """Whether this is rank 0, which alone prints and writes."""
         return self.rank == 0
+
+    @cached_property
+    def aside(self) -> Any:
+        """A communicator of the same ranks for what goes on beside the work; they all have to ask for it together."""
+        return self.comm.Dup()
 
     def node(self) -> World:
         """The ranks that share this one's memory, as a world of their own; every rank has to call it."""

@@ -1,65 +1,54 @@
-"""A checkpoint on its way to the disk while the training goes on, in a thread of rank 0."""
+"""A checkpoint on its way to the disk while the training goes on, in a thread of each rank that writes."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from distnn.errors import CheckpointError
 from distnn.ops.op import Array
-from distnn.parameters import Parameters
 
 
 class Snapshot:
-    """A copy of the parameters and the optimiser's state, in memory that is allocated once and used again.
+    """Copies of arrays, in memory that is allocated once and used again."""
 
-    Arguments:
-        parameters: of the model.
-        slots: the optimiser's vectors by name.
-    """
+    def __init__(self) -> None:
+        self._copies: list[Array] = []
 
-    def __init__(self, parameters: Parameters, slots: dict[str, Array]) -> None:
-        self._parameters, self._slots = parameters, slots
-        self._copies: dict[str, Array] = {}
-
-    def take(self) -> None:
-        """Copy everything as it is now; Python's global lock is free meanwhile."""
-        for name, source in (("", self._parameters.values), *self._slots.items()):
-            if name not in self._copies:
-                self._copies[name] = np.empty_like(source)
-            np.copyto(self._copies[name], source)
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """The copied values by name."""
-        return self._parameters.views(self._copies[""])
-
-    @property
-    def optimizer(self) -> dict[str, dict[str, Array]]:
-        """The copied slots, each by the parameters' names."""
-        return {name: self._parameters.views(self._copies[name]) for name in self._slots}
+    def take(self, sources: Sequence[Array]) -> list[Array]:
+        """The arrays as they are now; Python's global lock is free while they are copied."""
+        forms = [(source.shape, source.dtype) for source in sources]
+        if forms != [(copy.shape, copy.dtype) for copy in self._copies]:
+            self._copies = []  # let go of it before there is more
+            self._copies = [np.empty_like(source) for source in sources]
+        for copy, source in zip(self._copies, sources, strict=True):
+            np.copyto(copy, source)
+        return self._copies
 
 
 class Writing:
-    """A save that runs in a thread of its own from now on.
+    """A save, or this rank's part of it, that runs in a thread of its own from now on.
 
     Arguments:
-        copy: takes what is to be saved into memory of its own.
-        write: writes that to the disk, and returns the file.
+        snapshot: what ``sources`` are copied into first.
+        sources: what is to be saved; it may change once `wait_for_copy` has returned.
+        write: writes the copies to the disk, and returns the file.
         step: the number of steps done in it.
 
     Attributes:
         seconds: from its beginning to its end.
     """
 
-    def __init__(self, copy: Callable[[], None], write: Callable[[], Path], step: int) -> None:
+    def __init__(
+        self, snapshot: Snapshot, sources: Sequence[Array], write: Callable[[list[Array]], Path], step: int
+    ) -> None:
         self.step, self.seconds = step, 0.0
         self._start = time.perf_counter()
-        self._copy, self._write = copy, write
+        self._snapshot, self._sources, self._write = snapshot, sources, write
         self._copied = threading.Event()
         self._path: Path | None = None
         self._error: CheckpointError | None = None
@@ -94,18 +83,18 @@ class Writing:
     def _run(self) -> None:
         try:
             try:
-                self._copy()
+                copies = self._snapshot.take(self._sources)
             finally:
                 self._copied.set()
-            self._path = self._write()
+            self._path = self._write(copies)
             self.seconds = time.perf_counter() - self._start
         except CheckpointError as error:
             self._error = error
         except MemoryError:
             self._error = CheckpointError(
                 f"the checkpoint of step {self.step} can't be saved: there is no memory for a copy of the parameters "
-                f"and the optimiser's state, which rank 0 writes while the others go on. Give the job more memory. The "
-                f"checkpoints saved before are intact, and the run can be resumed from them."
+                f"and the optimiser's state, which is written while the training goes on. Give the job more memory. "
+                f"The checkpoints saved before are intact, and the run can be resumed from them."
             )
         except Exception as error:  # nobody else would hear of it
             self._error = CheckpointError(

@@ -11,10 +11,11 @@ from distnn.models.model import Model
 from distnn.ops.op import Array
 from distnn.train import checkpoint
 from distnn.train.background import Snapshot, Writing
-from distnn.train.checkpoint import Checkpoint
+from distnn.train.checkpoint import Checkpoint, Draft
 from distnn.train.progress import Progress
 from distnn.train.records import Listener
 from distnn.train.step import Step
+from distnn.train.together import Together
 
 if TYPE_CHECKING:
     from distnn.config import CheckpointSettings
@@ -26,13 +27,13 @@ GRACE = 5.0
 
 
 class Saver:
-    """Saves a run's state on rank 0, while the training goes on; the others take part where a state is theirs.
+    """Saves a run's state while the training goes on: a small one by rank 0, a large one by several ranks `Together`.
 
-    A save begins with a copy of the state in memory, in a thread of rank 0. The next step's forward and backward only
-    read what is copied; rank 0 comes to their reduction, without which no rank updates, once the copy is complete. So
-    the steps wait for what of the copy takes longer than forward and backward, and for nothing else. The thread writes
-    and verifies the copy (`checkpoint.save`), and `after_step` tells of it when it has. There is one copy: a save that
-    is due while the former one is being written waits for it.
+    A save begins with a copy of the state in memory, in a thread. The next step's forward and backward only read what
+    is copied; a rank comes to their reduction, without which no rank updates, once its copy is complete. So the steps
+    wait for what of the copy takes longer than forward and backward. The thread writes and verifies the copy, and
+    `after_step` tells of it when it has. There is one copy: a save that is due while the former one is being written
+    waits for it.
 
     Arguments:
         folder: the run's ``checkpoints`` folder.
@@ -62,8 +63,9 @@ class Saver:
         self.environment, self.listener = environment, listener
         self.latest: Path | None = None
         self.waited_s = self.last_s = 0.0
-        self._snapshot = Snapshot(step.parameters, step.slots)
-        self._writing: Writing | None = None
+        self._snapshot = Snapshot()
+        self._writing: Writing | Together | None = None
+        self._together = checkpoint.writers(self._bytes, step.world.size) > 1
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
@@ -97,6 +99,8 @@ class Saver:
     def after_step(self, progress: Progress) -> None:
         """Tell of a save that has ended, and save if a number of steps says so, or rank 0 told the others in the step
         that it is `overdue`."""
+        if isinstance(self._writing, Together):
+            self._writing.advance()
         if self._writing is not None and self._writing.done:
             self._conclude()
         steps = self.settings.every_steps
@@ -123,21 +127,45 @@ class Saver:
             return
         carried = self.step.carried.collect(self.step.world, self.step.shards) if progress.window else {}
         self._saved, self._failure = position, None
-        if self.listener is None:
-            return
-        self._clock = time.monotonic()
         progress.exponents = self.step.gradients.exponents
-        plain = progress.to_dict()
+        self._clock = time.monotonic()
+        if self._together:
+            self._begin_together(progress.to_dict(), carried, best)
+        elif self.listener is not None:
+            self._begin(progress.to_dict(), carried, best)
 
-        def write() -> Path:
-            state = self._state(plain, carried or {})
+    def _begin(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
+        slots = self.step.slots
+
+        def write(copies: list[Array]) -> Path:
+            values, *moments = copies
+            state = self._state(values, dict(zip(slots, moments, strict=True)), progress, carried or {})
             return checkpoint.save(self.folder, state, keep=self.settings.keep, best=best)
 
-        self._writing = Writing(self._snapshot.take, write, progress.step)
+        self._writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
+
+    def _begin_together(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
+        state, draft = self._state(self.step.parameters.values, self.step.slots, progress, {}), None
+        arrays = checkpoint.arrays(state)
+        if self.listener is not None:
+            state.state = carried or {}
+            try:
+                draft = Draft(self.folder, state)
+            except CheckpointError as error:
+                self._failed(error)
+        if self.step.world.bcast(draft is None):
+            return
+
+        def finish(draft: Draft) -> Path:
+            return draft.finish(keep=self.settings.keep, best=best)
+
+        self._writing = Together(self.step.world, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
         """Wait for what is being written, and tell of it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
+        if isinstance(self._writing, Together):
+            self._writing.advance(wait=True)
         self.latest, self._failure, self._saved = self.step.world.on_root(self._conclude)
         self.waited_s += time.perf_counter() - start
 
@@ -167,10 +195,18 @@ class Saver:
         if self._writing is not None:
             self._writing.wait(GRACE)
 
-    def _state(self, progress: dict[str, Any], carried: dict[str, Array]) -> Checkpoint:
+    @property
+    def _bytes(self) -> int:
+        """Of the parameters and the optimiser's state."""
+        return sum(vector.nbytes for vector in (self.step.parameters.values, *self.step.slots.values()))
+
+    def _state(
+        self, values: Array, slots: dict[str, Array], progress: dict[str, Any], carried: dict[str, Array]
+    ) -> Checkpoint:
+        views = self.step.parameters.views
         return Checkpoint(
-            parameters=self._snapshot.parameters,
-            optimizer=self._snapshot.optimizer,
+            parameters=views(values),
+            optimizer={name: views(vector) for name, vector in slots.items()},
             progress=progress,
             settings=self.run,
             model={
@@ -193,13 +229,17 @@ class Saver:
                 self._failures, self.last_s = 0, writing.seconds
                 self.listener.saved(self.latest, writing.step)
             except CheckpointError as error:
-                self._failure, self._saved = error, (-1, -1)
-                self._failures += 1
-                if not self.failed:
-                    again = f"The run goes on, and tries again in {self._pause / 60:.0f} min at the latest"
-                    self.listener.warned(f'{error} {again} (checkpoint.on_failure = "continue").')
+                self._failed(error)
             self._clock = time.monotonic()
         return self.latest, self._failure, self._saved
+
+    def _failed(self, error: CheckpointError) -> None:
+        """On rank 0, note that a save failed, and tell of it if the run goes on."""
+        self._failure, self._saved = error, (-1, -1)
+        self._failures += 1
+        if not self.failed and self.listener is not None:
+            again = f"The run goes on, and tries again in {self._pause / 60:.0f} min at the latest"
+            self.listener.warned(f'{error} {again} (checkpoint.on_failure = "continue").')
 
     @property
     def _pause(self) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from distnn.errors import CheckpointError
-from distnn.train.checkpoint import Checkpoint, clean, folder, load, resolve, save
+from distnn.train.checkpoint import Checkpoint, clean, draft, load, resolve, save
 from tests import disks
 from tests.train.checkpoints import example, same, state, steps, three
 
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_synced(checkpoints: Path, monkeypatch: pytest.M
     def refuse(path: Path) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    monkeypatch.setattr(folder, "sync", refuse)
+    monkeypatch.setattr(draft, "sync", refuse)
     save(checkpoints, example(4), keep=3, best=False)
     assert same(load(checkpoints / "latest"), example(4))
 

@@ -132,7 +132,7 @@ def test_newest_good_prefers_latest(checkpoints: Path) -> None:
     assert path == checkpoints / "step-00000003.h5"
     assert same(found, example(3))
     assert not said
-    folder._link(checkpoints / "latest", "step-00000001.h5")
+    folder.point(checkpoints / "latest", "step-00000001.h5")
     assert newest_good(checkpoints.parent, said.append)[0] == checkpoints / "step-00000001.h5"
 
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from distnn.errors import CheckpointError
+from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.train import background, checkpoint, saving
 from distnn.train.records import StepRecord, Summary
@@ -76,9 +77,9 @@ def test_each_holds_the_state_of_its_step_however_late_it_is_copied(
     """The next step waits for the copy before it changes anything: from any of them the same end is reached."""
     copy = background.Snapshot.take
 
-    def late(snapshot: background.Snapshot) -> None:
+    def late(snapshot: background.Snapshot, sources: Sequence[Array]) -> list[Array]:
         time.sleep(0.05)
-        copy(snapshot)
+        return copy(snapshot, sources)
 
     sections: dict[str, Any] = {"train": {"epochs": 2}, "optimizer": {"kind": "adam"}}
     undisturbed, _ = trained(data, tmp_path / "undisturbed", checkpoint={"every_epochs": 0}, **sections)

@@ -2,25 +2,34 @@
 
 `content` is what a checkpoint holds, and how it goes back into a model; `file` is the HDF5 format, and reads it;
 `writing` and `blocks` write and verify it; `folder` is RUN/checkpoints, where `latest` and `best` name good files and
-nothing that was saved is ever lost. `outline` tells what any HDF5 file is. Only rank 0 writes.
+nothing that was saved is ever lost; `draft` is a file on its way there. `outline` tells what any HDF5 file is.
 """
 
-from distnn.train.checkpoint.content import Checkpoint, digest, fit_into
+from distnn.train.checkpoint.blocks import Block, share, writers
+from distnn.train.checkpoint.content import Checkpoint, arrays, digest, fit_into, flat
+from distnn.train.checkpoint.draft import Draft, fill, save
 from distnn.train.checkpoint.file import load
-from distnn.train.checkpoint.folder import clean, newest_good, resolve, save
+from distnn.train.checkpoint.folder import clean, newest_good, resolve
 from distnn.train.checkpoint.outline import DatasetOutline, Outline, kind_of, outline
 
 __all__ = [
+    "Block",
     "Checkpoint",
     "DatasetOutline",
+    "Draft",
     "Outline",
+    "arrays",
     "clean",
     "digest",
+    "fill",
     "fit_into",
+    "flat",
     "kind_of",
     "load",
     "newest_good",
     "outline",
     "resolve",
     "save",
+    "share",
+    "writers",
 ]

@@ -7,22 +7,16 @@ most a `*.tmp` file, which `clean` removes.
 
 from __future__ import annotations
 
-import errno
-import operator
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from distnn.data.files import sync
 from distnn.errors import CheckpointError
 from distnn.train.checkpoint.content import Checkpoint
 from distnn.train.checkpoint.file import load
-from distnn.train.checkpoint.writing import write
 
 FOLDER = "checkpoints"
 LATEST = "latest"
@@ -30,39 +24,6 @@ BEST = "best"
 
 _NAME = re.compile(r"step-(\d{8,})\.h5")
 _TEMPORARY = re.compile(r"(step-\d{8,}\.h5|latest|best)\.\d+\.tmp")
-#: Some parallel file systems can't sync a folder; they keep its names in order by themselves.
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -> Path:
-    """Save a checkpoint in ``folder`` as ``step-00001234.h5``; called on rank 0 alone.
-
-    Arguments:
-        folder: RUN/checkpoints; made if need be.
-        checkpoint: its ``progress["step"]`` names the file; a file of the same step is replaced.
-        keep: how many of the newest files stay, besides those that `latest` and `best` name.
-        best: whether `best` shall name this one.
-
-    Raises:
-        CheckpointError: if anything fails: a full disk, a read-only folder, a file that reads back otherwise. What was
-            saved before is still there, and the links name it.
-    """
-    folder = Path(folder)
-    final = folder / _file_name(checkpoint)
-    try:
-        _make(folder)
-        _write(final, checkpoint)
-        # `best` first: a run killed in between resumes from the former checkpoint and comes by here again.
-        for link in (BEST, LATEST) if best else (LATEST,):
-            _link(folder / link, final.name)
-        _sync_folder(folder)
-        _prune(folder, _step(final), keep)
-    except CheckpointError:
-        raise
-    except Exception as error:
-        raise _failure(final, error) from error
-    return final
 
 
 def newest_good(folder: str | Path, warn: Callable[[str], None]) -> tuple[Path, Checkpoint]:
@@ -142,39 +103,7 @@ def clean(folder: str | Path) -> list[Path]:
     return removed
 
 
-def _file_name(checkpoint: Checkpoint) -> str:
-    step: Any = checkpoint.progress.get("step")
-    with suppress(TypeError):  # numpy's integers are fine, floats aren't
-        if operator.index(step) >= 0:
-            return f"step-{operator.index(step):08d}.h5"
-    raise CheckpointError(
-        f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
-    )
-
-
-def _step(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    return int(match.group(1)) if match else -1
-
-
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _write(final: Path, checkpoint: Checkpoint) -> None:
-    temporary = final.with_name(f"{final.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary, checkpoint)
-        os.replace(temporary, final)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _link(link: Path, name: str) -> None:
+def point(link: Path, name: str) -> None:
     """Make ``link`` name ``name`` in one step: at any moment it names the former file or the new one."""
     temporary = link.with_name(f"{link.name}.{os.getpid()}.tmp")
     try:
@@ -187,25 +116,22 @@ def _link(link: Path, name: str) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    try:
-        sync(folder)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-
-
-def _prune(folder: Path, step: int, keep: int) -> None:
-    """Remove all but the newest ``keep`` up to ``step``, and those the links name.
+def prune(folder: Path, newest: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` files up to that of ``newest``, and those the links name.
 
     Files of later steps stay: whoever goes back to an earlier checkpoint still has what came after it, and the files
     of the new course aren't crowded out by those of the old one.
     """
     named = {_target(folder / link).name for link in (LATEST, BEST)}
-    past = [path for path in _by_step(folder) if _step(path) <= step]
+    past = [path for path in _by_step(folder) if _step(path) <= _step(newest)]
     for path in past[max(keep, 1) :]:
         if path.name not in named:
             path.unlink(missing_ok=True)
+
+
+def _step(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    return int(match.group(1)) if match else -1
 
 
 def _by_step(folder: Path) -> list[Path]:
@@ -247,18 +173,4 @@ def _nothing(folder: Path) -> CheckpointError:
     return CheckpointError(
         f"{folder}: there is no checkpoint here. Looked for '{LATEST}' and files such as step-00001234.h5, in this "
         f"folder and in '{FOLDER}' inside it. Check the path, or start the run without resuming."
-    )
-
-
-def _failure(path: Path, error: Exception) -> CheckpointError:
-    what, cure = f"{type(error).__name__}: {error}", "Please report this as a fault of distnn"
-    if isinstance(error, OSError):
-        what, cure = error.strerror or what, "Check that the folder exists, is yours and is writable"
-        if error.errno in _FULL:
-            cure = "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
-            with suppress(OSError):
-                cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
-    return CheckpointError(
-        f"{path}: the checkpoint can't be saved: {what}. {cure}. The checkpoints saved before are intact, and the "
-        f"run can be resumed from them."
     )

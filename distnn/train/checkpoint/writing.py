@@ -1,11 +1,11 @@
-"""Writing a checkpoint: HDF5 lays the file out, `blocks` fills it, and it counts only once it has been read back."""
+"""The HDF5 side of writing a checkpoint: it lays the file out before `blocks` fills it, and is compared after."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,81 +14,83 @@ import numpy as np
 
 from distnn.data.files import allocate
 from distnn.errors import CheckpointError
-from distnn.train.checkpoint.blocks import Block, DifferenceError, store
-from distnn.train.checkpoint.content import Array, Checkpoint, arrays, documents, feed_document, flat, heading
+from distnn.train.checkpoint.blocks import Block, DifferenceError, checksum
+from distnn.train.checkpoint.content import Checkpoint, arrays, documents, feed_document, flat, heading
 from distnn.train.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
 
 _LIBVER = ("v110", "v110")
 _HEXADECIMAL = 64
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``path``, bring it to the disk, read it back and compare it with the content in memory.
+class Layout:
+    """A checkpoint's file with all that is in it but the arrays' bytes and the checksum.
 
-    The arrays must not change until it returns.
+    Arguments:
+        path: the file to create.
+        checkpoint: what is to be in it.
+
+    Attributes:
+        blocks: by the path of each array in the file its bytes, and where they belong.
 
     Raises:
-        CheckpointError: if the content can't be stored, or what was read back differs.
+        CheckpointError: if the content can't be stored.
         OSError: if the file system refuses (full, read-only, …).
     """
-    content, texts = arrays(checkpoint), documents(checkpoint)
-    try:
-        with _hdf5_errors():
-            blocks = _lay_out(path, checkpoint.optimizer, content, texts)
-        descriptor = os.open(path, os.O_RDWR)
+
+    def __init__(self, path: Path, checkpoint: Checkpoint) -> None:
+        self.path = path
+        self._content, self._texts = arrays(checkpoint), documents(checkpoint)
+        self.blocks: dict[str, Block] = {}
+        with _hdf5_errors(), h5py.File(path, "w", libver=_LIBVER, locking=False) as file:
+            file.attrs["format"] = np.bytes_(FORMAT)
+            file.attrs["version"] = VERSION
+            file.attrs["sha256"] = np.bytes_("0" * _HEXADECIMAL)
+            for name, text in self._texts.items():
+                file.attrs[name] = np.bytes_(text.encode())
+            slots = [f"optimizer/{slot}" for slot in checkpoint.optimizer]
+            for group in ("parameters", "optimizer", *slots, *(["state"] if checkpoint.state else [])):
+                file.create_group(group)
+            for name, array in self._content.items():
+                place = allocate(file, name, array.shape, array.dtype).get_offset() or 0
+                self.blocks[name] = Block(flat(array), place)
+
+    def seal(self) -> None:
+        """Write the checksum of what is in the file now, bring it to the disk, and compare the structure.
+
+        Raises:
+            DifferenceError: if anything but the arrays' bytes is missing or differs.
+            OSError: if the file system refuses.
+        """
+        descriptor = os.open(self.path, os.O_RDWR)
         try:
-            hasher = store(descriptor, blocks)
-            for name, text in texts.items():
+            headings = [heading(name, array) for name, array in self._content.items()]
+            hasher = checksum(descriptor, self.blocks.values(), headings)
+            for name, text in self._texts.items():
                 feed_document(hasher, name, text)
-            texts["sha256"] = hasher.hexdigest()
-            with _hdf5_errors(), h5py.File(path, "r+", libver=_LIBVER, locking=False) as file:
-                file.attrs.modify("sha256", np.bytes_(texts["sha256"]))
+            self._texts["sha256"] = hasher.hexdigest()
+            with _hdf5_errors(), h5py.File(self.path, "r+", libver=_LIBVER, locking=False) as file:
+                file.attrs.modify("sha256", np.bytes_(self._texts["sha256"]))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _compare(path, content, blocks, texts)
-    except (DifferenceError, CheckpointError) as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint can't be saved: read back, it isn't what was written ({error}). The disk or the "
-            f"memory is failing; use another file system or node. The checkpoints saved before are intact, and the run "
-            f"can be resumed from them."
-        ) from error
+        try:
+            self._compare()
+        except CheckpointError as error:  # it can't be read as one
+            raise DifferenceError(error) from error
 
-
-def _lay_out(path: Path, slots: Iterable[str], content: Mapping[str, Array], texts: Mapping[str, str]) -> list[Block]:
-    """The file with all that is in it but the arrays' bytes and the checksum; where those bytes belong."""
-    with h5py.File(path, "w", libver=_LIBVER, locking=False) as file:
-        file.attrs["format"] = np.bytes_(FORMAT)
-        file.attrs["version"] = VERSION
-        file.attrs["sha256"] = np.bytes_("0" * _HEXADECIMAL)
-        for name, text in texts.items():
-            file.attrs[name] = np.bytes_(text.encode())
-        for group in ("parameters", "optimizer", *(f"optimizer/{slot}" for slot in slots)):
-            file.create_group(group)
-        blocks = []
-        for name, array in content.items():
-            place = allocate(file, name, array.shape, array.dtype).id.get_offset() or 0
-            blocks.append(Block(heading(name, array), flat(array), place))
-    return blocks
-
-
-def _compare(path: Path, content: Mapping[str, Array], blocks: Iterable[Block], texts: Mapping[str, str]) -> None:
-    """Compare what HDF5 finds around the arrays' bytes with what it should.
-
-    Raises:
-        CheckpointError, DifferenceError: if anything is missing or differs.
-    """
-    with reading(path) as file:
-        if sorted(datasets(file)) != list(content):
-            raise DifferenceError("it has other datasets")
-        for (name, array), block in zip(content.items(), blocks, strict=True):
-            found = file[name]
-            place = (found.id.get_offset() or 0, found.shape, found.dtype)
-            if place != (block.offset, array.shape, array.dtype):
-                raise DifferenceError(f"{name} has another place, shape or dtype")
-        for name, text in texts.items():
-            if text_of(file.attrs[name]) != text:
-                raise DifferenceError(f"its attribute {name} differs")
+    def _compare(self) -> None:
+        """Compare what HDF5 finds around the arrays' bytes with what it should."""
+        with reading(self.path) as file:
+            if sorted(datasets(file)) != list(self._content):
+                raise DifferenceError("it has other datasets")
+            for name, array in self._content.items():
+                found = file[name]
+                place = (found.id.get_offset() or 0, found.shape, found.dtype)
+                if place != (self.blocks[name].offset, array.shape, array.dtype):
+                    raise DifferenceError(f"{name} has another place, shape or dtype")
+            for name, text in self._texts.items():
+                if text_of(file.attrs[name]) != text:
+                    raise DifferenceError(f"its attribute {name} differs")
 
 
 @contextmanager

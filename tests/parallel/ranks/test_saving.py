@@ -1,20 +1,34 @@
-"""Checkpoints that are copied late hold the state of their step, on any number of ranks."""
+"""Saving on several ranks: a checkpoint holds the state of its step, however late it is copied, whoever writes it."""
 
 from __future__ import annotations
 
+import errno
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distnn.errors import CheckpointError
+from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.train import background, checkpoint
 from distnn.train.run import train
 from tests.parallel.test_reproducible import RUNS, SHARDS, babble, images
-from tests.runs import saved, settings
+from tests.runs import DIGITS, saved, settings
+from tests.train.test_loop import Ear
 
 WORLD = World.open()
+#: A network whose checkpoints have 13 MB: three ranks have a share in them.
+LARGE: dict[str, Any] = {
+    "model": {"kind": "mlp", "hidden": [1024, 1024]},
+    "optimizer": {"kind": "adam", "learning_rate": 0.001},
+    "data": {"path": str(DIGITS), "batch_size": 512},
+    "parallel": {"reproducible": True, "shards": 4},
+    "train": {"epochs": 1},
+}
 
 
 @pytest.mark.mpi
@@ -38,9 +52,9 @@ def test_each_leads_to_the_same_end(
 
     copy = background.Snapshot.take
 
-    def late(snapshot: background.Snapshot) -> None:
+    def late(snapshot: background.Snapshot, sources: Sequence[Array]) -> list[Array]:
         time.sleep(0.05)
-        copy(snapshot)
+        return copy(snapshot, sources)
 
     monkeypatch.setattr(background.Snapshot, "take", late)
     end = trained("run", checkpoint={"every_steps": 2, "keep": 99})
@@ -49,3 +63,76 @@ def test_each_leads_to_the_same_end(
     assert len(steps) >= 2
     for path in steps[:2]:
         assert trained(f"from {path.stem}", resume=str(path)) == end
+
+
+def large(folder: Path, world: World = WORLD, **options: Any) -> Ear:
+    """Train the large network, saving after each second step; what rank 0 was told."""
+    ear = Ear()
+    options = {"every_steps": 2, "keep": 99, **options}
+    train(settings(**LARGE, checkpoint=options), out=folder, world=world, listener=ear if world.root else None)
+    return ear
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("seen", [True, False])
+def test_written_together(seen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is what one rank alone writes, by whomever; a rank that doesn't see the folder isn't needed."""
+    folder: Path = WORLD.bcast(tmp_path)
+    wrote: list[int] = []
+    fill = checkpoint.fill
+
+    def count(path: Path, final: Path, blocks: list[checkpoint.Block]) -> None:
+        wrote.append(sum(len(block.content) for block in blocks))
+        fill(path, final, blocks)
+
+    monkeypatch.setattr(checkpoint, "fill", count)
+    monkeypatch.setattr(os.path, "exists", lambda path: seen)
+    large(folder / "together")
+    shares = WORLD.allgather(wrote[-1] if wrote else 0)
+    monkeypatch.undo()
+
+    def compare() -> None:
+        large(folder / "alone", World())
+        names = [
+            sorted(path.name for path in (folder / run / "checkpoints").iterdir()) for run in ("alone", "together")
+        ]
+        assert names[0] == names[1] == ["best", "latest", *[f"step-{step:08d}.h5" for step in (2, 3)]]
+        for name in names[0]:
+            alone, together = (folder / run / "checkpoints" / name for run in ("alone", "together"))
+            assert checkpoint.digest(checkpoint.load(alone)) == checkpoint.digest(checkpoint.load(together))
+            assert checkpoint.load(alone).progress | {"seconds": 0} == checkpoint.load(together).progress | {
+                "seconds": 0
+            }
+
+    WORLD.on_root(compare)
+    if WORLD.size > 1:
+        writers = min(WORLD.size, 3) if seen else 1
+        assert sum(size > 0 for size in shares) == writers
+        assert sum(shares) == 4 * 3 * (64 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("choice", ["continue", "stop"])
+def test_a_rank_that_cannot_write(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says which, goes on or stops, and what was saved before is there."""
+    folder: Path = WORLD.bcast(tmp_path)
+    last = min(WORLD.size, 3) - 1
+    pwrite, latest = os.pwrite, folder / "run" / "checkpoints" / "latest"
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if WORLD.rank == last and latest.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(CheckpointError, match="No space left on device") as caught:
+        large(folder / "run", on_failure=choice)
+    assert WORLD.size == 1 or f"rank {last} on {WORLD.hosts[last]}: {folder}" in str(caught.value)
+
+    def check() -> None:
+        files = sorted(path.name for path in (folder / "run" / "checkpoints").iterdir())
+        assert files[0] == "latest"
+        assert files[1].startswith("step-"), "and nothing that is half written"
+        assert checkpoint.load(latest).progress["step"] == 2
+
+    WORLD.on_root(check)
