@@ -28,7 +28,7 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     world = World.open()
     with guarded(world):
         restored = restore(checkpoint, world)
-        with DataFile(data) as file:
+        with DataFile(data, world.comm) as file:
             result = restored.evaluate(file, split, world)
     if not world.root:
         return

@@ -30,7 +30,7 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
     world = World.open()
     with guarded(world):
         restored = restore(checkpoint, world)
-        with DataFile(data) as file:
+        with DataFile(data, world.comm) as file:
             predictions = restored.predict(file, split, world)
         about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
         predictions.write(output, world, about=about, force=force)

@@ -1,7 +1,7 @@
-"""HDF5 files that all ranks fill at one time, where h5py is built with parallel HDF5.
+"""HDF5 files that all ranks read or fill at one time, where h5py is built with parallel HDF5.
 
-One rank lays the file out, and closes it; then all of them open it and write their own rows. So a file that can't be
-created, or has no room, is one rank's error before any other has begun.
+To fill one, one rank lays the file out, and closes it; then all of them open it and write their own rows. So a file
+that can't be created, or has no room, is one rank's error before any other has begun.
 """
 
 from __future__ import annotations
@@ -68,3 +68,29 @@ def fill(path: Path, datasets: Mapping[str, Rows], comm: Any) -> None:
         for name, (first, _, values) in datasets.items():
             if len(values):
                 file[name][first : first + len(values)] = values
+
+
+def read(dataset: Any, start: int, target: Array) -> None:
+    """Read rows from ``start`` on into ``target``, which may have none: every rank has to call it, each for its own.
+
+    Some ranks read what all need in long pieces, and send the others theirs (two-phase input and output: Thakur, Gropp
+    and Lusk, Data Sieving and Collective I/O in ROMIO, 1999). h5py's own reading leaves a rank out that needs nothing,
+    and the others would wait for it.
+
+    Arguments:
+        dataset: of a file that the ranks have opened together.
+        start: of this rank's rows.
+        target: (n, …), contiguous.
+
+    Raises:
+        OSError: if the file can't be read.
+    """
+    transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
+    transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
+    stored, memory = dataset.id.get_space(), h5py.h5s.create_simple(target.shape)
+    if len(target):
+        stored.select_hyperslab((start, *(0 for _ in target.shape[1:])), target.shape)
+    else:
+        stored.select_none()
+        memory.select_none()
+    dataset.id.read(memory, stored, target, dxpl=transfer)

@@ -9,13 +9,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from distnn.data import checks
+from distnn.data import checks, collective
 from distnn.data.joined import Joined
 from distnn.data.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
 #: What is well read at a time.
 READ_BYTES = 4 * 1024 * 1024
+#: Files that are left open, lest they are closed once nobody refers to them; HDF5 closes them with MPI.
+_LEFT: list[Any] = []
 
 
 class DataFile:
@@ -24,6 +26,8 @@ class DataFile:
     Args:
         path: the HDF5 file, or a pattern such as ``shards/*.h5`` for several, which are one data set then: the samples
             of each split follow each other in the order of the files' names.
+        comm: the mpi4py communicator of ranks that open the file together where h5py has parallel HDF5; they have to
+            close it together, too.
 
     Attributes:
         path: the file.
@@ -35,26 +39,32 @@ class DataFile:
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor that integer samples are to be multiplied with: the attribute ``scale`` of x, else 1/max of
             an unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
+        together: whether the ranks have opened it together: no file that is joined, and none that refers to others.
 
     Raises:
         DataError: a file that is missing, damaged, or not laid out as a data file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, comm: Any = None) -> None:
         self.path = Path(path)
         self._parts: list[DataFile] = []
         paths = several(self.path)
-        self._file: Any = None if paths else open_file(self.path)
+        self.together = comm is not None and comm.size > 1 and collective.available() and not paths
+        self._file: Any = None if paths else open_file(self.path, comm if self.together else None)
         try:
             if paths:
                 self._join(paths)
             else:
                 self._read_structure()
+                if self.together and self._refers_to_others():
+                    self.close()
+                    self.together, self._file = False, open_file(self.path)
+                    self._read_structure()
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
-            self.close()
+            self._leave()
             raise damaged(self.path, "its structure", error) from error
         except BaseException:
-            self.close()
+            self._leave()
             raise
 
     def _read_structure(self) -> None:
@@ -176,18 +186,24 @@ class DataFile:
         found: np.dtype[Any] = self._datasets(split)[1].dtype.newbyteorder("=")
         return np.dtype(np.uint8) if found.kind == "b" else found
 
-    def read_into(self, split: str, start: int, x: np.ndarray, y: np.ndarray) -> None:
+    def read_into(self, split: str, start: int, x: np.ndarray, y: np.ndarray, *, by_all: bool = False) -> None:
         """Read as many samples from ``start`` on as ``x`` and ``y`` take, contiguous, as `read` would return them.
 
+        With ``by_all``, for which the file must be open `together`, all ranks have to call it, each for its samples,
+        which may be none: few of them then read the file, and send the others theirs.
+
         Raises:
-            DataError: as `read` does.
+            DataError: as `read` does; with ``by_all`` the other ranks may wait for this one then.
         """
         stop = start + len(x)
         stored = self._datasets(split)
         try:
-            for source, target in zip(stored, (x, y), strict=True):
-                # a boolean is a byte in memory, too
-                source.read_direct(target.view(np.bool_) if source.dtype.kind == "b" else target, np.s_[start:stop])
+            for source, array in zip(stored, (x, y), strict=True):
+                target = array.view(np.bool_) if source.dtype.kind == "b" else array  # a byte in memory, too
+                if by_all:
+                    collective.read(source, start, target)
+                else:
+                    source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self._unreadable(split, start, stop, error) from error
         checks.check_values(self.path, split, start, x, y, len(self.classes))
@@ -204,6 +220,18 @@ class DataFile:
                     )
         return damaged(self.path, f"samples {start}..{stop} of {split}", error)
 
+    def _refers_to_others(self) -> bool:
+        """Whether some of its samples are in other files, which ranks can't open together."""
+        datasets = [dataset for pair in self._data.values() for dataset in pair]
+        return any(dataset.is_virtual or dataset.external for dataset in datasets)
+
+    def _leave(self) -> None:
+        """Close the file after a failure: not where the other ranks, which may not have failed, would be waited for."""
+        if self.together:
+            _LEFT.append(self._file)
+        else:
+            self.close()
+
     def close(self) -> None:
         """Close the file; safe to call twice."""
         for part in self._parts:
@@ -217,7 +245,10 @@ class DataFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self._leave()
 
 
 def bytes_of_one(values: Any) -> int:

@@ -45,8 +45,8 @@ def load_filters(dataset: Any) -> None:
             importlib.import_module("hdf5plugin")
 
 
-def open_file(path: Path) -> Any:
-    """The HDF5 file, for reading.
+def open_file(path: Path, comm: Any = None) -> Any:
+    """The HDF5 file, for reading; with an mpi4py communicator by all of its ranks together.
 
     Raises:
         DataError: it is missing, locked, or no HDF5 file.
@@ -59,7 +59,7 @@ def open_file(path: Path) -> Any:
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected an HDF5 data file.")
     try:
-        return _open_locked(path)
+        return _open_locked(path) if comm is None else h5py.File(path, "r", driver="mpio", comm=comm)
     except PermissionError as error:
         raise DataError(f"{path} can't be read: permission denied. Check its permissions (ls -l {path}).") from error
     except OSError as error:

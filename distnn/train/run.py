@@ -160,7 +160,7 @@ def train(
     warnings: list[str] = []
     folder, start = world.on_root(lambda: begin(out, resume, warnings))
     saved = start[1] if start and world.root else None
-    with DataFile(settings.data.path) as file:
+    with DataFile(settings.data.path, world.comm) as file:
         run = Run(settings, file, world, network)
     if start:
         run.load(start[0], saved)

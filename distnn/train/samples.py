@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from distnn.data import room
 from distnn.data.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
-from distnn.data.partition import Range, part
+from distnn.data.partition import Range, batches, part
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
 from distnn.ops.op import Array
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
+from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -37,26 +37,47 @@ def training_source(file: DataFile, order: Order, world: World, *, in_memory: bo
     Raises:
         DataError: if they are bad, as far as they are read now; on every rank of the node.
     """
-    if in_memory and (node := world.node()).size > 1:
-        with suppress(SharedMemoryError):  # on every rank of the node alike: each has all of them, then
-            return Loader(*_shared(file, "train", node), file.scale, order=order)
-    return source(file, "train", Range(0, file.count("train")), order, in_memory=in_memory)
-
-
-def _shared(file: DataFile, split: str, node: World) -> tuple[Array, Array]:
-    count, memory = file.count(split), NodeMemory(node)
-    shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype(split))
-    x, y = (memory.one(math.prod(shape), dtype).reshape(shape) for shape, dtype in shapes)
-    mine, length, reason = part(count, node.size, node.rank), block_length(file, split), ""
+    if not in_memory:
+        return Stream(file, "train", order=order)
+    node = world.node()
     try:
-        for start in range(*mine, length):
-            stop = min(start + length, mine.stop)
-            file.read_into(split, start, x[start:stop], y[start:stop])
+        x, y = _room(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
+    except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
+        node = World()
+        x, y = _room(file, PrivateMemory())
+    _load(file, x, y, world, node)
+    return Loader(x, y, file.scale, order=order)
+
+
+def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:
+    """Arrays for all of the training samples and targets."""
+    count = file.count("train")
+    shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype("train"))
+    x, y = (memory.one(math.prod(shape), dtype).reshape(shape) for shape, dtype in shapes)
+    return x, y
+
+
+def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None:
+    """Read this rank's part of what its node needs; where it can be, by all ranks of all nodes together.
+
+    Raises:
+        DataError: on every rank of the node if one finds bad samples; if they read together on that one alone, as the
+            others are waiting for it in HDF5, and its leaving the run ends them.
+    """
+    mine, length, reason = part(len(x), node.size, node.rank), block_length(file, "train"), ""
+    blocks = batches(mine.length, length)
+    if file.together:
+        blocks = max(world.allgather(blocks))
+    try:
+        for k in range(blocks):
+            start, stop = (min(mine.start + edge * length, mine.stop) for edge in (k, k + 1))
+            file.read_into("train", start, x[start:stop], y[start:stop], by_all=file.together)
     except DataError as error:
+        if file.together:
+            raise
         reason = str(error)
     if any(reasons := node.allgather(reason)):
         raise DataError(next(filter(None, reasons)))
-    return x, y
 
 
 def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:

@@ -1,10 +1,11 @@
-"""Files that all ranks write together. They need an h5py built with parallel HDF5, which .ci/parallel_hdf5 builds:
+"""Files that all ranks read or write together. They need an h5py with parallel HDF5, which .ci/parallel_hdf5 builds:
 
 bash .ci/parallel_hdf5 ~/parallel '.[test]' && ~/parallel/python -m pytest tests/parallel/test_parallel_hdf5.py
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn.data import collective
+from distnn.data import collective, write_data
+from distnn.train import checkpoint
 from tests import disks
 from tests.launch import Result, mpiexec
 from tests.parallel.resuming import finished, write
@@ -90,3 +92,76 @@ def test_a_file_that_is_there(digits: Path, tmp_path: Path) -> None:
     assert (tmp_path / "p.h5").read_text() == "precious"
     assert predict(3, digits, DIGITS, tmp_path / "p.h5", "--force").returncode == 0
     assert "y_pred" in content(tmp_path / "p.h5")
+
+
+#: Under mpiexec, prints whether a file was opened together, and whether each rank then reads what numpy finds in it.
+READ = """
+import sys
+import numpy as np
+from distnn.data import DataFile
+from distnn.data.partition import part
+from distnn.parallel.world import World
+world = World.open()
+with DataFile(sys.argv[1]) as alone, DataFile(sys.argv[1], world.comm) as file:
+    x, y = alone.read("train")
+    mine = part(len(x), world.size, world.rank) if world.rank else part(0, 1, 0)
+    found = np.empty_like(x[slice(*mine)]), np.empty_like(y[slice(*mine)])
+    file.read_into("train", mine.start, *found, by_all=file.together)
+    same = all((a[slice(*mine)] == b).all() for a, b in zip((x, y), found))
+    again = all((a == b).all() for a, b in zip((x, y), file.read("train")))
+found = world.allgather((file.together, same, again))
+if world.root:
+    print(found)
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+@pytest.mark.parametrize("kind", ["plain", "gzip", "flags", "virtual"])
+def test_data_are_read_by_all_ranks(ranks: int, kind: str, tmp_path: Path) -> None:
+    """Each gets its rows, or none, from any file; one that refers to others is opened by each for itself."""
+    path, random = tmp_path / "data.h5", np.random.default_rng(0)
+    rows = random.integers(0, 256, (500, 6, 5), np.uint8)
+    with h5py.File(tmp_path / "plain.h5" if kind == "virtual" else path, "w") as file:
+        file.attrs["task"] = "regression"
+        layout = {"chunks": (7, 6, 5), "compression": "gzip"} if kind == "gzip" else {}
+        file.create_dataset("train/x", data=rows > 99 if kind == "flags" else rows, **layout)
+        file["train/y"] = random.normal(size=500)
+        y = h5py.VirtualSource(file["train/y"])
+        x = h5py.VirtualSource(file["train/x"])
+    if kind == "virtual":
+        with h5py.File(path, "w") as file:
+            file.attrs["task"] = "regression"
+            for name, source in (("x", x), ("y", y)):
+                virtual = h5py.VirtualLayout(source.shape, source.dtype)
+                virtual[:] = source
+                file.create_virtual_dataset(f"train/{name}", virtual)
+    result = mpiexec(ranks, [sys.executable, "-c", READ, path])
+    assert result.returncode == 0, result
+    assert result.stdout.strip() == str([(kind != "virtual", True, True)] * ranks)
+
+
+def test_training_on_data_read_together(tmp_path: Path) -> None:
+    """The same bits as with one rank, which reads alone."""
+    run = write(tmp_path, train={"epochs": 1}, parallel={"reproducible": True, "shards": 4})
+    ends = [finished(n, run, tmp_path / str(n)) for n in (1, 3)]
+    assert checkpoint.digest(ends[0]) == checkpoint.digest(ends[1])
+
+
+@pytest.mark.parametrize("change", ["bad sample", "bad model", "damage"])
+def test_no_rank_waits_for_one_that_leaves(change: str, tmp_path: Path) -> None:
+    """A rank that finds bad data leaves by itself, and so do all that can't open the file, or not build the model."""
+    path, random = tmp_path / "data.h5", np.random.default_rng(0)
+    x = random.normal(size=(400, 5))
+    x[-1] = np.nan if change == "bad sample" else 0
+    write_data(path, {"train": (random.normal(size=(400, 5)), random.normal(size=400))}, task="regression")
+    with h5py.File(path, "r+") as file:
+        file["train/x"][...] = x
+    if change == "damage":
+        path.write_bytes(path.read_bytes()[:3000])
+    model = {"kind": "convnet" if change == "bad model" else "linear"}
+    run = run_file(tmp_path / "run.toml", data={"path": str(path)}, model=model)
+    result = mpiexec(3, [*DISTNN, "train", run, "--out", tmp_path / "out"])
+    assert result.returncode == 2, result
+    assert "Traceback" not in result.stderr
+    said = {"bad sample": "399", "bad model": "convnet", "damage": "can't be read as HDF5"}[change]
+    assert said in result.stderr
