@@ -38,11 +38,8 @@ def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -
             saved before is still there, and the links name it.
     """
     draft = Draft(folder, checkpoint)
-    try:
-        fill(draft.path, draft.final, draft.blocks.values())
-    except BaseException:
-        draft.discard()
-        raise
+    with draft.attempt():
+        _store(draft.path, draft.blocks.values())
     return draft.finish(keep=keep, best=best)
 
 
@@ -68,13 +65,9 @@ class Draft:
         folder = Path(folder)
         self.final = folder / _file_name(checkpoint)
         self.path = self.final.with_name(f"{self.final.name}.{secrets.randbits(63)}.tmp")
-        try:
-            with _told(self.final):
-                _make(folder)
-                self._layout = Layout(self.path, checkpoint)
-        except BaseException:
-            self.discard()
-            raise
+        with self.attempt():
+            _make(folder)
+            self._layout = Layout(self.path, checkpoint)
         self.blocks: Mapping[str, Block] = self._layout.blocks
 
     def finish(self, *, keep: int, best: bool) -> Path:
@@ -84,19 +77,26 @@ class Draft:
             CheckpointError: if anything fails.
         """
         folder = self.final.parent
-        try:
-            with _told(self.final):
-                self._layout.seal()
-                os.replace(self.path, self.final)
-                # `best` first: a run killed in between resumes from the former checkpoint and comes by here again.
-                for link in (BEST, LATEST) if best else (LATEST,):
-                    point(folder / link, self.final.name)
-                _sync_folder(folder)
-                prune(folder, self.final, keep)
-        except BaseException:
-            self.discard()
-            raise
+        with self.attempt():
+            self._layout.seal()
+            os.replace(self.path, self.final)
+            # `best` first: a run killed in between resumes from the former checkpoint and comes by here again.
+            for link in (BEST, LATEST) if best else (LATEST,):
+                point(folder / link, self.final.name)
+            _sync_folder(folder)
+            prune(folder, self.final, keep)
         return self.final
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Whatever fails inside is the end of the draft, and raises what `save` does."""
+        try:
+            yield
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, Exception):
+                raise _failure(self.final, error) from error
+            raise
 
     def discard(self) -> None:
         """Remove the file, if it is there."""
@@ -115,21 +115,18 @@ def fill(path: Path, final: Path, blocks: Iterable[Block]) -> None:
     Raises:
         CheckpointError: if anything fails.
     """
-    with _told(final):
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            store(descriptor, list(blocks))
-        finally:
-            os.close(descriptor)
-
-
-@contextmanager
-def _told(final: Path) -> Iterator[None]:
-    """Whatever fails inside as an error that says which checkpoint can't be saved, and what to do."""
     try:
-        yield
+        _store(path, blocks)
     except Exception as error:
         raise _failure(final, error) from error
+
+
+def _store(path: Path, blocks: Iterable[Block]) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        store(descriptor, list(blocks))
+    finally:
+        os.close(descriptor)
 
 
 def _file_name(checkpoint: Checkpoint) -> str:
