@@ -23,9 +23,9 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import numpy as np
 
 from distnn.data.loader import Loader
+from distnn.kernels import load
 from distnn.models import Model, convnet, mlp
 from distnn.optim import SGD
-from distnn.parallel.fixed_point import kernels
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.train.environment import blas, cpu
@@ -110,8 +110,8 @@ def main() -> None:
     given = parser.parse_args()
     world = World.open()
     world.use_threads(1, "as parallel.reproducible has it")
-    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "ranks": world.size, "kernels": kernels().__name__}
-    result["cases"] = {}
+    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "ranks": world.size, "cases": {}}
+    result["kernels"] = load("fixed_point").__name__
     if world.root:
         print(f"{result['cpu']}, {result['blas']}, {world.size} ranks of 1 thread, {result['kernels']}")
     for case in [list(CASES)[number] for number in given.cases]:

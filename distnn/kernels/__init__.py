@@ -1,1 +1,33 @@
-"""The inner loops behind ops, over plain arrays."""
+"""The inner loops behind ops, over plain arrays: in numpy, and compiled by numba where that is faster.
+
+Each module here that has one of the same name in `fused` is the reference: both have the same functions, and give
+the same bits, so that a run may go on with or without numba.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+
+@cache
+def compiled(name: str) -> ModuleType | None:
+    """The compiled kernels of this name; None if numba isn't installed, or can't keep what it compiles."""
+    try:
+        return importlib.import_module(f"distnn.kernels.fused.{name}")
+    except (ImportError, RuntimeError):  # numba's, where it finds no folder to write to
+        return None
+
+
+def kept(module: ModuleType) -> bool:
+    """Whether all of these compiled kernels are on the disk."""
+    functions = [function for function in vars(module).values() if hasattr(function, "stats")]
+    stem = module.__name__.rpartition(".")[2]
+    return all(any(Path(f.stats.cache_path).glob(f"{stem}.{f.__name__}-*.nbi")) for f in functions)
+
+
+def load(name: str) -> ModuleType:
+    """The kernels of this name: `compiled`, or else in numpy."""
+    return compiled(name) or importlib.import_module(f"distnn.kernels.{name}")

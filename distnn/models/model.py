@@ -184,6 +184,11 @@ class Model:
         """Whether ops of the network need sums over all shards of a batch."""
         return any(node.op is not None and node.op.exchanges for node in topological([self.output]))
 
+    @property
+    def kernels(self) -> set[str]:
+        """The names of the kernels that the network's ops use."""
+        return {node.op.kernels for node in topological([self.output]) if node.op is not None and node.op.kernels}
+
     def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
         """A forward-only plan of the same outputs."""
         return Plan(self.outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)

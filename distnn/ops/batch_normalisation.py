@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError
+from distnn.kernels import load
 from distnn.ops.arithmetic import together
 from distnn.ops.op import Array, Closure, Closures, Exchange, Op, Shape, Work, nothing, show, size
 
@@ -78,6 +79,7 @@ class BatchNorm(Op):
 
     onnx = "BatchNormalization"
     keeps_inputs = False
+    kernels = "normalisation"
 
     def __init__(self, epsilon: float = 1e-5, *, whole: bool = False) -> None:
         self.epsilon = epsilon
@@ -116,13 +118,12 @@ class BatchNorm(Op):
         tiles, channels = Tiles(y.shape), y.shape[-1]
         moments, deviation = work["moments"], work["deviation"]
         first, mu, square = moments[: channels + 1], moments[:channels], moments[channels + 1 :]
-        block, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
+        room, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
         x, out, normal = map(tiles.flat, (x, y, work["normal"]))
-        pieces = [(x[s], normal[s], out[s], block[: s.stop - s.start]) for s in tiles.slices]
-        ones, exchange = np.ones(len(x), x.dtype), self._exchange
+        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
 
         def forward() -> None:
-            np.dot(ones, x, out=sums)
+            kernels.total(x, block, part, sums)
             tiles.fold(sums, mu)
             moments[channels] = tiles.count
             if exchange:
@@ -130,48 +131,35 @@ class BatchNorm(Op):
             count = moments[channels]
             np.divide(mu, count, out=mu)
             tiles.spread(mu, shift)
-            sums.fill(0)
-            for piece, centred, _, squares in pieces:
-                np.subtract(piece, shift, out=centred)
-                np.multiply(centred, centred, out=squares)
-                np.dot(ones[: len(squares)], squares, out=part)
-                np.add(sums, part, out=sums)
+            kernels.squares(x, shift, block, room, part, sums)
             tiles.fold(sums, square)
             if exchange:
                 exchange(square)
             np.divide(square, count, out=square)
             np.add(square, self.epsilon, out=deviation)
             np.sqrt(deviation, out=deviation)
+            tiles.spread(mu, sums)
             tiles.spread(deviation, part)
             np.divide(1, part, out=part)
             tiles.spread(gain, scale)
             tiles.spread(bias, shift)
-            for _, centred, result, _ in pieces:
-                np.multiply(centred, part, out=centred)
-                np.multiply(centred, scale, out=result)
-                np.add(result, shift, out=result)
+            kernels.normalise(x, sums, part, scale, shift, block, normal, out)
 
         return forward, forward if dy is None else self._backward(work, tiles, len(y), *arrays)
 
     def _backward(self, work: dict[str, Array], tiles: Tiles, samples: int, *arrays: Any) -> Closure:
         _, gain, _, _, _, dy, dx, dgain, dbias, dmean, dvariance = arrays
         channels, moments, total = len(gain), work["moments"], work["sums"]
-        block, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
+        room, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
         dy, normal = tiles.flat(dy), tiles.flat(work["normal"])
         dx = dy if dx is None else tiles.flat(dx)
-        pieces = [(dy[s], normal[s], dx[s], block[: s.stop - s.start]) for s in tiles.slices]
-        ones, exchange = np.ones(len(dy), dy.dtype), self._exchange
+        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
         of_bias, of_gain = total[:channels], total[channels:]
 
         def reduce() -> None:
-            np.dot(ones, dy, out=sums)
-            tiles.fold(sums, of_bias)
-            sums.fill(0)
-            for slope, centred, _, products in pieces:
-                np.multiply(slope, centred, out=products)
-                np.dot(ones[: len(products)], products, out=part)
-                np.add(sums, part, out=sums)
-            tiles.fold(sums, of_gain)
+            kernels.slopes(dy, normal, block, room, part, shift, scale)
+            tiles.fold(shift, of_bias)
+            tiles.fold(scale, of_gain)
             for gradient, found in ((dbias, of_bias), (dgain, of_gain)):
                 if gradient is not None:
                     np.copyto(gradient, found)
@@ -189,11 +177,7 @@ class BatchNorm(Op):
             tiles.spread(gain, sums)
             tiles.spread(work["deviation"], part)
             np.divide(sums, part, out=sums)
-            for slope, centred, result, _ in pieces:
-                np.multiply(centred, scale, out=centred)
-                np.subtract(slope, centred, out=result)
-                np.subtract(result, shift, out=result)
-                np.multiply(result, sums, out=result)
+            kernels.spread(dy, normal, shift, scale, sums, block, room, dx)
 
         # Without dx nothing is to be written; the other shards then don't ask for the sums either.
         return reduce if arrays[6] is None else together([reduce, spread])
@@ -211,7 +195,6 @@ class Tiles:
     Attributes:
         count: M, the positions.
         width, block: the numbers in a row, and the rows in a block.
-        slices: the blocks.
     """
 
     WIDTH, BLOCK = 1024, 65536
@@ -224,7 +207,6 @@ class Tiles:
         self.width = self._positions * self._channels
         rows = self.count // self._positions
         self.block = max(1, min(rows, self.BLOCK // self.width))
-        self.slices = [slice(k, min(k + self.block, rows)) for k in range(0, rows, self.block)]
 
     def flat(self, array: Array) -> Array:
         """The array's rows: a view."""

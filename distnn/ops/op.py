@@ -71,6 +71,8 @@ class Op:
     name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
+    #: The kernels it uses (`distnn.kernels.load`), if any.
+    kernels = ""
     #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
     exchanges = False
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from distnn.errors import UsageError
+from distnn.kernels import compiled
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, size
 from distnn.ops.views import places
 from distnn.ops.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
@@ -156,8 +158,16 @@ class MaxPool2D(Pool):
     """
 
     onnx = "MaxPool"
+    kernels = "pooling"
+
+    def _compiled(self, x: tuple[int, ...]) -> ModuleType | None:
+        """The compiled kernels, for the windows that they are made for."""
+        fits = all(axis.kernel == 2 <= axis.stride and axis.padded == axis.length for axis in self._windows(x))
+        return compiled(self.kernels) if fits else None
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+        if self._compiled(x):
+            return {"winner": Work(y, "saved", np.int32)}
         asked, kind = super().work(y, x), np.uint8 if size(self.window) <= 256 else np.uint32
         part = asked["part"].shape
         return asked | {
@@ -166,6 +176,21 @@ class MaxPool2D(Pool):
             "better": Work(part, "forward", np.bool_),
             "mask": Work(part, "backward", np.bool_),
         }
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        kernels = self._compiled(arrays[0].shape)
+        if kernels is None:
+            return super().bind(work, y, *arrays)
+        x, dy, dx = self._images(arrays[0], *arrays[1:])
+        winner, (down, across) = work["winner"], self.stride
+
+        def forward() -> None:
+            kernels.maximum(x, down, across, y, winner)
+
+        def backward() -> None:
+            kernels.spread(dy, winner, down, across, dx)
+
+        return forward, nothing if dx is None else backward
 
     def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
         winner, rivals, better = work["winner"], work["rival"], work["better"]

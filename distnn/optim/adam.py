@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from distnn.optim.optimizer import Block, Optimizer
+from distnn.ops.op import Array
+from distnn.optim.optimizer import Block, Optimizer, Update
 
 
 class Moments(Optimizer):
@@ -30,6 +33,21 @@ class Moments(Optimizer):
         self._require("beta2", 0 <= self.beta2 < 1, "a number from 0 to below 1")
         self._require("epsilon", self.epsilon > 0, "a number above 0")
         self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+
+    def _moments(
+        self, kernels: ModuleType, w: Array, g: Array, slots: list[Array], decay: Array | None, *, coupled: bool
+    ) -> Update:
+        """The update by compiled kernels; a decay is added to the gradient if it is ``coupled``, else to r."""
+        if decay is None:
+            decay = np.empty(0, w.dtype)
+
+        def update(scale: float, learning_rate: float, step: int) -> None:
+            betas = self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
+            first, second = 1 / (1 - self.beta1 ** (step + 1)), 1 / math.sqrt(1 - self.beta2 ** (step + 1))
+            numbers = np.array([scale, learning_rate, *betas, self.epsilon, first, second], w.dtype)
+            kernels.moments(w, g, *slots, decay, numbers, coupled)
+
+        return update
 
     def _direction(self, block: Block, step: int) -> None:
         """Follow the gradient with the moments, and put r in its place."""
@@ -72,6 +90,9 @@ class Adam(Moments):
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
+    def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
+        return self._moments(kernels, *vectors, coupled=True)
+
     def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, _, decay, t = block
         np.multiply(g, scale, out=g)
@@ -106,6 +127,9 @@ class AdamW(Moments):
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.01
+
+    def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
+        return self._moments(kernels, *vectors, coupled=False)
 
     def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, _, decay, t = block

@@ -31,6 +31,10 @@ class LayerWise(Optimizer):
 
     layerwise = True
 
+    def compiles(self, length: int) -> set[str]:
+        """None: they are in numpy alone."""
+        return set()
+
     def bind(
         self, values: Array, gradients: Array, slots: Mapping[str, Array], segments: Mapping[str, slice]
     ) -> Update:

@@ -7,11 +7,13 @@ that a step calls. Its state is vectors by name beside the values, and the step'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from distnn.errors import UsageError
+from distnn.kernels import compiled
 from distnn.ops.op import Array
 
 #: Elements updated at a time: few enough for values, gradient, slot and scratch to stay in a core's cache from one
@@ -83,6 +85,9 @@ class Optimizer:
             segments: where each parameter lies in the vectors, by its name; what lies between isn't used.
         """
         state, decay = [slots[name] for name in self.slots], self._decay(values, segments)
+        kernels = next(map(compiled, self.compiles(len(values))), None)
+        if kernels and (fused := self._fused(kernels, values, gradients, state, decay)):
+            return fused
         scratch = np.empty(min(BLOCK, len(values)), values.dtype)
         blocks = [
             block(values, gradients, state, decay, scratch, slice(start, start + BLOCK))
@@ -95,6 +100,13 @@ class Optimizer:
 
         return update
 
+    def compiles(self, length: int) -> set[str]:
+        """The names of the compiled kernels (`distnn.kernels`) that it uses for vectors of this length, if it can.
+
+        What fits into one block is in the core's cache throughout, and not worth the 0.7 s that numba takes to start.
+        """
+        return {"updates"} if length > BLOCK else set()
+
     def _decay(self, values: Array, segments: Mapping[str, slice]) -> Array | None:
         """The weight decay of each element, or None where nothing decays."""
         if not any(self.decays(name) for name in segments):
@@ -103,6 +115,12 @@ class Optimizer:
         for name, where in segments.items():
             vector[where] = self.decays(name)
         return vector
+
+    def _fused(
+        self, kernels: ModuleType, values: Array, gradients: Array, slots: list[Array], decay: Array | None
+    ) -> Update | None:
+        """The update of whole vectors by compiled kernels, with the same bits as block by block, if there are any."""
+        return None
 
     def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         """The update of one block."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
 from distnn.errors import UsageError
-from distnn.optim.optimizer import Block, Optimizer
+from distnn.ops.op import Array
+from distnn.optim.optimizer import Block, Optimizer, Update
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,22 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]
         """The velocity, where there is momentum."""
         return ("velocity",) if self.momentum else ()
+
+    def _fused(
+        self, kernels: ModuleType, values: Array, gradients: Array, slots: list[Array], decay: Array | None
+    ) -> Update | None:
+        number, none = values.dtype.type, np.empty(0, values.dtype)
+
+        def plain(scale: float, learning_rate: float, step: int) -> None:
+            kernels.plain(values, gradients, number(scale * learning_rate))
+
+        def momentum(scale: float, learning_rate: float, step: int) -> None:
+            numbers = number(scale), number(self.momentum), number(learning_rate)
+            kernels.momentum(values, gradients, *slots, none if decay is None else decay, *numbers, self.nesterov)
+
+        if slots:
+            return momentum
+        return plain if decay is None else None
 
     def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, slots, decay, t = block

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import ModuleType
 
 import numpy as np
 
 from distnn.errors import DistnnError
 from distnn.kernels import fixed_point as reference
+from distnn.kernels import load
 from distnn.ops.op import Array
 from distnn.parallel.gradients import Gradients, Totals
 from distnn.parallel.memory import NodeMemory
@@ -42,15 +42,6 @@ BLOCK = 1024
 LOSS, WEIGHT, CORRECT, COUNT, STOP, SAVE, LARGE, BAD, TAIL = range(9)
 #: How the two are named among the parameters.
 TELLING = ("loss", "weight of the loss")
-
-
-def kernels() -> ModuleType:
-    """The compiled kernels where numba is installed, else the reference; both give the same bits."""
-    try:
-        from distnn.kernels import fused
-    except ImportError:
-        return reference
-    return fused
 
 
 class FixedGradients(Gradients):
@@ -82,7 +73,7 @@ class FixedGradients(Gradients):
         # Each rank's maxima of what it restores, which all ranks of the node read.
         self._mine = memory.each(count, np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
-        self._kernels = kernels()
+        self._kernels = load("fixed_point")
         self._ends = _ends(parameters, slice(0, length))
         self._room = reference.scratch()
         self._squares = np.zeros(-(-length // BLOCK))

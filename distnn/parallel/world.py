@@ -147,6 +147,10 @@ class World:
 
     def node(self) -> World:
         """The ranks that share this one's memory, as a world of their own; every rank has to call it."""
+        return self._node
+
+    @cached_property
+    def _node(self) -> World:
         if self.size == 1:
             return self
         from mpi4py import MPI

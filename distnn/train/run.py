@@ -16,6 +16,7 @@ from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 from distnn.train import checkpoint
 from distnn.train.beginning import begin, make_folder, other_bits
+from distnn.train.compiling import prepare
 from distnn.train.environment import environment
 from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
@@ -50,8 +51,7 @@ class Run:
         self.settings, self.world = settings, world
         _settle_threads(settings.parallel, world)
         self.model = _model(settings, file, network)
-        train = settings.train
-        samples = file.count("train")
+        train, samples = settings.train, file.count("train")
         self.batch_size = _batch_size(settings, file)
         self.optimizer = _optimizer(settings)
         in_memory = fits(settings.data, file, world)
@@ -67,6 +67,7 @@ class Run:
                 if not memories:
                     raise
         self.parameters = self.step.parameters
+        prepare(self.model, self.optimizer, self.parameters, world, reproducible=settings.parallel.reproducible)
         self.evaluators = {
             split: Evaluator(
                 self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory

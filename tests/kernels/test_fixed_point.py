@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from distnn.kernels import fixed_point as reference
+from tests.kernels import both
 
 
-def both() -> list[ModuleType]:
-    """The reference, and the compiled kernels where numba is installed."""
-    try:
-        from distnn.kernels import fused
-    except ImportError:
-        return [reference]
-    return [reference, fused]
-
-
-@pytest.fixture(params=both(), ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.fixture(params=both("fixed_point"), ids=lambda module: module.__name__.rpartition("kernels.")[2])
 def kernels(request: pytest.FixtureRequest) -> ModuleType:
     found: ModuleType = request.param
     return found
@@ -52,7 +44,7 @@ def add_up(kernels: ModuleType, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
 @given(data=st.data())
 def test_against_fractions(dtype: type, data: st.DataObject) -> None:
     rows = data.draw(numbers(dtype))
-    for kernels in both():
+    for kernels in both("fixed_point"):
         total, largest = add_up(kernels, rows)
         values, restored = np.full(37, 9, dtype), np.zeros(3)
         kernels.restore(values, total, ENDS, SCALES, restored, reference.scratch())
@@ -74,7 +66,7 @@ def test_against_fractions(dtype: type, data: st.DataObject) -> None:
 def test_no_order_of_addition_changes_a_bit(dtype: type, data: st.DataObject) -> None:
     rows = data.draw(numbers(dtype))
     order = data.draw(st.permutations(range(len(rows))))
-    for kernels in both():
+    for kernels in both("fixed_point"):
         np.testing.assert_array_equal(add_up(kernels, rows)[0], add_up(kernels, rows[order])[0])
         np.testing.assert_array_equal(add_up(kernels, rows)[0], add_up(reference, rows)[0])
 

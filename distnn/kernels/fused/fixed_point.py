@@ -1,7 +1,4 @@
-"""Kernels of `distnn.kernels.fixed_point` in one pass over memory, compiled by numba: the same bits, in less time.
-
-Compiled once and kept on disk beside this file, or, where that can't be written to, in the user's cache folder.
-"""
+"""`distnn.kernels.fixed_point` in one pass over memory each."""
 
 from __future__ import annotations
 
@@ -11,12 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from distnn.kernels.fixed_point import MAGIC, MAGIC_BITS
+from distnn.kernels.fixed_point import MAGIC, MAGIC_BITS, scratch
 
 Array = npt.NDArray[Any]
 
 #: The bits of 2⁵², behind which 32 more make a whole number of them.
 LOW_BITS = int(np.float64(2.0**52).view(np.int64))
+
+
+def prepare(dtype: npt.DTypeLike) -> None:
+    """Compile all for numbers of this type, or load them from the disk."""
+    values, whole, ends, scales = np.zeros(1, dtype), np.zeros(1, np.int64), np.array([[0, 1]]), np.ones(1)
+    accumulate(whole, values, ends, scales, whole.copy(), True, scratch())
+    restore(values, whole, ends, scales, scales.copy(), scratch())
 
 
 @njit(cache=True, nogil=True)

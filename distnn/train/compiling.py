@@ -1,0 +1,33 @@
+"""Kernels are compiled before the first step, by one rank of each node for all of them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from types import ModuleType
+
+from distnn.kernels import compiled, kept
+from distnn.models import Model
+from distnn.optim import Optimizer
+from distnn.parallel.world import World
+from distnn.parameters import Parameters
+
+
+def prepare(model: Model, optimizer: Optimizer, parameters: Parameters, world: World, *, reproducible: bool) -> None:
+    """Compile the kernels that a training needs, or load what was compiled by a former one; all ranks call it.
+
+    Nothing happens where numba isn't installed, or the model is too small for it to pay. Compiling takes some seconds,
+    once for a machine and a version of distnn.
+    """
+    names = model.kernels | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
+    modules = [module for name in sorted(names) if (module := compiled(name))]
+    node = world.node()
+    if modules and not all(map(kept, modules)) and node.root:
+        _prepare(modules, parameters)
+    node.barrier()
+    _prepare(modules, parameters)
+
+
+def _prepare(modules: list[ModuleType], parameters: Parameters) -> None:
+    for module in modules:
+        with suppress(OSError):  # compiled, but there is no room to keep it
+            module.prepare(parameters.dtype)
