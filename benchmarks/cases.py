@@ -9,15 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
+from distnn import config
+from distnn.models import Model, build, mlp
+
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
+
+
+#: The networks beside perceptrons, on images of 28 × 28 in 10 classes, as distnn's run files describe them.
+NETWORKS = {
+    "lenet": {"kind": "convnet", "channels": [32, 64], "hidden": [128]},
+    "resnet-14": {"kind": "resnet", "depth": 14, "channels": [16, 32, 64]},
+}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A perceptron's widths from input to output, and the global batch: written ``784-128-10@256``."""
+    """A network and the global batch: written ``784-128-10@256`` for a perceptron's widths, else ``lenet@256``."""
 
     widths: tuple[int, ...]
     batch: int
+    network: str = "mlp"
 
     @classmethod
     def parse(cls, text: str) -> Case:
@@ -26,17 +37,37 @@ class Case:
         Raises:
             ValueError: if it isn't one.
         """
-        match = re.fullmatch(r"(\d+(?:-\d+)+)@(\d+)", text.strip())
+        match = re.fullmatch(rf"(\d+(?:-\d+)+|{'|'.join(NETWORKS)})@(\d+)", text.strip())
         if not match:
-            raise ValueError(f"case '{text}': expected widths and global batch, such as 784-128-10@256.")
+            names = " or ".join(f"{name}@256" for name in NETWORKS)
+            raise ValueError(f"case '{text}': expected widths and global batch, such as 784-128-10@256, or {names}.")
+        if match[1] in NETWORKS:
+            return cls((784, 10), int(match[2]), match[1])
         return cls(tuple(int(width) for width in match[1].split("-")), int(match[2]))
 
     def __str__(self) -> str:
-        return "-".join(map(str, self.widths)) + f"@{self.batch}"
+        return ("-".join(map(str, self.widths)) if self.network == "mlp" else self.network) + f"@{self.batch}"
+
+    @property
+    def model(self) -> Model:
+        """As distnn has it."""
+        classes = [str(label) for label in range(self.widths[-1])]
+        if self.network == "mlp":
+            return Model(
+                mlp(self.widths[-1], self.widths[1:-1]), self.widths[:1], task="classification", classes=classes
+            )
+        settings = config.from_dict({"model": NETWORKS[self.network], "data": {"path": "none"}}, "case").model
+        return build(settings, (28, 28), task="classification", classes=classes)
 
     @property
     def flops(self) -> int:
-        """Of one sample's step in matrix products: forward, weights' gradient, and inputs' but for the first layer."""
+        """Of one sample's step in matrix products: forward, weights' gradient, and inputs' but for the first layer.
+
+        For other networks than perceptrons three times all of the forward.
+        """
+        if self.network != "mlp":
+            model = self.model
+            return 3 * model.evaluation_plan(1, model.initialize()).flops
         products = [2 * a * b for a, b in zip(self.widths, self.widths[1:], strict=False)]
         return 3 * sum(products) - products[0]
 
@@ -51,7 +82,7 @@ class Case:
 
 
 CASES = tuple(map(Case.parse, ("784-128-10@256", "784-512-512-10@256", "784-512-512-10@1024")))
-SLOW_CASES = (Case.parse("784-2048-2048-2048-10@1024"),)
+SLOW_CASES = tuple(map(Case.parse, ("784-2048-2048-2048-10@1024", "lenet@256", "resnet-14@128")))
 
 
 def check(cases: tuple[Case, ...], ranks: int, samples: int) -> None:
@@ -86,8 +117,8 @@ def write(folder: Path, cases: tuple[Case, ...], samples: int) -> None:
     np.save(folder / "order.npy", random.permutation(samples))
     for case in cases:
         facts = {"widths": case.widths, "batch": case.batch, "learning_rate": LEARNING_RATE, "momentum": MOMENTUM}
+        facts["network"] = case.network
         (folder / f"{case}.json").write_text(json.dumps(facts))
-        first: list[np.ndarray] = []
-        for a, b in zip(case.widths, case.widths[1:], strict=False):  # He et al. 2015, as distnn does for ReLU
-            first += [random.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32), np.zeros(b, np.float32)]
+        start = case.model.initialize(0)
+        first = [start.value[name] for name in start.trained]
         np.savez(folder / f"{case}.npz", **{f"{k:03}": values for k, values in enumerate(first)})

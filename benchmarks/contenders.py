@@ -11,16 +11,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from cases import Case
+from cases import NETWORKS, Case
 
 WORKERS = Path(__file__).resolve().parent / "workers"
 REPOSITORY = WORKERS.parents[1]
 START_TIMEOUT, ANSWER_TIMEOUT = 120.0, 300.0
 #: What an outer launch may have left: a contender must see its own launcher only.
 LAUNCHER_VARIABLES = ("PMI", "OMPI_", "PRTE_", "SLURM_", "MPI_LOCAL", "MPIR_", "HYDRA_", "MPIEXEC_")
+
+
+#: The networks that a contender may have.
+ALL = ("mlp", *NETWORKS)
 
 
 class ContenderError(Exception):
@@ -51,11 +56,12 @@ class Contender:
     """A job of one or several processes, each with its own line to us; a context manager.
 
     Attributes:
+        networks: those of the cases that it has.
         facts: what each process said about itself, by rank.
     """
 
-    def __init__(self, name: str, processes: int, folder: Path) -> None:
-        self.name, self.processes = name, processes
+    def __init__(self, name: str, processes: int, folder: Path, networks: Collection[str] = ALL) -> None:
+        self.name, self.processes, self.networks = name, processes, networks
         self._address, self._folder = str(folder / f"{name.replace(' ', '-')}.socket"), folder
         self._jobs: list[subprocess.Popen[bytes]] = []
         self._output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 (closed in close)
@@ -155,9 +161,11 @@ class Contender:
         self.close()
 
 
-def under_mpiexec(name: str, launcher: str, worker: str, ranks: int, folder: Path) -> Contender:
+def under_mpiexec(
+    name: str, launcher: str, worker: str, ranks: int, folder: Path, networks: Collection[str] = ALL
+) -> Contender:
     """A contender whose ranks mpiexec starts, with one thread each."""
-    contender = Contender(name, ranks, folder)
+    contender = Contender(name, ranks, folder, networks)
     more = ["--oversubscribe"] if ranks > (os.cpu_count() or 1) and "hydra" not in launcher else []
     contender.start([launcher, *more, "-n", str(ranks)], sys.executable, worker, environment(1))
     return contender
@@ -175,8 +183,10 @@ def torch_ddp(name: str, python: str, ranks: int, folder: Path) -> Contender:
     return contender
 
 
-def torch_eager(name: str, python: str, threads: int, folder: Path) -> Contender:
-    """One process of PyTorch with so many threads."""
-    contender = Contender(name, 1, folder)
-    contender.start([], python, "torch_eager.py", environment(threads))
+def one_process(
+    name: str, python: str, worker: str, threads: int, folder: Path, networks: Collection[str] = ALL
+) -> Contender:
+    """A contender of one process with so many threads."""
+    contender = Contender(name, 1, folder, networks)
+    contender.start([], python, worker, environment(threads))
     return contender

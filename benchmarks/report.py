@@ -7,12 +7,21 @@ from typing import Any
 
 from cases import Case
 
-DISTNN, BARE, DDP = "distnn", "bare loop", "torch DDP"
+DISTNN, BARE, DDP, JAX, SKLEARN = "distnn", "bare loop", "torch DDP", "jax, jit", "scikit-learn"
 #: What distnn's samples/s divided by another's should at least be, at a case or (None) at each.
 GOALS = {
     (BARE, None): 0.90,
-    (DDP, "784-512-512-10@256"): 2.7,
-    (DDP, "784-128-10@256"): 5.0,
+    (DDP, "784-128-10@256"): 10.0,
+    (DDP, "784-512-512-10@256"): 4.0,
+    (DDP, "784-512-512-10@1024"): 2.5,
+    (DDP, "784-2048-2048-2048-10@1024"): 2.4,
+    (JAX, "784-128-10@256"): 1.4,
+    (JAX, "784-512-512-10@256"): 1.2,
+    (JAX, "784-512-512-10@1024"): 1.0,
+    (JAX, "784-2048-2048-2048-10@1024"): 1.0,
+    (SKLEARN, "784-128-10@256"): 3.5,
+    **{(peer, "lenet@256"): 1.5 for peer in (DDP, "torch, 2 threads", JAX)},
+    **{(peer, "resnet-14@128"): 1.0 for peer in (DDP, "torch, 2 threads")},
 }
 
 #: Samples per second by case and contender, one number a round.
@@ -47,7 +56,9 @@ def introduce(facts: dict[str, Any]) -> None:
     avx512 = "with" if facts["avx512"] else "without"
     print(f"{facts['cpu']}, {avx512} AVX-512, {facts['cores']} cores, load {facts['load']}{kernel}")
     for name, fact in facts["contenders"].items():
-        versions = ", ".join(f"{key} {fact[key]}" for key in ("distnn", "numpy", "mpi", "torch") if key in fact)
+        versions = ", ".join(
+            f"{key} {fact[key]}" for key in ("distnn", "numpy", "mpi", "torch", "jax", "scikit-learn") if key in fact
+        )
         print(f"  {name:16}{fact['sgemm_gflops']:6.0f} GFLOP/s in sgemm   {versions}")
 
 

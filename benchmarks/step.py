@@ -26,10 +26,12 @@ import distnn.runtime  # noqa: F401 (before numpy: it chooses the BLAS kernel, a
 import cases
 import report
 from cases import Case
-from contenders import Contender, ContenderError, mpiexec, torch_ddp, torch_eager, under_mpiexec
-from report import BARE, DDP, DISTNN, Rates
+from contenders import Contender, ContenderError, mpiexec, one_process, torch_ddp, under_mpiexec
+from report import BARE, DDP, DISTNN, JAX, SKLEARN, Rates
 
 CHECK_STEPS, TOLERANCE = 8, 1e-4
+#: What is imported under another name than it is installed by.
+MODULES = {"scikit-learn": "sklearn"}
 
 
 def main() -> int:
@@ -44,7 +46,7 @@ def main() -> int:
             facts = machine(contenders)
             report.introduce(facts)
             for case in options.cases:
-                agree(contenders, case, min(CHECK_STEPS, case.steps(options.samples)))
+                agree(playing(contenders, case), case, min(CHECK_STEPS, case.steps(options.samples)))
             rates = measure(contenders, options)
         except ContenderError as error:
             print(f"step.py: {error}", file=sys.stderr)
@@ -67,7 +69,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.4, help="of one measurement (0.4)")
     parser.add_argument("--samples", type=int, default=60000, help="in the data set (60000)")
     parser.add_argument("--torch-python", help="a Python that has torch (this one, if it has); none leaves torch out")
-    parser.add_argument("--eager", action="store_true", help="also PyTorch in one process, with 1 and RANKS threads")
+    parser.add_argument("--jax-python", help="a Python that has jax (this one, if it has); none leaves JAX out")
+    parser.add_argument("--peers", action="store_true", help="also PyTorch in one process, JAX, and scikit-learn")
     parser.add_argument("--mpiexec", help="the launcher (the one beside this Python)")
     parser.add_argument("--json", type=Path, help="write the results there, too")
     options = parser.parse_args()
@@ -85,27 +88,34 @@ def start(options: argparse.Namespace, folder: Path) -> list[Contender]:
     launcher, ranks = mpiexec(options.mpiexec), options.ranks
     found = [
         under_mpiexec(DISTNN, launcher, "distnn_step.py", ranks, folder),
-        under_mpiexec(BARE, launcher, "bare_loop.py", ranks, folder),
+        under_mpiexec(BARE, launcher, "bare_loop.py", ranks, folder, ["mlp"]),
     ]
-    if python := torch_python(options.torch_python):
+    if python := having("torch==2.13.0", options.torch_python):
         found.append(torch_ddp(DDP, python, ranks, folder))
-        threads = sorted({1, ranks}) if options.eager else []
-        found += [torch_eager(f"torch, {n} thread{'s' * (n > 1)}", python, n, folder) for n in threads]
+        threads = sorted({1, ranks}) if options.peers else []
+        more = [(f"torch, {n} thread{'s' * (n > 1)}", n) for n in threads]
+        found += [one_process(name, python, "torch_eager.py", n, folder) for name, n in more]
+    if options.peers and (python := having("jax", options.jax_python)):
+        found.append(one_process(JAX, python, "jax_jit.py", ranks, folder, ["mlp", "lenet"]))
+    if options.peers and (python := having("scikit-learn", None)):
+        found.append(one_process(SKLEARN, python, "sklearn_mlp.py", ranks, folder, ["mlp"]))
     return found
 
 
-def torch_python(given: str | None) -> str | None:
-    """The interpreter that has torch; None, with a line that says so, if there is none."""
+def having(requirement: str, given: str | None) -> str | None:
+    """The interpreter that has a peer; None, with a line that says so, if there is none."""
     if given == "none":
         return None
-    python = given or sys.executable
-    probe = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True, check=False)
+    python, name = given or sys.executable, requirement.partition("==")[0]
+    module = MODULES.get(name, name)
+    probe = subprocess.run([python, "-c", f"import {module}"], capture_output=True, text=True, check=False)
     if probe.returncode == 0:
         return python
     reason = (probe.stderr.strip().splitlines() or ["no message"])[-1]
+    option = "" if name in MODULES else f", and name that environment's Python with --{module}-python"
     print(
-        f"PyTorch is skipped: {python} can't import torch ({reason}). Install it (pip install torch==2.13.0), in an "
-        f"environment of its own if you like, and name that environment's Python with --torch-python."
+        f"{name} is skipped: {python} can't import {module} ({reason}). Install it (pip install {requirement}), in an "
+        f"environment of its own if you like{option}."
     )
     return None
 
@@ -126,6 +136,11 @@ def machine(contenders: list[Contender]) -> dict[str, Any]:
     }
 
 
+def playing(contenders: list[Contender], case: Case) -> list[Contender]:
+    """The contenders that have the case's network."""
+    return [one for one in contenders if case.network in one.networks]
+
+
 def agree(contenders: list[Contender], case: Case, steps: int) -> None:
     """Make sure that all train the same network: their first losses are the same.
 
@@ -133,7 +148,7 @@ def agree(contenders: list[Contender], case: Case, steps: int) -> None:
         ContenderError: if they aren't.
     """
     losses = {contender.name: contender.check(case, steps) for contender in contenders}
-    first = losses[BARE]
+    first = losses[DISTNN]
     worst = max(abs(a / b - 1) for mine in losses.values() for a, b in zip(mine, first, strict=True))
     if not worst <= TOLERANCE:
         listed = "\n".join(f"  {name}: " + " ".join(f"{loss:.6f}" for loss in mine) for name, mine in losses.items())
@@ -143,12 +158,16 @@ def agree(contenders: list[Contender], case: Case, steps: int) -> None:
 
 def measure(contenders: list[Contender], options: argparse.Namespace) -> Rates:
     """Samples per second by case and contender, one number a round."""
-    steps = {case: {one.name: calibrate(one, case, options.seconds) for one in contenders} for case in options.cases}
-    rates: Rates = {case: {one.name: [] for one in contenders} for case in options.cases}
+    steps = {
+        case: {one.name: calibrate(one, case, options.seconds) for one in playing(contenders, case)}
+        for case in options.cases
+    }
+    rates: Rates = {case: {name: [] for name in each} for case, each in steps.items()}
     for turn in range(options.rounds):
         for case in options.cases:
-            first = turn % len(contenders)  # nobody always follows the same other
-            for one in contenders[first:] + contenders[:first]:
+            players = playing(contenders, case)
+            first = turn % len(players)  # nobody always follows the same other
+            for one in players[first:] + players[:first]:
                 count = steps[case][one.name]
                 rates[case][one.name].append(case.samples(count, options.samples) / one.seconds(case, count))
     return rates

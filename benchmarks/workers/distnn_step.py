@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from protocol import SCALE, Case, serve
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import cases
 
 import distnn
 from distnn.data.loader import Loader
 from distnn.data.order import Whole, permutation
-from distnn.models import Model, mlp
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
@@ -21,21 +27,19 @@ GIVEN = -1
 class Distnn:
     def __init__(self, case: Case) -> None:
         self.case = case
-        widths = case.widths
-        classes = [str(label) for label in range(widths[-1])]
-        model = Model(mlp(widths[-1], widths[1:-1]), widths[:1], task="classification", classes=classes)
+        model = cases.Case(case.widths, case.batch, case.network).model
         memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
         self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
-        self.loader = Loader(case.x, case.y, SCALE, order=order)
+        self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, SCALE, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
         self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
 
     def reset(self) -> None:
-        for view, values in zip(self.parameters.value.values(), self.case.first, strict=True):
-            view[...] = values
+        for name, values in zip(self.parameters.trained, self.case.first, strict=True):
+            self.parameters.value[name][...] = values
         for slot in self.step.slots.values():
             slot[:] = 0
 

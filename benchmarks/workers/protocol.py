@@ -27,9 +27,10 @@ class Case:
 
     Attributes:
         widths: of input, hidden layers (each followed by a ReLU) and output.
+        network: ``mlp``, or the name of another one between the same ends.
         x, y: all samples (N, widths[0]) as bytes, and their labels (N,).
         order: the samples' order in the first epoch, for the check; later ones and measurements draw their own.
-        first: the first values, weight (I, O) and bias (O,) for each layer in turn.
+        first: the first values of all parameters, as distnn has them: weights (I, O) or (kh, kw, I, O), biases (O,), …
     """
 
     widths: tuple[int, ...]
@@ -40,6 +41,7 @@ class Case:
     y: np.ndarray
     order: np.ndarray
     first: list[np.ndarray]
+    network: str
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Case:
@@ -48,9 +50,8 @@ class Case:
         x, y, order = (np.load(folder / f"{array}.npy") for array in ("x", "y", "order"))
         with np.load(folder / f"{name}.npz") as first:
             values = [first[key] for key in sorted(first)]
-        return cls(
-            tuple(facts["widths"]), facts["batch"], facts["learning_rate"], facts["momentum"], x, y, order, values
-        )
+        rule = facts["learning_rate"], facts["momentum"]
+        return cls(tuple(facts["widths"]), facts["batch"], *rule, x, y, order, values, facts["network"])
 
     def share(self, step: int, rank: int, ranks: int) -> tuple[int, int, int]:
         """A step's batch in an epoch: the positions start to stop that are this rank's, and the length of the whole."""

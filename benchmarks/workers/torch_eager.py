@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from protocol import SCALE, Case, serve
 from torch import nn
+from torch_networks import build, load
 
 threads = int(os.environ["OMP_NUM_THREADS"])
 torch.set_num_threads(threads)
@@ -23,19 +24,18 @@ class Torch:
         # As float32 from the start: as fast as bytes that are converted batch by batch (both were tried), and usual.
         self.x = torch.from_numpy(case.x).float().mul_(SCALE)
         self.y = torch.from_numpy(case.y)
-        self.layers = [nn.Linear(i, o) for i, o in zip(case.widths, case.widths[1:], strict=False)]
-        between = [module for layer in self.layers for module in (layer, nn.ReLU())]
-        self.model = wrap(nn.Sequential(*between[:-1]))
+        self.plain = build(case.network, case.widths)
+        if case.network != "mlp":
+            self.x = self.x.reshape(-1, 1, 28, 28)
+            self.plain = self.plain.to(memory_format=torch.channels_last)
+        self.model = wrap(self.plain)
         self.loss_function = nn.CrossEntropyLoss()
         parameters = self.model.parameters()
         self.optimizer = torch.optim.SGD(parameters, lr=case.learning_rate, momentum=case.momentum)
         self.epoch = 0
 
     def reset(self) -> None:
-        with torch.no_grad():
-            for k, layer in enumerate(self.layers):
-                layer.weight.copy_(torch.from_numpy(self.case.first[2 * k].T))
-                layer.bias.copy_(torch.from_numpy(self.case.first[2 * k + 1]))
+        load(self.plain, self.case.first)
         self.optimizer.state.clear()
 
     def run(self, steps: int) -> None:

@@ -27,8 +27,11 @@ def blas() -> str:
     import threadpoolctl
 
     found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
-    return ", ".join(
-        f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernel')})" for pool in found
+    # Others bring a BLAS of their own: scipy, which numba loads, or PyTorch. numpy's wheels keep theirs in numpy.libs.
+    found.sort(key=lambda pool: "numpy" not in pool["filepath"])
+    return next(
+        (f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernel')})" for pool in found),
+        "",
     )
 
 

@@ -56,10 +56,10 @@ def test_what_is_no_case_is_refused(repository: Path) -> None:
 
 
 def test_a_missing_torch_is_said(repository: Path) -> None:
-    code = "import step; step.torch_python('/bin/false')"
+    code = "import step; step.having('torch==2.13.0', '/bin/false')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=repository / "benchmarks", capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "PyTorch is skipped" in done.stdout
+    assert "torch is skipped" in done.stdout
     assert "pip install torch==2.13.0" in done.stdout

@@ -1,0 +1,58 @@
+"""The networks of the cases in PyTorch, and how they take over distnn's first values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    """A residual block of two convolutions, with a projection where the shape changes (He et al., 2016)."""
+
+    def __init__(self, before: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(*convolution(before, filters, stride), nn.ReLU(), *convolution(filters, filters))
+        same = stride == 1 and before == filters
+        self.shortcut = nn.Identity() if same else nn.Sequential(*convolution(before, filters, stride, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.inner(x) + self.shortcut(x))
+
+
+def convolution(before: int, filters: int, stride: int = 1, kernel: int = 3) -> list[nn.Module]:
+    layer = nn.Conv2d(before, filters, kernel, stride, kernel // 2, bias=False)
+    return [layer, nn.BatchNorm2d(filters)]
+
+
+def build(network: str, widths: Sequence[int]) -> nn.Module:
+    """The network; images are (N, 1, 28, 28), perceptrons' inputs (N, widths[0])."""
+    if network == "mlp":
+        layers = [nn.Linear(i, o) for i, o in pairwise(widths)]
+        return nn.Sequential(*[module for layer in layers for module in (layer, nn.ReLU())][:-1])
+    if network == "lenet":
+        first = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        second = [nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+        return nn.Sequential(*first, *second, nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10))
+    shapes = [(16, 16, 1), (16, 16, 1), (16, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
+    blocks = [Block(*shape) for shape in shapes]
+    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+    return nn.Sequential(*convolution(1, 16), nn.ReLU(), *blocks, *ends)
+
+
+def load(model: nn.Module, first: Sequence[np.ndarray]) -> None:
+    """Take over the values, of the same layers in the same order."""
+    channels = 0
+    with torch.no_grad():
+        for target, values in zip(model.parameters(), first, strict=True):
+            theirs = values
+            if values.ndim == 4:
+                channels, theirs = values.shape[3], values.transpose(3, 2, 0, 1)
+            elif values.ndim == 2:
+                if channels and len(values) > channels:  # flattened images: PyTorch has their channels first
+                    theirs = values.reshape(-1, channels, values.shape[1]).swapaxes(0, 1).reshape(values.shape)
+                theirs, channels = theirs.T, 0
+            target.copy_(torch.from_numpy(np.ascontiguousarray(theirs)))
