@@ -21,6 +21,9 @@ NETWORKS = {
     "resnet-14": {"kind": "resnet", "depth": 14, "channels": [16, 32, 64]},
 }
 
+#: Those with batch normalisation.
+NORMALISED = ("resnet-14",)
+
 
 @dataclass(frozen=True)
 class Case:

@@ -25,7 +25,7 @@ import distnn.runtime  # noqa: F401 (before numpy: it chooses the BLAS kernel, a
 # isort: split
 import cases
 import report
-from cases import Case
+from cases import NORMALISED, Case
 from contenders import Contender, ContenderError, mpiexec, one_process, torch_ddp, under_mpiexec
 from report import BARE, DDP, DISTNN, JAX, SKLEARN, Rates
 
@@ -144,9 +144,13 @@ def playing(contenders: list[Contender], case: Case) -> list[Contender]:
 def agree(contenders: list[Contender], case: Case, steps: int) -> None:
     """Make sure that all train the same network: their first losses are the same.
 
+    With batch normalisation only of those with as many processes as distnn: each normalises over its own samples.
+
     Raises:
         ContenderError: if they aren't.
     """
+    if case.network in NORMALISED:
+        contenders = [contender for contender in contenders if contender.processes == contenders[0].processes]
     losses = {contender.name: contender.check(case, steps) for contender in contenders}
     first = losses[DISTNN]
     worst = max(abs(a / b - 1) for mine in losses.values() for a, b in zip(mine, first, strict=True))
