@@ -228,10 +228,12 @@ class CheckpointSettings(Section):
 
 
 class LogSettings(Section):
-    """``[log]``: seconds between the lines of a log file."""
+    """``[log]``: how often the run tells of itself, and how much."""
 
     #: seconds between two lines of a log file and of metrics.jsonl; 0: a line for each step
     interval: NotNegative = 10.0
+    #: write trace.json, the timeline of the first steps of every rank, for https://ui.perfetto.dev
+    trace: bool = False
 
 
 class RunSettings(Section):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,6 +127,16 @@ class Plan:
             for name in names:
                 ready(name)
 
+    def watch(self, record: Callable[[str, float, float], object]) -> None:
+        """Have every operation's name and its beginning and end, by `time.perf_counter`, recorded from now on."""
+        for closures, titles, direction in zip(
+            (self._forward, self._backward), self._titles, ("forward", "backward"), strict=True
+        ):
+            closures[:] = [
+                _watched(closure, f"{title} {direction}", record)
+                for closure, title in zip(closures, titles, strict=True)
+            ]
+
     @property
     def flops(self) -> int:
         """Floating-point operations of one forward."""
@@ -172,6 +183,7 @@ class Plan:
         self._forward: list[Closure] = []
         self._backward: list[Closure] = []
         self._ready: list[list[str]] = []
+        self._titles: tuple[list[str], list[str]] = ([], [])
         sent: list[list[int]] = [[], []]  # what forward, and backward, exchange
         first_use = {id(x): i for i, step in reversed(list(enumerate(self.steps))) for x in step.inputs}
         for i, step in enumerate(self.steps):
@@ -185,11 +197,13 @@ class Plan:
             sent[0] += first
             if forward is not nothing:
                 self._forward.append(forward)
+                self._titles[0].append(_title(step))
             if dy is None or not any(out is not None for out in outs):
                 continue
             sent[1][:0] = second if outs[0] is not None else []
             additions = [edge for edge in edges if edge is not None and edge.scratch is not None]
             self._backward.insert(0, _then_add(backward, additions) if additions else backward)
+            self._titles[1].insert(0, _title(step))
             parameters = {
                 id(x): str(x.name) for x in step.inputs if x.kind == "parameter" and id(x) in self._life.needs
             }
@@ -213,6 +227,23 @@ def _then_add(backward: Closure, edges: list[_Edge]) -> Closure:
             np.add(target, scratch, out=target)  # type: ignore[arg-type]
 
     return run
+
+
+def _watched(closure: Closure, name: str, record: Callable[[str, float, float], object]) -> Closure:
+    """The closure that runs this one, and records its name, beginning and end."""
+
+    def run() -> None:
+        start = perf_counter()
+        closure()
+        record(name, start, perf_counter())
+
+    return run
+
+
+def _title(step: Step) -> str:
+    """What people call an operation: what it does, and the layer whose parameters it has, if any."""
+    layer = next((str(x.name).rpartition(".")[0] for x in step.inputs if x.kind == "parameter"), "")
+    return f"{step.op.label} {layer}".rstrip()
 
 
 def bind_input(plan: Plan, name: str, array: Array) -> None:

@@ -40,6 +40,7 @@ class Writing:
         step: the number of steps done in it.
 
     Attributes:
+        start: when it began, by `time.perf_counter`.
         seconds: from its beginning to its end.
     """
 
@@ -47,7 +48,7 @@ class Writing:
         self, snapshot: Snapshot, sources: Sequence[Array], write: Callable[[list[Array]], Path], step: int
     ) -> None:
         self.step, self.seconds = step, 0.0
-        self._start = time.perf_counter()
+        self.start = time.perf_counter()
         self._snapshot, self._sources, self._write = snapshot, sources, write
         self._copied = threading.Event()
         self._path: Path | None = None
@@ -87,7 +88,7 @@ class Writing:
             finally:
                 self._copied.set()
             self._path = self._write(copies)
-            self.seconds = time.perf_counter() - self._start
+            self.seconds = time.perf_counter() - self.start
         except CheckpointError as error:
             self._error = error
         except MemoryError:

@@ -231,7 +231,10 @@ class Loop:
         self._origin = now
 
     def _evaluate(self, split: str) -> None:
+        start = time.perf_counter()
         result = self.evaluators[split].run()
+        if self.step.timeline:
+            self.step.timeline.add(f"evaluate {split}", start, time.perf_counter())
         self._tell(split, result.samples, result.loss, result.accuracy, result.seconds)
 
     def _tell(self, split: str, samples: int, loss: float, accuracy: float | None, seconds: float) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
 from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network
-from distnn.optim import OPTIMIZERS, Optimizer, Schedule
+from distnn.optim import Optimizer
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
@@ -22,14 +21,16 @@ from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
+from distnn.train.parts import augmentation, optimizer, schedule
 from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
 from distnn.train.samples import fits, sample_order, training_source
 from distnn.train.saving import Saver
 from distnn.train.step import TAIL, Step
+from distnn.train.timeline import Timeline
 
 if TYPE_CHECKING:
-    from distnn.config import RunSettings, ScheduleSettings
+    from distnn.config import RunSettings
     from distnn.config.sections import ParallelSettings
 
 
@@ -53,11 +54,11 @@ class Run:
         self.model = _model(settings, file, network)
         train, samples = settings.train, file.count("train")
         self.batch_size = _batch_size(settings, file)
-        self.optimizer = _optimizer(settings)
+        self.optimizer = optimizer(settings)
         in_memory = fits(settings.data, file, world)
         order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
         self.loader = training_source(file, order, world, in_memory=in_memory)
-        self.loader.augmentation = _augmentation(settings, file)
+        self.loader.augmentation = augmentation(settings, file)
         memories = _memories(settings.parallel.reduction, world, self.optimizer)
         while True:
             try:
@@ -75,7 +76,7 @@ class Run:
             for split in file.splits
             if split != "train"
         }
-        self.schedule = _schedule(settings.schedule, self.step.windows, train.epochs)
+        self.schedule = schedule(settings.schedule, self.step.windows, train.epochs)
         self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
         self.samples = samples
 
@@ -185,8 +186,12 @@ def train(
         told.started(_info(run, folder))
     loop = Loop(settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, told, max_time, folder)
     try:
+        if settings.log.trace:
+            run.step.timeline = Timeline(world)
         with StopSignals() as signals:
             summary = loop.run(signals)
+        if run.step.timeline:
+            _write(run.step.timeline, folder, told)
         if told:
             told.finished(summary)
     finally:
@@ -194,6 +199,15 @@ def train(
         if told:
             told.close()
     return summary, run
+
+
+def _write(timeline: Timeline, folder: Path, told: Listener | None) -> None:
+    """Write the timeline; a run that has finished doesn't fail for it."""
+    try:
+        timeline.write(folder / "trace.json")
+    except DataError as error:
+        if told:
+            told.warned(str(error))
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
@@ -255,29 +269,6 @@ def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory
     if reduction == "allreduce" or hosts > 1 or world.size == 1 or optimizer.layerwise:
         return [PrivateMemory()]
     return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
-
-
-def _augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
-    given = settings.augment
-    if not (given.flip or given.shift or given.crop):
-        return None
-    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
-
-
-def _optimizer(settings: RunSettings) -> Optimizer:
-    given = settings.optimizer
-    return OPTIMIZERS[given.kind](**given.model_dump(exclude={"kind", *given.unused()}))
-
-
-def _schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
-    return Schedule(
-        settings.kind,
-        total_steps=steps * epochs,
-        warmup_steps=settings.warmup_steps,
-        every_steps=steps * (settings.every_epochs or 0),
-        factor=settings.factor,
-        final=settings.final,
-    )
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

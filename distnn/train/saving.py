@@ -15,6 +15,7 @@ from distnn.train.checkpoint import Checkpoint, Draft
 from distnn.train.progress import Progress
 from distnn.train.records import Listener
 from distnn.train.step import Step
+from distnn.train.timeline import SAVING
 from distnn.train.together import Together
 
 if TYPE_CHECKING:
@@ -227,6 +228,9 @@ class Saver:
             try:
                 self.latest = writing.result()
                 self._failures, self.last_s = 0, writing.seconds
+                if self.step.timeline:
+                    stop = writing.start + writing.seconds
+                    self.step.timeline.add("checkpoint", writing.start, stop, SAVING, f"step {writing.step}")
                 self.listener.saved(self.latest, writing.step)
             except CheckpointError as error:
                 self._failed(error)

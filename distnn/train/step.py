@@ -24,6 +24,7 @@ from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
 from distnn.train.carried import Carried
+from distnn.train.timeline import Timeline
 
 __all__ = ["FOLLOW", "TAIL", "Step"]
 
@@ -58,6 +59,7 @@ class Step:
         stop, save: how many ranks wished to stop, and to save.
         carried: the states of the streams.
         norm: of the mean gradient before clipping; only with ``clip_norm``.
+        timeline: what records where the time goes; None records nothing. To be set before the first step.
         before_reduction: called once this rank's gradient is there; until it returns, no rank updates anything.
         data_s, compute_s, comm_s: seconds spent so far in each.
     """
@@ -113,6 +115,7 @@ class Step:
         self.carried = Carried(model, batch_size if streams else 0, parameters.dtype)
         self.samples = self.count = self.stop = self.save = 0
         self.data_s = self.compute_s = self.comm_s = 0.0
+        self.timeline: Timeline | None = None
 
     @property
     def windows(self) -> int:
@@ -162,7 +165,10 @@ class Step:
         start = perf_counter()
         if math.isfinite(self.loss):
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
-        self.compute_s += perf_counter() - start
+        end = perf_counter()
+        self.compute_s += end - start
+        if self.timeline:
+            self.timeline.add("update", start, end, facts=f"step {number + 1}")
 
     def _sum(self, window: int, stop: bool, save: bool) -> bool:
         """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
@@ -171,7 +177,10 @@ class Step:
         self.before_reduction()
         start = perf_counter()
         totals = self.reduction.reduce()
-        self.comm_s += perf_counter() - start
+        end = perf_counter()
+        self.comm_s += end - start
+        if self.timeline:
+            self.timeline.add("reduce", start, end)
         if totals is None:
             return False
         self.loss, self.correct, self.weight, self.count, self.stop, self.save = totals
@@ -230,7 +239,10 @@ class Step:
                 np.copyto(plan.value["key"], self._key)
             filled = perf_counter()
             plan.forward()
+            turned = perf_counter()
             plan.backward()
+            if self.timeline:
+                self.timeline.step(start, filled, turned, perf_counter(), piece.shard)
             self.carried.after(plan, piece.positions)
             for place, name in self._counted:
                 self._found[place] = plan.value[name]
@@ -252,6 +264,8 @@ class Step:
         """The training plan for ``length`` samples; all lengths share one pool of memory."""
         if length not in self._plans:
             self._plans[length] = self.model.training_plan(length, self.parameters, self._pool, self._exchange)
+            if self.timeline:
+                self.timeline.watch(self._plans[length])
         return self._plans[length]
 
 

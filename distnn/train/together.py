@@ -32,6 +32,9 @@ class Together:
         snapshot: for the copies.
         finish: on rank 0, makes a checkpoint of the draft.
         step: the number of steps done in it.
+
+    Attributes:
+        start: when it began, by `time.perf_counter`.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Together:
         finish: Callable[[Draft], Path],
         step: int,
     ) -> None:
-        self.step, self._start, self._lead = step, time.perf_counter(), 0.0
+        self.step, self.start, self._lead = step, time.perf_counter(), 0.0
         self._world, self._draft, self._finish = world, draft, finish
         self._meeting: Meeting | None = Meeting(world)
         self._last: Writing | None = None
@@ -81,7 +84,7 @@ class Together:
             problems = [text for text in self._meeting.texts if text]
             self._meeting = None
             if self._draft is not None:
-                self._lead = time.perf_counter() - self._start
+                self._lead = time.perf_counter() - self.start
                 self._last = Writing(Snapshot(), [], lambda _: self._end(problems), self.step)
 
     def wait_for_copy(self) -> None:

@@ -123,7 +123,7 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         ),
         (
             "[log]\nbatch_size = 3",
-            "run.toml, line 12: log.batch_size is not a setting (it belongs in [data]); [log] takes interval.",
+            "run.toml, line 12: log.batch_size is not a setting (it belongs in [data]); [log] takes interval, trace.",
         ),
         (
             "[train]\ndtype = 'Float32'",
