@@ -12,7 +12,8 @@ from distnn.ops.activation import LeakyReLU
 from distnn.optim import LAMB, OPTIMIZERS
 from distnn.parallel.world import World
 from distnn.train.fit import fit
-from distnn.train.run import _optimizer, train
+from distnn.train.parts import optimizer as built
+from distnn.train.run import train
 from tests.runs import DIGITS, assembled, settings
 
 RATES = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003, "lars": 5.0, "lamb": 0.02}
@@ -21,7 +22,7 @@ RATES = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003, "lars": 5.0, "lamb": 0.02}
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_run_file_has_the_defaults_of_the_classes(kind):
     chosen = settings(optimizer={"kind": kind, "learning_rate": RULES[kind]["learning_rate"]})
-    rule = _optimizer(chosen)
+    rule = built(chosen)
     assert rule == OPTIMIZERS[kind]()
     assert rule.settings == to_dict(chosen)["optimizer"]
 
@@ -61,5 +62,5 @@ def test_fit_takes_any_optimizer_and_activation_op(tmp_path):
     fitted = fit(network, DIGITS, out=tmp_path / "run", epochs=3, optimizer=LAMB(0.02))
     assert fitted.summary.test.accuracy > 0.8
     written = read(tmp_path / "run" / "run.toml")
-    assert _optimizer(written) == LAMB(0.02)
+    assert built(written) == LAMB(0.02)
     assert written.model.factory == "python:Sequential"
