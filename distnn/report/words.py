@@ -32,13 +32,14 @@ def scores(loss: float, accuracy: float | None, bits: float | None = None) -> st
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, and where it writes: four lines, then the notes."""
+    """What runs, on what, over which data, and where it writes: five lines, then the notes."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
         f"distnn {__version__}: {info.model}, {count(info.parameters, 'parameter')}",
         f"{count(info.ranks, 'rank')} on {count(info.hosts, 'host')}, {count(info.threads, 'thread')} a rank "
         f"({info.threads_reason})",
+        f"matrix products by {info.blas or 'numpy'}; compiled kernels: {', '.join(info.kernels) or 'none'}",
         f"{count(info.samples, 'sample')}{data}, batch {info.batch_size:,}, {count(info.epochs, 'epoch')} of "
         f"{count(info.steps_per_epoch, 'step')}{begin}",
         f"into {info.out}",

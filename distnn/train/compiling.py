@@ -12,19 +12,26 @@ from distnn.parallel.world import World
 from distnn.parameters import Parameters
 
 
-def prepare(model: Model, optimizer: Optimizer, parameters: Parameters, world: World, *, reproducible: bool) -> None:
+def prepare(
+    model: Model, optimizer: Optimizer, parameters: Parameters, world: World, *, reproducible: bool
+) -> tuple[str, ...]:
     """Compile the kernels that a training needs, or load what was compiled by a former one; all ranks call it.
 
     Nothing happens where numba isn't installed, or the model is too small for it to pay. Compiling takes some seconds,
     once for a machine and a version of distnn.
+
+    Returns:
+        The names of these kernels.
     """
     names = model.kernels | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
-    modules = [module for name in sorted(names) if (module := compiled(name))]
+    found = {name: module for name in sorted(names) if (module := compiled(name))}
+    modules = list(found.values())
     node = world.node()
     if modules and not all(map(kept, modules)) and node.root:
         _prepare(modules, parameters)
     node.barrier()
     _prepare(modules, parameters)
+    return tuple(found)
 
 
 def _prepare(modules: list[ModuleType], parameters: Parameters) -> None:

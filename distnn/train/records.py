@@ -15,7 +15,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a run is, known before its first step. ``samples`` are those of the training split."""
+    """What a run is, known before its first step.
+
+    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled.
+    """
 
     out: Path
     model: str
@@ -32,6 +35,8 @@ class RunInfo:
     start_epoch: int = 0
     notes: tuple[str, ...] = ()
     data: Path | None = None
+    blas: str = ""
+    kernels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

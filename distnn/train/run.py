@@ -16,7 +16,7 @@ from distnn.parameters import Memory, PrivateMemory
 from distnn.train import checkpoint
 from distnn.train.beginning import begin, make_folder, other_bits
 from distnn.train.compiling import prepare
-from distnn.train.environment import environment
+from distnn.train.environment import blas, environment
 from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
@@ -68,7 +68,8 @@ class Run:
                 if not memories:
                     raise
         self.parameters = self.step.parameters
-        prepare(self.model, self.optimizer, self.parameters, world, reproducible=settings.parallel.reproducible)
+        exact = settings.parallel.reproducible
+        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, reproducible=exact)
         self.evaluators = {
             split: Evaluator(
                 self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory
@@ -288,4 +289,6 @@ def _info(run: Run, folder: Path) -> RunInfo:
         start_step=run.progress.step,
         start_epoch=run.progress.epoch,
         data=Path(run.settings.data.path),
+        blas=blas(),
+        kernels=run.kernels,
     )
