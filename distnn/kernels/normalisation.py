@@ -19,11 +19,19 @@ def _blocks(rows: Array, block: int) -> Iterator[slice]:
     return (slice(k, min(k + block, len(rows))) for k in range(0, len(rows), block))
 
 
+def _add_up(rows: Array, out: Array) -> None:
+    """out = Σ rows, one after the other."""
+    if rows.shape[1] == 1:  # numpy's reduction adds what lies side by side in pairs
+        out[:] = np.add.accumulate(rows, axis=0)[-1]
+    else:
+        np.add.reduce(rows, axis=0, out=out)
+
+
 def total(x: Array, block: int, part: Array, out: Array) -> None:
     """out = Σ x over the rows; ``part`` is a scratch."""
     out.fill(0)
     for rows in _blocks(x, block):
-        np.add.reduce(x[rows], axis=0, out=part)
+        _add_up(x[rows], part)
         np.add(out, part, out=out)
 
 
@@ -34,7 +42,7 @@ def squares(x: Array, mean: Array, block: int, room: Array, part: Array, out: Ar
         found = room[: rows.stop - rows.start]
         np.subtract(x[rows], mean, out=found)
         np.multiply(found, found, out=found)
-        np.add.reduce(found, axis=0, out=part)
+        _add_up(found, part)
         np.add(out, part, out=out)
 
 
@@ -57,7 +65,7 @@ def slopes(dy: Array, normal: Array, block: int, room: Array, part: Array, of_bi
     for rows in _blocks(dy, block):
         found = room[: rows.stop - rows.start]
         np.multiply(dy[rows], normal[rows], out=found)
-        np.add.reduce(found, axis=0, out=part)
+        _add_up(found, part)
         np.add(of_gain, part, out=of_gain)
 
 

@@ -27,7 +27,7 @@ def prepare(
     found = {name: module for name in sorted(names) if (module := compiled(name))}
     modules = list(found.values())
     node = world.node()
-    if modules and not all(map(kept, modules)) and node.root:
+    if node.root and not all(map(kept, modules)):
         _prepare(modules, parameters)
     node.barrier()
     _prepare(modules, parameters)

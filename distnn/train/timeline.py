@@ -22,7 +22,6 @@ EVENTS = 100_000
 #: The lines of a rank.
 TRAINING, SAVING = 0, 1
 
-
 #: What took from a start to a stop, in seconds of this rank's clock, on a line of the picture; and what else is shown
 #: of it. A plain tuple: Python's garbage collector leaves those of numbers and texts alone, however many there are.
 Event = tuple[str, float, float, int, str]

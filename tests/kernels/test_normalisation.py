@@ -9,7 +9,9 @@ from tests.kernels import both
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("rows", "width", "block"), [(1, 16, 4), (7, 48, 3), (100, 1000, 32), (33, 2, 64)])
+@pytest.mark.parametrize(
+    ("rows", "width", "block"), [(1, 16, 4), (7, 48, 3), (100, 1000, 32), (33, 2, 64), (1031, 1, 65536)]
+)
 def test_the_same_bits(dtype: type, rows: int, width: int, block: int) -> None:
     random = np.random.default_rng(0)
     x, dy = random.normal(5, 2, (2, rows, width)).astype(dtype)
