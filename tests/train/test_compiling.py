@@ -11,8 +11,8 @@ import pytest
 from tests.launch import Result, mpiexec
 from tests.runs import DIGITS, DISTNN, run_file
 
-MODEL = {"layers": [{"kind": "flatten"}, {"kind": "dense", "units": 4}, {"kind": "batch_norm"}, {"kind": "dense"}]}
-KERNELS = {"total", "squares", "normalise", "slopes", "spread"}
+MODEL = {"kind": "convnet", "channels": [2], "hidden": [4]}
+KERNELS = {"maximum", "spread", "_choose"}
 
 
 def trained(folder: Path, name: str) -> Result:
@@ -26,7 +26,7 @@ def trained(folder: Path, name: str) -> Result:
 
 def saved(result: Result) -> Counter[str]:
     """How often each kernel was compiled and put on the disk."""
-    return Counter(re.findall(r"data saved to '[^']*normalisation\.(\w+)-[^']*'", result.stdout))
+    return Counter(re.findall(r"data saved to '[^']*pooling\.(\w+)-[^']*'", result.stdout))
 
 
 def test_one_rank_compiles(tmp_path: Path) -> None:

@@ -74,8 +74,7 @@ def large(folder: Path, world: World = WORLD, **options: Any) -> Ear:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("seen", [True, False])
-def test_written_together(seen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is what one rank alone writes, by whomever; a rank that doesn't see the folder isn't needed."""
     folder: Path = WORLD.bcast(tmp_path)
     wrote: list[int] = []
@@ -86,35 +85,37 @@ def test_written_together(seen: bool, tmp_path: Path, monkeypatch: pytest.Monkey
         fill(path, final, blocks)
 
     monkeypatch.setattr(checkpoint, "fill", count)
-    monkeypatch.setattr(os.path, "exists", lambda path: seen)
-    large(folder / "together")
-    shares = WORLD.allgather(wrote[-1] if wrote else 0)
+    shares = {}
+    for name in ("seen", "unseen"):
+        monkeypatch.setattr(os.path, "exists", lambda path, seen=name == "seen": seen)
+        wrote.clear()
+        large(folder / name)
+        shares[name] = WORLD.allgather(wrote[-1] if wrote else 0)
     monkeypatch.undo()
 
     def compare() -> None:
         large(folder / "alone", World())
-        names = [
-            sorted(path.name for path in (folder / run / "checkpoints").iterdir()) for run in ("alone", "together")
-        ]
-        assert names[0] == names[1] == ["best", "latest", *[f"step-{step:08d}.h5" for step in (2, 3)]]
-        for name in names[0]:
-            alone, together = (folder / run / "checkpoints" / name for run in ("alone", "together"))
-            assert checkpoint.digest(checkpoint.load(alone)) == checkpoint.digest(checkpoint.load(together))
-            assert checkpoint.load(alone).progress | {"seconds": 0} == checkpoint.load(together).progress | {
-                "seconds": 0
-            }
+        runs = {run: folder / run / "checkpoints" for run in ("alone", "seen", "unseen")}
+        for path in runs.values():
+            files = [f"step-{step:08d}.h5" for step in (2, 3)]
+            assert sorted(file.name for file in path.iterdir()) == ["best", "latest", *files]
+        for name in ("best", "latest", *files):
+            alone, *others = (checkpoint.load(path / name) for path in runs.values())
+            for other in others:
+                assert checkpoint.digest(alone) == checkpoint.digest(other)
+                assert alone.progress | {"seconds": 0} == other.progress | {"seconds": 0}
 
     WORLD.on_root(compare)
     if WORLD.size > 1:
-        writers = min(WORLD.size, 3) if seen else 1
-        assert sum(size > 0 for size in shares) == writers
-        assert sum(shares) == 4 * 3 * (64 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10)
+        assert sum(size > 0 for size in shares["seen"]) == min(WORLD.size, 3)
+        assert sum(size > 0 for size in shares["unseen"]) == 1
+        for found in shares.values():
+            assert sum(found) == 4 * 3 * (64 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10)
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("choice", ["continue", "stop"])
-def test_a_rank_that_cannot_write(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run says which, goes on or stops, and what was saved before is there."""
+def test_a_rank_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says which, and stops; what was saved before is there."""
     folder: Path = WORLD.bcast(tmp_path)
     last = min(WORLD.size, 3) - 1
     pwrite, latest = os.pwrite, folder / "run" / "checkpoints" / "latest"
@@ -126,7 +127,7 @@ def test_a_rank_that_cannot_write(choice: str, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(CheckpointError, match="No space left on device") as caught:
-        large(folder / "run", on_failure=choice)
+        large(folder / "run", on_failure="stop")
     assert WORLD.size == 1 or f"rank {last} on {WORLD.hosts[last]}: {folder}" in str(caught.value)
 
     def check() -> None:
