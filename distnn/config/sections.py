@@ -191,14 +191,14 @@ class ParallelSettings(Section):
     """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
 
     ``reproducible``: the same bits on any number of ranks, from sums in fixed point over the same ``shards``.
-    ``reduction``: by slices in shared memory (``node``), by MPI (``allreduce``), or ``auto``: the first if it can be.
+    ``reduction``: by slices in memory that each node's ranks share (``node``), by MPI (``allreduce``), or ``auto``.
     ``threads``: None leaves them to be chosen at launch.
     """
 
     #: the same bits on any number of ranks, after a resume too; needs shards, and one BLAS thread unless threads is set
     reproducible: bool = False
     shards: Count | None = None  #: pieces of a batch, on any number of ranks the same; one for each rank if not given
-    #: how gradients are summed: node: in shared memory, allreduce: by MPI, auto: node if all ranks are on one
+    #: how gradients are summed: node: in each node's memory, then by MPI, allreduce: by MPI, auto: node where it can be
     reduction: Literal["auto", "node", "allreduce"] = "auto"
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
 

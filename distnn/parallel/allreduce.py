@@ -8,6 +8,7 @@ from collections.abc import Callable
 from distnn.errors import DistnnError
 from distnn.ops.op import Array
 from distnn.parallel.gradients import Gradients, Totals
+from distnn.parallel.slices import Slices
 from distnn.parallel.world import World
 
 #: (scale, learning rate, step, samples) → a slice of the values is updated.
@@ -26,6 +27,7 @@ class Allreduce:
 
     def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
         self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
+        self.slices = Slices(self.parameters.length, gradients.align, [[world.rank]])
         self.part = slice(0, self.parameters.length)
         self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
         self.update_part = bind(self.part, self.values)
@@ -40,7 +42,7 @@ class Allreduce:
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient."""
-        return self.gradients.norm(self.values, self.part, None)
+        return self.gradients.norm(self.values, self.slices, range(1), None)
 
     def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
         """Update the values in the run's ``step``, from the reduced gradient of ``samples`` times ``scale``."""

@@ -27,6 +27,7 @@ from distnn.kernels import load
 from distnn.ops.op import Array
 from distnn.parallel.gradients import Gradients, Totals
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.slices import Slices
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 
@@ -146,13 +147,14 @@ class FixedGradients(Gradients):
         scales, largest = self._scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._room)
 
-    def norm(self, values: Array, part: slice, world: World | None) -> float:
+    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
         """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
-        trained = values[: max(0, self.parameters.trainable - part.start)]
+        start = slices.start(mine.start)
+        trained = values[: max(0, self.parameters.trainable - start)]
         self._squares[:] = 0
         for k in range(0, len(trained), BLOCK):
             block = trained[k : k + BLOCK]
-            self._squares[(part.start + k) // BLOCK] = np.dot(block, block)
+            self._squares[(start + k) // BLOCK] = np.dot(block, block)
         if world is not None:
             world.allreduce(self._squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(self._squares)))

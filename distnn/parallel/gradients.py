@@ -13,6 +13,7 @@ import numpy as np
 
 from distnn.ops.op import Array, nothing
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.slices import Slices
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 
@@ -96,13 +97,18 @@ class Gradients:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
         return total, nothing
 
-    def norm(self, values: Array, part: slice, world: World | None) -> float:
-        """‖g‖₂ of all gradients, of which ``values`` are this rank's slice; ``world`` is None where that is all."""
-        trained = values[: max(0, self.parameters.trainable - part.start)]
-        squares = np.array([float(np.dot(trained, trained))])
+    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
+        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``world`` is None where that is all.
+
+        It has the same bits on every node: squares are summed by slices, then the slices in their order.
+        """
+        squares, start = np.zeros(slices.count), slices.start(mine.start)
+        for k in mine:
+            part = values[slices.start(k) - start : min(slices.start(k + 1), self.parameters.trainable) - start]
+            squares[k] = np.dot(part, part)
         if world is not None:
-            world.allreduce(squares)
-        return math.sqrt(squares[0])
+            world.allreduce(squares)  # each sum is added to zeros only
+        return math.sqrt(float(np.add.reduce(squares)))
 
     def adapt(self) -> None:
         """Prepare the next step, once the ranks have met after this one's update."""

@@ -25,18 +25,19 @@ class NodeMemory:
     (an MPI shared window was seen to stay in /dev/shm after a SIGKILL of MPICH's ranks).
 
     Arguments:
-        world: ranks that are all on one host.
+        world: the ranks; those of each of its nodes share their memory.
         folder: on a file system in memory.
 
     Attributes:
-        rows: of every `each`, in order: the rows of all ranks.
+        world: the ranks of this node.
+        rows: of every `each`, in order: the rows of all ranks of this node.
 
-    Raises (from `one` and `each`, on every rank alike):
+    Raises (from `one` and `each`, on every rank of every node alike):
         SharedMemoryError: if the folder is too small, or isn't shared by the ranks.
     """
 
     def __init__(self, world: World, folder: str = FOLDER) -> None:
-        self.world, self.folder = world, folder
+        self.everyone, self.world, self.folder = world, world.node(), folder
         self.rows: list[Array] = []
 
     def one(self, length: int, dtype: np.dtype[Any]) -> Array:
@@ -61,14 +62,16 @@ class NodeMemory:
                     mapped = mmap.mmap(file.fileno(), count * stride)
         except OSError as error:
             problem = f"rank {self.world.rank} can't open it: {error.strerror}"
-        problems = [found for found in self.world.allgather(problem) if found]
+        everyone = self.everyone.allgather((problem, f"{self.folder} on {self.world.host}"))
+        problems = [(found, where) for found, where in everyone if found]
         if path and self.world.root:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         if problems or mapped is None:
+            found, where = problems[0]
             raise SharedMemoryError(
-                f"{count * stride / 1e6:.1f} MB of shared memory in {self.folder} on {self.world.host} are not to be "
-                f'had ({problems[0]}); give the job more of it, or set parallel.reduction = "allreduce".'
+                f"{count * stride / 1e6:.1f} MB of shared memory in {where} are not to be had ({found}); "
+                f'give the job more of it, or set parallel.reduction = "allreduce".'
             )
         flat = np.frombuffer(mapped, dtype)
         return flat.reshape(count, stride // dtype.itemsize)[:, :length]

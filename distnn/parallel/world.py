@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -30,10 +30,21 @@ def library_name(version: str) -> str:
     return re.sub(r"\s*Version:\s*", " ", version.strip().splitlines()[0].split(", package")[0])
 
 
+def add_up(comm: Any, array: Array) -> None:
+    """Sum ``array`` over the ranks of an mpi4py communicator, in place."""
+    from mpi4py import MPI
+
+    comm.Allreduce(MPI.IN_PLACE, array)
+
+
 class World:
     """The ranks of one communicator, or a single rank where there is no MPI library.
 
     Make it with `World.open`; several may exist side by side, over different communicators.
+
+    Arguments:
+        comm: the mpi4py communicator; None without MPI.
+        node: of those of its ranks that share this one's memory; asked of MPI if None.
 
     Attributes:
         comm: the mpi4py communicator; None without MPI.
@@ -44,8 +55,8 @@ class World:
         before_leaving: what a rank that fails does before it leaves, or ends the job: a few seconds' work at most.
     """
 
-    def __init__(self, comm: Any = None) -> None:
-        self.comm = comm
+    def __init__(self, comm: Any = None, node: Any = None) -> None:
+        self.comm, self._node_comm = comm, node
         self.rank: int = comm.rank if comm is not None else 0
         self.size: int = comm.size if comm is not None else 1
         self.host = socket.gethostname()
@@ -151,18 +162,29 @@ class World:
 
     @cached_property
     def _node(self) -> World:
-        if self.size == 1:
+        if self.size == 1 or self._node_comm is self.comm:
             return self
         from mpi4py import MPI
 
-        return World(self.comm.Split_type(MPI.COMM_TYPE_SHARED))
+        comm = self._node_comm or self.comm.Split_type(MPI.COMM_TYPE_SHARED)
+        return World(comm, comm)
+
+    @cached_property
+    def nodes(self) -> list[list[int]]:
+        """The ranks of each node, in the order of their first ranks; they all have to ask for it together."""
+        found: dict[int, list[int]] = {}
+        for rank, first in enumerate(self.allgather(self.node().bcast(self.rank))):
+            found.setdefault(first, []).append(rank)
+        return list(found.values())
+
+    def among(self, ranks: Sequence[int], tag: int) -> Any:
+        """A communicator of these ranks, this one among them; each of them has to ask for it, with the same tag."""
+        return self.comm.Create_group(self.comm.group.Incl(list(ranks)), tag)
 
     def allreduce(self, array: Array) -> None:
         """Sum ``array`` over the ranks, in place."""
         if self.size > 1:
-            from mpi4py import MPI
-
-            self.comm.Allreduce(MPI.IN_PLACE, array)
+            add_up(self.comm, array)
 
     def maximum(self, array: Array) -> None:
         """Take the largest of every element over the ranks, in place."""

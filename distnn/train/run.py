@@ -251,23 +251,17 @@ def _settle_threads(settings: ParallelSettings, world: World) -> None:
 
 
 def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
-    """The kinds of memory to try, by the way of reducing: shared by the ranks where they are all on one node.
+    """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
 
     Raises:
-        RunFileError: if ``node`` is asked for and the ranks are on several nodes, or the optimiser can't be sliced.
+        RunFileError: if ``node`` is asked for and the optimiser can't be sliced.
     """
-    hosts = len(set(world.hosts))
     if reduction == "node" and optimizer.layerwise:
         raise RunFileError(
             f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
             f'looks at each one whole; use "auto" or "allreduce".'
         )
-    if reduction == "node" and hosts > 1:
-        raise RunFileError(
-            f'parallel.reduction = "node" works on one node, but the {world.size} ranks are on {hosts}; '
-            f'use "auto" or "allreduce".'
-        )
-    if reduction == "allreduce" or hosts > 1 or world.size == 1 or optimizer.layerwise:
+    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
         return [PrivateMemory()]
     return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
 

@@ -13,11 +13,14 @@ from distnn.errors import SharedMemoryError
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD, Adam
+from distnn.parallel.allreduce import Allreduce
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
 from distnn.train.run import _memories
 from distnn.train.step import TAIL, Step
+from tests.runs import assembled, line, train_epoch
 
 OPTIMIZERS = {
     "adam": Adam(0.05),
@@ -27,12 +30,27 @@ OPTIMIZERS = {
 }
 
 
-def trained(memory, optimizer, clip_norm=None, accumulate=1):
+COMM = MPI.COMM_WORLD
+#: Which ranks share a node, by the node's number for each rank.
+NODES = {
+    "each rank by itself": lambda rank: rank,
+    "the first by itself": lambda rank: min(rank, 1),
+    "turn and turn about": lambda rank: rank % 2,
+    "the last by itself": lambda rank: rank == COMM.size - 1,
+}
+
+
+def split(nodes):
+    """The world of all ranks, on nodes as in `NODES`."""
+    return World(COMM, COMM.Split(NODES[nodes](COMM.rank)))
+
+
+def trained(memory, optimizer, clip_norm=None, accumulate=1, world=None):
     """Everything that six steps over 70 samples in batches of 32 leave behind, the last of which is ragged."""
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(70, 6)), generator.normal(size=(70, 2))
     model = Model(Sequential(Dense(9, "tanh"), BatchNorm(), Dense(2)), (6,), task="regression", target_shape=(2,))
-    world = World(MPI.COMM_WORLD)
+    world = world or World(COMM)
     parameters = model.initialize(0, np.float64, tail=TAIL, minimum=world.size, memory=memory)
     step = Step(
         model,
@@ -51,6 +69,7 @@ def trained(memory, optimizer, clip_norm=None, accumulate=1):
         step.run(number % step.windows, 0.05, stop=world.rank == 0, number=number)
         told.append((step.loss, step.samples, step.stop, step.norm))
     world.barrier()
+    step.reduction.check()
     return {"values": parameters.values.copy(), "told": np.array(told)} | {k: v.copy() for k, v in step.slots.items()}
 
 
@@ -58,18 +77,53 @@ def trained(memory, optimizer, clip_norm=None, accumulate=1):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5}, {"accumulate": 2}], ids=["", "clip", "accumulate"])
 def test_slices_give_what_allreduce_gives(name, options):
-    if MPI.COMM_WORLD.size == 1:
+    if COMM.size == 1:
         return  # one rank has nobody to share with
     expected = trained(PrivateMemory(), OPTIMIZERS[name], **options)
-    found = trained(NodeMemory(World(MPI.COMM_WORLD)), OPTIMIZERS[name], **options)
+    found = trained(NodeMemory(World(COMM)), OPTIMIZERS[name], **options)
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-14, err_msg=key)
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5}], ids=["", "clip"])
+@pytest.mark.parametrize("nodes", NODES)
+def test_several_nodes_give_what_allreduce_gives(nodes, options):
+    expected = trained(PrivateMemory(), OPTIMIZERS["momentum"], **options)
+    world = split(nodes)
+    found = trained(NodeMemory(world), OPTIMIZERS["momentum"], world=world, **options)
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-14, err_msg=key)
+        everyone = COMM.allgather(found[key].tobytes())
+        assert everyone == [everyone[0]] * COMM.size  # the same bits on every node
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("nodes", NODES)
+def test_reproducible_on_several_nodes(nodes, tmp_path):
+    path = line(tmp_path / "data.h5", {"train": 70})
+    runs = [
+        assembled(
+            world,
+            data={"path": str(path), "batch_size": 20},
+            model={"kind": "linear"},
+            train={"clip_norm": 0.5},
+            optimizer={"kind": "adam", "learning_rate": 0.01},
+            parallel={"reproducible": True, "shards": 5},
+        )
+        for world in (split(nodes), World(MPI.COMM_SELF))
+    ]
+    reductions = [type(run.step.reduction) for run in runs]
+    assert reductions == [Allreduce if max(map(len, split(nodes).nodes)) == 1 else Node, Allreduce]
+    together, alone = [train_epoch(run, 0) for run in runs]
+    np.testing.assert_array_equal(together[0], alone[0])
+    assert runs[0].parameters.fingerprint() == runs[1].parameters.fingerprint()
+
+
+@pytest.mark.mpi
 def test_one_copy_of_the_parameters_and_a_row_of_gradients_each():
-    world = World(MPI.COMM_WORLD)
+    world = World(COMM)
     memory = NodeMemory(world)
     shared, mine = memory.one(100, np.dtype(np.float32)), memory.each(50, np.dtype(np.float32))
     assert not shared.any()
@@ -84,8 +138,18 @@ def test_one_copy_of_the_parameters_and_a_row_of_gradients_each():
 
 
 @pytest.mark.mpi
+def test_memory_that_one_node_has_not_is_refused_on_all_of_them():
+    world = split("the last by itself")
+    memory = NodeMemory(world, "/absent" if world.rank == world.size - 1 else "/dev/shm")
+    with pytest.raises(SharedMemoryError, match=f"in /absent on {world.host} are not to be had"):
+        memory.one(10, np.dtype(np.float32))
+    world.barrier()
+    assert not [name for name in os.listdir("/dev/shm") if name.startswith("distnn-")]
+
+
+@pytest.mark.mpi
 def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
-    world = World(MPI.COMM_WORLD)
+    world = World(COMM)
     with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* are not to be had \(No such file"):
         NodeMemory(world, "/absent").one(10, np.dtype(np.float32))
     with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
@@ -93,8 +157,11 @@ def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
 
 
 @pytest.mark.mpi
-def test_auto_shares_memory_where_all_ranks_are_on_one_node():
-    world = World(MPI.COMM_WORLD)
+def test_auto_shares_memory_where_a_node_has_several_ranks():
+    world = World(COMM)
     kinds = [type(memory) for memory in _memories("auto", world, SGD())]
     assert kinds == ([PrivateMemory] if world.size == 1 else [NodeMemory, PrivateMemory])
     assert [type(memory) for memory in _memories("allreduce", world, SGD())] == [PrivateMemory]
+    assert [type(memory) for memory in _memories("node", split("each rank by itself"), SGD())] == [PrivateMemory]
+    kinds = [type(memory) for memory in _memories("node", split("the first by itself"), SGD())]
+    assert kinds == [PrivateMemory if world.size <= 2 else NodeMemory]
