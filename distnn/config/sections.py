@@ -192,14 +192,17 @@ class ParallelSettings(Section):
 
     ``reproducible``: the same bits on any number of ranks, from sums in fixed point over the same ``shards``.
     ``reduction``: by slices in memory that each node's ranks share (``node``), by MPI (``allreduce``), or ``auto``.
+    ``bucket_mb``: MPI's sums begin with so many megabytes while backward goes on; None: 4 on several nodes, 0: never.
     ``threads``: None leaves them to be chosen at launch.
     """
 
     #: the same bits on any number of ranks, after a resume too; needs shards, and one BLAS thread unless threads is set
     reproducible: bool = False
     shards: Count | None = None  #: pieces of a batch, on any number of ranks the same; one for each rank if not given
-    #: how gradients are summed: node: in each node's memory, then by MPI, allreduce: by MPI, auto: node where it can be
+    #: how gradients are summed: node: in each node's memory, then by MPI; allreduce: by MPI; auto: node if it can be
     reduction: Literal["auto", "node", "allreduce"] = "auto"
+    #: allreduce sends so many megabytes once they are computed; 0: all at the end; if not given, 4 on several nodes
+    bucket_mb: NotNegative | None = None
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
 
     @property

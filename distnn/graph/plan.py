@@ -110,22 +110,22 @@ class Plan:
         for closure in self._forward:
             closure()
 
-    def backward(self, ready: Callable[[str], object] | None = None) -> None:
+    def backward(self, progress: Callable[[list[str]], object] | None = None) -> None:
         """Compute the gradient of the loss for every parameter and every ``wrt`` node, overwriting the former one.
 
         Once after each `forward`, whose intermediate values it uses up.
 
         Arguments:
-            ready: called with a parameter's name as soon as its gradient is complete, the last layer's first.
+            progress: called after each operation with the names of the parameters whose gradients it has completed,
+                the last layer's first.
         """
-        if ready is None:
+        if progress is None:
             for closure in self._backward:
                 closure()
             return
-        for closure, names in zip(self._backward, self._ready, strict=True):
+        for closure, names in zip(self._backward, self._completed, strict=True):
             closure()
-            for name in names:
-                ready(name)
+            progress(names)
 
     def watch(self, record: Callable[[str, float, float], object]) -> None:
         """Have every operation's name and its beginning and end, by `time.perf_counter`, recorded from now on."""
@@ -182,7 +182,7 @@ class Plan:
     def _bind(self) -> None:
         self._forward: list[Closure] = []
         self._backward: list[Closure] = []
-        self._ready: list[list[str]] = []
+        self._completed: list[list[str]] = []
         self._titles: tuple[list[str], list[str]] = ([], [])
         sent: list[list[int]] = [[], []]  # what forward, and backward, exchange
         first_use = {id(x): i for i, step in reversed(list(enumerate(self.steps))) for x in step.inputs}
@@ -207,7 +207,7 @@ class Plan:
             parameters = {
                 id(x): str(x.name) for x in step.inputs if x.kind == "parameter" and id(x) in self._life.needs
             }
-            self._ready.insert(0, [name for key, name in parameters.items() if first_use[key] == i])
+            self._completed.insert(0, [name for key, name in parameters.items() if first_use[key] == i])
         self.messages = sent[0] + sent[1]
 
     def _edge(self, i: int, k: int, source: Node) -> _Edge | None:

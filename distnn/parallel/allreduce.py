@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from distnn.errors import DistnnError
 from distnn.ops.op import Array
+from distnn.parallel.buckets import Buckets
 from distnn.parallel.gradients import Gradients, Totals
 from distnn.parallel.slices import Slices
 from distnn.parallel.world import World
@@ -23,18 +24,34 @@ class Allreduce:
         world: the ranks.
         gradients: whose ``message`` is summed.
         bind: (a slice of the vectors, its summed gradients) → the update of that slice.
+        bucket_mb: the sums of so many megabytes begin as soon as backward has completed them; None sums everything
+            at the end.
+
+    Attributes:
+        progress: to be called after each operation of a step's only backward, with the names of the parameters whose
+            gradients it has completed; None where that is of no use.
     """
 
-    def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
+    progress: Callable[[Sequence[str]], object] | None = None
+
+    def __init__(self, world: World, gradients: Gradients, bind: Bind, bucket_mb: float | None = None) -> None:
         self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
         self.slices = Slices(self.parameters.length, gradients.align, [[world.rank]])
         self.part = slice(0, self.parameters.length)
         self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
         self.update_part = bind(self.part, self.values)
+        self._buckets: Buckets | None = None
+        if bucket_mb and world.size > 1 and gradients.direct:
+            buckets = Buckets(world, self.parameters, 1e6 * bucket_mb)
+            if len(buckets.pieces) > 2:  # else it is one sum and the tail's, which go together faster
+                self._buckets, self.progress = buckets, buckets.progress
 
     def reduce(self) -> Totals | None:
         """Sum gradients and tail over the ranks; None if the step has to be computed again."""
-        self.world.allreduce(self.gradients.message)
+        if self._buckets:
+            self._buckets.finish()
+        else:
+            self.world.allreduce(self.gradients.message)
         totals = self.gradients.read(self.gradients.tail, self.world)
         if totals is not None:
             self._restore()

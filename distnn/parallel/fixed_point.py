@@ -55,7 +55,7 @@ class FixedGradients(Gradients):
         minimum: the message's least length.
     """
 
-    repeats = True
+    repeats, direct = True, False
     align = BLOCK
 
     def __init__(self, parameters: Parameters, memory: Memory, shards: int, minimum: int = 0) -> None:

@@ -49,6 +49,8 @@ class Gradients:
 
     #: Whether `read` may ask for a step to be computed again.
     repeats = False
+    #: Whether what backward writes for a step's only micro-shard is what the message holds.
+    direct = True
     #: Slices of the vectors begin and end at multiples of so many elements: two ranks never write to one cache line.
     align = 16
 

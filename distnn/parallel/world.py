@@ -186,6 +186,26 @@ class World:
         if self.size > 1:
             add_up(self.comm, array)
 
+    def begin_allreduce(self, array: Array) -> Any:
+        """Begin to sum ``array`` over the ranks, in place: the request for `test_all` and `wait_all`."""
+        from mpi4py import MPI
+
+        return self.comm.Iallreduce(MPI.IN_PLACE, array)
+
+    @staticmethod
+    def test_all(requests: list[Any]) -> None:
+        """Let MPI work on what these requests stand for."""
+        from mpi4py import MPI
+
+        MPI.Request.Testall(requests)
+
+    @staticmethod
+    def wait_all(requests: list[Any]) -> None:
+        """Wait until all of this is done."""
+        from mpi4py import MPI
+
+        MPI.Request.Waitall(requests)
+
     def maximum(self, array: Array) -> None:
         """Take the largest of every element over the ranks, in place."""
         if self.size > 1:

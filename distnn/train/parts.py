@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
+from distnn.errors import RunFileError
 from distnn.optim import OPTIMIZERS, Optimizer, Schedule
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings, ScheduleSettings
+    from distnn.config.sections import ParallelSettings
+
+#: The buckets on several nodes, in megabytes: large enough that a network's latency doesn't show.
+BUCKET_MB = 4.0
 
 
 def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
@@ -36,3 +44,26 @@ def schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
         factor=settings.factor,
         final=settings.final,
     )
+
+
+def bucket_mb(settings: ParallelSettings, world: World) -> float | None:
+    """The size of the buckets: on one node they gain nothing (benchmarks/reduction.py)."""
+    if settings.bucket_mb is None:
+        return BUCKET_MB if len(world.nodes) > 1 else None
+    return settings.bucket_mb or None
+
+
+def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
+    """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
+
+    Raises:
+        RunFileError: if ``node`` is asked for and the optimiser can't be sliced.
+    """
+    if reduction == "node" and optimizer.layerwise:
+        raise RunFileError(
+            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
+            f'looks at each one whole; use "auto" or "allreduce".'
+        )
+    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
+        return [PrivateMemory()]
+    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]

@@ -9,10 +9,8 @@ from distnn.data.hdf5 import DataFile
 from distnn.errors import DataError, RunFileError, SharedMemoryError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network
-from distnn.optim import Optimizer
-from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.parameters import Memory, PrivateMemory
+from distnn.parameters import Memory
 from distnn.train import checkpoint
 from distnn.train.beginning import begin, make_folder, other_bits
 from distnn.train.compiling import prepare
@@ -21,7 +19,7 @@ from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
-from distnn.train.parts import augmentation, optimizer, schedule
+from distnn.train.parts import augmentation, bucket_mb, memories, optimizer, schedule
 from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
 from distnn.train.samples import fits, sample_order, training_source
@@ -59,13 +57,13 @@ class Run:
         order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
         self.loader = training_source(file, order, world, in_memory=in_memory)
         self.loader.augmentation = augmentation(settings, file)
-        memories = _memories(settings.parallel.reduction, world, self.optimizer)
+        possible = memories(settings.parallel.reduction, world, self.optimizer)
         while True:
             try:
-                self.step = self._step(memories.pop(0))
+                self.step = self._step(possible.pop(0))
                 break
             except SharedMemoryError:  # on every rank alike
-                if not memories:
+                if not possible:
                     raise
         self.parameters = self.step.parameters
         exact = settings.parallel.reproducible
@@ -99,6 +97,7 @@ class Run:
             clip_norm=train.clip_norm,
             streams=self.settings.data.streams,
             reproducible=self.settings.parallel.reproducible,
+            bucket_mb=bucket_mb(self.settings.parallel, world),
         )
 
     def close(self) -> None:
@@ -248,22 +247,6 @@ def _settle_threads(settings: ParallelSettings, world: World) -> None:
         world.use_threads(settings.threads, "parallel.threads in the run file")
     elif settings.reproducible:
         world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
-
-
-def _memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
-    """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
-
-    Raises:
-        RunFileError: if ``node`` is asked for and the optimiser can't be sliced.
-    """
-    if reduction == "node" and optimizer.layerwise:
-        raise RunFileError(
-            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
-            f'looks at each one whole; use "auto" or "allreduce".'
-        )
-    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
-        return [PrivateMemory()]
-    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

@@ -51,6 +51,7 @@ class Step:
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
         streams: each place in a batch is a stream, along which the model's state is carried.
         reproducible: sum in fixed point, which gives the same bits on any number of ranks.
+        bucket_mb: as for `Allreduce`, which alone has buckets.
 
     Attributes:
         loss, correct: sums over the last step's samples of all ranks.
@@ -80,6 +81,7 @@ class Step:
         clip_norm: float | None = None,
         streams: bool = False,
         reproducible: bool = False,
+        bucket_mb: float | None = None,
     ) -> None:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
@@ -93,7 +95,11 @@ class Step:
         )
         self.before_reduction: Callable[[], object] = nothing
         self.slots = {name: memory.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
-        self.reduction = (Allreduce if self.gradients.rows is None else Node)(world, self.gradients, self._bind)
+        self.reduction = (
+            Node(world, self.gradients, self._bind)
+            if self.gradients.rows is not None
+            else Allreduce(world, self.gradients, self._bind, None if model.exchanges else bucket_mb)
+        )
         self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
         if model.exchanges and reproducible:
             raise RunFileError(
@@ -240,7 +246,7 @@ class Step:
             filled = perf_counter()
             plan.forward()
             turned = perf_counter()
-            plan.backward()
+            plan.backward(self.reduction.progress if len(pieces) == 1 else None)
             if self.timeline:
                 self.timeline.step(start, filled, turned, perf_counter(), piece.shard)
             self.carried.after(plan, piece.positions)

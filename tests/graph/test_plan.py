@@ -136,11 +136,12 @@ def test_gradients_are_reported_ready_in_reverse_order_each_once_it_is_complete(
     plan.forward()
     order = []
 
-    def ready(name):
-        order.append(name)
-        np.testing.assert_array_equal(parameters.gradient[name], final[name])
+    def progress(names):
+        order.extend(names)
+        for name in names:
+            np.testing.assert_array_equal(parameters.gradient[name], final[name])
 
-    plan.backward(ready)
+    plan.backward(progress)
     assert [name[1] for name in order] == ["3", "3", "2", "2", "1", "1"]
     assert sorted(order) == sorted(parameters.shapes)
 
@@ -155,7 +156,7 @@ def test_a_shared_parameter_gets_the_sum_and_is_ready_only_then():
     plan = Plan({"loss": loss}, batch=4, loss=loss, parameters=parameters, dtype=np.float64)
     order = []
     plan.forward()
-    plan.backward(order.append)
+    plan.backward(order.extend)
     assert order == ["w"]
 
 

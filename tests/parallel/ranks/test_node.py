@@ -18,7 +18,7 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
-from distnn.train.run import _memories
+from distnn.train.parts import memories
 from distnn.train.step import TAIL, Step
 from tests.runs import assembled, line, train_epoch
 
@@ -159,9 +159,9 @@ def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
 @pytest.mark.mpi
 def test_auto_shares_memory_where_a_node_has_several_ranks():
     world = World(COMM)
-    kinds = [type(memory) for memory in _memories("auto", world, SGD())]
+    kinds = [type(memory) for memory in memories("auto", world, SGD())]
     assert kinds == ([PrivateMemory] if world.size == 1 else [NodeMemory, PrivateMemory])
-    assert [type(memory) for memory in _memories("allreduce", world, SGD())] == [PrivateMemory]
-    assert [type(memory) for memory in _memories("node", split("each rank by itself"), SGD())] == [PrivateMemory]
-    kinds = [type(memory) for memory in _memories("node", split("the first by itself"), SGD())]
+    assert [type(memory) for memory in memories("allreduce", world, SGD())] == [PrivateMemory]
+    assert [type(memory) for memory in memories("node", split("each rank by itself"), SGD())] == [PrivateMemory]
+    kinds = [type(memory) for memory in memories("node", split("the first by itself"), SGD())]
     assert kinds == [PrivateMemory if world.size <= 2 else NodeMemory]

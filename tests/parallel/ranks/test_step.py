@@ -54,6 +54,8 @@ CASES: dict[str, dict[str, Any]] = {
         "loss": {"class_weights": [0.0, 3.0, 0.5, 1.0, 2.0, 1.0, 1.0, 4.0, 0.1, 1.0], "label_smoothing": 0.1}
     },
     "flipped and shifted images": {"augment": {"flip": True, "shift": 2}, "parallel": {"shards": 5}},
+    "in buckets": {"parallel": {"reduction": "allreduce", "bucket_mb": 0.002}, "train": {"clip_norm": 0.5}},
+    "in buckets, five shards": {"parallel": {"reduction": "allreduce", "bucket_mb": 0.002, "shards": 5}},
     "an ignored label": {"loss": {"ignore_label": 3}, "train": {"clip_norm": 0.5}},
 }
 #: Many small steps, on the first few digits.
@@ -62,6 +64,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "a batch of 1": {"data": {"batch_size": 1}, "optimizer": SLOW},
     "a batch of 2": {"data": {"batch_size": 2}, "optimizer": MOMENTUM},
     "a batch of 3": {"data": {"batch_size": 3}, "optimizer": SLOW},
+    "a batch of 3, in buckets": {
+        "data": {"batch_size": 3},
+        "parallel": {"reduction": "allreduce", "bucket_mb": 0.002},
+        "optimizer": SLOW,
+    },
     "batches of 2, three a step": {"data": {"batch_size": 2}, "train": {"accumulate": 3}, "optimizer": SLOW},
     "batches of 1, three a step": {"data": {"batch_size": 1}, "train": {"accumulate": 3}, "optimizer": SLOW},
     "more shards than samples": {"parallel": {"shards": 8}, "data": {"batch_size": 6}, "optimizer": SLOW},
