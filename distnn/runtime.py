@@ -112,7 +112,7 @@ def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = o
     return "SKYLAKEX"
 
 
-def _cpu() -> tuple[set[str], str]:
+def processor() -> tuple[set[str], str]:
     """The first processor's feature flags and vendor, from /proc/cpuinfo; empty where there is none."""
     try:
         text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
@@ -129,7 +129,7 @@ def prepare() -> Threads:
     """
     threads = thread_choice()
     if "numpy" not in sys.modules:
-        flags, vendor = _cpu()
+        flags, vendor = processor()
         if kernel := blas_kernel(flags, vendor):
             os.environ["OPENBLAS_CORETYPE"] = kernel
         for variable in THREAD_VARIABLES:

@@ -26,6 +26,7 @@ VERBS = {
     "sample": "Text that a trained language model writes.",
     "inspect": "What is in a checkpoint or data file.",
     "graph": "Draw a run file's model, with shapes and counts.",
+    "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
 }
 
 INTERRUPTED = 130

@@ -1,0 +1,183 @@
+"""What every rank knows of itself: where it runs, on which cores, with which libraries, and how fast."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import distnn
+from distnn import runtime
+from distnn.data.locks import library, locking
+from distnn.parallel.memory import FOLDER
+from distnn.parallel.world import World
+from distnn.train.environment import blas, cpu
+
+#: Square matrices of so many rows are multiplied.
+ROWS = 1024
+#: The elements (float32) that are copied: 64 MiB, more than a core's caches hold.
+COPIED = 1 << 24
+#: What Allreduce sums, in bytes: its latency; a small model; a large one.
+SIZES = (8, 64 * 1024, 4 * 1024**2)
+#: Seconds for each measurement.
+SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One rank's facts.
+
+    Attributes:
+        cpus: the logical processors that it may use, and ``cores`` the physical ones that these are part of.
+        node_cores: all physical cores of its host.
+        threads, reason: of its BLAS.
+        sgemm: GFLOP/s of a float32 matrix product, and ``copy`` GB/s read and written, while all ranks do the same.
+        shared: free bytes where the ranks of a node share memory.
+        locks: whether HDF5 can lock files in the folder: an empty text, or what is wrong.
+        versions: of what must be the same on all ranks.
+    """
+
+    rank: int
+    host: str
+    cpus: list[int]
+    cores: list[int]
+    node_cores: int
+    threads: int
+    reason: str
+    cpu: str
+    avx512: bool
+    blas: str
+    sgemm: float
+    copy: float
+    shared: int
+    locks: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All ranks' facts, and what they have together.
+
+    Attributes:
+        ranks: in their order.
+        nodes: the ranks of each node.
+        mpi, mpi_path: the MPI library and its file.
+        hdf5: its version, and whether several ranks can write one file with it.
+        folder: in which locks were tried.
+        allreduce: (bytes, seconds) of a sum over all ranks.
+    """
+
+    ranks: list[Rank]
+    nodes: list[list[int]]
+    mpi: str
+    mpi_path: str
+    hdf5: str
+    folder: str
+    allreduce: list[tuple[int, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def examine(world: World, folder: Path) -> Examination:
+    """Ask and measure, on every rank of ``world`` together; takes about two seconds."""
+    sgemm, copy = _sgemm(world), _copy(world)
+    allreduce = [(size, _allreduce(world, size)) for size in SIZES]
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    mine = Rank(
+        rank=world.rank,
+        host=socket.gethostname(),
+        cpus=cpus,
+        cores=sorted({_core(number) for number in cpus}),
+        node_cores=len({_core(number) for number in range(os.cpu_count() or 1)}),
+        threads=world.threads.count,
+        reason=world.threads.reason,
+        cpu=cpu(),
+        avx512="avx512f" in runtime.processor()[0],
+        blas=blas(),
+        sgemm=sgemm,
+        copy=copy,
+        shared=shutil.disk_usage(FOLDER).free if Path(FOLDER).is_dir() else 0,
+        locks=locking(folder),
+        versions={
+            "distnn": distnn.__version__,
+            "Python": platform.python_version(),
+            "numpy": np.__version__,
+            "HDF5": library(),
+            "MPI": world.library,
+        },
+    )
+    return Examination(
+        ranks=world.allgather(mine),
+        nodes=world.nodes,
+        mpi=world.library,
+        mpi_path=_mpi_path(),
+        hdf5=mine.versions["HDF5"],
+        folder=str(folder),
+        allreduce=allreduce,
+    )
+
+
+def _times(world: World, function: Callable[[], object], seconds: float = SECONDS) -> float:
+    """The median of a call's times while all ranks make it; as many calls as rank 0 has time for."""
+    function()
+    world.barrier()
+    start = perf_counter()
+    function()
+    count = int(np.clip(seconds / (perf_counter() - start), 3, 10_000))
+    count = world.bcast(count)
+    world.barrier()
+    found = []
+    for _ in range(count):
+        start = perf_counter()
+        function()
+        found.append(perf_counter() - start)
+    return median(found)
+
+
+def _sgemm(world: World) -> float:
+    """GFLOP/s of this rank's matrix products: 2 n³ operations each."""
+    a, b, c = (np.full((ROWS, ROWS), 0.5, np.float32) for _ in range(3))
+    return 2e-9 * ROWS**3 / _times(world, lambda: np.matmul(a, b, out=c))
+
+
+def _copy(world: World) -> float:
+    """GB/s that this rank's copies read and write."""
+    source, target = np.ones(COPIED, np.float32), np.zeros(COPIED, np.float32)
+    return 2e-9 * source.nbytes / _times(world, lambda: np.copyto(target, source))
+
+
+def _allreduce(world: World, size: int) -> float:
+    """Seconds of a sum over the ranks."""
+    array = np.zeros(size // 4, np.float32)
+    return _times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+
+
+def _core(number: int) -> int:
+    """The physical core of a logical processor: the first of those that share it."""
+    try:
+        text = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return number
+    return int(re.split(r"[,-]", text)[0])
+
+
+def _mpi_path() -> str:
+    """The file of the MPI library that this process has loaded; empty if there is none."""
+    try:
+        text = Path("/proc/self/maps").read_text()
+    except OSError:
+        return ""
+    found = re.search(r"\S*/libmpi(?:_abi|_cray\w*)?\.so\S*", text)
+    return found[0] if found else ""
