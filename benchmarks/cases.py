@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parent / "workers"))
+
+import protocol
 
 from distnn import config
 from distnn.models import Model, build, mlp
@@ -15,10 +20,11 @@ from distnn.models import Model, build, mlp
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
 
 
-#: The networks beside perceptrons, on images of 28 × 28 in 10 classes, as distnn's run files describe them.
+#: The networks beside perceptrons, as distnn's run files describe them: on images of 28 × 28 in 10 classes, or texts.
 NETWORKS = {
     "lenet": {"kind": "convnet", "channels": [32, 64], "hidden": [128]},
     "resnet-14": {"kind": "resnet", "depth": 14, "channels": [16, 32, 64]},
+    "char-lstm": {"kind": "char-lstm", "hidden": [256]},
 }
 
 #: Those with batch normalisation.
@@ -60,6 +66,10 @@ class Case:
                 mlp(self.widths[-1], self.widths[1:-1]), self.widths[:1], task="classification", classes=classes
             )
         settings = config.from_dict({"model": NETWORKS[self.network], "data": {"path": "none"}}, "case").model
+        if self.network == "char-lstm":
+            tokens = [str(token) for token in range(protocol.TOKENS)]
+            ends = {"target_shape": (protocol.LENGTH,), "classes": tokens}
+            return build(settings, (protocol.LENGTH,), task="language", **ends)
         return build(settings, (28, 28), task="classification", classes=classes)
 
     @property
@@ -85,7 +95,7 @@ class Case:
 
 
 CASES = tuple(map(Case.parse, ("784-128-10@256", "784-512-512-10@256", "784-512-512-10@1024")))
-SLOW_CASES = tuple(map(Case.parse, ("784-2048-2048-2048-10@1024", "lenet@256", "resnet-14@128")))
+SLOW_CASES = tuple(map(Case.parse, ("784-2048-2048-2048-10@1024", "lenet@256", "resnet-14@128", "char-lstm@64")))
 
 
 def check(cases: tuple[Case, ...], ranks: int, samples: int) -> None:

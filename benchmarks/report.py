@@ -21,6 +21,7 @@ GOALS = {
     (JAX, "784-2048-2048-2048-10@1024"): 1.0,
     (SKLEARN, "784-128-10@256"): 3.5,
     **{(peer, "lenet@256"): 1.5 for peer in (DDP, "torch, 2 threads", JAX)},
+    **{(peer, "char-lstm@64"): 1.3 for peer in (DDP, "torch, 2 threads", JAX)},
     **{(peer, "resnet-14@128"): 1.0 for peer in (DDP, "torch, 2 threads")},
 }
 

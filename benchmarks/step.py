@@ -96,7 +96,7 @@ def start(options: argparse.Namespace, folder: Path) -> list[Contender]:
         more = [(f"torch, {n} thread{'s' * (n > 1)}", n) for n in threads]
         found += [one_process(name, python, "torch_eager.py", n, folder) for name, n in more]
     if options.peers and (python := having("jax", options.jax_python)):
-        found.append(one_process(JAX, python, "jax_jit.py", ranks, folder, ["mlp", "lenet"]))
+        found.append(one_process(JAX, python, "jax_jit.py", ranks, folder, ["mlp", "lenet", "char-lstm"]))
     if options.peers and (python := having("scikit-learn", None)):
         found.append(one_process(SKLEARN, python, "sklearn_mlp.py", ranks, folder, ["mlp"]))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from protocol import SCALE, Case, serve
+from protocol import Case, serve
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -32,7 +32,7 @@ class Distnn:
         self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
-        self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, SCALE, order=order)
+        self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
         self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
@@ -57,7 +57,7 @@ class Distnn:
         means = []
         for window in range(steps):
             self.step.run(window, self.case.learning_rate)
-            means.append(self.step.loss / self.step.samples)
+            means.append(self.step.loss / self.step.weight)
         return means
 
 

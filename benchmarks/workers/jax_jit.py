@@ -9,11 +9,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from protocol import SCALE, Case, serve
+from protocol import Case, serve
+
+
+def language(values: list[Any], x: Any) -> Any:
+    """An LSTM's, over all steps of a text."""
+    embedding, inward, recurrent, bias, weight, last = values
+    inputs = (embedding[x] @ inward + bias).transpose(1, 0, 2)
+    start = jnp.zeros((len(x), len(recurrent)), jnp.float32)
+
+    def cell(state: Any, each: Any) -> Any:
+        h, c = state
+        i, f, g, o = jnp.split(each + h @ recurrent, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    return lax.scan(cell, (start, start), inputs)[1].transpose(1, 0, 2) @ weight + last
 
 
 def logits(network: str, values: list[Any], x: Any) -> Any:
-    """The perceptron's, or LeNet's."""
+    """The perceptron's, LeNet's, or the language model's."""
+    if network == "char-lstm":
+        return language(values, x)
     if network == "lenet":
         x = x.reshape(-1, 28, 28, 1)
         for k in (0, 2):
@@ -34,7 +52,7 @@ def step(rule: tuple[str, float, float], values: list[Any], velocity: list[Any],
 
     def loss(values: list[Any]) -> Any:
         found = jax.nn.log_softmax(logits(network, values, x[index]))
-        return -jnp.mean(jnp.take_along_axis(found, y[index, None], 1))
+        return -jnp.mean(jnp.take_along_axis(found, y[index][..., None], -1))
 
     found, slopes = jax.value_and_grad(loss)(values)
     velocity = [momentum * v + g for v, g in zip(velocity, slopes, strict=True)]
@@ -44,7 +62,7 @@ def step(rule: tuple[str, float, float], values: list[Any], velocity: list[Any],
 class Jax:
     def __init__(self, case: Case) -> None:
         self.case, self.rule = case, (case.network, case.learning_rate, case.momentum)
-        self.x = jnp.asarray(case.x.astype(np.float32) * np.float32(SCALE))
+        self.x = jnp.asarray(case.x if case.scale is None else case.x.astype(np.float32) * np.float32(case.scale))
         self.y = jnp.asarray(case.y)
         self.epoch = 0
         for length in {case.batch, len(case.x) % case.batch or case.batch}:  # both shapes are compiled before the clock

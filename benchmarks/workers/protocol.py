@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+#: Texts are sequences of so many tokens, of which there are so many different ones.
+LENGTH, TOKENS = 100, 64
 #: Pixels are bytes, and are multiplied with this on their way into the network.
 SCALE = 1 / 255
 
@@ -28,7 +30,8 @@ class Case:
     Attributes:
         widths: of input, hidden layers (each followed by a ReLU) and output.
         network: ``mlp``, or the name of another one between the same ends.
-        x, y: all samples (N, widths[0]) as bytes, and their labels (N,).
+        x, y: all samples (N, widths[0]) as bytes, and their labels (N,); texts as in `samples_of`.
+        scale: what x is multiplied with; None for tokens.
         order: the samples' order in the first epoch, for the check; later ones and measurements draw their own.
         first: the first values of all parameters, as distnn has them: weights (I, O) or (kh, kw, I, O), biases (O,), …
     """
@@ -47,7 +50,8 @@ class Case:
     def load(cls, folder: Path, name: str) -> Case:
         """The case that the driver wrote under ``name``."""
         facts = json.loads((folder / f"{name}.json").read_text())
-        x, y, order = (np.load(folder / f"{array}.npy") for array in ("x", "y", "order"))
+        pixels, labels, order = (np.load(folder / f"{array}.npy") for array in ("x", "y", "order"))
+        x, y = samples_of(facts["network"], pixels, labels)
         with np.load(folder / f"{name}.npz") as first:
             values = [first[key] for key in sorted(first)]
         rule = facts["learning_rate"], facts["momentum"]
@@ -60,9 +64,21 @@ class Case:
         return start + (stop - start) * rank // ranks, start + (stop - start) * (rank + 1) // ranks, stop - start
 
     @property
+    def scale(self) -> float | None:
+        return None if self.network == "char-lstm" else SCALE
+
+    @property
     def steps(self) -> int:
         """The steps of an epoch; the last batch may be smaller."""
         return -(-len(self.x) // self.batch)
+
+
+def samples_of(network: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a network is trained on: pixels and labels, or tokens (N, LENGTH) and those that follow them."""
+    if network != "char-lstm":
+        return x, y
+    tokens = x[:, : LENGTH + 1] % TOKENS
+    return tokens[:, :-1].copy(), tokens[:, 1:].copy()
 
 
 class Trainer(Protocol):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 import torch
-from protocol import SCALE, Case, serve
+from protocol import Case, serve
 from torch import nn
 from torch_networks import Convolution, build, load
 
@@ -22,10 +22,11 @@ class Torch:
     def __init__(self, case: Case, wrap: Callable[[nn.Module], nn.Module] = lambda network: network) -> None:
         self.case = case
         # As float32 from the start: as fast as bytes that are converted batch by batch (both were tried), and usual.
-        self.x = torch.from_numpy(case.x).float().mul_(SCALE)
-        self.y = torch.from_numpy(case.y)
+        self.x = torch.from_numpy(case.x)
+        self.x = self.x.long() if case.scale is None else self.x.float().mul_(case.scale)
+        self.y = torch.from_numpy(case.y).long()
         self.plain = build(case.network, case.widths)
-        if case.network != "mlp":
+        if case.network not in ("mlp", "char-lstm"):
             self.x = self.x.reshape(-1, 1, 28, 28)
             self.plain = self.plain.to(memory_format=torch.channels_last)
         self.model = wrap(self.plain)
@@ -58,7 +59,7 @@ class Torch:
         index = order[start:stop]
         x, y = self.x.index_select(0, index), self.y.index_select(0, index)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss_function(self.model(x), y)
+        loss = self.loss_function(self.model(x).flatten(0, -2), y.flatten())
         loss.backward()
         self.optimizer.step()
         return loss.detach()

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from protocol import TOKENS
 from torch import nn
 
 
@@ -37,13 +38,37 @@ class Block(nn.Module):
         return torch.relu(self.inner(x) + self.shortcut(x))
 
 
+class CharLSTM(nn.Module):
+    """A language model of characters; of the cell's two biases, which are added up, the second stays 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(TOKENS, 64)
+        self.lstm = nn.LSTM(64, 256, batch_first=True)
+        self.dense = nn.Linear(256, TOKENS)
+        nn.init.zeros_(self.lstm.bias_hh_l0).requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.lstm(self.embedding(x))[0])
+
+    def load(self, first: Sequence[np.ndarray]) -> None:
+        """Take over the values."""
+        targets = [self.embedding.weight, self.lstm.weight_ih_l0, self.lstm.weight_hh_l0, self.lstm.bias_ih_l0]
+        targets += [self.dense.weight, self.dense.bias]
+        with torch.no_grad():
+            for place, (target, values) in enumerate(zip(targets, first, strict=True)):
+                target.copy_(torch.from_numpy(np.ascontiguousarray(values if place == 0 else values.T)))
+
+
 def convolution(before: int, filters: int, stride: int = 1, kernel: int = 3) -> list[nn.Module]:
     layer = Convolution(before, filters, kernel, stride, kernel // 2, bias=False)
     return [layer, nn.BatchNorm2d(filters)]
 
 
 def build(network: str, widths: Sequence[int]) -> nn.Module:
-    """The network; images are (N, 1, 28, 28), perceptrons' inputs (N, widths[0])."""
+    """The network; images are (N, 1, 28, 28), perceptrons' inputs (N, widths[0]), texts (N, LENGTH)."""
+    if network == "char-lstm":
+        return CharLSTM()
     if network == "mlp":
         layers = [nn.Linear(i, o) for i, o in pairwise(widths)]
         return nn.Sequential(*[module for layer in layers for module in (layer, nn.ReLU())][:-1])
@@ -59,6 +84,9 @@ def build(network: str, widths: Sequence[int]) -> nn.Module:
 
 def load(model: nn.Module, first: Sequence[np.ndarray]) -> None:
     """Take over the values, of the same layers in the same order."""
+    if isinstance(model, CharLSTM):
+        model.load(first)
+        return
     channels = 0
     with torch.no_grad():
         for target, values in zip(model.parameters(), first, strict=True):

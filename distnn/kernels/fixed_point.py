@@ -66,8 +66,8 @@ def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Ar
         total: int64 (L,).
         ends: intp (S, 2): where the segments start and stop.
         scales: float64 (S,): powers of two.
-        largest: float64 (S,): becomes the largest |value| of each segment, within a unit; 0 for an empty one, infinite
-            where the values' precision hasn't such numbers.
+        largest: float64 (S,): becomes the largest |value| of each segment, within a unit before it was rounded to the
+            values' precision; 0 for an empty one, infinite where that hasn't such numbers.
         room: a `scratch`.
     """
     with np.errstate(over="ignore"):  # it shows in the largest

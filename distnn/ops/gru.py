@@ -56,7 +56,7 @@ class GRU(Recurrent):
 
     def derive(self, work: dict[str, Array]) -> Move:
         gates, hidden, apart, dh = (work[name] for name in ("gates", "h0", "apart", "dh0"))
-        a, b = work["scratch"]
+        (a, b), by_gate = work["scratch"], gates_of(work["step"], 3)
 
         def derive(t: int) -> None:
             (r, z, n), m = gates[t], apart[t]
@@ -75,5 +75,6 @@ class GRU(Recurrent):
             np.subtract(1, r, out=b)
             np.multiply(r, b, out=r)
             np.multiply(r, a, out=r)
+            np.copyto(by_gate, gates[t])
 
         return derive

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
-from distnn.ops.activation import sigmoid
-from distnn.ops.op import Array
-from distnn.ops.recurrent import Move, Recurrent, columns_of, gates_of
+from distnn.kernels import gates as reference
+from distnn.kernels import load
+from distnn.ops.op import Array, Work
+from distnn.ops.recurrent import Move, Recurrent, columns_of
 
 
 class LSTM(Recurrent):
@@ -24,63 +27,31 @@ class LSTM(Recurrent):
     """
 
     onnx = "LSTM"
+    kernels = "gates"
     gates = 4
     states = ("h0", "c0")
 
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+        samples, steps, hidden = inputs[0][0], inputs[0][1], y[-1]
+        return super().work(y, *inputs) | {"squashed": Work((steps, samples, hidden), "saved")}
+
     def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
-        gates, hidden, cells, room = (work[name] for name in ("gates", "h0", "c0", "room"))
-        weight, bias = values["weight_recurrent"], values["bias"]
-        columns, by_gate = columns_of(gates), gates_of(room, 4)
-        spare = room.reshape(gates.shape[1:])[0]
+        gates, hidden, cells, squashed, room = (work[name] for name in ("gates", "h0", "c0", "squashed", "room"))
+        weight, bias, columns = values["weight_recurrent"], values["bias"], columns_of(gates)
+        forward = _kernels(room).forward
 
         def advance(t: int) -> None:
             np.matmul(hidden[t], weight, out=room)
-            np.add(room, columns[t], out=room)
-            np.add(room, bias, out=room)
-            np.copyto(gates[t], by_gate)
-            i, f, g, o = gates[t]
-            c = cells[t + 1]
-            sigmoid(gates[t, :2], out=gates[t, :2])
-            sigmoid(o, out=o)
-            np.tanh(g, out=g)
-            np.multiply(f, cells[t], out=c)
-            np.multiply(i, g, out=spare)
-            np.add(c, spare, out=c)
-            np.tanh(c, out=spare)
-            np.multiply(o, spare, out=hidden[t + 1])
+            forward(room, columns[t], bias, gates[t], cells[t], cells[t + 1], squashed[t], hidden[t + 1])
 
         return advance
 
     def derive(self, work: dict[str, Array]) -> Move:
-        gates, cells, dh, dc = (work[name] for name in ("gates", "c0", "dh0", "dc0"))
-        a, b = work["scratch"]
-
-        def derive(t: int) -> None:
-            i, f, g, o = gates[t]
-            np.tanh(cells[t + 1], out=a)
-            np.multiply(a, a, out=b)
-            np.subtract(1, b, out=b)
-            np.multiply(b, o, out=b)
-            np.multiply(b, dh, out=b)
-            np.add(dc, b, out=dc)
-            np.multiply(a, dh, out=a)
-            _times_slope(o, a, b)
-            np.multiply(dc, g, out=a)
-            np.multiply(g, g, out=g)
-            np.subtract(1, g, out=g)
-            np.multiply(g, i, out=g)
-            np.multiply(g, dc, out=g)
-            _times_slope(i, a, b)
-            np.multiply(dc, cells[t], out=a)
-            np.multiply(dc, f, out=dc)
-            _times_slope(f, a, b)
-            np.copyto(dh, 0)
-
-        return derive
+        gates, cells, squashed, dh, dc = (work[name] for name in ("gates", "c0", "squashed", "dh0", "dc0"))
+        step, rooms, backward = work["step"], work["scratch"], _kernels(work["step"]).backward
+        return lambda t: backward(gates[t], cells[t], squashed[t], dh, dc, step, rooms)
 
 
-def _times_slope(gate: Array, gradient: Array, scratch: Array) -> None:
-    """∂J/∂gate · gate (1 − gate), what flows through σ, in place of the gate."""
-    np.subtract(1, gate, out=scratch)
-    np.multiply(gate, scratch, out=gate)
-    np.multiply(gate, gradient, out=gate)
+def _kernels(array: Array) -> ModuleType:
+    """The compiled ones have float32 only."""
+    return load(LSTM.kernels) if array.dtype == np.float32 else reference

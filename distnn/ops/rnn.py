@@ -34,10 +34,10 @@ class SimpleRNN(Recurrent):
         return advance
 
     def derive(self, work: dict[str, Array]) -> Move:
-        gates, hidden, dh = work["gates"], work["h0"], work["dh0"]
+        hidden, dh, a = work["h0"], work["dh0"], work["step"]
 
         def derive(t: int) -> None:
-            a, h = gates[t, 0], hidden[t + 1]
+            h = hidden[t + 1]
             np.multiply(h, h, out=a)
             np.subtract(1, a, out=a)
             np.multiply(a, dh, out=a)
