@@ -5,8 +5,10 @@ Imports nothing but the standard library: a BLAS reads its environment once, whe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,6 +137,19 @@ def prepare() -> Threads:
         for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, str(threads.count))
     return threads
+
+
+#: Names of the signals that asked a training to stop before it could listen.
+EARLY: list[str] = []
+
+
+def note_signals() -> None:
+    """Note SIGUSR1 in `EARLY` from now on, which would end the process before a training has begun.
+
+    A batch system may send it to a job that has hardly started. SIGTERM still ends what hangs at its start.
+    """
+    with contextlib.suppress(ValueError):  # handlers are for the main thread
+        signal.signal(signal.SIGUSR1, lambda number, _: EARLY.append(signal.Signals(number).name))
 
 
 def set_threads(count: int) -> None:

@@ -68,7 +68,10 @@ class TestEveryScript:
 
     def test_ends_with_srun_so_that_the_exit_code_is_the_jobs(self, script: Path) -> None:
         *before, last = commands(script).splitlines()
-        assert last == ('srun --distribution=block:block --hint=nomultithread distnn train "${@:-data/digits.toml}"')
+        assert (
+            last == 'again srun --distribution=block:block --hint=nomultithread distnn train "${@:-data/digits.toml}"'
+        )
+        assert 'source "$SLURM_SUBMIT_DIR/jobscripts/again.bash"' in before
         assert not any("srun" in line or "mpiexec" in line for line in before)
 
     def test_the_run_file_by_default_is_the_shipped_one(self, script: Path) -> None:

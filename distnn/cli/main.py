@@ -15,7 +15,7 @@ import click
 
 from distnn import __version__
 from distnn.errors import DistnnError, UsageError, nearest
-from distnn.runtime import launch_rank
+from distnn.runtime import launch_rank, note_signals
 
 #: Each verb, with its line in the help. Written here so that the help needs no verb's imports.
 VERBS = {
@@ -83,6 +83,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Under a launcher every rank comes here and meets the same mistake; the one that the launcher numbers 0 tells.
     """
     args = sys.argv[1:] if args is None else list(args)
+    if args[:1] == ["train"]:
+        note_signals()
     if launch_rank() and {"-h", "--help", "--version"} & set(args):
         sys.exit(0)
     try:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from types import FrameType
 
+from distnn import runtime
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
 
@@ -71,7 +72,7 @@ class StopSignals:
     """SIGTERM and SIGUSR1 as a wish to stop after the current step; batch systems send them before a time limit.
 
     Use as a context; the former handlers come back at its end. The handler only sets a flag: all ranks learn of it in
-    the next step's reduction, whichever of them was told.
+    the next step's reduction, whichever of them was told. One that came before (`runtime.note_signals`) counts, too.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,8 @@ class StopSignals:
             # Python takes handlers in the main thread only; a run started elsewhere goes without.
             with contextlib.suppress(ValueError):
                 self._former[number] = signal.signal(number, self._receive)
+        if runtime.EARLY:
+            self.received = runtime.EARLY.pop()
         return self
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
