@@ -24,6 +24,9 @@ T = TypeVar("T")
 #: How long a failed rank waits for the others to fail too, before it ends the whole job. Seconds.
 RENDEZVOUS = 1.0
 
+#: How long any piece of work may take, until the run file says so. Seconds.
+PATIENCE = 1800.0
+
 
 def library_name(version: str) -> str:
     """The name and number in MPI_Get_library_version's text: "MPICH 5.0.2", "Open MPI v5.0.11"."""
@@ -52,6 +55,8 @@ class World:
         host: this rank's host name.
         hosts: every rank's host name.
         threads: the BLAS threads of this rank, and why that many; final after `settle_threads`.
+        beats: how often this rank's work has come on, and ``doing``: what it is at, for `distnn.train.watchdog`.
+        patience: how many seconds may pass without a beat; 0 for any number.
         before_leaving: what a rank that fails does before it leaves, or ends the job: a few seconds' work at most.
     """
 
@@ -63,6 +68,8 @@ class World:
         self.hosts: list[str] = self.allgather(self.host)
         self.threads: runtime.Threads = distnn.THREADS
         self.before_leaving: list[Callable[[], None]] = []
+        self.beats, self.doing = 0, "the beginning"
+        self.patience = PATIENCE
         # Failures meet on a communicator of their own: they must not pair with a collective of the work.
         self._failures = comm.Dup() if comm is not None and self.size > 1 else None
 
@@ -118,6 +125,11 @@ class World:
         promise = runtime.promised()
         if promise and promise.variable.startswith("OMPI_") and library.startswith("MPICH") and "pmix" not in library:
             cls._refuse_lonely(f"the MPI library in use is {library_name(library)}")
+
+    def beat(self, doing: str = "") -> None:
+        """This rank's work has come on, to ``doing`` if that is new."""
+        self.beats += 1
+        self.doing = doing or self.doing
 
     def settle_threads(self) -> None:
         """Correct the thread count by what only the ranks together know: how many of them share these cores."""

@@ -109,8 +109,10 @@ class Evaluator:
         """Evaluate; every rank gets the same result."""
         start = perf_counter()
         totals = np.zeros((self._chunks, 1 + len(SUMS)))
+        self.world.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
+            self.world.beat()
         for loader in self._loaders:
             loader.begin(0, 0)  # nothing more is read ahead
         self.world.allreduce(totals)  # each row is added to zeros only

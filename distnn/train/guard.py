@@ -13,6 +13,7 @@ from types import FrameType
 from distnn import runtime
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
+from distnn.train.watchdog import Watchdog
 
 #: Seconds between a message and the abort that may overtake it.
 FORWARDING = 0.5
@@ -45,8 +46,9 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
             for Python programs that call distnn.
     """
     try:
-        world.settle_threads()  # in here, where a failure of one rank ends all
-        yield
+        with Watchdog(world):
+            world.settle_threads()  # in here, where a failure of one rank ends all
+            yield
     except BaseException as error:
         message, code = _explain(error, world)
         reports = world.meet_in_failure(f"{type(error).__name__}: {error}")

@@ -126,6 +126,7 @@ class Loop:
         while reason is None:
             early = self._epoch(signals)
             if early:
+                self.world.beat("the last checkpoint")
                 self.saver.save(self.progress)
                 self.saver.finish()
                 return self._summary(early, complete=False)
@@ -134,6 +135,7 @@ class Loop:
         self.saver.save(self.progress)
         if "test" in self.evaluators:
             self._evaluate("test")
+        self.world.beat("the last checkpoint")
         self.saver.finish()
         return self._summary(reason, complete=True)
 

@@ -159,6 +159,7 @@ def train(
         UsageError: for bad data, settings, folders or checkpoints.
         DistnnError: if the training diverges or the ranks drift apart.
     """
+    world.patience = settings.parallel.timeout
     warnings: list[str] = []
     folder, start = world.on_root(lambda: begin(out, resume, warnings))
     saved = start[1] if start and world.root else None

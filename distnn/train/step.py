@@ -161,6 +161,7 @@ class Step:
             number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
             save: this rank's wish to save, told to all likewise.
         """
+        self.world.beat(f"step {number + 1}")
         if window == 0:
             self.carried.reset()
         self._key[1] = number
@@ -255,6 +256,7 @@ class Step:
             if self.model.count is None:
                 self._found[COUNT] = piece.positions.length * self.model.targets
             self.gradients.add(self._found)
+            self.world.beat()
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
         if self._exchange:

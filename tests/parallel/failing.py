@@ -1,13 +1,16 @@
 """The command line of distnn with a fault put in: python -m tests.parallel.failing PHASE WHO train RUN.toml …
 
-The fault is an exception (or with "kill" the end of the process) when rank WHO, or all, come to a PHASE of the work.
+The fault is an exception, the end of the process ("kill"), or an end of all work, for good or for as long as the rank
+is stopped ("stuck", "locked", "stop"), when rank WHO, or all, come to a PHASE of the work.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,8 @@ from distnn import runtime
 from distnn.cli.main import main
 from distnn.data.loader import Loader
 from distnn.errors import DataError
+from distnn.parallel import world
+from distnn.parallel.node import Node
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
 from distnn.train.saving import Saver
@@ -27,18 +32,24 @@ PHASES: dict[str, tuple[Any, str, int]] = {
     "step": (Step, "run", 5),
     "evaluation": (Evaluator, "run", 1),
     "checkpoint": (Saver, "save", 1),
+    "finish": (Saver, "finish", 1),
 }
+#: Like these, but where all ranks meet, which those that are intact do in any case.
+MEETING = {"reduce": (Node, "reduce", 4)}
 FAULTS: dict[str, Callable[[], Any]] = {
     "unforeseen": lambda: ValueError("boom"),
     "usage": lambda: DataError("boom."),
     "exit": lambda: SystemExit(0),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "stuck": lambda: time.sleep(1000),
+    "locked": lambda: ctypes.PyDLL(None).sleep(1000),  # which keeps the interpreter's lock
 }
 
 
 def put_in(phase: str, who: str, fault: str) -> None:
     """Make the phase's function fail on the rank that the launcher numbers ``who``."""
-    owner, name, due = PHASES[phase]
+    owner, name, due = (PHASES | MEETING)[phase]
     intact = getattr(owner, name)
     calls = 0
 
@@ -54,4 +65,5 @@ def put_in(phase: str, who: str, fault: str) -> None:
 
 if __name__ == "__main__":
     put_in(*sys.argv[1:4])
+    world.PATIENCE = float(os.environ.get("DISTNN_TEST_PATIENCE", world.PATIENCE))
     main(sys.argv[4:])

@@ -1,0 +1,124 @@
+"""Nothing hangs: where the work doesn't come on for too long the job ends, and says which rank held it up, and where.
+
+Each rank has a thread that looks after its main thread, and a place on a board that the ranks of a node share. A rank
+that waits inside MPI waits for others; of a rank that was stopped (or swapped out) the thread doesn't run either, which
+the others of its node see on the board. Python's threads can't run where a library keeps the interpreter's lock: then
+faulthandler, which needs none, prints the stack and ends the process a little later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import numpy as np
+
+from distnn.errors import SharedMemoryError
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.parameters import PrivateMemory
+
+#: How much later faulthandler ends a rank whose thread can't run. Seconds.
+BLOCKED = 5.0
+#: How long a rank that waits for others leaves those the word. Seconds.
+PATIENCE = 1.0
+#: How often a rank is looked after. Seconds.
+INTERVAL = 0.5
+#: What of a stack is MPI, and thus waiting for others.
+MPI = str(Path(__file__).parents[1] / "parallel")
+#: What a rank writes on the board: when its thread last ran, by the host's monotonic clock.
+SEEN = 0
+
+
+class Watchdog:
+    """Ends the job if this rank's work hasn't come on for `World.patience`; a context, made by every rank together.
+
+    What comes on is `World.beats`. Nothing is looked after while the patience is 0.
+
+    Arguments:
+        world: the ranks.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._main = threading.get_ident()
+        self._over = threading.Event()
+        memory = NodeMemory(world)
+        try:
+            self._mine = memory.each(1, np.dtype(np.float64))
+            self._all = memory.rows[-1]
+        except SharedMemoryError:
+            self._mine = PrivateMemory().each(1, np.dtype(np.float64))
+            self._all = self._mine[None]
+        self._ranks = next(ranks for ranks in world.nodes if world.rank in ranks)
+
+    def __enter__(self) -> Self:
+        self._mine[SEEN] = time.monotonic()
+        self.world.barrier()  # everybody is on the board
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        faulthandler.cancel_dump_traceback_later()
+
+    def _watch(self) -> None:
+        beats, since = self.world.beats, time.monotonic()
+        while not self._over.wait(INTERVAL):
+            now, patience = time.monotonic(), self.world.patience
+            self._mine[SEEN] = now
+            if patience:
+                with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
+                    faulthandler.dump_traceback_later(patience + BLOCKED, exit=True)
+            if self.world.beats != beats or not patience:
+                beats, since = self.world.beats, now
+            elif now - since > patience:
+                self._end(now)
+
+    def _end(self, now: float) -> None:
+        """Tell what is the matter, and end the job."""
+        frame = sys._current_frames().get(self._main)
+        waits = _in_mpi(frame)
+        if waits:
+            time.sleep(PATIENCE)
+        if self._over.is_set():
+            return
+        for line in self._message(frame, now, waits=waits):
+            print(line, file=sys.stderr, flush=True)
+        threading.Thread(target=self.world.abort, args=(1,), daemon=True).start()
+        time.sleep(BLOCKED)  # an abort may hang, too
+        os._exit(1)
+
+    def _message(self, frame: FrameType | None, now: float, *, waits: bool) -> list[str]:
+        world = self.world
+        where = f"rank {world.rank} of {world.size} (host {world.host})"
+        did = "has waited for other ranks" if waits else "has not come on"
+        lines = [
+            f"distnn: error: {where} {did} for {world.patience:g} s, in {world.doing}; parallel.timeout sets how "
+            f"long that may take."
+        ]
+        silent = dict(zip(self._ranks, (now - self._all[:, SEEN]).tolist(), strict=False))
+        lines += [
+            f"distnn: error: rank {rank} (host {world.hosts[rank]}) is the cause: nothing of it has run for "
+            f"{seconds:.0f} s. It was stopped, swapped out, or ended."
+            for rank, seconds in silent.items()
+            if seconds > 3 * INTERVAL
+        ]
+        if frame is not None and not waits:
+            lines.append("".join(traceback.format_stack(frame)).rstrip())
+        return lines
+
+
+def _in_mpi(frame: FrameType | None) -> bool:
+    """Whether the innermost of our functions that runs is one that speaks MPI."""
+    while frame is not None and f"{os.sep}distnn{os.sep}" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(MPI)
