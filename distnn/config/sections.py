@@ -88,6 +88,9 @@ class TrainSettings(Section):
     dtype: Literal["float32", "float64"] = "float32"  #: of parameters and computation
     accumulate: Count = 1  #: batches whose gradients are summed before each update
     clip_norm: Positive | None = None  #: the largest norm of the mean gradient; a larger one is scaled down to it
+    on_nan: Literal["stop", "skip"] = (
+        "stop"  #: what an infinite or NaN loss or gradient does: end the run, or no update
+    )
     #: end once the validation accuracy (without such a split: the training accuracy) is this high
     target_accuracy: Fraction | None = None
     #: end once the validation loss (without such a split: the training loss) is this low

@@ -137,6 +137,22 @@ class Plan:
                 for closure, title in zip(closures, titles, strict=True)
             ]
 
+    def not_finite(self) -> str:
+        """What first held an infinite number or NaN in the last forward and backward; an empty text if nothing did.
+
+        For a plan that was told to ``keep`` everything.
+        """
+        for node in self._nodes:
+            if node.op is None and not _finite(self._array(node)):
+                return f"the {node.kind} {node.name}"
+        for step in self.steps:
+            if not _finite(self._array(step.node)):
+                return f"{_title(step)} forward"
+        for step in reversed(self.steps):
+            if not all(_finite(self._gradient_of(source)) for source in step.inputs):
+                return f"{_title(step)} backward"
+        return ""
+
     @property
     def flops(self) -> int:
         """Floating-point operations of one forward."""
@@ -238,6 +254,10 @@ def _watched(closure: Closure, name: str, record: Callable[[str, float, float], 
         record(name, start, perf_counter())
 
     return run
+
+
+def _finite(array: Array | None) -> bool:
+    return array is None or array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _title(step: Step) -> str:

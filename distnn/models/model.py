@@ -166,7 +166,13 @@ class Model:
         return initialize([self.output], seed=seed, dtype=dtype, **options)
 
     def training_plan(
-        self, batch: int, parameters: Parameters, pool: Pool | None = None, exchange: Exchange | None = None
+        self,
+        batch: int,
+        parameters: Parameters,
+        pool: Pool | None = None,
+        exchange: Exchange | None = None,
+        *,
+        keep: bool = False,
     ) -> Plan:
         """A plan whose ``value`` has ``x``, ``y`` and the `outputs`, and whose backward fills the gradients."""
         return Plan(
@@ -177,6 +183,7 @@ class Model:
             dtype=parameters.dtype,
             pool=pool,
             exchange=exchange,
+            keep=keep,
         )
 
     @property

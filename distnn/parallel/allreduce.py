@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from distnn.errors import DistnnError
 from distnn.ops.op import Array
 from distnn.parallel.buckets import Buckets
-from distnn.parallel.gradients import Gradients, Totals
+from distnn.parallel.gradients import Gradients, Totals, finite
 from distnn.parallel.slices import Slices
 from distnn.parallel.world import World
 
@@ -55,6 +55,8 @@ class Allreduce:
         totals = self.gradients.read(self.gradients.tail, self.world)
         if totals is not None:
             self._restore()
+            if self._buckets and not finite(self.values):
+                totals = totals._replace(bad=1)
         return totals
 
     def norm(self) -> float:

@@ -117,22 +117,18 @@ class FixedGradients(Gradients):
         """What was added last is too large for its unit."""
         self._largest[place] = np.maximum(self._largest[place], magnitude)
 
-    def close(self, stop: bool, save: bool) -> None:
+    def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete."""
         self.tail[STOP], self.tail[SAVE] = stop, save
         self.tail[LARGE] = bool(self._largest.any())
         self.tail[BAD] = not np.all(np.isfinite(self._largest))
 
     def read(self, tail: Array, world: World) -> Totals | None:
-        """What a summed tail says; None if the step has to be computed again, with the exponents that are set now.
-
-        Raises:
-            DistnnError: if a gradient isn't finite, naming it and the ranks.
-        """
+        """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
         loss, weight, correct, count, stop, save, large, bad = tail.tolist()
         if bad:
-            self._blame(world)
-            return Totals(math.nan)
+            lost = any(TELLING[0] in names for names in world.allgather(self._strange()))
+            return Totals(math.nan if lost else 0.0, stop=stop, save=save, bad=bad)
         if large:
             world.maximum(self._largest)
             self._fit(self._largest, headroom=1)  # a number just below a power of two may be rounded up to it
@@ -194,19 +190,6 @@ class FixedGradients(Gradients):
     def _strange(self) -> list[str]:
         """The names of what isn't finite."""
         return [name for name, value in zip(self.names, self._largest, strict=True) if not math.isfinite(value)]
-
-    def _blame(self, world: World) -> None:
-        """Raise for gradients that aren't finite; a loss that isn't is the caller's to tell."""
-        everyone = world.allgather(self._strange())
-        if any(TELLING[0] in names for names in everyone):
-            return
-        named = "; ".join(
-            f"rank {rank} on {world.hosts[rank]}: {', '.join(names)}" for rank, names in enumerate(everyone) if names
-        )
-        raise DistnnError(
-            f"gradients are infinite or NaN while the loss is finite ({named}). The parameters were not updated with "
-            f"them; a lower learning_rate, a warm-up (schedule.warmup_steps) or train.clip_norm usually helps."
-        )
 
 
 def _ends(parameters: Parameters, part: slice) -> Array:

@@ -19,12 +19,20 @@ from distnn.parameters import Memory, Parameters
 
 #: The tail's elements. The count takes two, HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096
 #: ranks.
-LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, TAIL = range(8)
+LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, BAD, TAIL = range(9)
 BASE = 4096
 
 
+def finite(vector: Array) -> bool:
+    """Whether all of its numbers are finite: by one product, which is infinite or NaN if one of them is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.dot(vector, vector)) or bool(np.isfinite(vector).all())
+
+
 class Totals(NamedTuple):
-    """Sums over all ranks: of the loss, of hits, of what the loss is divided by, of targets, and of the two wishes."""
+    """Sums over all ranks: of the loss, of hits, of what the loss is divided by, of targets, of the two wishes, and of
+    the ranks whose gradients aren't finite.
+    """
 
     loss: float = 0.0
     correct: float = 0.0
@@ -32,6 +40,7 @@ class Totals(NamedTuple):
     targets: int = 0
     stop: int = 0
     save: int = 0
+    bad: int = 0
 
 
 class Gradients:
@@ -83,17 +92,18 @@ class Gradients:
         else:  # the last sum ends where the reduction finds it
             np.add(self._sum, gradients, out=gradients if self._added == self._pieces else self._sum)
 
-    def close(self, stop: bool, save: bool) -> None:
-        """Write the tail: the message is complete."""
+    def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
+        """Write the tail: the message is complete. Gradients that were ``sent`` already can't be looked at any more."""
         loss, correct, weight, count = self._found.tolist()
         high, low = divmod(int(count), BASE)
-        for place, value in zip(range(TAIL), (loss, correct, weight, high, low, stop, save), strict=True):
+        bad = not sent and not finite(self.parameters.gradients)
+        for place, value in zip(range(TAIL), (loss, correct, weight, high, low, stop, save, bad), strict=True):
             self.tail[place] = value
 
     def read(self, tail: Array, world: World) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
-        loss, correct, weight, high, low, stop, save = tail.tolist()
-        return Totals(loss, correct, weight, int(high) * BASE + int(low), int(stop), int(save))
+        loss, correct, weight, high, low, stop, save, bad = tail.tolist()
+        return Totals(loss, correct, weight, int(high) * BASE + int(low), int(stop), int(save), int(bad))
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""

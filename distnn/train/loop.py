@@ -11,67 +11,21 @@ from typing import TYPE_CHECKING
 from distnn.errors import DistnnError
 from distnn.optim import Schedule
 from distnn.parallel.world import World
+from distnn.train.diagnosis import diagnose
 from distnn.train.evaluate import Evaluator, bits
 from distnn.train.guard import StopSignals
 from distnn.train.progress import Progress
 from distnn.train.records import EvaluationRecord, Listener, StepRecord, Summary
 from distnn.train.saving import Saver
 from distnn.train.step import Step
+from distnn.train.window import Window
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
 
 
-class Window:
-    """Sums over steps, of losses, hits, what they are divided by, targets and samples, since it was last emptied.
-
-    Arguments:
-        step: what is counted.
-        sums: to go on from, kept up to date.
-    """
-
-    def __init__(self, step: Step, sums: list[float] | None = None) -> None:
-        self._step = step
-        self.sums = [0.0] * 5 if sums is None else sums
-        self._start()
-
-    def empty(self) -> None:
-        """Begin anew."""
-        self.sums[:] = [0.0] * 5
-        self._start()
-
-    def _start(self) -> None:
-        self.since = time.perf_counter()
-        self._spent = (self._step.compute_s, self._step.comm_s, self._step.data_s)
-
-    def add(self) -> None:
-        """Count the step that has just run."""
-        step = self._step
-        for k, value in enumerate((step.loss, step.correct, step.weight, step.count, step.samples)):
-            self.sums[k] += value
-
-    @property
-    def samples(self) -> int:
-        """The samples that were counted."""
-        return int(self.sums[4])
-
-    @property
-    def loss(self) -> float:
-        """The mean loss; 0 where nothing counted."""
-        return self.sums[0] / self.sums[2] if self.sums[2] else 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share classified right; None for a regression."""
-        if self._step.model.correct is None:
-            return None
-        return self.sums[1] / self.sums[3] if self.sums[3] else 0.0
-
-    @property
-    def spent(self) -> tuple[float, float, float]:
-        """Seconds of computing, communicating and reading."""
-        now = (self._step.compute_s, self._step.comm_s, self._step.data_s)
-        return tuple(b - a for a, b in zip(self._spent, now, strict=True))  # type: ignore[return-value]
+#: So many steps in a row are skipped at most: more won't make the parameters good again.
+SKIPS = 10
 
 
 class Loop:
@@ -109,6 +63,7 @@ class Loop:
         self.max_time = max_time
         self.records: dict[str, EvaluationRecord] = {}
         self.samples = 0
+        self._skipped, self._last_skipped = 0, 0
 
     def run(self, signals: StopSignals) -> Summary:
         """Train, and say how it ended.
@@ -148,7 +103,8 @@ class Loop:
             rate = settings.optimizer.learning_rate * self.schedule(progress.step)
             stop = bool(signals.received) or self._time_is_up() or self.saver.failed
             step.run(progress.window, rate, stop, number=progress.step, save=self.saver.overdue)
-            self._check_finite(rate)
+            if step.bad:
+                self._not_finite(rate)
             progress.step += 1
             progress.window += 1
             self._count(rate)
@@ -167,20 +123,36 @@ class Loop:
             return f"stopped after --max-time ({self.max_time:.0f} s)"
         return "stopped by a signal to another rank"
 
-    def _check_finite(self, rate: float) -> None:
-        if not math.isfinite(self.step.loss):
-            self.saver.wait()
-            raise DistnnError(
-                f"the loss is {self.step.loss} at step {self.progress.step + 1} (epoch {self.progress.epoch + 1}, "
-                f"learning rate {rate:g}): the training diverged. The parameters were not updated with it; a lower "
-                f"learning_rate, a warm-up (schedule.warmup_steps) or train.clip_norm usually helps. "
-                f"The last checkpoint is {self.saver.latest or 'none yet'}."
-            )
+    def _not_finite(self, rate: float) -> None:
+        """Say where the number came from that isn't finite; skip the step, or end the run.
+
+        Raises:
+            DistnnError: if the run is not to skip it, or has just skipped many.
+        """
+        step, number, settings = self.step, self.progress.step + 1, self.settings
+        what = f"{'a gradient' if math.isfinite(step.loss) else 'the loss'} is infinite or NaN"
+        step.carried.rewind()
+        found = diagnose(step, self.progress.window)
+        what += f" at step {number} (epoch {self.progress.epoch + 1}, learning rate {rate:g})"
+        what += f", first made by {found}" if found else ""
+        self._skipped = self._skipped + 1 if number == self._last_skipped + 1 else 1
+        self._last_skipped = number
+        if settings.train.on_nan == "skip" and self._skipped <= SKIPS:
+            self.listener.warned(f"{what}: this step updates nothing.")
+            return
+        self.saver.wait()
+        many = f", as in the {SKIPS} steps before it" if settings.train.on_nan == "skip" else ""
+        raise DistnnError(
+            f"{what}{many}: the training diverged. The parameters were not updated with it; a lower learning_rate, a "
+            f"warm-up (schedule.warmup_steps) or train.clip_norm usually helps. "
+            f"The last checkpoint is {self.saver.latest or 'none yet'}."
+        )
 
     def _count(self, rate: float) -> None:
         self.samples += self.step.samples
-        self._totals.add()
-        self._recent.add()
+        if not self.step.bad:
+            self._totals.add()
+            self._recent.add()
         now = time.perf_counter()
         ended = self.progress.window == self.step.windows
         if ended or now - self._recent.since >= self.listener.interval:

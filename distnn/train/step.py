@@ -58,6 +58,7 @@ class Step:
         samples, count, weight: their number, that of their targets that count, and what the loss is divided by for its
             mean: the number of targets, or their weight.
         stop, save: how many ranks wished to stop, and to save.
+        bad: whether the loss or a gradient was infinite or NaN, so that nothing was updated.
         carried: the states of the streams.
         norm: of the mean gradient before clipping; only with ``clip_norm``.
         timeline: what records where the time goes; None records nothing. To be set before the first step.
@@ -120,6 +121,7 @@ class Step:
         self.loss = self.correct = self.weight = self.norm = 0.0
         self.carried = Carried(model, batch_size if streams else 0, parameters.dtype)
         self.samples = self.count = self.stop = self.save = 0
+        self.bad = False
         self.data_s = self.compute_s = self.comm_s = 0.0
         self.timeline: Timeline | None = None
 
@@ -165,12 +167,11 @@ class Step:
         if window == 0:
             self.carried.reset()
         self._key[1] = number
-        if self.gradients.repeats:
-            self.carried.mark()
+        self.carried.mark()
         while not self._sum(window, stop, save):
             self.carried.rewind()
         start = perf_counter()
-        if math.isfinite(self.loss):
+        if not self.bad:
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
         end = perf_counter()
         self.compute_s += end - start
@@ -180,7 +181,7 @@ class Step:
     def _sum(self, window: int, stop: bool, save: bool) -> bool:
         """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
         self._accumulate(window)
-        self.gradients.close(stop, save)
+        self.gradients.close(stop, save, sent=self.reduction.progress is not None)
         self.before_reduction()
         start = perf_counter()
         totals = self.reduction.reduce()
@@ -190,7 +191,8 @@ class Step:
             self.timeline.add("reduce", start, end)
         if totals is None:
             return False
-        self.loss, self.correct, self.weight, self.count, self.stop, self.save = totals
+        self.loss, self.correct, self.weight, self.count, self.stop, self.save, bad = totals
+        self.bad = bool(bad) or not math.isfinite(self.loss)
         self.samples = self._samples(window)
         if self.model.weight is None:
             self.weight = self.count
@@ -239,11 +241,7 @@ class Step:
         for piece in pieces:
             plan = self.plan(piece.positions.length)
             start = perf_counter()
-            self.loader.fill(piece.positions, plan.value["x"], plan.value["y"])
-            self.carried.before(plan, piece.positions)
-            if "key" in plan.value:
-                self._key[2] = piece.shard
-                np.copyto(plan.value["key"], self._key)
+            self.fill(plan, piece)
             filled = perf_counter()
             plan.forward()
             turned = perf_counter()
@@ -261,6 +259,14 @@ class Step:
             self.compute_s += perf_counter() - filled
         if self._exchange:
             self._join(self._batches(window).length - len(pieces))
+
+    def fill(self, plan: Plan, piece: Shard) -> None:
+        """Give a plan the samples of a micro-shard of this step, and what else it needs."""
+        self.loader.fill(piece.positions, plan.value["x"], plan.value["y"])
+        self.carried.before(plan, piece.positions)
+        if "key" in plan.value:
+            self._key[2] = piece.shard
+            np.copyto(plan.value["key"], self._key)
 
     def _join(self, batches: int) -> None:
         """Take part in the sums that other ranks need in the step's last batches, of which this rank has nothing."""

@@ -114,7 +114,7 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         (
             "[train]\nepoch = 3",
             "run.toml, line 12: train.epoch is not a setting (did you mean 'epochs'?); [train] takes epochs, seed, "
-            "dtype, accumulate, clip_norm, target_accuracy, target_loss, patience.",
+            "dtype, accumulate, clip_norm, on_nan, target_accuracy, target_loss, patience.",
         ),
         (
             "[trian]\nepochs = 3",
