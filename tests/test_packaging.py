@@ -71,7 +71,7 @@ def test_the_metadata(wheel: Path, project: dict[str, Any]) -> None:
     assert metadata["Version"] == project["version"] == distnn.__version__
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert (info / "licenses" / "LICENSE").exists()
-    assert set(metadata.get_all("Provides-Extra") or ()) == {"mpi", "openmpi", "fast", "test", "docs", "dev"}
+    assert set(metadata.get_all("Provides-Extra") or ()) == {"mpi", "openmpi", "fast", "plot", "test", "docs", "dev"}
     assert "distnn = distnn.cli.main:main" in (info / "entry_points.txt").read_text()
 
 
@@ -87,7 +87,8 @@ def test_every_imported_package_is_a_declared_dependency(repository: Path, proje
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(str(node.module).partition(".")[0])
-    lines = [*project["dependencies"], *project["optional-dependencies"]["fast"]]
+    optional = project["optional-dependencies"]
+    lines = [*project["dependencies"], *optional["fast"], *optional["plot"]]
     declared = {re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in lines}
     third_party = imported - set(sys.stdlib_module_names) - {"distnn"}
     # pydantic_core is pydantic's own other half, held to its exact version.

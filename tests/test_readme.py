@@ -83,7 +83,7 @@ def test_the_commands_that_follow_a_run_work_on_it(readme: str, checkout: Path) 
     run(["-m", "distnn", "train", "run.toml"], checkout)
     (verbs,) = [block for block in blocks(readme, "sh") if "distnn evaluate" in block]
     commands = [line.split("#")[0].split() for line in verbs.splitlines() if "fashion-mnist" not in line]
-    assert [words[1] for words in commands] == ["train", "evaluate", "predict", "inspect"]
+    assert [words[1] for words in commands] == ["train", "evaluate", "predict", "inspect", "compare"]
     for words in commands:
         run(["-m", *words], checkout)
     assert (checkout / "out.h5").exists()

@@ -25,6 +25,7 @@ VERBS = {
     "predict": "A checkpoint's predictions for a data file.",
     "sample": "Text that a trained language model writes.",
     "inspect": "What is in a checkpoint or data file.",
+    "compare": "Runs side by side: settings, speed and scores, in a table and a plot.",
     "graph": "Draw a run file's model, with shapes and counts.",
     "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
 }

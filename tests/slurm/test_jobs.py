@@ -154,6 +154,39 @@ def test_tasks_of_an_array_are_requeued_one_by_one(cluster: Cluster, checkout: P
         assert (job.state, job.exit_code, job.restarts) == ("FAILED", 75, 1), f"{job.text}\n{output(checkout, number)}"
 
 
+def test_a_scaling_study(cluster: Cluster, checkout: Path) -> None:
+    env = ENV | {"DISTNN_EPOCHS": "2", "DISTNN_BATCH": "32"}
+    options = ("--nodes=2", "--ntasks-per-node=1", "--output=distnn-%j.out")
+    number = cluster.sbatch(*options, "jobscripts/study.slurm", "data/digits.toml", cwd=checkout, env=env)
+    text = finished(cluster.wait(number, 120), checkout, number)
+    runs = checkout / "runs" / f"study-{number}"
+    assert {path.name for path in runs.iterdir()} == {"strong-1", "strong-2", "weak-2", "scaling.png"}
+    assert (runs / "scaling.png").stat().st_size > 10_000
+    table = text[text.rindex("efficiency") :]
+    assert re.search(r"strong-1 .* 1\.000 ", table), text
+    assert re.search(r"strong-2 .* 0\.\d+ |strong-2 .* 1\.\d+ ", table), text
+    assert re.search(r"weak-2 +64 +", table), text
+
+
+def test_a_sweep(cluster: Cluster, checkout: Path) -> None:
+    arguments = ("--array=2-4", "jobscripts/sweep.slurm", "data/digits.toml")
+    number = cluster.sbatch(*arguments, cwd=checkout, env=ENV)
+    for task in (2, 3, 4):
+        finished(cluster.wait(f"{number}_{task}", 120), checkout, number)
+    found = distnn("compare", *(checkout / "runs" / f"sweep-{number}" / str(task) for task in (2, 3, 4)), "--json")
+    runs = json.loads(found.stdout)
+    assert [run["settings"]["optimizer.learning_rate"] for run in runs] == [0.05, 0.2, 0.05]
+    assert [run["settings"]["model.hidden"] for run in runs] == [[64, 32], [64, 32], [128, 64]]
+    assert all(run["complete"] and run["scores"]["test"]["accuracy"] > 0.9 for run in runs)
+
+
+def test_a_sweep_without_a_line_for_the_task(cluster: Cluster, checkout: Path) -> None:
+    number = cluster.sbatch("--array=9", "jobscripts/sweep.slurm", cwd=checkout, env=ENV)
+    job = cluster.wait(f"{number}_9", 60)
+    assert (job.state, job.exit_code) == ("FAILED", 2), job.text
+    assert "jobscripts/sweep.txt has no line 9" in output(checkout, number)
+
+
 def test_open_mpi_under_pmi2_is_refused_with_the_cure(cluster: Cluster, checkout: Path) -> None:
     if not usable("openmpi"):
         pytest.skip(CURES["openmpi"])

@@ -1,0 +1,84 @@
+"""Runs side by side: real ones, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distnn.report.comparison import Finding, differing, efficiencies, finding, plot
+from tests.launch import mpiexec
+from tests.runs import DISTNN, distnn, run_file
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One rank with batches of 32, two with 32 and with 64, and one that was stopped early."""
+    folder = tmp_path_factory.mktemp("runs")
+    found = []
+    for name, ranks, batch in (("one", 1, 32), ("strong", 2, 32), ("weak", 2, 64)):
+        run = run_file(folder / f"{name}.toml", data={"batch_size": batch}, log={"interval": 0})
+        found.append(folder / name)
+        result = mpiexec(ranks, [*DISTNN, "train", run, "--out", found[-1], "--quiet"])
+        assert result.returncode == 0, result
+    return found
+
+
+def test_what_a_folder_says(runs: list[Path]) -> None:
+    found = finding(runs[1])
+    assert (found.name, found.ranks, found.batch_size, found.step, found.complete) == ("strong", 2, 32, 82, True)
+    assert found.settings["model.hidden"] == [16]
+    assert found.samples_per_s > 0
+    assert found.seconds > 0
+    assert [epoch for epoch, _ in found.losses] == [1, 2]
+    assert set(found.scores) == {"train", "validation", "test"}
+    assert 0.3 < (found.scores["test"]["accuracy"] or 0) <= 1
+
+
+def test_what_differs_and_how_they_scale(runs: list[Path]) -> None:
+    one, strong, weak = found = [finding(run) for run in runs]
+    assert differing(found) == ["data.batch_size"]
+    shares = efficiencies(found)
+    assert shares is not None
+    assert shares == pytest.approx(
+        [1, strong.samples_per_s / 2 / one.samples_per_s, weak.samples_per_s / 2 / one.samples_per_s]
+    )
+    assert efficiencies([strong, weak]) is None
+
+
+@pytest.mark.parametrize("which", [slice(0, 3), slice(1, 3)], ids=["scaling", "losses"])
+def test_a_plot(which: slice, runs: list[Path], tmp_path: Path) -> None:
+    found: list[Finding] = [finding(run) for run in runs[which]]
+    plot(found, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command(runs: list[Path], tmp_path: Path) -> None:
+    result = distnn("compare", *runs, "--plot", tmp_path / "plot.svg")
+    assert result.returncode == 0, result
+    lines = result.stdout.splitlines()
+    (head,) = [line.split() for line in lines if "samples/s" in line]
+    assert head[:6] == ["run", "batch_size", "ranks", "samples/s", "efficiency", "seconds"]
+    assert [
+        line.split()[:3] for line in lines if line.split()[:1] and line.split()[0] in ("one", "strong", "weak")
+    ] == [
+        ["one", "32", "1"],
+        ["strong", "32", "2"],
+        ["weak", "64", "2"],
+    ]
+    assert (tmp_path / "plot.svg").exists()
+    listed = json.loads(distnn("compare", *runs, "--json").stdout)
+    assert [run["ranks"] for run in listed] == [1, 2, 2]
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    result = distnn("compare", tmp_path)
+    assert result.returncode == 2
+    assert f"{tmp_path} is no run's folder: No such file or directory" in result.stderr
+
+
+def test_a_plot_that_cannot_be_written_is_told(runs: list[Path]) -> None:
+    result = distnn("compare", *runs, "--plot", "/absent/plot.png")
+    assert result.returncode == 2
+    assert "the plot can't be written to /absent/plot.png" in result.stderr
