@@ -196,6 +196,7 @@ class ParallelSettings(Section):
     ``reproducible``: the same bits on any number of ranks, from sums in fixed point over the same ``shards``.
     ``reduction``: by slices in memory that each node's ranks share (``node``), by MPI (``allreduce``), or ``auto``.
     ``bucket_mb``: MPI's sums begin with so many megabytes while backward goes on; None: 4 on several nodes, 0: never.
+    ``check_steps``: finds a flipped bit within so many steps, but not in the one copy that a node's ranks share.
     ``timeout``: where no work comes on for so long, the run ends and names the rank that holds it up.
     ``threads``: None leaves them to be chosen at launch.
     """
@@ -207,6 +208,9 @@ class ParallelSettings(Section):
     reduction: Literal["auto", "node", "allreduce"] = "auto"
     #: allreduce sends so many megabytes once they are computed; 0: all at the end; if not given, 4 on several nodes
     bucket_mb: NotNegative | None = None
+    check_steps: CountOrNever = (
+        None  #: compare the ranks' parameters every so many steps, and not only after each epoch
+    )
     #: seconds that a step, or whatever else is done in one go, may take before the run ends with an error; 0: any time
     timeout: NotNegative = 1800.0
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given

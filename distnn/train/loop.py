@@ -97,6 +97,7 @@ class Loop:
     def _epoch(self, signals: StopSignals) -> str | None:
         """The rest of the epoch's steps; returns why it was left early, or None."""
         step, progress, settings = self.step, self.progress, self.settings
+        every = settings.parallel.check_steps
         step.loader.begin(progress.seed, progress.epoch)
         self._totals, self._recent = Window(step, progress.sums), Window(step)
         while progress.window < step.windows:
@@ -108,6 +109,8 @@ class Loop:
             progress.step += 1
             progress.window += 1
             self._count(rate)
+            if every and progress.step % every == 0:
+                step.reduction.check()
             self.saver.after_step(progress)
             if step.stop:
                 return self._why_early(signals)

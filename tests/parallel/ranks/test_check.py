@@ -1,0 +1,54 @@
+"""A bit that flips in one rank's parameters is found within `parallel.check_steps`, and the last checkpoint is good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from distnn.errors import DistnnError
+from distnn.parallel.world import World
+from distnn.train.run import train
+from distnn.train.step import Step
+from tests.runs import saved, settings, some_digits
+
+pytestmark = pytest.mark.mpi
+WORLD = World(MPI.COMM_WORLD)
+LAST = WORLD.size - 1
+EVERY, FLIPPED = 4, 10
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if WORLD.size == 1:
+        return  # one rank has nobody to be compared with
+    folder = Path(WORLD.bcast(str(tmp_path)))
+    if WORLD.root:
+        some_digits(folder / "digits.h5", 400)
+    WORLD.barrier()
+    intact, steps = Step.run, []
+
+    def run(step: Step, *arguments: object, **options: object) -> None:
+        intact(step, *arguments, **options)  # type: ignore[arg-type]
+        steps.append(step)
+        if len(steps) == FLIPPED and WORLD.rank == LAST:
+            bits = step.parameters.values.view(np.int32)
+            bits[7] ^= 1 << 20
+
+    monkeypatch.setattr(Step, "run", run)
+    chosen = settings(
+        data={"path": str(folder / "digits.h5"), "batch_size": 20},
+        parallel={"reduction": "allreduce", "check_steps": EVERY},
+        checkpoint={"every_steps": 5, "keep": 9},
+    )
+    with pytest.raises(DistnnError, match=f"no longer the same on every rank: .*rank {LAST} on ") as error:
+        train(chosen, out=folder / "run", world=WORLD)
+    if WORLD.size == 2:  # neither of two is the usual one, so rank 0 is believed
+        assert "rank 1 on" in str(error.value)
+    assert len(steps) == 12, "the first multiple of 4 after step 10"
+    WORLD.barrier()
+    if WORLD.root:
+        found = saved(folder / "run")
+        assert found.progress["step"] <= FLIPPED
+        assert all(np.isfinite(value).all() for value in found.parameters.values())
