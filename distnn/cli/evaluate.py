@@ -26,7 +26,7 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     from distnn.train.restore import restore
 
     world = World.open()
-    with guarded(world):
+    with guarded(world, watched=True):
         restored = restore(checkpoint, world)
         with DataFile(data, world.comm) as file:
             result = restored.evaluate(file, split, world)

@@ -84,7 +84,7 @@ def train(
     from distnn.train.guard import guarded
 
     world = World.open()
-    with guarded(world):
+    with guarded(world, watched=True):
         from distnn import config
         from distnn.report.console import Console
         from distnn.train.run import train as run_training

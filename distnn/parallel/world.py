@@ -24,9 +24,6 @@ T = TypeVar("T")
 #: How long a failed rank waits for the others to fail too, before it ends the whole job. Seconds.
 RENDEZVOUS = 1.0
 
-#: How long any piece of work may take, until the run file says so. Seconds.
-PATIENCE = 1800.0
-
 
 def library_name(version: str) -> str:
     """The name and number in MPI_Get_library_version's text: "MPICH 5.0.2", "Open MPI v5.0.11"."""
@@ -69,7 +66,7 @@ class World:
         self.threads: runtime.Threads = distnn.THREADS
         self.before_leaving: list[Callable[[], None]] = []
         self.beats, self.doing = 0, "the beginning"
-        self.patience = PATIENCE
+        self.patience = 0.0
         # Failures meet on a communicator of their own: they must not pair with a collective of the work.
         self._failures = comm.Dup() if comm is not None and self.size > 1 else None
 

@@ -85,7 +85,7 @@ def fit(
     table["optimizer"] = (optimizer or SGD()).settings
     table["model"] = _describe(network)
     world = World.open(comm)
-    with guarded(world, exits=False):
+    with guarded(world, exits=False, watched=True):
         settings = config.from_dict(table, "distnn.fit")
         with DataFile(data, world.comm) as file:
             scale = file.scale

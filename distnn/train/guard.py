@@ -13,6 +13,7 @@ from types import FrameType
 from distnn import runtime
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
+from distnn.train import watchdog
 from distnn.train.watchdog import Watchdog
 
 #: Seconds between a message and the abort that may overtake it.
@@ -34,7 +35,7 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
+def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Iterator[None]:
     """Run a block on every rank such that a failure on any of them ends all of them, with one message.
 
     If all ranks fail, each ends in order; if only some do, they end the whole job by MPI_Abort, since the others wait
@@ -44,8 +45,10 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
         world: the ranks that run the block together.
         exits: True raises SystemExit with the error's exit code; False lets the error itself through where it can,
             for Python programs that call distnn.
+        watched: whether to end what doesn't come on, for work that tells when it does (`World.beat`).
     """
     try:
+        world.patience = watchdog.PATIENCE if watched else 0.0
         with Watchdog(world):
             world.settle_threads()  # in here, where a failure of one rank ends all
             yield

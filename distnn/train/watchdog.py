@@ -26,6 +26,8 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
 
+#: How long any piece of work may take, until the run file says so. Seconds.
+PATIENCE = 1800.0
 #: How much later faulthandler ends a rank whose thread can't run. Seconds.
 BLOCKED = 5.0
 #: How long a rank that waits for others leaves those the word. Seconds.
@@ -63,11 +65,13 @@ class Watchdog:
     def __enter__(self) -> Self:
         self._mine[SEEN] = time.monotonic()
         self.world.barrier()  # everybody is on the board
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._over.set()
+        self._thread.join()  # or it might set faulthandler's clock once more
         faulthandler.cancel_dump_traceback_later()
 
     def _watch(self) -> None:
@@ -78,6 +82,8 @@ class Watchdog:
             if patience:
                 with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
                     faulthandler.dump_traceback_later(patience + BLOCKED, exit=True)
+            else:
+                faulthandler.cancel_dump_traceback_later()
             if self.world.beats != beats or not patience:
                 beats, since = self.world.beats, now
             elif now - since > patience:

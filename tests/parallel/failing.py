@@ -18,9 +18,9 @@ from distnn import runtime
 from distnn.cli.main import main
 from distnn.data.loader import Loader
 from distnn.errors import DataError
-from distnn.parallel import world
 from distnn.parallel.node import Node
 from distnn.parallel.world import World
+from distnn.train import watchdog
 from distnn.train.evaluate import Evaluator
 from distnn.train.saving import Saver
 from distnn.train.step import Step
@@ -65,5 +65,5 @@ def put_in(phase: str, who: str, fault: str) -> None:
 
 if __name__ == "__main__":
     put_in(*sys.argv[1:4])
-    world.PATIENCE = float(os.environ.get("DISTNN_TEST_PATIENCE", world.PATIENCE))
+    watchdog.PATIENCE = float(os.environ.get("DISTNN_TEST_PATIENCE", watchdog.PATIENCE))
     main(sys.argv[4:])
