@@ -1,4 +1,4 @@
-"""Runs the tests in ranks/ on 1, 2, 3 and 4 real ranks, under MPICH and under Open MPI."""
+"""Runs the tests in ranks/ on 1, 2, 3 and 4 real ranks under MPICH, and on 2 and 3 under Open MPI."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import re
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.launch import REPOSITORY, Launch, LaunchTimeout, Result, launchers, mpiexec
+from tests.launch import CURES, REPOSITORY, Launch, LaunchTimeout, Result, launchers, mpiexec, usable
 
 RANK_TESTS = Path(__file__).parent / "ranks"
 
@@ -52,9 +53,14 @@ def complaint(n: int, result: Result, reports: list[Any]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
-@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize(
+    ("launcher", "n"),
+    [*product(("mpich",), (1, 2, 3, 4)), *product(("openmpi",), (2, 3))],
+    ids=str,
+)
 def test_ranks(launcher: str, n: int, tmp_path: Path) -> None:
+    if not usable(launcher):
+        pytest.skip(CURES[launcher])
     result, reports = run_on_ranks(launcher, n, RANK_TESTS, tmp_path)
     assert not complaint(n, result, reports), complaint(n, result, reports)
 

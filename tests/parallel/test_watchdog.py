@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import Launch, Result, launchers
+from tests.launch import CURES, Launch, Result, launchers, usable
 from tests.parallel.failing import MEETING, PHASES
 from tests.runs import run_file, saved
 
 HOST = socket.gethostname()
 #: Seconds without work that the ranks bear, and that a job may then take to end; a loaded machine starts slowly.
-PATIENCE, LIMIT = 4, 40
+PATIENCE, LIMIT = 3, 40
 
 
 def held_up(launcher: str, phase: str, fault: str, folder: Path) -> Result:
@@ -35,7 +35,7 @@ def held_up(launcher: str, phase: str, fault: str, folder: Path) -> Result:
 def named(result: Result) -> None:
     assert result.returncode != 0, result
     errors = "\n".join(line for line in result.stderr.splitlines() if line.startswith("distnn: error: "))
-    assert re.search(r"rank [02] of 3 \(host \S+\) has waited for other ranks for 4 s, in ", errors), result
+    assert re.search(r"rank [02] of 3 \(host \S+\) has waited for other ranks for 3 s, in ", errors), result
 
 
 @pytest.mark.parametrize("phase", [*PHASES, *MEETING])
@@ -47,12 +47,13 @@ def test_a_rank_that_was_stopped(phase: str, tmp_path: Path) -> None:
         assert saved(tmp_path / "out").progress["step"] > 0
 
 
-@pytest.mark.parametrize("phase", ["data", "checkpoint"])
-@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize(("launcher", "phase"), [("mpich", "checkpoint"), ("openmpi", "data")])
 def test_a_rank_that_is_stuck_shows_where(launcher: str, phase: str, tmp_path: Path) -> None:
+    if not usable(launcher):
+        pytest.skip(CURES[launcher])
     result = held_up(launcher, phase, "stuck", tmp_path)
     assert result.returncode != 0, result
-    assert re.search(rf"rank 1 of 3 \(host {HOST}\) has not come on for 4 s, in ", result.stderr), result
+    assert re.search(rf"rank 1 of 3 \(host {HOST}\) has not come on for 3 s, in ", result.stderr), result
     assert "time.sleep(1000)" in result.stderr, "the stack of the culprit"
 
 
