@@ -16,9 +16,6 @@ from distnn.parallel.world import World
 from distnn.train import watchdog
 from distnn.train.watchdog import Watchdog
 
-#: Seconds between a message and the abort that may overtake it.
-FORWARDING = 0.5
-
 
 def _explain(error: BaseException, world: World) -> tuple[str, int]:
     """The message for the user, and the exit code."""
@@ -61,8 +58,7 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
                 end()
         if reports is None:
             print(message, file=sys.stderr, flush=True)
-            # MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: give it the time to.
-            time.sleep(FORWARDING)
+            time.sleep(watchdog.FORWARDING)
             world.abort(code)
         if not exits:
             raise

@@ -32,6 +32,8 @@ PATIENCE = 1800.0
 BLOCKED = 5.0
 #: How long a rank that waits for others leaves those the word. Seconds.
 PATIENCE = 1.0
+#: MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: the message's time to get through. Seconds.
+FORWARDING = 0.5
 #: How often a rank is looked after. Seconds.
 INTERVAL = 0.5
 #: What of a stack is MPI, and thus waiting for others.
@@ -99,6 +101,7 @@ class Watchdog:
             return
         for line in self._message(frame, now, waits=waits):
             print(line, file=sys.stderr, flush=True)
+        time.sleep(FORWARDING)
         threading.Thread(target=self.world.abort, args=(1,), daemon=True).start()
         time.sleep(BLOCKED)  # an abort may hang, too
         os._exit(1)

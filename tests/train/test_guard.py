@@ -11,7 +11,7 @@ import pytest
 
 from distnn.errors import DataError, DistnnError
 from distnn.parallel.world import World
-from distnn.train import guard
+from distnn.train import guard, watchdog
 from distnn.train.guard import StopSignals, guarded
 
 
@@ -44,7 +44,7 @@ class Paper(World):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "FORWARDING", 0.0)
+    monkeypatch.setattr(watchdog, "FORWARDING", 0.0)
     # It speaks with the other ranks, which don't exist. Real ones: tests/parallel/test_watchdog.py.
     monkeypatch.setattr(guard, "Watchdog", lambda world: nullcontext())
 
