@@ -31,7 +31,7 @@ PATIENCE = 1800.0
 #: How much later faulthandler ends a rank whose thread can't run. Seconds.
 BLOCKED = 5.0
 #: How long a rank that waits for others leaves those the word. Seconds.
-PATIENCE = 1.0
+COURTESY = 1.0
 #: MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: the message's time to get through. Seconds.
 FORWARDING = 0.5
 #: How often a rank is looked after. Seconds.
@@ -96,7 +96,7 @@ class Watchdog:
         frame = sys._current_frames().get(self._main)
         waits = _in_mpi(frame)
         if waits:
-            time.sleep(PATIENCE)
+            time.sleep(COURTESY)
         if self._over.is_set():
             return
         for line in self._message(frame, now, waits=waits):

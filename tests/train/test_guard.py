@@ -159,3 +159,10 @@ def test_a_run_in_a_thread_goes_without_signals() -> None:
     thread.start()
     thread.join()
     assert outcomes == [None]
+
+
+def test_work_that_tells_when_it_comes_on_has_half_an_hour_for_each_piece_and_other_work_any_time() -> None:
+    for watched, patience in ((True, 1800), (False, 0)):
+        world = World()
+        with guarded(world, watched=watched):
+            assert world.patience == patience
