@@ -88,9 +88,8 @@ class TrainSettings(Section):
     dtype: Literal["float32", "float64"] = "float32"  #: of parameters and computation
     accumulate: Count = 1  #: batches whose gradients are summed before each update
     clip_norm: Positive | None = None  #: the largest norm of the mean gradient; a larger one is scaled down to it
-    on_nan: Literal["stop", "skip"] = (
-        "stop"  #: what an infinite or NaN loss or gradient does: end the run, or no update
-    )
+    #: what an infinite or NaN loss or gradient does: end the run, or no update in that step
+    on_nan: Literal["stop", "skip"] = "stop"
     #: end once the validation accuracy (without such a split: the training accuracy) is this high
     target_accuracy: Fraction | None = None
     #: end once the validation loss (without such a split: the training loss) is this low
@@ -208,9 +207,8 @@ class ParallelSettings(Section):
     reduction: Literal["auto", "node", "allreduce"] = "auto"
     #: allreduce sends so many megabytes once they are computed; 0: all at the end; if not given, 4 on several nodes
     bucket_mb: NotNegative | None = None
-    check_steps: CountOrNever = (
-        None  #: compare the ranks' parameters every so many steps, and not only after each epoch
-    )
+    #: compare the ranks' parameters every so many steps, and not only after each epoch
+    check_steps: CountOrNever = None
     #: seconds that a step, or whatever else is done in one go, may take before the run ends with an error; 0: any time
     timeout: NotNegative = 1800.0
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
