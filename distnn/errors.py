@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from typing import Self
 
@@ -52,6 +53,17 @@ class LaunchError(UsageError):
 
 class SharedMemoryError(DistnnError):
     """Memory that the ranks of a node were to share, and that isn't to be had."""
+
+
+def described(error: BaseException) -> str:
+    """An error that nobody foresaw: its kind, its text, and where it was raised.
+
+    >>> described(KeyError("x"))
+    "KeyError: 'x'"
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -24,8 +24,10 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     from distnn.parallel.world import World
     from distnn.train.guard import guarded
     from distnn.train.restore import restore
+    from distnn.train.watchdog import starting
 
-    world = World.open()
+    with starting():
+        world = World.open()
     with guarded(world, watched=True):
         restored = restore(checkpoint, world)
         with DataFile(data, world.comm) as file:

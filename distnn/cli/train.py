@@ -82,8 +82,10 @@ def train(
     """
     from distnn.parallel.world import World
     from distnn.train.guard import guarded
+    from distnn.train.watchdog import starting
 
-    world = World.open()
+    with starting():
+        world = World.open()
     with guarded(world, watched=True):
         from distnn import config
         from distnn.report.console import Console

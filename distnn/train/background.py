@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distnn.errors import CheckpointError
+from distnn.errors import CheckpointError, described
 from distnn.ops.op import Array
 
 
@@ -97,8 +97,8 @@ class Writing:
                 f"and the optimiser's state, which is written while the training goes on. Give the job more memory. "
                 f"The checkpoints saved before are intact, and the run can be resumed from them."
             )
-        except Exception as error:  # nobody else would hear of it
+        except BaseException as error:  # nobody else would hear of it
             self._error = CheckpointError(
-                f"the checkpoint of step {self.step} can't be saved: {type(error).__name__}: {error}. Please report "
-                f"this as a fault of distnn. The checkpoints saved before are intact."
+                f"the checkpoint of step {self.step} can't be saved: {described(error)}. Please report this as a fault "
+                f"of distnn. The checkpoints saved before are intact, and the run can be resumed from them."
             )

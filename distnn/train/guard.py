@@ -20,15 +20,16 @@ from distnn.train.watchdog import Watchdog
 def _explain(error: BaseException, world: World) -> tuple[str, int]:
     """The message for the user, and the exit code."""
     where = f" on rank {world.rank} of {world.size} (host {world.host})" if world.size > 1 else ""
+    step = f", in {world.doing}" if world.beats else ""
     if isinstance(error, DistnnError):
         return f"distnn: error{where}: {error}", error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return f"distnn: interrupted{where}", 130
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) and error.code else 1
-        return f"distnn: error{where}: something called sys.exit({error.code!r}) in the middle of the run", code
+        return f"distnn: error{where}{step}: something called sys.exit({error.code!r}) in the middle of the run", code
     trace = "".join(traceback.format_exception(error)).rstrip()
-    return f"{trace}\ndistnn: error{where}: {type(error).__name__}: {error}", 1
+    return f"{trace}\ndistnn: error{where}{step}: {type(error).__name__}: {error}", 1
 
 
 @contextlib.contextmanager
@@ -40,8 +41,8 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
 
     Arguments:
         world: the ranks that run the block together.
-        exits: True raises SystemExit with the error's exit code; False lets the error itself through where it can,
-            for Python programs that call distnn.
+        exits: True raises SystemExit with the error's exit code, and says that the process ends soon after the block;
+            False lets the error itself through where it can, for Python programs that call distnn.
         watched: whether to end what doesn't come on, for work that tells when it does (`World.beat`).
     """
     try:
@@ -49,8 +50,12 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
         with Watchdog(world):
             world.settle_threads()  # in here, where a failure of one rank ends all
             yield
+        if exits:
+            watchdog.leaving(world)
     except BaseException as error:
         message, code = _explain(error, world)
+        if exits:
+            watchdog.leaving(world)
         reports = world.meet_in_failure(f"{type(error).__name__}: {error}")
         # After the ranks that fail alike have met, for they don't wait long there.
         for end in world.before_leaving:

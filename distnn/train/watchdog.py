@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -28,8 +30,10 @@ from distnn.parameters import PrivateMemory
 
 #: How long any piece of work may take, until the run file says so. Seconds.
 PATIENCE = 1800.0
-#: How much later faulthandler ends a rank whose thread can't run. Seconds.
-BLOCKED = 5.0
+#: How much later faulthandler ends a rank whose thread can't run; others that see that wait for its stack. Seconds.
+BLOCKED = 2.0
+#: How long an abort may take. Seconds.
+ABORT = 5.0
 #: How long a rank that waits for others leaves those the word. Seconds.
 COURTESY = 1.0
 #: MPICH's mpiexec drops what it hasn't forwarded yet when a rank aborts: the message's time to get through. Seconds.
@@ -40,6 +44,28 @@ INTERVAL = 0.5
 MPI = str(Path(__file__).parents[1] / "parallel")
 #: What a rank writes on the board: when its thread last ran, by the host's monotonic clock.
 SEEN = 0
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """The ranks find each other inside, which has to come to its end: else faulthandler tells where this one waits.
+
+    There is no world yet to say which rank is missing: it is the one that tells nothing.
+    """
+    _end_in(PATIENCE)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def leaving(world: World) -> None:
+    """What is left is to leave MPI, together, and Python: where a rank doesn't, the kernel's alarm ends the others.
+
+    No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" tells of it.
+    """
+    if world.size > 1:
+        signal.setitimer(signal.ITIMER_REAL, world.patience)
 
 
 class Watchdog:
@@ -55,20 +81,18 @@ class Watchdog:
         self.world = world
         self._main = threading.get_ident()
         self._over = threading.Event()
-        memory = NodeMemory(world)
-        try:
-            self._mine = memory.each(1, np.dtype(np.float64))
-            self._all = memory.rows[-1]
-        except SharedMemoryError:
-            self._mine = PrivateMemory().each(1, np.dtype(np.float64))
-            self._all = self._mine[None]
-        self._ranks = next(ranks for ranks in world.nodes if world.rank in ranks)
+        self._mine = PrivateMemory().each(1, np.dtype(np.float64))
+        #: The board, and whose rows it has: this rank's only, until the ranks of the node have met.
+        self._board = (self._mine[None], [world.rank])
 
     def __enter__(self) -> Self:
-        self._mine[SEEN] = time.monotonic()
-        self.world.barrier()  # everybody is on the board
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._thread.start()
+        self._thread.start()  # before the ranks meet: one may never come
+        try:
+            self._meet()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -76,14 +100,22 @@ class Watchdog:
         self._thread.join()  # or it might set faulthandler's clock once more
         faulthandler.cancel_dump_traceback_later()
 
+    def _meet(self) -> None:
+        """Make the board that the ranks of a node share; without shared memory each keeps its own."""
+        memory, ranks = NodeMemory(self.world), next(ranks for ranks in self.world.nodes if self.world.rank in ranks)
+        with contextlib.suppress(SharedMemoryError):
+            mine = memory.each(1, np.dtype(np.float64))
+            mine[SEEN] = time.monotonic()
+            self.world.barrier()  # everybody is on the board
+            self._mine, self._board = mine, (memory.rows[-1], ranks)
+
     def _watch(self) -> None:
         beats, since = self.world.beats, time.monotonic()
         while not self._over.wait(INTERVAL):
             now, patience = time.monotonic(), self.world.patience
             self._mine[SEEN] = now
             if patience:
-                with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
-                    faulthandler.dump_traceback_later(patience + BLOCKED, exit=True)
+                _end_in(patience + BLOCKED)
             else:
                 faulthandler.cancel_dump_traceback_later()
             if self.world.beats != beats or not patience:
@@ -93,20 +125,28 @@ class Watchdog:
 
     def _end(self, now: float) -> None:
         """Tell what is the matter, and end the job."""
+        _end_in(COURTESY + BLOCKED + FORWARDING + 2 * ABORT)
         frame = sys._current_frames().get(self._main)
         waits = _in_mpi(frame)
         if waits:
             time.sleep(COURTESY)
         if self._over.is_set():
             return
-        for line in self._message(frame, now, waits=waits):
+        silent = self._silent(now)
+        for line in self._message(frame, silent, waits=waits):
             print(line, file=sys.stderr, flush=True)
-        time.sleep(FORWARDING)
+        time.sleep(FORWARDING + bool(silent) * BLOCKED)
         threading.Thread(target=self.world.abort, args=(1,), daemon=True).start()
-        time.sleep(BLOCKED)  # an abort may hang, too
+        time.sleep(ABORT)  # it may hang, too
         os._exit(1)
 
-    def _message(self, frame: FrameType | None, now: float, *, waits: bool) -> list[str]:
+    def _silent(self, now: float) -> dict[int, float]:
+        """The ranks of this node whose threads don't run, and for how many seconds."""
+        rows, ranks = self._board
+        since = dict(zip(ranks, (now - rows[:, SEEN]).tolist(), strict=True))
+        return {rank: seconds for rank, seconds in since.items() if seconds > 3 * INTERVAL}
+
+    def _message(self, frame: FrameType | None, silent: dict[int, float], *, waits: bool) -> list[str]:
         world = self.world
         where = f"rank {world.rank} of {world.size} (host {world.host})"
         did = "has waited for other ranks" if waits else "has not come on"
@@ -114,20 +154,43 @@ class Watchdog:
             f"distnn: error: {where} {did} for {world.patience:g} s, in {world.doing}; parallel.timeout sets how "
             f"long that may take."
         ]
-        silent = dict(zip(self._ranks, (now - self._all[:, SEEN]).tolist(), strict=False))
         lines += [
             f"distnn: error: rank {rank} (host {world.hosts[rank]}) is the cause: nothing of it has run for "
             f"{seconds:.0f} s. It was stopped, swapped out, or ended."
             for rank, seconds in silent.items()
-            if seconds > 3 * INTERVAL
         ]
         if frame is not None and not waits:
-            lines.append("".join(traceback.format_stack(frame)).rstrip())
-        return lines
+            lines.append(_stack(frame))
+        return lines + self._threads()
+
+    def _threads(self) -> list[str]:
+        """Where our other threads are: the main one may wait for what they read or write."""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        return [
+            f"distnn: rank {self.world.rank}, meanwhile in its thread '{names.get(thread, thread)}':\n{_stack(frame)}"
+            for thread, frame in sys._current_frames().items()
+            if thread not in (self._main, threading.get_ident()) and _ours(frame) is not None
+        ]
+
+
+def _end_in(seconds: float) -> None:
+    """Set faulthandler's clock, which needs no thread of Python's."""
+    with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
+        faulthandler.dump_traceback_later(seconds, exit=True)
+
+
+def _stack(frame: FrameType) -> str:
+    return "".join(traceback.format_stack(frame)).rstrip()
+
+
+def _ours(frame: FrameType | None) -> FrameType | None:
+    """The innermost of our functions that runs."""
+    while frame is not None and f"{os.sep}distnn{os.sep}" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame
 
 
 def _in_mpi(frame: FrameType | None) -> bool:
     """Whether the innermost of our functions that runs is one that speaks MPI."""
-    while frame is not None and f"{os.sep}distnn{os.sep}" not in frame.f_code.co_filename:
-        frame = frame.f_back
+    frame = _ours(frame)
     return frame is not None and frame.f_code.co_filename.startswith(MPI)

@@ -45,7 +45,7 @@ class Paper(World):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "FORWARDING", 0.0)
-    # It speaks with the other ranks, which don't exist. Real ones: tests/parallel/test_watchdog.py.
+    # It speaks with the other ranks, which don't exist. Real ones: tests/parallel/test_faults.py.
     monkeypatch.setattr(guard, "Watchdog", lambda world: nullcontext())
 
 

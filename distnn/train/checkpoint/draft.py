@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distnn.data.files import sync
-from distnn.errors import CheckpointError
+from distnn.errors import CheckpointError, described
 from distnn.train.checkpoint.blocks import Block, DifferenceError, store
 from distnn.train.checkpoint.content import Checkpoint
 from distnn.train.checkpoint.folder import BEST, LATEST, point, prune
@@ -156,7 +156,7 @@ def _sync_folder(folder: Path) -> None:
 def _failure(path: Path, error: Exception) -> CheckpointError:
     if isinstance(error, CheckpointError):
         return error
-    what, cure = f"{type(error).__name__}: {error}", "Please report this as a fault of distnn"
+    what, cure = described(error), "Please report this as a fault of distnn"
     if isinstance(error, DifferenceError):
         what = f"read back, it isn't what was written ({error})"
         cure = "The disk or the memory is failing; use another file system or node"
