@@ -64,7 +64,7 @@ def leaving(world: World) -> None:
 
     No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" tells of it.
     """
-    if world.size > 1:
+    if world.size > 1 and world.patience:
         signal.setitimer(signal.ITIMER_REAL, world.patience)
 
 
