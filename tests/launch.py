@@ -33,6 +33,8 @@ REQUIRE = "DISTNN_REQUIRE_LAUNCHERS"
 _MARK = "DISTNN_TEST_LAUNCH"
 #: What an outer launch, or an earlier MPI in this process, may have left: the child must see only its own launcher.
 _LAUNCHER_VARIABLES = ("PMI", "OMPI_", "PRTE_", "SLURM_", "MPI_LOCAL", "MPIR_", "HYDRA_", "MPIEXEC_", "MPI4PY_")
+#: The ways to start Open MPI, by the name of the launcher in tests.
+_OPENMPI: dict[str, tuple[str, ...]] = {"openmpi": (), "ulfm": ("--with-ft", "ulfm")}
 _RANK_VARIABLES = (b"OMPI_COMM_WORLD_RANK=", b"PMI_RANK=")
 
 
@@ -64,7 +66,8 @@ class Launch:
     Arguments:
         n: the number of ranks.
         argv: the command of each rank.
-        launcher: "mpich", "openmpi", or "none" to start one process without any launcher.
+        launcher: "mpich", "openmpi", "ulfm" (Open MPI's, where the other ranks live on if one dies), or "none" to start
+            one process without any launcher.
         env: variables to add to, or (None) to take out of, the child's environment.
         cwd: the folder to run in.
     """
@@ -172,7 +175,7 @@ def environment(launcher: str, extra: Mapping[str, str | None] | None = None) ->
     }
     variables["PYTHONPATH"] = str(REPOSITORY)
     variables.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    if launcher == "openmpi":
+    if launcher in _OPENMPI:
         prefix = _openmpi()
         assert prefix is not None, CURES["openmpi"]
         variables.update(
@@ -223,11 +226,22 @@ def _prefix(launcher: str, n: int) -> tuple[str, ...]:
     if launcher == "none":
         assert n == 1, f"without a launcher there is one rank, not {n}"
         return ()
-    path = {"mpich": _mpich, "openmpi": _openmpi}[launcher]()
-    assert path is not None, CURES[launcher]
     if launcher == "mpich":
+        path = _mpich()
+        assert path is not None, CURES["mpich"]
         return (str(path), "-n", str(n))
-    return (str(path / "bin" / "mpiexec"), "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "-n", str(n))
+    path = _openmpi()
+    assert path is not None, CURES["openmpi"]
+    return (
+        str(path / "bin" / "mpiexec"),
+        *_OPENMPI[launcher],
+        "--map-by",
+        ":OVERSUBSCRIBE",
+        "--bind-to",
+        "none",
+        "-n",
+        str(n),
+    )
 
 
 def _environments() -> list[tuple[int, bytes]]:

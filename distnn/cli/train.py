@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -92,7 +91,8 @@ def train(
         from distnn.train.run import train as run_training
 
         settings = config.read(run, overrides)
-        listener = Console(log_interval=settings.log.interval, quiet=quiet) if world.rank == 0 else None
+        tells = world.root or settings.parallel.elastic  # who tells may be another rank in the end
+        listener = Console(log_interval=settings.log.interval, quiet=quiet) if tells else None
         try:
             with config.located(run, overrides):
                 summary, _ = run_training(
@@ -106,4 +106,4 @@ def train(
         finally:
             if listener is not None:
                 listener.close()
-    sys.exit(0 if summary.complete else MORE_TO_DO)
+    world.exit(0 if summary.complete else MORE_TO_DO)

@@ -196,6 +196,7 @@ class ParallelSettings(Section):
     ``reduction``: by slices in memory that each node's ranks share (``node``), by MPI (``allreduce``), or ``auto``.
     ``bucket_mb``: MPI's sums begin with so many megabytes while backward goes on; None: 4 on several nodes, 0: never.
     ``check_steps``: finds a flipped bit within so many steps, but not in the one copy that a node's ranks share.
+    ``elastic``: where a rank dies, the others share out its work, and go on from the step at which it did.
     ``timeout``: where no work comes on for so long, the run ends and names the rank that holds it up.
     ``threads``: None leaves them to be chosen at launch.
     """
@@ -209,6 +210,8 @@ class ParallelSettings(Section):
     bucket_mb: NotNegative | None = None
     #: compare the ranks' parameters every so many steps, and not only after each epoch
     check_steps: CountOrNever = None
+    #: go on where ranks die; needs Open MPI 5 under mpirun --with-ft ulfm, and sums by MPI
+    elastic: bool = False
     #: seconds that a step, or whatever else is done in one go, may take before the run ends with an error; 0: any time
     timeout: NotNegative = 1800.0
     threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
@@ -219,7 +222,16 @@ class ParallelSettings(Section):
         return self.shards if self.reproducible else None
 
     def clashes(self) -> list[tuple[Keys, str]]:
-        """What a batch is cut into must not follow from the number of ranks."""
+        """What a batch is cut into must not follow from the number of ranks; what is shared may die with one."""
+        if self.elastic and self.reduction == "node":
+            why = (
+                "keeps the parameters and the optimiser's state in slices, which die with a rank; elastic = true needs "
+            )
+            return [(("reduction",), why + '"allreduce", which "auto" chooses then')]
+        if self.elastic and self.bucket_mb:
+            return [
+                (("bucket_mb",), "begins sums that a dying rank leaves half done; leave it out with elastic = true")
+            ]
         if self.reproducible and self.shards is None:
             why = "is true, which needs shards: the number of pieces of each batch, such as shards = 16; at least the "
             return [(("reproducible",), why + "number of ranks, or some have nothing to do")]

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import socket
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import Any, NoReturn, TypeVar
 
 import distnn
 from distnn import runtime
-from distnn.errors import LaunchError
 from distnn.ops.op import Array
+from distnn.parallel import launch, rendezvous, survival
 
 T = TypeVar("T")
-
-#: How long a failed rank waits for the others to fail too, before it ends the whole job. Seconds.
-RENDEZVOUS = 1.0
-
-
-def library_name(version: str) -> str:
-    """The name and number in MPI_Get_library_version's text: "MPICH 5.0.2", "Open MPI v5.0.11"."""
-    return re.sub(r"\s*Version:\s*", " ", version.strip().splitlines()[0].split(", package")[0])
 
 
 def add_up(comm: Any, array: Array) -> None:
@@ -51,24 +38,37 @@ class World:
         rank, size: this rank's number and the number of ranks.
         host: this rank's host name.
         hosts: every rank's host name.
+        launched: the number that each rank was launched with, which is its rank until others die.
         threads: the BLAS threads of this rank, and why that many; final after `settle_threads`.
+        lost: the ranks that have died so far, by these numbers, with their hosts.
+        elastic: whether the others go on where a rank dies.
         beats: how often this rank's work has come on, and ``doing``: what it is at, for `distnn.train.watchdog`.
         patience: how many seconds may pass without a beat; 0 for any number.
         before_leaving: what a rank that fails does before it leaves, or ends the job: a few seconds' work at most.
     """
 
     def __init__(self, comm: Any = None, node: Any = None) -> None:
-        self.comm, self._node_comm = comm, node
-        self.rank: int = comm.rank if comm is not None else 0
-        self.size: int = comm.size if comm is not None else 1
+        self._node_comm = node
+        self._enter(comm)
         self.host = socket.gethostname()
         self.hosts: list[str] = self.allgather(self.host)
+        self.launched, self.lost = list(range(self.size)), list[str]()
+        self.elastic = False
         self.threads: runtime.Threads = distnn.THREADS
         self.before_leaving: list[Callable[[], None]] = []
         self.beats, self.doing = 0, "the beginning"
         self.patience = 0.0
-        # Failures meet on a communicator of their own: they must not pair with a collective of the work.
-        self._failures = comm.Dup() if comm is not None and self.size > 1 else None
+        self._separate()
+
+    def _enter(self, comm: Any) -> None:
+        """Take part in a communicator."""
+        self.comm = comm
+        self.rank: int = comm.rank if comm is not None else 0
+        self.size: int = comm.size if comm is not None else 1
+
+    def _separate(self) -> None:
+        """Failures meet on a communicator of their own: they must not pair with a collective of the work."""
+        self._failures = self.comm.Dup() if self.comm is not None and self.size > 1 else None
 
     @classmethod
     def open(cls, comm: Any = None) -> World:
@@ -79,49 +79,7 @@ class World:
         Raises:
             LaunchError: if a launcher promised several ranks and each sees only itself, or couldn't but end.
         """
-        if comm is not None:
-            return cls(comm)
-        try:
-            import mpi4py
-
-            # The import shall not start MPI: an MPICH that can't speak with the launcher ends the process there.
-            mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
-            from mpi4py import MPI
-        except (ImportError, RuntimeError) as error:
-            cls._refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
-            print(
-                "distnn: warning: no MPI library found, so this is a single rank; for more: pip install 'distnn[mpi]'",
-                file=sys.stderr,
-                flush=True,
-            )
-            return cls()
-        if not MPI.Is_initialized():
-            cls._refuse_foreign(MPI.Get_library_version())
-            MPI.Init_thread()
-        if MPI.COMM_WORLD.size == 1:
-            cls._refuse_lonely(f"the MPI library in use is {library_name(MPI.Get_library_version())}")
-        return cls(MPI.COMM_WORLD)
-
-    @staticmethod
-    def _refuse_lonely(cause: str) -> None:
-        """Refuse a launch of several ranks that don't see each other: each would train the whole run by itself."""
-        promise = runtime.promised()
-        if promise is None or promise.ranks == 1:
-            return
-        raise LaunchError(
-            f"{promise.launcher} promised {promise.ranks} ranks ({promise.variable}={promise.ranks}), but this process "
-            f"sees only itself, on host {socket.gethostname()}: {cause}. The launcher and the MPI library must belong "
-            f"together: use the mpiexec of that library; under Slurm start with srun and the plugin it speaks "
-            f"(--mpi=pmi2 for MPICH, --mpi=pmix for Open MPI, --mpi=cray_shasta on a Cray); for a single rank on "
-            f"purpose, say so: srun -n 1 or mpiexec -n 1."
-        )
-
-    @classmethod
-    def _refuse_foreign(cls, library: str) -> None:
-        """Refuse MPICH without PMIx under Open MPI's mpiexec, before MPI_Init ends the process without a reason."""
-        promise = runtime.promised()
-        if promise and promise.variable.startswith("OMPI_") and library.startswith("MPICH") and "pmix" not in library:
-            cls._refuse_lonely(f"the MPI library in use is {library_name(library)}")
+        return cls(comm if comm is not None else launch.communicator())
 
     def beat(self, doing: str = "") -> None:
         """This rank's work has come on, to ``doing`` if that is new."""
@@ -153,7 +111,7 @@ class World:
             return "none"
         from mpi4py import MPI
 
-        return library_name(MPI.Get_library_version())
+        return launch.library_name(MPI.Get_library_version())
 
     @property
     def root(self) -> bool:
@@ -230,9 +188,9 @@ class World:
         """Every rank's ``value`` on rank 0, None elsewhere."""
         return self.comm.gather(value) if self.size > 1 else [value]
 
-    def bcast(self, value: Any) -> Any:
-        """Rank 0's ``value``."""
-        return self.comm.bcast(value) if self.size > 1 else value
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        """The ``value`` of rank ``root``."""
+        return self.comm.bcast(value, root) if self.size > 1 else value
 
     def on_root(self, function: Callable[[], T]) -> T:
         """Rank 0's ``function()`` on every rank; what it raises there, every rank raises.
@@ -253,39 +211,69 @@ class World:
             raise value
         return value  # type: ignore[no-any-return]
 
-    def share(self, array: Array) -> None:
-        """Overwrite ``array`` with rank 0's."""
+    def share(self, array: Array, root: int = 0) -> None:
+        """Overwrite ``array`` with that of rank ``root``."""
         if self.size > 1:
-            self.comm.Bcast(array)
+            self.comm.Bcast(array, root)
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
         if self.size > 1:
             self.comm.Barrier()
 
-    def abort(self, code: int) -> None:
-        """End the job on every rank at once, with this exit code."""
+    def make_elastic(self) -> None:
+        """Let the other ranks go on where one dies.
+
+        Raises:
+            LaunchError: if they can't, with the reason.
+        """
         if self.size > 1:
+            survival.require(self.library)
+            self.elastic = True
+
+    def agree(self, good: bool) -> bool:
+        """Whether all ranks live, and all say that it is ``good``: the same on all of them.
+
+        A rank that says it isn't ends whatever the others wait for, and so brings them here.
+        """
+        if self.size == 1:
+            return good
+        if not good:
+            for comm in (self.comm, self.__dict__["_node"].comm if "_node" in self.__dict__ else None):
+                if comm is not None and not comm.Is_revoked():
+                    comm.Revoke()
+        return survival.agree(self.comm, good)
+
+    def leave_out_the_dead(self) -> None:
+        """Become the world of the ranks that live, which all call it after they have agreed that not all do."""
+        comm, kept = survival.shrink(self.comm)
+        self.lost += [f"rank {self.launched[k]} (host {self.hosts[k]})" for k in range(self.size) if k not in kept]
+        self.hosts = [self.hosts[k] for k in kept]
+        self.launched = [self.launched[k] for k in kept]
+        for name in ("_node", "nodes", "aside"):
+            self.__dict__.pop(name, None)
+        self._enter(comm)
+        self._node_comm = None
+        self.before_leaving.clear()
+        self._separate()
+
+    def abort(self, code: int) -> None:
+        """End the job on every rank at once, with this exit code; in an elastic world this rank alone."""
+        if self.size > 1:
+            if survival.possible(self.library):
+                survival.end(self.comm, code)
             self.comm.Abort(code)
         os._exit(code)
 
-    def meet_in_failure(self, message: str) -> bool | None:
-        """After a failure: whether this rank is to report it, or None if the other ranks go on as if nothing was.
+    def exit(self, code: int) -> NoReturn:
+        """End this process in order."""
+        if self.lost:
+            survival.leave(code)
+        sys.exit(code)
 
-        All ranks that fail alike (a bad run file, say) meet here within a second and end in order, the first of them
-        reporting for those with the same message. A rank that fails alone has to end the others.
-        """
-        if self._failures is None:
-            return True
-        mine = np.frombuffer(hashlib.blake2b(message.encode(), digest_size=8).digest(), np.uint64)
-        everyone = np.zeros(self.size, np.uint64)
-        request = self._failures.Iallgather(mine, everyone)
-        deadline = time.monotonic() + RENDEZVOUS
-        while not request.Test():
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(0.01)
-        return int(np.flatnonzero(everyone == mine[0])[0]) == self.rank
+    def meet_in_failure(self, message: str) -> bool | None:
+        """After a failure: whether this rank is to report it, or None if the other ranks go on as if nothing was."""
+        return True if self._failures is None else rendezvous.meet(self._failures, message)
 
     def leave_together(self) -> None:
         """Wait until every rank that met in failure is here too."""

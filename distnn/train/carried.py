@@ -8,7 +8,7 @@ Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,23 @@ class Carried:
             world: the ranks.
             shards: the micro-shards that a batch is cut into, as in `distnn.data.partition.micro_shards`.
         """
+        pieces = world.gather(self._own(world, shards))
+        return None if pieces is None else self._joined(pieces)
+
+    def spread(self, world: World, shards: int) -> None:
+        """Give every rank all streams' states, lest they die with the one that has them; the arguments of `collect`."""
+        if self.state:
+            self.load(self._joined(world.allgather(self._own(world, shards))))
+
+    def _own(self, world: World, shards: int) -> dict[str, Array]:
+        """The states of this rank's streams."""
         mine = part(shards, world.size, world.rank)
         ends = [part(self.streams, shards, shard).start for shard in range(shards)] + [self.streams]
         rows = slice(ends[mine.start], ends[mine.stop])
-        pieces = world.gather({name: state[rows] for name, state in self.state.items()})
-        if pieces is None:
-            return None
+        return {name: state[rows] for name, state in self.state.items()}
+
+    def _joined(self, pieces: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """The states of all streams, from those of each rank's."""
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in self.state}
 
     def load(self, states: Mapping[str, Array]) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 
 from distnn import runtime
 from distnn.errors import DistnnError
+from distnn.parallel import survival
 from distnn.parallel.world import World
 from distnn.train import watchdog
 from distnn.train.watchdog import Watchdog
@@ -23,6 +24,12 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
     step = f", in {world.doing}" if world.beats else ""
     if isinstance(error, DistnnError):
         return f"distnn: error{where}: {error}", error.exit_code
+    if survival.is_loss(error):
+        return (
+            f"distnn: error{where}: another rank has died. What is saved is good: go on with --resume auto. With "
+            f"parallel.elastic = true the other ranks go on by themselves.",
+            1,
+        )
     if isinstance(error, KeyboardInterrupt):
         return f"distnn: interrupted{where}", 130
     if isinstance(error, SystemExit):
@@ -71,7 +78,7 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
             print(message, file=sys.stderr, flush=True)
         # Open MPI's mpiexec kills all ranks as soon as one has exited with an error: not before the message is out.
         world.leave_together()
-        raise SystemExit(code) from None
+        world.exit(code)
 
 
 class StopSignals:

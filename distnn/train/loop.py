@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,12 @@ class Loop:
         self.records: dict[str, EvaluationRecord] = {}
         self.samples = 0
         self._skipped, self._last_skipped = 0, 0
+        self._ending: Progress | None = None
+
+    @property
+    def position(self) -> Progress:
+        """Where this rank stands, in terms of the steps that are done: an epoch's end is done again, or not at all."""
+        return self._ending or self.progress
 
     def run(self, signals: StopSignals) -> Summary:
         """Train, and say how it ended.
@@ -185,6 +192,7 @@ class Loop:
     def _end_epoch(self) -> None:
         """Evaluate, compare the ranks, save."""
         progress, totals = self.progress, self._totals
+        self._ending = replace(progress, sums=list(progress.sums))
         progress.epoch += 1
         progress.window = 0
         if totals.samples:
@@ -201,6 +209,7 @@ class Loop:
         self._mark_time()
         self.step.reduction.check()
         self.saver.after_epoch(progress, best)
+        self._ending = None
 
     def _mark_time(self) -> None:
         now = time.perf_counter()

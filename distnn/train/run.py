@@ -1,134 +1,28 @@
-"""A whole training run: from settings to objects, the loop, and back to a summary."""
+"""A whole training run: from settings to objects, the loop, and back to a summary; again without the ranks that die."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from distnn.data.hdf5 import DataFile
-from distnn.errors import DataError, RunFileError, SharedMemoryError
-from distnn.models import Loss, Model, build
+from distnn.errors import DataError, DistnnError
 from distnn.models.model import Network
+from distnn.parallel import survival
 from distnn.parallel.world import World
-from distnn.parameters import Memory
-from distnn.train import checkpoint
+from distnn.train.assembly import Run
 from distnn.train.beginning import begin, make_folder, other_bits
-from distnn.train.compiling import prepare
 from distnn.train.environment import blas, environment
-from distnn.train.evaluate import Evaluator
 from distnn.train.guard import StopSignals
 from distnn.train.loop import Loop
 from distnn.train.metrics import MetricsFile
-from distnn.train.parts import augmentation, bucket_mb, memories, optimizer, schedule
-from distnn.train.progress import Progress
 from distnn.train.records import Listener, Listeners, RunInfo, Summary
-from distnn.train.samples import fits, sample_order, training_source
 from distnn.train.saving import Saver
-from distnn.train.step import TAIL, Step
 from distnn.train.timeline import Timeline
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
-    from distnn.config.sections import ParallelSettings
-
-
-class Run:
-    """A run, assembled: its model, its state, and what it needs to be trained.
-
-    Arguments:
-        settings: the run file.
-        file: the open data file.
-        world: the ranks.
-        network: instead of what ``settings.model`` describes, a network built in Python.
-
-    Raises:
-        DataError: if the batch is larger than the training split, or the data are bad.
-        RunFileError, ShapeError: if the model doesn't fit the data.
-    """
-
-    def __init__(self, settings: RunSettings, file: DataFile, world: World, network: Network | None = None) -> None:
-        self.settings, self.world = settings, world
-        _settle_threads(settings.parallel, world)
-        self.model = _model(settings, file, network)
-        train, samples = settings.train, file.count("train")
-        self.batch_size = _batch_size(settings, file)
-        self.optimizer = optimizer(settings)
-        in_memory = fits(settings.data, file, world)
-        order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
-        self.loader = training_source(file, order, world, in_memory=in_memory)
-        self.loader.augmentation = augmentation(settings, file)
-        possible = memories(settings.parallel.reduction, world, self.optimizer)
-        while True:
-            try:
-                self.step = self._step(possible.pop(0))
-                break
-            except SharedMemoryError:  # on every rank alike
-                if not possible:
-                    raise
-        self.parameters = self.step.parameters
-        exact = settings.parallel.reproducible
-        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, reproducible=exact)
-        self.evaluators = {
-            split: Evaluator(
-                self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory
-            )
-            for split in file.splits
-            if split != "train"
-        }
-        self.schedule = schedule(settings.schedule, self.step.windows, train.epochs)
-        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
-        self.samples = samples
-
-    def _step(self, memory: Memory) -> Step:
-        """The training step, with the model's parameters in this memory."""
-        train, world = self.settings.train, self.world
-        parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size, memory=memory)
-        return Step(
-            self.model,
-            parameters,
-            self.loader,
-            self.optimizer,
-            world,
-            batch_size=self.batch_size,
-            seed=train.seed,
-            memory=memory,
-            shards=self.settings.parallel.shards,
-            accumulate=train.accumulate,
-            clip_norm=train.clip_norm,
-            streams=self.settings.data.streams,
-            reproducible=self.settings.parallel.reproducible,
-            bucket_mb=bucket_mb(self.settings.parallel, world),
-        )
-
-    def close(self) -> None:
-        """Let go of the data, if they are read as they are needed."""
-        self.loader.close()
-        for evaluator in self.evaluators.values():
-            evaluator.close()
-
-    def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
-        """Take over a checkpoint, which rank 0 has read.
-
-        Raises:
-            CheckpointError: if it belongs to another model, optimiser or order of samples.
-        """
-
-        def take() -> dict[str, Any]:
-            assert saved is not None
-            self.progress.resume(saved.progress, str(path))
-            checkpoint.fit_into(saved.parameters, self.parameters.value, path)
-            for name, vector in self.step.slots.items():
-                if name in saved.optimizer:
-                    checkpoint.fit_into(saved.optimizer[name], self.parameters.views(vector), path)
-            if self.progress.window:
-                checkpoint.fit_into(saved.state, self.step.carried.state, path, what="states of streams")
-            return self.progress.to_dict()
-
-        for key, value in self.world.on_root(take).items():
-            setattr(self.progress, key, value)
-        self.step.gradients.load(self.progress.exponents)
-        for vector in (self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()):
-            self.world.share(vector)
 
 
 def train(
@@ -149,57 +43,193 @@ def train(
         resume: a run's folder, a checkpoint, or ``auto``: go on with what is in ``out`` if there is anything.
         max_time: seconds after which to stop with a checkpoint.
         world: the ranks.
-        listener: hears of the progress; on rank 0 only.
+        listener: hears of the progress on rank 0; where that may die, every rank has to bring one.
         network: instead of what ``settings.model`` describes, a network built in Python.
 
     Returns:
         How it ended, and the run with its trained parameters.
 
     Raises:
-        UsageError: for bad data, settings, folders or checkpoints.
+        UsageError: for bad data, settings, folders or checkpoints, and an MPI that can't do what the settings want.
         DistnnError: if the training diverges or the ranks drift apart.
     """
     world.patience = settings.parallel.timeout
-    warnings: list[str] = []
-    folder, start = world.on_root(lambda: begin(out, resume, warnings))
-    saved = start[1] if start and world.root else None
-    with DataFile(settings.data.path, world.comm) as file:
-        run = Run(settings, file, world, network)
-    if start:
-        run.load(start[0], saved)
-    # Only now that nothing is left to be refused does the run touch its folder.
-    world.on_root(lambda: make_folder(folder, settings))
-    from distnn.config import to_dict
-
-    told = _listen(settings, folder, listener) if world.root else None
-    saver = Saver(
-        folder / "checkpoints", settings.checkpoint, to_dict(settings), run.model, run.step, environment(world), told
-    )
-    if start:
-        saver.began_at(start[0], run.progress)
-    if saved and settings.parallel.reproducible:
-        warnings += other_bits(saved, settings, saver.environment)
-    if told:
-        for text in warnings:
-            told.warned(text)
-        if start:
-            told.resumed(start[0], run.progress.step)
-        told.started(_info(run, folder))
-    loop = Loop(settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, told, max_time, folder)
+    if settings.parallel.elastic:
+        world.make_elastic()
+    training = _Training(settings, out, resume, max_time, world, listener, network)
     try:
+        with StopSignals() as signals:
+            while not training.attempt(signals):
+                pass
+        ended = training.end()
+        if world.elastic:
+            world.agree(True)  # none leaves before rank 0 has told: the launcher might end the others
+        return ended
+    finally:
+        training.close()
+
+
+class _Training:
+    """A run on its way; the arguments are those of `train`."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        out: Path | None,
+        resume: str | None,
+        max_time: float | None,
+        world: World,
+        listener: Listener | None,
+        network: Network | None,
+    ) -> None:
+        self.settings, self.out, self.resume, self.max_time = settings, out, resume, max_time
+        self.world, self.listener, self.network = world, listener, network
+        self._start = time.perf_counter()
+        self._warnings: list[str] = []
+        self._told: Listener | None = None
+        self._folder: Path | None = None
+        self._run: Run | None = None
+        self._loop: Loop | None = None
+        self._summary: Summary | None = None
+        self._disturbed = False
+        self._mourned = 0
+        self._error: Exception | None = None
+
+    def attempt(self, signals: StopSignals) -> bool:
+        """Train to the end, or until a rank dies without which the others are to go on: False then, on all of them.
+
+        Raises:
+            Exception: whatever else ends the run.
+        """
+        if not self.world.elastic:
+            self._train(signals)
+            return True
+        good = False
+        try:
+            self._train(signals)
+            good = True
+        except Exception as error:
+            if not survival.is_loss(error):
+                raise
+            self._error = error
+        self._disturbed = not self.world.agree(good)
+        return not self._disturbed
+
+    def _train(self, signals: StopSignals) -> None:
+        settings, world = self.settings, self.world
+        leader = self._regroup() if self._disturbed else None
+        run, start = self._begin() if leader is None else (self._go_on(leader), None)
+        # Only now that nothing is left to be refused does the run touch its folder.
+        folder = self._folder
+        assert folder is not None
+        world.on_root(lambda: make_folder(folder, settings))
+        if world.root and self._told is None:
+            self._told = _listen(settings, folder, self.listener)
+        saver = self._saver(run)
+        if start:
+            saver.began_at(start, run.progress)
+        self._tell(run, start)
+        left = self.max_time and self.max_time - (time.perf_counter() - self._start)
+        former, self._run = self._run, run
+        self._loop = Loop(
+            settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, self._told, left, folder
+        )
+        if former:
+            former.close()
         if settings.log.trace:
             run.step.timeline = Timeline(world)
-        with StopSignals() as signals:
-            summary = loop.run(signals)
-        if run.step.timeline:
-            _write(run.step.timeline, folder, told)
-        if told:
-            told.finished(summary)
-    finally:
-        run.close()
-        if told:
-            told.close()
-    return summary, run
+        self._summary = self._loop.run(signals)
+
+    def _begin(self) -> tuple[Run, Path | None]:
+        """The run at its beginning, or at the checkpoint that is to be resumed, with this one's path."""
+        world = self.world
+        self._folder, start = world.on_root(lambda: begin(self.out, self.resume, self._warnings))
+        saved = start[1] if start and world.root else None
+        run = self._assembled()
+        if start:
+            run.load(start[0], saved)
+        if saved and self.settings.parallel.reproducible:
+            self._warnings += other_bits(saved, self.settings, environment(world))
+        return run, start[0] if start else None
+
+    def _regroup(self) -> int | None:
+        """Leave out the dead; the rank that has come furthest, None if the run has to begin once more."""
+        world, loop = self.world, self._loop
+        world.beat("going on without the dead")
+        world.leave_out_the_dead()
+        if len(world.lost) == self._mourned:
+            raise DistnnError(f"MPI reports an error, but no rank has died: {self._error}.")
+        world.settle_threads()
+        if loop:
+            loop.saver.conclude()
+        position = (loop.position.step, loop.position.epoch) if loop else (-1, -1)
+        everyone = world.allgather((position, self._folder is not None))
+        if any(began for _, began in everyone):
+            self.resume = self.resume or "auto"  # what is in the folder is of this run
+        furthest = max(position for position, _ in everyone)
+        where = "before the first step" if furthest[0] < 0 else f"after step {furthest[0]}"
+        dead, self._mourned = world.lost[self._mourned :], len(world.lost)
+        self._warnings.append(
+            f"{' and '.join(dead)} died {where}; the other {'ranks go' if world.size > 1 else 'rank goes'} on, "
+            f"{world.size} of {len(world.lost) + world.size}."
+        )
+        return None if furthest[0] < 0 else [position for position, _ in everyone].index(furthest)
+
+    def _go_on(self, leader: int) -> Run:
+        """The run as the rank ``leader`` has it."""
+        former = self._run
+        kept = all(self.world.allgather(former is not None))
+        run = self._assembled(former if kept else None)
+        run.take_over(former, self._loop.position if self._loop else None, leader)
+        return run
+
+    def _assembled(self, former: Run | None = None) -> Run:
+        # The ranks that opened a file together have to close it together, which they can't where one has died.
+        with DataFile(self.settings.data.path, None if self.world.elastic else self.world.comm) as file:
+            return Run(self.settings, file, self.world, self.network, former)
+
+    def _saver(self, run: Run) -> Saver:
+        from distnn.config import to_dict
+
+        assert self._folder is not None
+        settings, told = self.settings, self._told
+        return Saver(
+            self._folder / "checkpoints",
+            settings.checkpoint,
+            to_dict(settings),
+            run.model,
+            run.step,
+            environment(self.world),
+            told,
+        )
+
+    def _tell(self, run: Run, start: Path | None) -> None:
+        """Tell how the run begins, or goes on."""
+        warnings, self._warnings = self._warnings, []
+        if self._told is None:
+            return
+        for text in warnings:
+            self._told.warned(text)
+        if start:
+            self._told.resumed(start, run.progress.step)
+        assert self._folder is not None
+        self._told.started(_info(run, self._folder))
+
+    def end(self) -> tuple[Summary, Run]:
+        """Tell how it ended."""
+        assert self._summary is not None and self._run is not None and self._folder is not None
+        if self._run.step.timeline:
+            _write(self._run.step.timeline, self._folder, self._told)
+        if self._told:
+            self._told.finished(self._summary)
+        return self._summary, self._run
+
+    def close(self) -> None:
+        """Let go of files, and of the terminal."""
+        if self._run:
+            self._run.close()
+        if self._told:
+            self._told.close()
 
 
 def _write(timeline: Timeline, folder: Path, told: Listener | None) -> None:
@@ -214,40 +244,6 @@ def _write(timeline: Timeline, folder: Path, told: Listener | None) -> None:
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
     metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (listener or Listener()).warned)
     return Listeners([metrics, *([listener] if listener else [])])
-
-
-def _model(settings: RunSettings, file: DataFile, network: Network | None) -> Model:
-    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
-    if network is not None:
-        model = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
-    else:
-        model = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
-    if settings.data.streams and not model.states:
-        why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
-        raise RunFileError(
-            f"data.streams = true is for recurrent language models on text, but with {file.path} {why}; remove it."
-        )
-    return model
-
-
-def _batch_size(settings: RunSettings, file: DataFile) -> int:
-    samples = file.count("train")
-    if settings.data.batch_size == "full":
-        return samples
-    if settings.data.batch_size > samples:
-        raise DataError(
-            f"data.batch_size is {settings.data.batch_size}, but {file.path} has only {samples} training samples; "
-            f'choose at most that many, or batch_size = "full" for batch gradient descent.'
-        )
-    return settings.data.batch_size
-
-
-def _settle_threads(settings: ParallelSettings, world: World) -> None:
-    """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
-    if settings.threads:
-        world.use_threads(settings.threads, "parallel.threads in the run file")
-    elif settings.reproducible:
-        world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

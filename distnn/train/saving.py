@@ -66,7 +66,8 @@ class Saver:
         self.waited_s = self.last_s = 0.0
         self._snapshot = Snapshot()
         self._writing: Writing | Together | None = None
-        self._together = checkpoint.writers(self._bytes, step.world.size) > 1
+        # A file to which several ranks write is lost with one of them.
+        self._together = not step.world.elastic and checkpoint.writers(self._bytes, step.world.size) > 1
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
@@ -77,6 +78,10 @@ class Saver:
     def began_at(self, path: Path, progress: Progress) -> None:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
         self.latest, self._saved = path, (progress.step, progress.epoch)
+
+    def conclude(self) -> None:
+        """Wait for what this rank is writing, and tell of it; no other rank need be there, as none shares in it."""
+        self._conclude()
 
     @property
     def writing(self) -> bool:

@@ -168,8 +168,12 @@ class Step:
             self.carried.reset()
         self._key[1] = number
         self.carried.mark()
-        while not self._sum(window, stop, save):
-            self.carried.rewind()
+        try:
+            while not self._sum(window, stop, save):
+                self.carried.rewind()
+        except BaseException:
+            self.carried.rewind()  # other ranks than these may do the step again
+            raise
         start = perf_counter()
         if not self.bad:
             self.reduction.update(self._scale(), learning_rate, number, self.samples)
@@ -181,6 +185,8 @@ class Step:
     def _sum(self, window: int, stop: bool, save: bool) -> bool:
         """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
         self._accumulate(window)
+        if self.world.elastic:
+            self.carried.spread(self.world, self.shards)
         self.gradients.close(stop, save, sent=self.reduction.progress is not None)
         self.before_reduction()
         start = perf_counter()

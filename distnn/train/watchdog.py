@@ -42,8 +42,8 @@ FORWARDING = 0.5
 INTERVAL = 0.5
 #: What of a stack is MPI, and thus waiting for others.
 MPI = str(Path(__file__).parents[1] / "parallel")
-#: What a rank writes on the board: when its thread last ran, by the host's monotonic clock.
-SEEN = 0
+#: What a rank writes on the board: when its thread last ran, by the host's monotonic clock; and its process.
+SEEN, PROCESS, PLACES = range(3)
 
 
 @contextlib.contextmanager
@@ -71,7 +71,8 @@ def leaving(world: World) -> None:
 class Watchdog:
     """Ends the job if this rank's work hasn't come on for `World.patience`; a context, made by every rank together.
 
-    What comes on is `World.beats`. Nothing is looked after while the patience is 0.
+    What comes on is `World.beats`. Nothing is looked after while the patience is 0. In an elastic world only the rank
+    that is the cause ends: those that wait for it end it, where it can't itself.
 
     Arguments:
         world: the ranks.
@@ -81,7 +82,8 @@ class Watchdog:
         self.world = world
         self._main = threading.get_ident()
         self._over = threading.Event()
-        self._mine = PrivateMemory().each(1, np.dtype(np.float64))
+        self._hosts = list(world.hosts)
+        self._mine = PrivateMemory().each(PLACES, np.dtype(np.float64))
         #: The board, and whose rows it has: this rank's only, until the ranks of the node have met.
         self._board = (self._mine[None], [world.rank])
 
@@ -104,13 +106,13 @@ class Watchdog:
         """Make the board that the ranks of a node share; without shared memory each keeps its own."""
         memory, ranks = NodeMemory(self.world), next(ranks for ranks in self.world.nodes if self.world.rank in ranks)
         with contextlib.suppress(SharedMemoryError):
-            mine = memory.each(1, np.dtype(np.float64))
-            mine[SEEN] = time.monotonic()
+            mine = memory.each(PLACES, np.dtype(np.float64))
+            mine[:] = time.monotonic(), os.getpid()
             self.world.barrier()  # everybody is on the board
             self._mine, self._board = mine, (memory.rows[-1], ranks)
 
     def _watch(self) -> None:
-        beats, since = self.world.beats, time.monotonic()
+        beats, since, late = self.world.beats, time.monotonic(), 0
         while not self._over.wait(INTERVAL):
             now, patience = time.monotonic(), self.world.patience
             self._mine[SEEN] = now
@@ -119,12 +121,14 @@ class Watchdog:
             else:
                 faulthandler.cancel_dump_traceback_later()
             if self.world.beats != beats or not patience:
-                beats, since = self.world.beats, now
+                beats, since, late = self.world.beats, now, 0
             elif now - since > patience:
-                self._end(now)
+                late += 1
+                self._end(now, late)
+                since = time.monotonic()
 
-    def _end(self, now: float) -> None:
-        """Tell what is the matter, and end the job."""
+    def _end(self, now: float, late: int) -> None:
+        """Tell what is the matter, and end the job; or, in an elastic world, only the rank that is the cause."""
         _end_in(COURTESY + BLOCKED + FORWARDING + 2 * ABORT)
         frame = sys._current_frames().get(self._main)
         waits = _in_mpi(frame)
@@ -136,15 +140,27 @@ class Watchdog:
         for line in self._message(frame, silent, waits=waits):
             print(line, file=sys.stderr, flush=True)
         time.sleep(FORWARDING + bool(silent) * BLOCKED)
+        if waits and self.world.elastic and (silent or late == 1):  # who isn't silent looks after itself
+            for rank in silent:
+                self._kill(rank)
+            return
         threading.Thread(target=self.world.abort, args=(1,), daemon=True).start()
         time.sleep(ABORT)  # it may hang, too
         os._exit(1)
 
     def _silent(self, now: float) -> dict[int, float]:
-        """The ranks of this node whose threads don't run, and for how many seconds."""
+        """The ranks of this node, of those that should live, whose threads don't run, and for how many seconds."""
         rows, ranks = self._board
-        since = dict(zip(ranks, (now - rows[:, SEEN]).tolist(), strict=True))
-        return {rank: seconds for rank, seconds in since.items() if seconds > 3 * INTERVAL}
+        since = {rank: now - seen for rank, seen in zip(ranks, rows[:, SEEN].tolist(), strict=True)}
+        return {
+            rank: seconds for rank, seconds in since.items() if seconds > 3 * INTERVAL and rank in self.world.launched
+        }
+
+    def _kill(self, rank: int) -> None:
+        """End another rank of this node."""
+        rows, ranks = self._board
+        with contextlib.suppress(ProcessLookupError):  # another was faster
+            os.kill(int(rows[ranks.index(rank), PROCESS]), signal.SIGKILL)
 
     def _message(self, frame: FrameType | None, silent: dict[int, float], *, waits: bool) -> list[str]:
         world = self.world
@@ -155,7 +171,7 @@ class Watchdog:
             f"long that may take."
         ]
         lines += [
-            f"distnn: error: rank {rank} (host {world.hosts[rank]}) is the cause: nothing of it has run for "
+            f"distnn: error: rank {rank} (host {self._hosts[rank]}) is the cause: nothing of it has run for "
             f"{seconds:.0f} s. It was stopped, swapped out, or ended."
             for rank, seconds in silent.items()
         ]

@@ -14,7 +14,8 @@ from mpi4py import MPI
 import distnn
 from distnn import runtime
 from distnn.errors import DataError
-from distnn.parallel.world import World, library_name
+from distnn.parallel.launch import library_name
+from distnn.parallel.world import World
 
 pytestmark = pytest.mark.mpi
 
