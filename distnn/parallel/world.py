@@ -244,6 +244,19 @@ class World:
                     comm.Revoke()
         return survival.agree(self.comm, good)
 
+    def confirm(self) -> None:
+        """In an elastic world, make sure that what the ranks have just received can be relied on: that all live.
+
+        Raises:
+            LossError: on every rank, if not all do.
+        """
+        if self.elastic and not self.agree(True):
+            raise survival.LossError("a rank has died.")
+
+    def disturbed(self, error: Exception) -> bool:
+        """Whether a rank's death may be behind an error."""
+        return survival.is_loss(error) or (self.size > 1 and survival.disturbed(self.comm))
+
     def leave_out_the_dead(self) -> None:
         """Become the world of the ranks that live, which all call it after they have agreed that not all do."""
         comm, kept = survival.shrink(self.comm)

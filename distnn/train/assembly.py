@@ -154,6 +154,7 @@ class Run:
         self.step.gradients.load(self.progress.exponents)
         for vector in self._state:
             self.world.share(vector, rank)
+        self.world.confirm()
 
     @property
     def _state(self) -> list[Array]:

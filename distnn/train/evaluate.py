@@ -116,6 +116,7 @@ class Evaluator:
         for loader in self._loaders:
             loader.begin(0, 0)  # nothing more is read ahead
         self.world.allreduce(totals)  # each row is added to zeros only
+        self.world.confirm()
         samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
         model = self._model
         count = samples * model.targets if model.count is None else count

@@ -108,8 +108,11 @@ class _Training:
         try:
             self._train(signals)
             good = True
+        except survival.LossError:
+            self._disturbed = True
+            return False
         except Exception as error:
-            if not survival.is_loss(error):
+            if not self.world.disturbed(error):
                 raise
             self._error = error
         self._disturbed = not self.world.agree(good)

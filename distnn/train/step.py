@@ -120,8 +120,7 @@ class Step:
         self._key = np.array([seed, 0, 0], np.intp)
         self.loss = self.correct = self.weight = self.norm = 0.0
         self.carried = Carried(model, batch_size if streams else 0, parameters.dtype)
-        self.samples = self.count = self.stop = self.save = 0
-        self.bad = False
+        self.samples, self.count, self.stop, self.save, self.bad = 0, 0, 0, 0, False
         self.data_s = self.compute_s = self.comm_s = 0.0
         self.timeline: Timeline | None = None
 
@@ -191,6 +190,7 @@ class Step:
         self.before_reduction()
         start = perf_counter()
         totals = self.reduction.reduce()
+        self.world.confirm()
         end = perf_counter()
         self.comm_s += end - start
         if self.timeline:
