@@ -191,10 +191,11 @@ class Model:
         """Whether ops of the network need sums over all shards of a batch."""
         return any(node.op is not None and node.op.exchanges for node in topological([self.output]))
 
-    @property
-    def kernels(self) -> set[str]:
-        """The names of the kernels that the network's ops use."""
-        return {node.op.kernels for node in topological([self.output]) if node.op is not None and node.op.kernels}
+    def kernels(self, batch: int) -> set[str]:
+        """The names of the kernels that the network's ops use for so many samples."""
+        nodes = [node for node in topological([self.output]) if node.op is not None]
+        shapes = [tuple(batch if length is N else int(str(length)) for length in node.shape) for node in nodes]
+        return {name for node, y in zip(nodes, shapes, strict=True) if node.op and (name := node.op.compiles(y))}
 
     def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
         """A forward-only plan of the same outputs."""

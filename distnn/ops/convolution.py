@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.activation import Activation
+from distnn.ops.activation import Activation, Shifted
 from distnn.ops.arithmetic import together
 from distnn.ops.columns import Gemm, Pass
 from distnn.ops.depthwise import Depthwise
@@ -107,6 +107,13 @@ class Conv2D(Op):
     def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
         return 2 * size(y) * size(inputs[1][:-1]) + (self.activation.flops(y, y) if self.activation else 0)
 
+    def compiles(self, y: tuple[int, ...]) -> str:
+        return self.activation.compiles(y) if self.activation else ""
+
+    def _shifted(self, y: tuple[int, ...]) -> Shifted | None:
+        """What does the bias and the activation in one pass, if there is such a thing."""
+        return self.activation.shifted(y) if self.activation else None
+
     def _method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Gemm | Depthwise:
         over = self._windows(x, weight)
         if self.groups == x[3] == weight[3] > 1:
@@ -118,8 +125,10 @@ class Conv2D(Op):
         block, outputs = method.blocks[0], y[-1]
         asked = method.work()
         if len(inputs) == 3:
+            asked["dbias"] = Work((outputs,), "backward")
+        if len(inputs) == 3 and self._shifted(y) is None:
             tile = max(1, min(TILE // outputs, block.stop - block.start))
-            asked |= {"bias": Work((tile, outputs), "forward"), "dbias": Work((outputs,), "backward")}
+            asked["bias"] = Work((tile, outputs), "forward")
         if self.activation:
             asked |= _activation_work(self.activation, (size(y[:-1]), outputs), block)
         return asked
@@ -139,11 +148,13 @@ class Conv2D(Op):
         bias, dbias = (arrays[2], arrays[-1]) if count == 3 else (None, None)
         method = self._method(x.shape, weight.shape)
         passes, back = [method.forward(work, y, x, weight)], []
+        shifted = self._shifted(y.shape)
         if bias is not None:
-            passes.append(_add_bias(work["bias"], y, bias))
+            passes.append(_add_bias(work["bias"], y, bias) if shifted is None else _shift(shifted, y, bias))
         if self.activation is not None:
             ahead, behind = _activation(self.activation, method.blocks, work, y, dy)
-            passes.append(ahead)
+            if bias is None or shifted is None:
+                passes.append(ahead)
             back.append(behind)
         forward = _over(method.blocks, passes)
         if dy is None:
@@ -193,6 +204,12 @@ def _add_bias(tile: Array, y: Array, bias: Array) -> Pass:
             np.add(out, tile[: len(out)], out=out)
 
     return (lambda: np.copyto(tile, bias)), step
+
+
+def _shift(shifted: Shifted, y: Array, bias: Array) -> Pass:
+    """y ← f(y + b)."""
+    flat = y.reshape(-1, y.shape[3])
+    return nothing, lambda block: shifted(flat[block.start : block.stop], bias)
 
 
 def _activation_work(activation: Activation, y: tuple[int, ...], block: Block) -> dict[str, Work]:

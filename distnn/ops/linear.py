@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError
-from distnn.ops.activation import Activation
+from distnn.ops.activation import Activation, Shifted
 from distnn.ops.arithmetic import together
 from distnn.ops.op import Array, Closures, Op, Shape, Work, show, size
 
@@ -35,10 +35,11 @@ class Affine(Op):
         weight, bias, _, _, dweight, dbias = arrays[1:]
         x, y, dy, dx = map(_rows, (arrays[0], y, *arrays[3:5]))
         ones = np.ones(len(x), x.dtype)
+        finish = self._finish(y.shape)
 
         def forward() -> None:
             np.matmul(x, weight, out=y)
-            np.add(y, bias, out=y)
+            finish(y, bias)
 
         def backward() -> None:
             if dbias is not None:
@@ -49,6 +50,11 @@ class Affine(Op):
                 np.matmul(dy, weight.T, out=dx)
 
         return forward, backward
+
+
+    def _finish(self, y: tuple[int, ...]) -> Shifted:
+        """What adds the bias, and whatever goes with it."""
+        return lambda y, bias: np.add(y, bias, out=y)
 
 
 def _rows(array: Any) -> Any:
@@ -78,8 +84,15 @@ class AffineActivation(Affine):
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
         return self.activation.work(y, y)
 
+    def compiles(self, y: tuple[int, ...]) -> str:
+        return self.activation.compiles(y)
+
+    def _finish(self, y: tuple[int, ...]) -> Shifted:
+        return self.activation.shifted(y) or super()._finish(y)
+
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         dy = arrays[3]
         affine_forward, affine_backward = super().bind(work, y, *arrays)
         activate, derive = self.activation.bind(work, y, y, dy, dy)
-        return together([affine_forward, activate]), together([derive, affine_backward])
+        forward = affine_forward if self.activation.shifted(y.shape) else together([affine_forward, activate])
+        return forward, together([derive, affine_backward])

@@ -71,7 +71,7 @@ class Op:
     name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
-    #: The kernels it uses (`distnn.kernels.load`), if any.
+    #: The kernels it uses (`distnn.kernels.load`), if any; see `compiles`.
     kernels = ""
     #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
     exchanges = False
@@ -96,6 +96,10 @@ class Op:
     def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Work]:
         """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
         return {}
+
+    def compiles(self, y: tuple[int, ...]) -> str:
+        """The name of the kernels that it uses for an output of this shape, if any: small ones may not be worth it."""
+        return self.kernels
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         """The op and its inputs in a forward-only plan: the same, unless prediction differs from training."""

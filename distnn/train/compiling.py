@@ -13,17 +13,22 @@ from distnn.parameters import Parameters
 
 
 def prepare(
-    model: Model, optimizer: Optimizer, parameters: Parameters, world: World, *, reproducible: bool
+    model: Model, optimizer: Optimizer, parameters: Parameters, world: World, batch: int, *, reproducible: bool
 ) -> tuple[str, ...]:
     """Compile the kernels that a training needs, or load what was compiled by a former one; all ranks call it.
 
     Nothing happens where numba isn't installed, or the model is too small for it to pay. Compiling takes some seconds,
     once for a machine and a version of distnn.
 
+    Arguments:
+        model, optimizer, parameters, world: of the training.
+        batch: the most samples that are computed together.
+        reproducible: whether sums are in fixed point.
+
     Returns:
         The names of these kernels.
     """
-    names = model.kernels | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
+    names = model.kernels(batch) | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
     found = {name: module for name in sorted(names) if (module := compiled(name))}
     modules = list(found.values())
     node = world.node()
