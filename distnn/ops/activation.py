@@ -16,7 +16,6 @@ from distnn.errors import UsageError
 from distnn.kernels import compiled
 from distnn.ops.op import Array, Closures, Op, Shape, Work, size
 
-
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
 #: What has so many elements at least is worth numba's start, of 0.7 s.
@@ -144,7 +143,7 @@ class ReLU(FromOutput):
 
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
         kernels = self._compiled(y)
-        return kernels and kernels.shift
+        return None if kernels is None else kernels.shift
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         kernels = self._compiled(y.shape)

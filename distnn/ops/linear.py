@@ -51,7 +51,6 @@ class Affine(Op):
 
         return forward, backward
 
-
     def _finish(self, y: tuple[int, ...]) -> Shifted:
         """What adds the bias, and whatever goes with it."""
         return lambda y, bias: np.add(y, bias, out=y)

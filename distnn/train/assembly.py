@@ -17,7 +17,7 @@ from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.train import checkpoint
 from distnn.train.compiling import prepare
-from distnn.train.evaluate import Evaluator
+from distnn.train.evaluate import Evaluator, chunk
 from distnn.train.parts import augmentation, bucket_mb, memories, optimizer, schedule
 from distnn.train.progress import Progress
 from distnn.train.samples import fits, sample_order, training_source
@@ -80,7 +80,8 @@ class Run:
                     raise
         self.parameters = self.step.parameters
         exact = settings.parallel.reproducible
-        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, reproducible=exact)
+        together = [-(-self.batch_size // self.step.shards), *(chunk(file.count(split)) for split in file.splits)]
+        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, max(together), reproducible=exact)
         self.evaluators = {
             split: Evaluator(
                 self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory

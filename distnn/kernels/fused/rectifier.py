@@ -1,4 +1,4 @@
-"""The rectifier in one pass, eight times as fast as numpy's two; the functions are those of `distnn.kernels.rectifier`."""
+"""The rectifier in one pass, eight times as fast as numpy's two; the same functions as in `distnn.kernels.rectifier`."""
 
 from __future__ import annotations
 
