@@ -1,4 +1,4 @@
-"""The rectifier in one pass, eight times as fast as numpy's two; the same functions as in `distnn.kernels.rectifier`."""
+"""The rectifier in one pass, eight times as fast as numpy in two; the functions of `distnn.kernels.rectifier`."""
 
 from __future__ import annotations
 
