@@ -29,9 +29,9 @@ from distnn import config
 from distnn.data import write_data
 from distnn.data.hdf5 import DataFile
 from distnn.parallel.world import World
+from distnn.train.assembly import Run
 from distnn.train.environment import environment
 from distnn.train.records import Listener
-from distnn.train.run import Run
 from distnn.train.saving import Saver
 
 #: The system's own.

@@ -31,7 +31,7 @@ from distnn.data.hdf5 import DataFile
 from distnn.data.partition import Range
 from distnn.data.stream import Stream
 from distnn.parallel.world import World
-from distnn.train.run import Run
+from distnn.train.assembly import Run
 from distnn.train.samples import sample_order
 
 SHAPE, BATCH, BUFFER = (28, 28), 256, 65536

@@ -30,8 +30,8 @@ from distnn.data import partition
 from distnn.data.hdf5 import DataFile
 from distnn.data.order import permutation
 from distnn.parallel.world import World
+from distnn.train.assembly import Run
 from distnn.train.evaluate import STREAMS
-from distnn.train.run import Run
 
 CELLS = {"lstm": torch.nn.LSTM, "rnn": torch.nn.RNN}
 

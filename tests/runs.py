@@ -17,7 +17,7 @@ from distnn.data.convert.text import convert as convert_text
 from distnn.data.hdf5 import DataFile
 from distnn.parallel.world import World
 from distnn.train import checkpoint
-from distnn.train.run import Run
+from distnn.train.assembly import Run
 from tests.launch import REPOSITORY, environment
 
 DIGITS = REPOSITORY / "data" / "digits.h5"

@@ -42,7 +42,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path, repository: P
     sources = {path.relative_to(repository) for path in (repository / "distnn").rglob("*.py")}
     assert {path.relative_to(wheel) for path in wheel.rglob("*.py")} == sources
     assert (wheel / "distnn" / "py.typed").exists()
-    assert not [path for path in wheel.rglob("*") if path.suffix in {".pyc", ".toml"}]
+    assert not [path for path in wheel.rglob("*") if path.suffix == ".pyc"]
+    sites = {path.name for path in (repository / "distnn" / "config" / "sites").glob("*.toml")}
+    assert {path.name for path in wheel.rglob("*.toml")} == sites >= {"archer2.toml"}
 
 
 def test_the_wheel_brings_the_digits(wheel: Path, repository: Path) -> None:

@@ -27,6 +27,7 @@ VERBS = {
     "inspect": "What is in a checkpoint or data file.",
     "compare": "Runs side by side: settings, speed and scores, in a table and a plot.",
     "graph": "Draw a run file's model, with shapes and counts.",
+    "plan": "How fast a run file will train on more nodes, and what that costs: a prediction.",
     "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
 }
 

@@ -80,8 +80,9 @@ def _kinds(hint: Any) -> dict[str, type[BaseModel]]:
     while typing.get_origin(hint) is Annotated:
         hint = typing.get_args(hint)[0]
     sections = [inner for inner in typing.get_args(hint) if isinstance(inner, type) and issubclass(inner, BaseModel)]
-    kinds = {kind: section for section in sections for kind in typing.get_args(section.model_fields["kind"].annotation)}
-    return kinds if len(sections) > 1 else {}
+    if len(sections) < 2:
+        return {}
+    return {kind: section for section in sections for kind in typing.get_args(section.model_fields["kind"].annotation)}
 
 
 def _item(hint: Any) -> Any:
@@ -111,7 +112,7 @@ def _fields(hint: Any) -> Iterable[str]:
 
 def _missing(keys: Keys, hint: Any) -> str:
     """A key, or a section, that must be there."""
-    if len(keys) == 1:
+    if len(keys) == 1 and keys[0] in LEAST:
         return f"the section [{keys[0]}] is missing; it needs at least {LEAST[str(keys[0])]}"
     return f"{dotted(keys)} is missing; it must be {wanted(hint)}"
 

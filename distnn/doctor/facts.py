@@ -93,14 +93,14 @@ class Examination:
 def examine(world: World, folder: Path) -> Examination:
     """Ask and measure, on every rank of ``world`` together; takes about two seconds."""
     sgemm, copy = _sgemm(world), _copy(world)
-    allreduce = [(size, _allreduce(world, size)) for size in SIZES]
+    sums = [(size, allreduce(world, size)) for size in SIZES]
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     mine = Rank(
         rank=world.rank,
         host=socket.gethostname(),
         cpus=cpus,
         cores=sorted({_core(number) for number in cpus}),
-        node_cores=len({_core(number) for number in range(os.cpu_count() or 1)}),
+        node_cores=node_cores(),
         threads=world.threads.count,
         reason=world.threads.reason,
         cpu=cpu(),
@@ -125,12 +125,17 @@ def examine(world: World, folder: Path) -> Examination:
         mpi_path=_mpi_path(),
         hdf5=mine.versions["HDF5"],
         folder=str(folder),
-        allreduce=allreduce,
+        allreduce=sums,
     )
 
 
-def _times(world: World, function: Callable[[], object], seconds: float = SECONDS) -> float:
-    """The median of a call's times while all ranks make it; as many calls as rank 0 has time for."""
+def times(
+    world: World,
+    function: Callable[[], object],
+    seconds: float = SECONDS,
+    middle: Callable[[list[float]], float] = median,
+) -> float:
+    """The middle of a call's times while all ranks make it; as many calls as rank 0 has time for."""
     function()
     world.barrier()
     start = perf_counter()
@@ -143,25 +148,30 @@ def _times(world: World, function: Callable[[], object], seconds: float = SECOND
         start = perf_counter()
         function()
         found.append(perf_counter() - start)
-    return median(found)
+    return middle(found)
 
 
 def _sgemm(world: World) -> float:
     """GFLOP/s of this rank's matrix products: 2 n³ operations each."""
     a, b, c = (np.full((ROWS, ROWS), 0.5, np.float32) for _ in range(3))
-    return 2e-9 * ROWS**3 / _times(world, lambda: np.matmul(a, b, out=c))
+    return 2e-9 * ROWS**3 / times(world, lambda: np.matmul(a, b, out=c))
 
 
 def _copy(world: World) -> float:
     """GB/s that this rank's copies read and write."""
     source, target = np.ones(COPIED, np.float32), np.zeros(COPIED, np.float32)
-    return 2e-9 * source.nbytes / _times(world, lambda: np.copyto(target, source))
+    return 2e-9 * source.nbytes / times(world, lambda: np.copyto(target, source))
 
 
-def _allreduce(world: World, size: int) -> float:
+def allreduce(world: World, size: int) -> float:
     """Seconds of a sum over the ranks."""
     array = np.zeros(size // 4, np.float32)
-    return _times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+    return times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+
+
+def node_cores() -> int:
+    """The physical cores of this host."""
+    return len({_core(number) for number in range(os.cpu_count() or 1)})
 
 
 def _core(number: int) -> int:

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from distnn.errors import UsageError
+from distnn.report.figure import drawn
 
 
 @dataclass(frozen=True)
@@ -109,26 +110,13 @@ def plot(findings: Sequence[Finding], path: Path) -> None:
     Raises:
         UsageError: without matplotlib, or if the file can't be written.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise UsageError("a plot needs matplotlib; pip install 'distnn[plot]'.") from None
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    if efficiencies(findings) is None:
-        _draw_losses(findings, axes)
-    else:
-        _draw_scaling(findings, axes)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the plot can't be written to {path}: {error}.") from None
-    finally:
-        plt.close(figure)
+    with drawn(path) as (axes,):
+        if efficiencies(findings) is None:
+            _draw_losses(findings, axes)
+        else:
+            _draw_scaling(findings, axes)
+        axes.grid(alpha=0.3)
+        axes.legend()
 
 
 def _draw_losses(findings: Sequence[Finding], axes: Any) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 
 from distnn.data.hdf5 import DataFile
 from distnn.data.loader import Loader
-from distnn.errors import DataError, RunFileError, SharedMemoryError
-from distnn.models import Loss, Model, build
+from distnn.errors import RunFileError, SharedMemoryError
 from distnn.models.model import Network
 from distnn.ops.op import Array
 from distnn.parallel.world import World
@@ -18,7 +17,7 @@ from distnn.parameters import Memory
 from distnn.train import checkpoint
 from distnn.train.compiling import prepare
 from distnn.train.evaluate import Evaluator, chunk
-from distnn.train.parts import augmentation, bucket_mb, memories, optimizer, schedule
+from distnn.train.parts import augmentation, batch_size, bucket_mb, memories, model, optimizer, schedule
 from distnn.train.progress import Progress
 from distnn.train.samples import fits, sample_order, training_source
 from distnn.train.step import TAIL, Step
@@ -52,10 +51,10 @@ class Run:
         former: Run | None = None,
     ) -> None:
         self.settings, self.world = settings, world
-        _settle_threads(settings.parallel, world)
-        self.model = _model(settings, file, network)
+        settle_threads(settings.parallel, world)
+        self.model = model(settings, file, network)
         train, samples = settings.train, file.count("train")
-        self.batch_size = _batch_size(settings, file)
+        self.batch_size = batch_size(settings, file)
         self.optimizer = optimizer(settings)
         self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world)
         in_memory = self.in_memory
@@ -163,33 +162,7 @@ class Run:
         return [self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()]
 
 
-def _model(settings: RunSettings, file: DataFile, network: Network | None) -> Model:
-    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
-    if network is not None:
-        model = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
-    else:
-        model = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
-    if settings.data.streams and not model.states:
-        why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
-        raise RunFileError(
-            f"data.streams = true is for recurrent language models on text, but with {file.path} {why}; remove it."
-        )
-    return model
-
-
-def _batch_size(settings: RunSettings, file: DataFile) -> int:
-    samples = file.count("train")
-    if settings.data.batch_size == "full":
-        return samples
-    if settings.data.batch_size > samples:
-        raise DataError(
-            f"data.batch_size is {settings.data.batch_size}, but {file.path} has only {samples} training samples; "
-            f'choose at most that many, or batch_size = "full" for batch gradient descent.'
-        )
-    return settings.data.batch_size
-
-
-def _settle_threads(settings: ParallelSettings, world: World) -> None:
+def settle_threads(settings: ParallelSettings, world: World) -> None:
     """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
     if settings.threads:
         world.use_threads(settings.threads, "parallel.threads in the run file")

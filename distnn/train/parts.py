@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distnn.data.augment import Augmentation
 from distnn.data.hdf5 import DataFile
-from distnn.errors import RunFileError
+from distnn.errors import DataError, RunFileError
+from distnn.models import Loss, Model, build
+from distnn.models.model import Network
 from distnn.optim import OPTIMIZERS, Optimizer, Schedule
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
@@ -18,6 +20,42 @@ if TYPE_CHECKING:
 
 #: The buckets on several nodes, in megabytes: large enough that a network's latency doesn't show.
 BUCKET_MB = 4.0
+
+
+def model(settings: RunSettings, file: DataFile, network: Network | None = None) -> Model:
+    """What ``[model]`` describes, or a ``network`` built in Python, for these data and with the loss of ``[loss]``.
+
+    Raises:
+        RunFileError, ShapeError: if the model doesn't fit the data.
+    """
+    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    if network is not None:
+        found = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
+    else:
+        found = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
+    if settings.data.streams and not found.states:
+        why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
+        raise RunFileError(
+            f"data.streams = true is for recurrent language models on text, but with {file.path} {why}; remove it."
+        )
+    return found
+
+
+def batch_size(settings: RunSettings, file: DataFile) -> int:
+    """The samples of a batch, of all ranks together.
+
+    Raises:
+        DataError: if there are fewer.
+    """
+    samples = file.count("train")
+    if settings.data.batch_size == "full":
+        return samples
+    if settings.data.batch_size > samples:
+        raise DataError(
+            f"data.batch_size is {settings.data.batch_size}, but {file.path} has only {samples} training samples; "
+            f'choose at most that many, or batch_size = "full" for batch gradient descent.'
+        )
+    return settings.data.batch_size
 
 
 def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:

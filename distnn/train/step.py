@@ -97,9 +97,9 @@ class Step:
         self.before_reduction: Callable[[], object] = nothing
         self.slots = {name: memory.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
         self.reduction = (
-            Node(world, self.gradients, self._bind)
+            Node(world, self.gradients, self.bind)
             if self.gradients.rows is not None
-            else Allreduce(world, self.gradients, self._bind, None if model.exchanges else bucket_mb)
+            else Allreduce(world, self.gradients, self.bind, None if model.exchanges else bucket_mb)
         )
         self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
         if model.exchanges and reproducible:
@@ -215,7 +215,7 @@ class Step:
                 scale *= self.clip_norm / self.norm
         return scale
 
-    def _bind(self, part: slice, gradients: Array) -> UpdatePart:
+    def bind(self, part: slice, gradients: Array) -> UpdatePart:
         """The update of a slice of the vectors: the optimiser's for parameters, a tenth of the way for running means.
 
         Running means: Ioffe and Szegedy 2015.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distnn.train.run import Run
+from distnn.train.assembly import Run
 
 Arrays = dict[str, np.ndarray]
 

@@ -18,9 +18,9 @@ from distnn.errors import CheckpointError, RunFileError
 from distnn.models import Model, build
 from distnn.parallel.world import World
 from distnn.train import checkpoint
+from distnn.train.assembly import Run
 from distnn.train.evaluate import Evaluator, predict
 from distnn.train.progress import Progress
-from distnn.train.run import Run
 from tests.runs import assembled, babble, settings, train_epoch
 
 STREAMS = 4

@@ -12,8 +12,8 @@ from mpi4py import MPI
 from distnn.data import write_data
 from distnn.errors import DistnnError, RunFileError
 from distnn.parallel.world import World
+from distnn.train.assembly import Run
 from distnn.train.diagnosis import diagnose
-from distnn.train.run import Run
 from tests.runs import assembled, distance, train_epoch
 
 pytestmark = pytest.mark.mpi

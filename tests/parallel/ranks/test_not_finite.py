@@ -12,8 +12,9 @@ from mpi4py import MPI
 from distnn.data import write_data
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
+from distnn.train.assembly import Run
 from distnn.train.records import Listener
-from distnn.train.run import Run, train
+from distnn.train.run import train
 from tests.runs import settings
 
 pytestmark = pytest.mark.mpi

@@ -19,8 +19,8 @@ from distnn.data.hdf5 import DataFile
 from distnn.data.partition import batches
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
+from distnn.train.assembly import Run
 from distnn.train.evaluate import Evaluator
-from distnn.train.run import Run
 from tests.runs import assembled, blobs, distance, line, some_digits, train_epoch
 
 pytestmark = pytest.mark.mpi

@@ -1,0 +1,57 @@
+"""What a graph's steps cost for a batch: arithmetic and memory traffic, from the graph alone, without its buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distnn.graph.fusion import Step, fuse
+from distnn.graph.node import Node, topological
+from distnn.ops.op import BatchSize, size
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one operation of a plan takes in one direction.
+
+    Attributes:
+        flops: floating-point operations.
+        elements: numbers read and written, each once.
+    """
+
+    flops: int
+    elements: int
+
+
+def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
+    """The operations of forward and backward of a training plan of ``outputs`` for ``batch`` samples.
+
+    Backward does the work of forward for the parameters' gradients and again for the inputs' that have one: a dense
+    layer's 2 N I O become 4 N I O, and 2 N I O in the first layer, whose input is data.
+    """
+    nodes = topological(list(outputs))
+    steps = [Step(node.op, node.inputs, node) for node in nodes if node.op is not None]
+    steps = [step for step in fuse(steps, {id(node) for node in outputs}, set()) if not step.op.view]
+    learns: set[int] = set()
+    for node in nodes:
+        flows = node.op is not None and node.op.differentiable and any(id(x) in learns for x in node.inputs)
+        if (node.kind == "parameter" and node.trainable) or flows:
+            learns.add(id(node))
+    found = []
+    for step in steps:
+        flops, elements = _forward(step, batch)
+        found.append(Cost(flops, elements))
+        kinds = {source.kind == "parameter" for source in step.inputs if id(source) in learns}
+        if id(step.node) in learns:
+            found.append(Cost(len(kinds) * flops, len(kinds) * elements))
+    return found
+
+
+def _forward(step: Step, batch: int) -> tuple[int, int]:
+    """The floating-point operations and the elements of a step's forward."""
+    y, *inputs = [
+        tuple(batch if isinstance(length, BatchSize) else length for length in node.shape)
+        for node in (step.node, *step.inputs)
+    ]
+    work = sum(size(buffer.shape) for buffer in step.op.work(y, *inputs).values() if buffer.span != "backward")
+    return step.op.flops(y, *inputs), work + sum(map(size, (y, *inputs)))

@@ -1,0 +1,106 @@
+"""How long a step will take on so many nodes, and what the run will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from distnn.scaling.compute import Compute
+from distnn.scaling.rates import Rates
+from distnn.scaling.reduction import by_allreduce, by_node
+from distnn.scaling.work import Work
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A step's time in seconds and its parts, and the whole run's cost.
+
+    Attributes:
+        nodes, ranks: how many, of all nodes together.
+        compute: of the rank that has most samples.
+        reduce: the sum of the gradients; update: of the parameters.
+        samples_per_s: of all ranks together.
+        hours: of all epochs' steps, without evaluations, checkpoints and the start; ``node_hours`` for all nodes.
+        efficiency: samples a second and node, divided by those of a single node.
+    """
+
+    nodes: int
+    ranks: int
+    compute: float
+    reduce: float
+    update: float
+    samples_per_s: float
+    hours: float
+    node_hours: float
+    efficiency: float
+
+    @property
+    def step(self) -> float:
+        """Seconds of a whole step."""
+        return self.compute + self.reduce + self.update
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self) | {"step": self.step}
+
+
+class Machine:
+    """Nodes of a kind, as many as one likes, with so many ranks on each.
+
+    Arguments:
+        rates: of memory and network.
+        compute: a rank's own work.
+        ranks: of each node.
+    """
+
+    def __init__(self, rates: Rates, compute: Compute, ranks: int) -> None:
+        self.rates, self.compute, self.ranks = rates, compute, ranks
+
+    def predict(self, work: Work, nodes: Sequence[int]) -> list[Prediction]:
+        """What ``work`` takes on each of these numbers of nodes."""
+        alone = self._epoch(work, 1)
+        return [self._prediction(work, count, alone) for count in nodes]
+
+    def _prediction(self, work: Work, nodes: int, alone: float) -> Prediction:
+        compute, reduce, update = self._step(work, work.steps[0][1], nodes)
+        seconds = self._epoch(work, nodes)
+        hours = work.epochs * seconds / 3600
+        return Prediction(
+            nodes=nodes,
+            ranks=nodes * self.ranks,
+            compute=compute,
+            reduce=reduce,
+            update=update,
+            samples_per_s=work.samples / seconds,
+            hours=hours,
+            node_hours=nodes * hours,
+            efficiency=alone / (nodes * seconds),
+        )
+
+    def _epoch(self, work: Work, nodes: int) -> float:
+        """Seconds of an epoch's steps."""
+        return sum(count * sum(self._step(work, size, nodes)) for count, size in work.steps)
+
+    def _step(self, work: Work, samples: int, nodes: int) -> tuple[float, float, float]:
+        """Compute, reduce and update of a step of so many samples."""
+        ranks, rates = self.ranks, self.rates
+        pieces = work.pieces(samples, nodes * ranks)
+        compute = sum(self.compute.piece(length, ranks) for length in pieces) + rates.step
+        if len(pieces) > 1:  # each further micro-shard's gradient is added: two vectors read, one written
+            moved = 3 * ranks * work.message
+            compute += (len(pieces) - 1) * rates.traffic(moved, moved, ranks)
+        if work.sliced and ranks > 1:
+            slice_ = -(-work.elements // ranks)
+            return compute, by_node(nodes, ranks, work.message, rates), self.compute.update(slice_, ranks)
+        reduce = by_allreduce(nodes, ranks, work.message, rates)
+        return compute, reduce, self.compute.update(work.elements, ranks)
+
+
+def largest(machine: Machine, work: Work, most: int, efficiency: float) -> Prediction:
+    """The prediction for the largest number of nodes, up to ``most``, that still reach this efficiency.
+
+    One node does: its efficiency is 1. Between the powers of two the efficiency isn't monotonic, so all are tried.
+    """
+    found = machine.predict(work, range(1, most + 1))
+    return max((each for each in found if each.efficiency >= efficiency), key=lambda each: each.nodes, default=found[0])

@@ -1,0 +1,76 @@
+"""What a machine can do in a second, as predictions need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from distnn.scaling.allreduce import Link
+
+if TYPE_CHECKING:
+    from distnn.config.rates import RatesSettings
+
+
+@dataclass(frozen=True)
+class Rates:
+    """A machine's speeds; bytes and seconds.
+
+    Attributes:
+        flops: floating-point operations a second that a core reaches in training's matrix products, all cores busy.
+        call: seconds that an operation takes however small it is.
+        step: seconds of a step's bookkeeping beside its operations.
+        core: bytes a second that one core reads and writes.
+        memory, cache: bytes a second that a node's cores read and write together, from memory and from their caches.
+        cache_size: bytes that a node's caches hold.
+        node_latency, latency: seconds of a message within a node, and between two.
+        node_bandwidth: bytes a second of the messages within a node, of all of its ranks together.
+        bandwidth, network: bytes a second of one rank's messages to other nodes, and of all of a node's ranks together.
+    """
+
+    flops: float
+    call: float
+    step: float
+    core: float
+    memory: float
+    cache: float
+    cache_size: float
+    node_latency: float
+    node_bandwidth: float
+    latency: float
+    bandwidth: float
+    network: float
+
+    @classmethod
+    def of(cls, given: RatesSettings) -> Rates:
+        """From a site file's ``[rates]``."""
+        return cls(
+            flops=1e9 * given.sgemm_gflops * given.sgemm_share,
+            call=1e-6 * given.call_us,
+            step=1e-6 * given.step_us,
+            core=1e9 * given.core_gb_s,
+            memory=1e9 * given.memory_gb_s,
+            cache=1e9 * given.cache_gb_s,
+            cache_size=1e6 * given.cache_mb,
+            node_latency=1e-6 * given.node_latency_us,
+            node_bandwidth=1e9 * given.node_bandwidth_gb_s,
+            latency=1e-6 * given.latency_us,
+            bandwidth=1e9 * given.bandwidth_gb_s,
+            network=1e9 * given.network_gb_s,
+        )
+
+    def within(self, ranks: int) -> Link:
+        """What ``ranks`` ranks of a node send each other messages by, all at the same time."""
+        return Link(self.node_latency, 1 / min(self.core, self.node_bandwidth / ranks), 1 / self.core)
+
+    def between(self, ranks: int) -> Link:
+        """What ``ranks`` ranks of each node send messages to other nodes by, all at the same time."""
+        return Link(self.latency, 1 / min(self.bandwidth, self.network / ranks), 1 / self.core)
+
+    def traffic(self, held: float, moved: float, ranks: int) -> float:
+        """Seconds in which ``ranks`` ranks of a node read and write ``moved`` bytes together.
+
+        What the caches hold of all that they work on, ``held`` bytes, comes from there, and the rest from memory.
+        """
+        missed = max(0.0, 1 - self.cache_size / held) if held else 0.0
+        byte = (1 - missed) / self.cache + missed / self.memory
+        return moved * max(byte, 1 / (ranks * self.core))
