@@ -28,6 +28,11 @@ def kept(module: ModuleType) -> bool:
     return all(any(Path(f.stats.cache_path).glob(f"{stem}.{f.__name__}-*.nbi")) for f in functions)
 
 
+def reference(name: str) -> ModuleType:
+    """The kernels of this name in numpy."""
+    return importlib.import_module(f"distnn.kernels.{name}")
+
+
 def load(name: str) -> ModuleType:
     """The kernels of this name: `compiled`, or else in numpy."""
-    return compiled(name) or importlib.import_module(f"distnn.kernels.{name}")
+    return compiled(name) or reference(name)

@@ -49,8 +49,8 @@ def tanh(x: Array, out: Array, rooms: Array) -> object:
     return np.maximum(out, -1, out=out)
 
 
-def _sigmoid(x: Array, rooms: Array) -> None:
-    """σ(x) in place."""
+def sigmoid(x: Array, rooms: Array) -> None:
+    """σ(x) in place; ``rooms`` as for `tanh`."""
     np.multiply(x, 0.5, out=x)
     tanh(x, x, rooms)
     np.multiply(x, 0.5, out=x)
@@ -76,7 +76,7 @@ def forward(
     *rooms, spare = z.reshape(gates.shape)
     i, f, g, o = gates
     for gate in (i, f, o):
-        _sigmoid(gate, rooms)  # type: ignore[arg-type]
+        sigmoid(gate, rooms)  # type: ignore[arg-type]
     tanh(g, g, rooms)  # type: ignore[arg-type]
     np.multiply(f, before, out=after)
     np.multiply(i, g, out=spare)

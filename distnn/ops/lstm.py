@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 
-from distnn.kernels import gates as reference
-from distnn.kernels import load
 from distnn.ops.op import Array, Work
 from distnn.ops.recurrent import Move, Recurrent, columns_of
 
@@ -38,7 +34,7 @@ class LSTM(Recurrent):
     def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
         gates, hidden, cells, squashed, room = (work[name] for name in ("gates", "h0", "c0", "squashed", "room"))
         weight, bias, columns = values["weight_recurrent"], values["bias"], columns_of(gates)
-        forward = _kernels(room).forward
+        forward = self.chosen(room).forward
 
         def advance(t: int) -> None:
             np.matmul(hidden[t], weight, out=room)
@@ -48,10 +44,5 @@ class LSTM(Recurrent):
 
     def derive(self, work: dict[str, Array]) -> Move:
         gates, cells, squashed, dh, dc = (work[name] for name in ("gates", "c0", "squashed", "dh0", "dc0"))
-        step, rooms, backward = work["step"], work["scratch"], _kernels(work["step"]).backward
+        step, rooms, backward = work["step"], work["scratch"], self.chosen(work["step"]).backward
         return lambda t: backward(gates[t], cells[t], squashed[t], dh, dc, step, rooms)
-
-
-def _kernels(array: Array) -> ModuleType:
-    """The compiled ones have float32 only."""
-    return load(LSTM.kernels) if array.dtype == np.float32 else reference

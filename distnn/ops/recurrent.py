@@ -10,11 +10,13 @@ Courville, Deep Learning, 2016, chapter 10.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from distnn.errors import ShapeError
+from distnn.kernels import load, reference
 from distnn.ops.arithmetic import together
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show
 
@@ -99,6 +101,10 @@ class Recurrent(Op):
                 asked["idle"] = Work((steps, samples, 1), "saved", np.bool_)
                 asked[f"held {name}"] = Work((samples, hidden), "backward")
         return asked
+
+    def chosen(self, array: Array) -> ModuleType:
+        """The kernels for arrays like this one: the compiled ones have float32 only."""
+        return load(self.kernels) if array.dtype == np.float32 else reference(self.kernels)
 
     def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
         """What writes the states after step t from those before it and the projections of the input."""
@@ -248,8 +254,3 @@ def columns_of(gates: Array) -> Array:
     """The memory of (T, k, N, H) seen as (T, N, kH)."""
     steps, count, samples, units = gates.shape
     return gates.reshape(steps, samples, count * units)
-
-
-def gates_of(columns: Array, count: int) -> Array:
-    """The gates' columns of (N, kH), one after the other: a view (k, N, H)."""
-    return columns.reshape(len(columns), count, -1).transpose(1, 0, 2)

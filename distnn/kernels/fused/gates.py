@@ -28,7 +28,8 @@ def prepare(dtype: npt.DTypeLike) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _tanh(x: Any) -> Any:
+def tanh(x: Any) -> Any:
+    """One number's tanh, as in `distnn.kernels.gates`."""
     x = LIMIT if x > LIMIT else x
     x = -LIMIT if x < -LIMIT else x
     s = x * x
@@ -39,15 +40,16 @@ def _tanh(x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sigmoids(z: Array, out: Array) -> None:
+def sigmoids(z: Array, out: Array) -> None:
+    """σ of each."""
     for k in range(len(out)):
-        out[k] = _tanh(z[k] * HALF) * HALF + HALF
+        out[k] = tanh(z[k] * HALF) * HALF + HALF
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _tanhs(z: Array, out: Array) -> None:
     for k in range(len(out)):
-        out[k] = _tanh(z[k])
+        out[k] = tanh(z[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -63,10 +65,10 @@ def forward(
     for n in range(samples):
         row = z[n]
         i, f, g, o = gates[0, n], gates[1, n], gates[2, n], gates[3, n]
-        _sigmoids(row[:units], i)
-        _sigmoids(row[units : 2 * units], f)
+        sigmoids(row[:units], i)
+        sigmoids(row[units : 2 * units], f)
         _tanhs(row[2 * units : 3 * units], g)
-        _sigmoids(row[3 * units :], o)
+        sigmoids(row[3 * units :], o)
         old, new, flat, out = before[n], after[n], squashed[n], h[n]
         for k in range(units):
             new[k] = f[k] * old[k] + i[k] * g[k]
