@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import distnn.runtime  # noqa: F401 (before numpy)
 
@@ -36,6 +35,7 @@ from distnn.data.order import permutation
 from distnn.parallel.world import World
 from distnn.train.assembly import Run
 
+HERE = Path(__file__).resolve().parent
 #: The share of PyTorch's time that ours may take.
 GOAL = 0.6
 
