@@ -32,7 +32,7 @@ class UsageError(DistnnError):
 
 
 class RunFileError(UsageError):
-    """A run file, or a ``--set``, that can't be read or holds an unknown key or a bad value."""
+    """A run file, a site file, or a ``--set``, that can't be read or holds an unknown key or a bad value."""
 
 
 class DataError(UsageError):

@@ -122,20 +122,10 @@ class _Asked:
     threads: int | None
 
     def layout(self, site: SiteSettings, settings: RunSettings) -> tuple[int, int]:
-        """Ranks of a node and threads of a rank on the site.
+        """Ranks of a node and threads of a rank on the site."""
+        from distnn.config.site import layout
 
-        Raises:
-            UsageError: if a node has fewer cores.
-        """
-        node = site.node
-        ranks = self.ranks or (node.cores // self.threads if self.threads else node.ranks)
-        threads = self.threads or settings.parallel.threads or max(1, node.cores // ranks)
-        if ranks * threads > node.cores:
-            raise UsageError(
-                f"{ranks} ranks of {threads} threads need {ranks * threads} cores, but a node of {self.site} has "
-                f"{node.cores}; give fewer with --ranks-per-node or --threads."
-            )
-        return ranks, threads
+        return layout(site, str(self.site), self.ranks, self.threads, settings.parallel.threads)
 
 
 def _looked_up(asked: _Asked) -> Outlook:

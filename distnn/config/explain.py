@@ -9,14 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
+from distnn.config.section import Section
 from distnn.config.text import Keys, dotted, either, show
 from distnn.errors import nearest
 
 #: What a section that may not be missing must at least hold.
-LEAST = {"model": 'kind = "mlp"', "data": 'path = "data/digits.h5"'}
+LEAST = {
+    "model": 'kind = "mlp"',
+    "data": 'path = "data/digits.h5"',
+    "node": "cores, ranks and threads, such as 128, 32 and 4",
+}
 
 
-def explained(root: type[BaseModel], error: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+def explained(root: type[Section], error: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
     """The (keys, words) of one item of pydantic's ``errors()`` on the model ``root``.
 
     A union yields an item per member, which all come to the same keys and words; the caller keeps one.
@@ -92,7 +97,7 @@ def _item(hint: Any) -> Any:
     return next((found for inner in typing.get_args(hint) if (found := _item(inner)) is not None), None)
 
 
-def _unknown(root: type[BaseModel], owner: type[BaseModel], keys: Keys) -> str:
+def _unknown(root: type[Section], owner: type[BaseModel], keys: Keys) -> str:
     """A key, or a section, that nobody knows."""
     *sections, key = keys
     elsewhere = [name for name, field in root.model_fields.items() if str(key) in _fields(field.annotation)]
@@ -101,7 +106,8 @@ def _unknown(root: type[BaseModel], owner: type[BaseModel], keys: Keys) -> str:
         hint = f" (it belongs in [{elsewhere[0]}])"
     valid = ", ".join(owner.model_fields)
     if owner is root:
-        return f"{key} is not a section of a run file{hint}; the sections are {valid}"
+        known = [name for name, field in root.model_fields.items() if _section(field.annotation)]
+        return f"{key} is not a section of a {root.file}{hint}; the sections are {', '.join(known)}"
     return f"{dotted(keys)} is not a setting{hint}; [{dotted(tuple(sections))}] takes {valid}"
 
 

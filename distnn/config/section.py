@@ -7,7 +7,7 @@ valid; an error message prints them (`distnn.config.explain`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,13 @@ BelowOne = Annotated[float, Field(ge=0, lt=1), "a number of at least 0 and below
 Fraction = Annotated[float, Field(gt=0, le=1), "a number above 0, up to 1"]
 Number = Annotated[float, "a finite number"]
 Text = Annotated[str, Field(min_length=1), "text in quotation marks"]
+Word = Annotated[str, Field(pattern=r"^[^\s-]\S*$"), "text in quotation marks, without spaces"]
+Line = Annotated[str, Field(pattern=r"^.+$"), "text of one line"]
+Lines = Annotated[tuple[Line, ...], Field(strict=False), "a list of texts of one line each"]
+Option = Annotated[
+    str, Field(pattern=r"^--?[A-Za-z][\w-]*(=[\w:.,/@+-]*)?$"), 'an option such as "--hint=nomultithread"'
+]
+Options = Annotated[tuple[Option, ...], Field(strict=False), 'a list of options, such as ["--hint=nomultithread"]']
 Factory = Annotated[
     str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"), 'text such as "module:function"'
 ]
@@ -47,6 +54,8 @@ class Section(BaseModel):
     """What all sections share: strict, frozen, no unknown keys, and checks that span several keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    #: what the file is called, of a section that is a whole file
+    file: ClassVar[str] = "run file"
 
     def unused(self) -> dict[str, str]:
         """The keys that have no meaning beside the others' values, each with the reason."""

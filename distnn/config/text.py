@@ -1,4 +1,4 @@
-"""The text of a run file: reading TOML, ``--set`` overrides, finding the line of a key, and writing TOML.
+"""The text of a run or site file: reading TOML, ``--set`` overrides, finding the line of a key, and writing TOML.
 
 Knows nothing of what the keys mean (that is `distnn.config`), so it serves any table of settings.
 """
@@ -17,8 +17,8 @@ from distnn.errors import RunFileError
 Keys = tuple[str | int, ...]
 
 
-def load(path: str | Path) -> tuple[dict[str, Any], str]:
-    """Read a TOML file: its table, and its text.
+def load(path: str | Path, what: str = "run file") -> tuple[dict[str, Any], str]:
+    """Read a TOML file: its table, and its text; ``what`` it is called in an error.
 
     Raises:
         RunFileError: it is missing, a directory, not readable, not UTF-8, or not TOML (with the line).
@@ -26,21 +26,21 @@ def load(path: str | Path) -> tuple[dict[str, Any], str]:
     path = Path(path)
     if path.is_dir():
         raise RunFileError(
-            f"{path} is a directory; expected a run file (TOML). Name the file, such as {path}/run.toml."
+            f"{path} is a directory; expected a {what} (TOML). Name the file, such as {path}/{what.removesuffix(' file')}.toml."
         )
     try:
         text = path.read_bytes().decode("utf-8")
         return tomllib.loads(text), text
     except FileNotFoundError:
         raise RunFileError(
-            f"the run file {path} does not exist{_similar(path)}. Check the path; paths are taken "
+            f"the {what} {path} does not exist{_similar(path, what)}. Check the path; paths are taken "
             f"from the current directory, {Path.cwd()}."
         ) from None
     except OSError as error:
-        raise RunFileError(f"the run file {path} can't be read: {error.strerror}.") from None
+        raise RunFileError(f"the {what} {path} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise RunFileError(
-            f"{path} is not a text file in UTF-8 (byte {error.start} is not); expected a run file (TOML)."
+            f"{path} is not a text file in UTF-8 (byte {error.start} is not); expected a {what} (TOML)."
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise RunFileError(
@@ -49,10 +49,10 @@ def load(path: str | Path) -> tuple[dict[str, Any], str]:
         ) from None
 
 
-def _similar(path: Path) -> str:
-    """The run files that stand where ``path`` was looked for."""
+def _similar(path: Path, what: str) -> str:
+    """The files that stand where ``path`` was looked for."""
     found = sorted(other.name for other in path.parent.glob("*.toml")) if path.parent.is_dir() else []
-    return f" (run files there: {', '.join(found[:5])}{', …' if len(found) > 5 else ''})" if found else ""
+    return f" ({what}s there: {', '.join(found[:5])}{', …' if len(found) > 5 else ''})" if found else ""
 
 
 def parse_override(text: str) -> tuple[Keys, Any]:
