@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from distnn.jobs.__main__ import checked_in
+
 FOLDER = Path(__file__).parents[1] / "jobscripts"
 #: Those that train one run; the others are tested in a real Slurm: tests/slurm.
 SCRIPTS = [FOLDER / f"{name}.slurm" for name in ("archer2", "cirrus", "generic")]
@@ -70,33 +72,36 @@ class TestEveryScript:
 
     def test_ends_with_srun_so_that_the_exit_code_is_the_jobs(self, script: Path) -> None:
         *before, last = commands(script).splitlines()
-        assert (
-            last == 'again srun --distribution=block:block --hint=nomultithread distnn train "${@:-data/digits.toml}"'
-        )
-        assert 'source "$SLURM_SUBMIT_DIR/jobscripts/again.bash"' in before
-        assert not any("srun" in line or "mpiexec" in line for line in before)
+        assert last == 'again srun --distribution=block:block --hint=nomultithread distnn train "$@"'
+        assert "again() {" in before
+        assert not any(line.startswith(("srun", "mpiexec")) for line in before)
 
     def test_the_run_file_by_default_is_the_shipped_one(self, script: Path) -> None:
-        """The one piece of shell that isn't plain: arguments pass through whole, and none means the example."""
-        show = """printf '<%s>' "${@:-data/digits.toml}" """
-        assert '"${@:-data/digits.toml}"' in commands(script)
+        """Arguments pass through whole, and none means the example."""
+        (default,) = [line for line in commands(script).splitlines() if line.startswith("(($#))")]
+        assert default == "(($#)) || set -- data/digits.toml"
         for arguments, expected in (
             ([], "<data/digits.toml>"),
             (["a b.toml", "--set", "x=1"], "<a b.toml><--set><x=1>"),
         ):
+            show = f"""set -euo pipefail; {default}; printf '<%s>' "$@" """
             done = subprocess.run(["bash", "-c", show, "job", *arguments], capture_output=True, text=True, check=True)
             assert done.stdout == expected
+
+    def test_is_what_distnn_submit_would_write(self, script: Path) -> None:
+        site = script.stem
+        cure = f"change distnn/jobs/ or the site file, then: python -m distnn.jobs {site} > jobscripts/{site}.slurm"
+        assert script.read_text() == checked_in(site), cure
 
 
 @pytest.mark.parametrize(("site", "cores"), SITES.items())
 def test_a_site_script_fills_its_nodes(site: str, cores: int) -> None:
     options = directives(FOLDER / f"{site}.slurm")
     assert int(options["ntasks-per-node"]) * int(options["cpus-per-task"]) == cores
-    layouts = re.search(rf"must stay {cores}: (.*)\.", (FOLDER / f"{site}.slurm").read_text())
-    assert layouts
-    for layout in layouts[1].split(", "):
-        ranks, threads = layout.split(" x ")
-        assert int(ranks) * int(threads) == cores, layout
+    layouts = re.findall(r"\b(\d+)x(\d+)\b", (FOLDER / f"{site}.slurm").read_text())
+    assert len(layouts) >= 5
+    assert all(int(ranks) * int(threads) == cores for ranks, threads in layouts)
+    assert (options["ntasks-per-node"], options["cpus-per-task"]) in layouts
     assert options["partition"] == options["qos"] == "standard"
     assert "module load PrgEnv-gnu cray-python" in commands(FOLDER / f"{site}.slurm")
 

@@ -28,6 +28,7 @@ VERBS = {
     "compare": "Runs side by side: settings, speed and scores, in a table and a plot.",
     "graph": "Draw a run file's model, with shapes and counts.",
     "plan": "How fast a run file will train on more nodes, and what that costs: a prediction.",
+    "submit": "Train as a job under Slurm, checked before it waits in the queue.",
     "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
 }
 

@@ -26,7 +26,8 @@ def load(path: str | Path, what: str = "run file") -> tuple[dict[str, Any], str]
     path = Path(path)
     if path.is_dir():
         raise RunFileError(
-            f"{path} is a directory; expected a {what} (TOML). Name the file, such as {path}/{what.removesuffix(' file')}.toml."
+            f"{path} is a directory; expected a {what} (TOML). Name the file, such as {path}/"
+            f"{what.removesuffix(' file')}.toml."
         )
     try:
         text = path.read_bytes().decode("utf-8")

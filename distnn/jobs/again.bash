@@ -1,5 +1,5 @@
-# Sourced by the job scripts. `again COMMAND…` runs a training that may take more than one job: where it stops early
-# (exit code 75: a checkpoint, and more to do), the job is run again, and goes on from there.
+# `again COMMAND…` runs a training that may take more than one job: where it stops early (exit code 75: a checkpoint, and
+# more to do), the job is run again, and goes on from there.
 #
 #   DISTNN_AGAIN=requeue   the same job once more (scontrol requeue)
 #   DISTNN_AGAIN=chain     a new job that waits for the end of this one, for sites that don't requeue
@@ -34,13 +34,15 @@ _requeue() {
 }
 
 _chain() {
-    local script options=()
-    script=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=\([^ ]*\).*/\1/p')
-    options+=(--dependency="afterany:$SLURM_JOB_ID" --nodes="$SLURM_JOB_NUM_NODES")
+    # What this job was given beside its script, or instead of the script's own lines.
+    local options=(--dependency="afterany:$SLURM_JOB_ID" --nodes="$SLURM_JOB_NUM_NODES" --job-name="$SLURM_JOB_NAME")
     options+=(--time="$(squeue --noheader --job="$SLURM_JOB_ID" --format=%l)")
+    options+=(${SLURM_JOB_ACCOUNT:+--account="$SLURM_JOB_ACCOUNT"} ${SLURM_JOB_QOS:+--qos="$SLURM_JOB_QOS"})
+    options+=(${SLURM_JOB_PARTITION:+--partition="$SLURM_JOB_PARTITION"})
     options+=(${SLURM_NTASKS_PER_NODE:+--ntasks-per-node="$SLURM_NTASKS_PER_NODE"})
     options+=(${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"})
     options+=(${SLURM_ARRAY_TASK_ID:+--array="$SLURM_ARRAY_TASK_ID"})
     echo "distnn: stopped early; the next job of the chain ($1) waits for this one"
-    env -u SLURM_RESTART_COUNT DISTNN_LINK="$1" sbatch "${options[@]}" "$script" "${arguments[@]}"
+    # $0 is Slurm's own copy of the script, whatever has become of the file since, if there was one.
+    env -u SLURM_RESTART_COUNT DISTNN_LINK="$1" sbatch "${options[@]}" "$0" "${arguments[@]}"
 }

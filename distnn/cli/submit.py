@@ -1,0 +1,204 @@
+"""``distnn submit``: a training as a job under Slurm, checked before it waits in the queue."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distnn import __version__
+from distnn.cli.train import seconds, train
+from distnn.errors import DistnnError, UsageError
+from distnn.runtime import launch_rank
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings
+    from distnn.config.site import SiteSettings
+    from distnn.jobs.script import Job
+
+
+def _time(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The option, if it is a time in which something can be trained."""
+    from distnn.jobs.script import EARLY, WARNING
+
+    try:
+        enough = seconds(value) > WARNING + EARLY
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if not enough:
+        least = (WARNING + EARLY) // 60
+        raise click.BadParameter(
+            f"'{value}' is too short: jobs are told to stop up to {least} minutes before their limit", ctx, param
+        )
+    return value
+
+
+def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The option, if it can stand in a line of a job script."""
+    if value is not None and (not value or value.startswith("-") or any(map(str.isspace, value))):
+        raise click.BadParameter(f"'{value}' is not a name; expected one word", ctx, param)
+    return value
+
+
+@click.command()
+@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@click.argument("arguments", metavar="[-- ARGUMENT…]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--site", required=True, metavar="NAME", help="archer2, cirrus, generic, or a site file.")
+@click.option("--nodes", required=True, type=click.IntRange(1), help="How many.")
+@click.option("--time", required=True, metavar="TIME", callback=_time, help="The job's limit: HH:MM:SS.")
+@click.option("--ranks-per-node", type=click.IntRange(1), help="The site's usual number by default.")
+@click.option("--threads", type=click.IntRange(1), help="Cores of each rank; all of the node's by default.")
+@click.option(
+    "--account", callback=_word, envvar=["DISTNN_ACCOUNT", "SBATCH_ACCOUNT"], help="What the job is charged to."
+)
+@click.option("--partition", callback=_word, help="Which nodes; the site's by default.")
+@click.option("--qos", callback=_word, help="The quality of service; the site's by default.")
+@click.option("--job-name", callback=_word, default="distnn", show_default=True, help="The log is NAME-JOB.out.")
+@click.option("--out", metavar="SCRIPT", type=click.Path(path_type=Path), help="Keep the job script in a new file.")
+@click.option("--dry-run", is_flag=True, help="Print the job script and submit nothing.")
+def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: bool, **options: Any) -> None:
+    """Train what the run file RUN.toml describes in a job under Slurm, which runs again until the run is finished.
+
+    Run file, data and layout are checked first. What follows -- goes to `distnn train`. The job trains in the folder
+    that it is submitted from, with the Python environment of this distnn, or the one that DISTNN_VENV names.
+
+    \b
+    Example:
+      distnn submit run.toml --site archer2 --nodes 4 --time 01:00:00 --account z01
+      distnn submit run.toml --site cirrus --nodes 2 --time 30 --dry-run -- --set train.epochs=90 --out runs/long
+    """
+    if launch_rank():
+        return
+    from distnn.jobs.slurm import submit as hand_over
+    from distnn.report.words import count
+
+    asked = _Asked(run, arguments, **options)
+    job = asked.job(installed=not dry_run)
+    script = job.script()
+    if out is not None:
+        _keep(out, script)
+    if dry_run:
+        click.echo(script, nl=False)
+        return
+    number = hand_over(script, out)
+    size = f"{count(job.nodes * job.ranks, 'rank')} on {count(job.nodes, 'node')}, {count(job.threads, 'core')} a rank"
+    click.echo(f"submitted job {number}: {size}; its log: {job.name}-{number}.out")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line says of the job."""
+
+    run: Path
+    arguments: tuple[str, ...]
+    site: str
+    nodes: int
+    time: str
+    ranks_per_node: int | None
+    threads: int | None
+    account: str | None
+    partition: str | None
+    qos: str | None
+    job_name: str
+
+    def job(self, *, installed: bool) -> Job:
+        """The job, once all that can be checked here is found right.
+
+        Arguments:
+            installed: whether the Python environment has to have distnn here.
+
+        Raises:
+            UsageError: for whatever `distnn train` would refuse, or the site can't do.
+        """
+        from distnn.config import site as sites
+        from distnn.jobs.script import Job
+
+        site = sites.read(self.site)
+        # With the options of `distnn train`, which refuses what it doesn't know.
+        given = train.make_context("distnn train", [str(self.run), *self.arguments]).params
+        settings, batch = _checked(self.run, given["overrides"])
+        ranks, threads = sites.layout(site, self.site, self.ranks_per_node, self.threads, settings.parallel.threads)
+        self._check_account(site)
+        for note in _notes(settings, batch, self.nodes * ranks, site.node.cores - ranks * threads):
+            click.echo(f"distnn: note: {note}", err=True)
+        environment, activated = _environment(installed=installed)
+        return Job(
+            site=site,
+            nodes=self.nodes,
+            time=self.time,
+            ranks=ranks,
+            threads=threads,
+            arguments=(str(self.run), *self.arguments),
+            environment=shlex.quote(str(environment)),
+            folder=Path.cwd(),
+            activated=activated,
+            head=(
+                f"Made by `distnn submit` of distnn {__version__}, for the site {self.site}; sbatch submits it, too.",
+            ),
+            name=self.job_name,
+            account=self.account,
+            partition=self.partition,
+            qos=self.qos,
+        )
+
+    def _check_account(self, site: SiteSettings) -> None:
+        if site.job.charged and not (self.account or site.job.account):
+            raise UsageError(
+                f"jobs on {self.site} are charged to an account: name it with --account, or in the environment "
+                "variable DISTNN_ACCOUNT or SBATCH_ACCOUNT."
+            )
+
+
+def _checked(run: Path, overrides: tuple[str, ...]) -> tuple[RunSettings, int]:
+    """The run file's settings, and the samples of a batch, where data and model are as `distnn train` wants them."""
+    from distnn import config
+    from distnn.data.hdf5 import DataFile
+    from distnn.train import parts
+
+    settings = config.read(run, overrides)
+    with config.located(run, overrides), DataFile(settings.data.path) as file:
+        parts.model(settings, file)
+        parts.augmentation(settings, file)
+        return settings, parts.batch_size(settings, file)
+
+
+def _notes(settings: RunSettings, batch: int, ranks: int, idle: int) -> list[str]:
+    """What would train, but waste nodes."""
+    found, shards = [], settings.parallel.shards
+    if (pieces := min(batch, shards or batch)) < ranks:
+        what = f"parallel.shards = {shards}" if pieces == shards else f"batches of {batch} samples"
+        found.append(f"{what} keep no more than {pieces} of the {ranks} ranks busy")
+    if idle:
+        found.append(f"{idle} cores of each node have no rank; --ranks-per-node and --threads share them out")
+    return found
+
+
+def _environment(*, installed: bool) -> tuple[Path, bool]:
+    """The Python environment that jobs run in, and whether it has a script that activates it.
+
+    Raises:
+        UsageError: if there is no distnn in it, but has to be.
+    """
+    folder = Path(os.environ.get("DISTNN_VENV") or sys.prefix).absolute()
+    if installed and not (folder / "bin" / "distnn").exists():
+        raise UsageError(
+            f"there is no distnn in the Python environment {folder} (bin/distnn); install it there with pip, or name "
+            "another environment in the variable DISTNN_VENV."
+        )
+    return folder, (folder / "bin" / "activate").exists() or not folder.exists()
+
+
+def _keep(path: Path, script: str) -> None:
+    """Write the job script to a new file."""
+    try:
+        with path.open("x") as file:
+            file.write(script)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; name a new file with --out, or remove it.") from None
+    except OSError as error:
+        raise DistnnError(f"the job script can't be written to {path}: {error.strerror}.") from None

@@ -1,0 +1,1 @@
+"""Jobs under Slurm: the script that trains on a site's nodes until the run is finished, and its way to sbatch."""
