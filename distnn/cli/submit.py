@@ -169,12 +169,16 @@ def _checked(run: Path, overrides: tuple[str, ...]) -> tuple[RunSettings, int]:
 
 def _notes(settings: RunSettings, batch: int, ranks: int, idle: int) -> list[str]:
     """What would train, but waste nodes."""
+    from distnn.report.words import count
+
     found, shards = [], settings.parallel.shards
     if (pieces := min(batch, shards or batch)) < ranks:
         what = f"parallel.shards = {shards}" if pieces == shards else f"batches of {batch} samples"
         found.append(f"{what} keep no more than {pieces} of the {ranks} ranks busy")
     if idle:
-        found.append(f"{idle} cores of each node have no rank; --ranks-per-node and --threads share them out")
+        found.append(
+            f"{count(idle, 'core')} of each node without a rank; --ranks-per-node and --threads share them out"
+        )
     return found
 
 

@@ -209,3 +209,78 @@ def test_doctor_under_srun(cluster: Cluster, checkout: Path) -> None:
     found = json.loads(done.stdout)
     assert len(found["ranks"]) == 2
     assert found["allreduce"][0][1] > 0
+
+
+@pytest.mark.parametrize("site", ["archer2", "cirrus"])
+def test_the_sites_scripts_as_they_are(cluster: Cluster, checkout: Path, site: str) -> None:
+    """What a small cluster can't have is given beside the script: cores, the function that loads modules, and the MPI
+    that Slurm takes by itself.
+    """
+    env = ENV | {"BASH_FUNC_module%%": '() { echo "module $*"; }', "DISTNN_RESTARTS": "1", "SLURM_MPI_TYPE": "pmi2"}
+    options = ("--ntasks-per-node=1", "--cpus-per-task=1", "--account=z01", "--qos=short", "--time=10")
+    arguments = ("data/digits.toml", "--set", "train.epochs=100000", "--max-time", "00:00:02")
+    number = cluster.sbatch(*options, f"jobscripts/{site}.slurm", *arguments, cwd=checkout, env=env)
+    job = cluster.wait(number, 60)
+    text = output(checkout, number)
+    assert (job.state, job.exit_code) == ("FAILED", 75), f"{job.text}\n{text}"
+    assert "module load PrgEnv-gnu cray-python" in text
+    assert "2 ranks on 1 host, 1 thread a rank (OMP_NUM_THREADS is set)" in text
+    (following,) = re.findall(r"Submitted batch job (\d+)", text)
+    job = cluster.wait(following, 60)
+    assert "Account=z01" in job.text
+    assert "TimeLimit=00:10:00" in job.text
+    assert "DISTNN_RESTARTS=1 allows no more" in output(checkout, following)
+    steps = [line["step"] for line in metrics(checkout / "runs" / "digits", "train")]
+    assert steps == sorted(steps), "it went on where it had stopped"
+
+
+SITE = """
+about = "this host"
+node = {cores = 1, ranks = 1, threads = 1}
+job = {partition = "standard", mpi = "pmi2", again = "chain"}
+"""
+
+
+def submitted(cluster: Cluster, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """The number of the job that ``distnn submit`` makes on two nodes of the test's own site."""
+    (folder / "here.toml").write_text(SITE)
+    options = ("--site", "here.toml", "--nodes", "2", "--time", "10", *arguments)
+    done = cluster.run([*DISTNN, "submit", "data/digits.toml", *options], cwd=folder, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = re.fullmatch(
+        r"submitted job (\d+): 2 ranks on 2 nodes, 1 core a rank; its log: distnn-\1\.out\n", done.stdout
+    )
+    assert found, done.stdout
+    return found[1]
+
+
+def test_submit(cluster: Cluster, checkout: Path) -> None:
+    """From a folder with a space in its name, without a checkout's job scripts."""
+    folder = checkout / "my runs"
+    folder.mkdir()
+    (folder / "data").symlink_to(checkout / "data")
+    number = submitted(cluster, folder, "--", "--set", "train.epochs=3", "--out", "runs/of mine")
+    text = finished(cluster.wait(number, 120), folder, number)
+    assert "2 ranks on 1 host, 1 thread a rank (OMP_NUM_THREADS is set)" in text
+    assert saved(folder / "runs" / "of mine").progress["epoch"] == 3
+
+
+def test_a_submitted_job_runs_again(cluster: Cluster, checkout: Path) -> None:
+    """Its script was never in a file of its own; the job's arguments are the script's."""
+    arguments = ("--set", "train.epochs=100000", "--max-time", "00:00:02")
+    number = submitted(cluster, checkout, "--", *arguments, env={"DISTNN_RESTARTS": "1"})
+    assert cluster.wait(number, 60).exit_code == 75, output(checkout, number)
+    (following,) = re.findall(r"Submitted batch job (\d+)", output(checkout, number))
+    assert cluster.wait(following, 60).exit_code == 75
+    assert "DISTNN_RESTARTS=1 allows no more" in output(checkout, following)
+    assert "resum" in output(checkout, following)
+
+
+def test_a_refused_job(cluster: Cluster, checkout: Path) -> None:
+    (checkout / "here.toml").write_text(SITE)
+    options = ("--site", "here.toml", "--nodes", "2", "--time", "10", "--partition", "absent")
+    done = cluster.run([*DISTNN, "submit", "data/digits.toml", *options], cwd=checkout)
+    assert done.returncode == 1
+    assert done.stderr.startswith("distnn: error: sbatch refused the job (exit code 1): "), done.stderr
+    assert "invalid partition" in done.stderr
+    assert done.stdout == ""
