@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn import __version__
+from distnn.cli.fresh import write_new
 from distnn.cli.train import seconds, train
-from distnn.errors import DistnnError, UsageError
+from distnn.errors import UsageError
 from distnn.runtime import launch_rank
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: boo
     job = asked.job(installed=not dry_run)
     script = job.script()
     if out is not None:
-        _keep(out, script)
+        write_new(out, script, "--out")
     if dry_run:
         click.echo(script, nl=False)
         return
@@ -195,14 +196,3 @@ def _environment(*, installed: bool) -> tuple[Path, bool]:
             "another environment in the variable DISTNN_VENV."
         )
     return folder, (folder / "bin" / "activate").exists() or not folder.exists()
-
-
-def _keep(path: Path, script: str) -> None:
-    """Write the job script to a new file."""
-    try:
-        with path.open("x") as file:
-            file.write(script)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already; name a new file with --out, or remove it.") from None
-    except OSError as error:
-        raise DistnnError(f"the job script can't be written to {path}: {error.strerror}.") from None

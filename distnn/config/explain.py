@@ -139,21 +139,21 @@ def _nearest_value(value: Any, hint: Any) -> str:
     """A hint at what a text was meant to be: one of the choices, or a number or boolean without quotation marks."""
     if not isinstance(value, str):
         return ""
-    choices = list(_choices(hint))
-    if choices:
-        return nearest(value.lower(), choices)
+    words = list(choices(hint))
+    if words:
+        return nearest(value.lower(), words)
     if value in ("true", "false") or value.replace(".", "", 1).replace("e-", "", 1).isdecimal():
         return f" (without quotation marks: {value})"
     return ""
 
 
-def _choices(hint: Any) -> Iterator[str]:
+def choices(hint: Any) -> Iterator[str]:
     """The words that may stand where ``hint`` is wanted."""
     if typing.get_origin(hint) is Literal:
         yield from typing.get_args(hint)
     else:
         for inner in typing.get_args(hint):
-            yield from _choices(inner)
+            yield from choices(inner)
 
 
 def _type_name(value: Any) -> str:

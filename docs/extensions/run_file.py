@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from sphinx.errors import ExtensionError
-from sphinx.pycode import ModuleAnalyzer
 
-from distnn.config.explain import wanted
+from distnn.config.explain import choices, wanted
+from distnn.config.meanings import about
+from distnn.config.meanings import meanings as own_meanings
 from distnn.config.sections import RunSettings
 from distnn.config.text import show
 from distnn.models.layers import KINDS
@@ -78,17 +79,10 @@ def sections_in(hint: Any) -> list[type[BaseModel]]:
     return [section for inner in typing.get_args(hint) for section in sections_in(inner)]
 
 
-def about(section: type[BaseModel]) -> str:
-    """The first paragraph of a section's docstring, without the section's name; the rest is said of the keys."""
-    text = inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0]
-    text = re.sub(r"^``\[\w+\]``: ", "", text)
-    return text[:1].upper() + text[1:].replace("``", "`")
-
-
 def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> Iterator[str]:
     """A line of the table for each key."""
     hints = typing.get_type_hints(section, include_extras=True)
-    meanings = (meanings or {}) | comments(section)
+    meanings = (meanings or {}) | own_meanings(section)
     for key in section.model_fields:
         if key not in meanings:
             raise ExtensionError(
@@ -98,13 +92,6 @@ def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> It
         owners, default = kinds_and_default(section, key)
         cells = [f"`{key}`", wanted(hints[key]), default, owners + meanings[key]]
         yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
-
-
-def comments(section: type[BaseModel]) -> dict[str, str]:
-    """The comments ``#:`` of a section's keys."""
-    found = ModuleAnalyzer.for_module(section.__module__).find_attr_docs()
-    own = {key: " ".join(lines).strip() for (owner, key), lines in found.items() if owner == section.__qualname__}
-    return {key: text for key, text in own.items() if key in section.model_fields}
 
 
 def kinds_and_default(section: type[BaseModel], key: str) -> tuple[str, str]:
@@ -130,15 +117,6 @@ def kinds_of(section: type[BaseModel]) -> tuple[str, ...]:
     """The values of a section's key ``kind``."""
     field = section.model_fields.get("kind")
     return tuple(choices(field.annotation)) if field is not None else ()
-
-
-def choices(hint: Any) -> Iterator[str]:
-    """The words of a type that is made of literals."""
-    for inner in typing.get_args(hint):
-        if isinstance(inner, str):
-            yield inner
-        else:
-            yield from choices(inner)
 
 
 def of_kind(section: type[BaseModel], kind: str) -> Any:

@@ -81,8 +81,8 @@ def test_the_version() -> None:
     [
         (
             ["tran"],
-            "distnn: error: there is no command 'tran' (did you mean 'train'?); there are data, train, evaluate, "
-            "predict, sample, inspect, compare, graph, plan, doctor\nTry 'distnn --help'.\n",
+            "distnn: error: there is no command 'tran' (did you mean 'train'?); there are data, init, train, "
+            "evaluate, predict, sample, inspect, compare, graph, plan, submit, doctor\nTry 'distnn --help'.\n",
         ),
         (["--frob"], "distnn: error: No such option"),
         (["train"], "distnn: error: Missing argument 'RUN.toml'.\nTry 'distnn train --help'.\n"),

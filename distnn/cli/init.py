@@ -1,0 +1,89 @@
+"""``distnn init``: a run file to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distnn.cli.fresh import write_new
+from distnn.runtime import launch_rank
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    metavar="RUN.toml",
+    type=click.Path(path_type=Path),
+    default=Path("run.toml"),
+    show_default=True,
+    help="The new run file.",
+)
+@click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet or char-lstm.")
+@click.option("--data", metavar="FILE.h5", help="The data; model and batch are chosen for them.")
+def init(output: Path, model: str | None, data: str | None) -> None:
+    """Write a run file to start from, in which each setting stands with its meaning.
+
+    Paths in a run file are taken from the directory that `distnn train` starts in.
+
+    \b
+    Example:
+      distnn init --data images.h5
+      distnn init --model resnet -o resnet.toml
+    """
+    if launch_rank():
+        return
+    if data is None:
+        text, about = _anywhere(output, model or "mlp")
+    else:
+        text, about = _fitting(output, model, data)
+    write_new(output, text, "-o")
+    click.echo(f"wrote {output}: {about}")
+
+
+def _anywhere(output: Path, kind: str) -> tuple[str, str]:
+    """A run file for data that aren't there yet, and what is said of it."""
+    from distnn.cli.proposal import DATA, proposal
+    from distnn.config.draft import draft
+
+    path, command = DATA.get(kind, ("", ""))
+    head = _head(output, command)
+    text = draft(proposal(kind, path, None), head, f"--model {kind}")
+    return text, f"{kind}, for data that `{command}` makes"
+
+
+def _fitting(output: Path, kind: str | None, data: str) -> tuple[str, str]:
+    """A run file for these data, and what is said of it.
+
+    Raises:
+        UsageError: if there are no such data, or they aren't for that kind of model.
+    """
+    from distnn import config
+    from distnn.cli.proposal import model_for, proposal
+    from distnn.config.draft import draft
+    from distnn.data.hdf5 import DataFile
+    from distnn.report.words import count
+    from distnn.train import parts
+
+    with DataFile(data) as file:
+        kind = kind or model_for(file)
+        table = proposal(kind, data, file)
+        settings = config.from_dict(table, f"--model {kind}")
+        parts.model(settings, file)
+        parts.batch_size(settings, file)
+        shape = " × ".join(map(str, file.sample_shape))
+        about = f"{kind} for {file.task}, {count(file.count('train'), 'training sample')} of {shape or '1'} numbers"
+    return draft(table, _head(output), f"--model {kind}"), about
+
+
+def _head(output: Path, *before: str) -> list[str]:
+    """The run file's first lines: the commands to type."""
+    commands = [*before, f"mpiexec -n 2 distnn train {output}"]
+    return [
+        "Written by `distnn init`. To train:",
+        "",
+        *(f"  {command}" for command in commands),
+        "",
+        "Settings behind a # are at their defaults, or not set (...): take it away to change one.",
+    ]

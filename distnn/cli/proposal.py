@@ -1,0 +1,88 @@
+"""Settings to start with, for a kind of model and the data at hand."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import Any
+
+from distnn.data.hdf5 import DataFile
+from distnn.data.partition import batches
+
+Table = dict[str, dict[str, Any]]
+
+_COSINE: dict[str, Any] = {"kind": "cosine", "warmup_steps": 100}
+_ADAM: dict[str, Any] = {"kind": "adam", "learning_rate": 0.001}
+_LINEAR: Table = {"train": {"epochs": 20, "seed": 0}, "optimizer": {"kind": "adam", "learning_rate": 0.01}}
+#: What has served each kind of model (data/*.toml). Adam bears features of any scale.
+RECIPES: dict[str, Table] = {
+    "linear": _LINEAR,
+    "logistic": _LINEAR,
+    "softmax": _LINEAR,
+    "mlp": {"model": {"hidden": [64, 32]}, "train": {"epochs": 30, "seed": 0}, "optimizer": _ADAM},
+    "convnet": {
+        "train": {"epochs": 12, "seed": 0},
+        "optimizer": {"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4},
+        "schedule": _COSINE,
+    },
+    "resnet": {
+        "model": {"depth": 8},
+        "train": {"epochs": 20, "seed": 0},
+        "optimizer": {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
+        "schedule": _COSINE,
+    },
+    "char-lstm": {
+        "model": {"hidden": [256]},
+        "data": {"streams": True},
+        "train": {"epochs": 4, "seed": 0, "clip_norm": 1.0},
+        "optimizer": {"kind": "adam", "learning_rate": 0.002},
+        "schedule": _COSINE,
+    },
+}
+#: Where no data are given: a file for each kind of model, and how it is made.
+DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
+    "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
+    "logistic": ("table.h5", "distnn data csv table.csv --target COLUMN -o table.h5"),
+    "char-lstm": ("text.h5", "distnn data text text.txt -o text.h5"),
+}
+#: Images from so many pixels on, each way, are worth a network that looks for patterns.
+IMAGE = 16
+#: A batch as a part of the training samples, and the smallest and largest power of 2 that is proposed.
+PART, SMALLEST, LARGEST = 20, 4, 8
+#: Streams that a text is read as.
+STREAMS = 64
+
+
+def proposal(kind: str, path: str, file: DataFile | None) -> Table:
+    """Settings for a kind of model on the data of ``path``; with the file, their batch fits it."""
+    table = deepcopy(RECIPES.get(kind, {}))
+    samples = None if file is None else file.count("train")
+    table["model"] = {"kind": kind, **table.get("model", {})}
+    batch = batch_size(kind, samples)
+    table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
+    if samples is not None and "schedule" in table:
+        steps = table["train"]["epochs"] * batches(samples, batch)
+        table["schedule"]["warmup_steps"] = min(table["schedule"]["warmup_steps"], steps // 10)
+    return table
+
+
+def batch_size(kind: str, samples: int | None) -> int:
+    """A power of 2 about a twentieth of the training samples, or the number of a text's streams; 64 for unknown data.
+
+    >>> [batch_size("mlp", samples) for samples in (None, 10, 100, 1297, 55000)]
+    [64, 10, 16, 64, 256]
+    """
+    if samples is None:
+        return STREAMS
+    if kind == "char-lstm":
+        return max(1, min(STREAMS, samples // 2))
+    power = min(max(round(math.log2(max(1, samples / PART))), SMALLEST), LARGEST)
+    return min(int(2**power), samples)
+
+
+def model_for(file: DataFile) -> str:
+    """The kind of model to begin with: a language's, a network for images if they are large enough, or a perceptron."""
+    if file.task == "language":
+        return "char-lstm"
+    image = len(file.sample_shape) in (2, 3) and min(file.sample_shape[:2]) >= IMAGE
+    return "convnet" if image else "mlp"

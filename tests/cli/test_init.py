@@ -1,0 +1,143 @@
+"""``distnn init``: the run file is valid, trains, and says what each key means."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from distnn import config
+from distnn.cli.main import main
+from distnn.cli.proposal import RECIPES
+from distnn.config.draft import UNSET, WIDTH
+from distnn.config.model import KINDS
+from distnn.config.text import show
+from tests.runs import DIGITS, babble, blobs, distnn, line, metrics
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def init(*words: str | Path) -> int | str | None:
+    """The exit code of the command."""
+    with pytest.raises(SystemExit) as end:
+        main(["init", *map(str, words)])
+    return end.value.code
+
+
+def model_of(*words: str | Path) -> config.RunSettings:
+    """What the run file that the command writes, and which is then removed, says."""
+    assert init(*words) == 0
+    settings = config.read("run.toml")
+    Path("run.toml").unlink()
+    return settings
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init("--model", kind) == 0
+    assert capsys.readouterr().out.startswith(f"wrote run.toml: {kind}, for data that `distnn data ")
+    text = Path("run.toml").read_text()
+    settings = config.read("run.toml")
+    assert settings.model.kind == kind
+    assert max(map(len, text.splitlines())) <= WIDTH
+    # Every setting of the file, commented or not, is the one that holds without it, or the chosen one.
+    Path("run.toml").write_text(re.sub(r"^# (?=\w+ = (?!\.))", "", text, flags=re.MULTILINE))
+    assert config.read("run.toml") == settings
+    for section, keys in config.to_dict(settings).items():
+        part = text.partition(f"\n[{section}]\n")[2].partition("\n[")[0]
+        for key, value in keys.items():
+            assert re.search(rf"^(# )?{key} = {re.escape(show(value))} +# \w", part, flags=re.MULTILINE), key
+    assert f"\n# patience = {UNSET} " in text
+
+
+def test_recipes_are_for_every_kind() -> None:
+    assert RECIPES.keys() == KINDS.keys()
+
+
+def test_the_meanings_are_those_of_the_settings(here: Path) -> None:
+    assert init() == 0
+    text = Path("run.toml").read_text()
+    assert re.search(r"^epochs = 30 +# passes over the training samples$", text, flags=re.MULTILINE)
+    assert re.search(
+        r'^kind = "adam" +# the update rule \("sgd", "adam", "adamw", "lars" or "lamb"\)$', text, flags=re.MULTILINE
+    )
+    assert "\n#   distnn data digits -o digits.h5\n#   mpiexec -n 2 distnn train run.toml\n" in text
+
+
+def test_models_for_data(here: Path) -> None:
+    found = model_of("--data", DIGITS)
+    assert (found.model.kind, found.data.path, found.data.batch_size) == ("mlp", str(DIGITS), 64)
+    found = model_of("--data", babble(here / "text.h5", 4000))
+    assert (found.model.kind, found.data.streams, found.data.batch_size) == ("char-lstm", True, 64)
+    assert found.schedule.warmup_steps == 4, "a tenth of the 48 steps"
+    found = model_of("--data", line(here / "line.h5", {"train": 9}))
+    assert (found.model.kind, found.data.batch_size) == ("mlp", 9)
+    found = model_of("--data", DIGITS, "--model", "convnet")
+    assert found.model.kind == "convnet"
+
+
+def test_images_that_are_large_enough_get_convolutions(here: Path) -> None:
+    import numpy as np
+
+    from distnn.data import write_data
+
+    images = np.zeros((40, 16, 20, 3), np.uint8)
+    write_data(here / "i.h5", {"train": (images, np.arange(40) % 2)}, task="classification", classes=["a", "b"])
+    assert model_of("--data", "i.h5").model.kind == "convnet"
+
+
+@pytest.mark.parametrize("name", ["digits", "blobs", "line", "text"])
+def test_it_trains(name: str, here: Path) -> None:
+    path = {
+        "digits": lambda: DIGITS,
+        "blobs": lambda: blobs(here / "b.h5", {"train": 300, "test": 60}),
+        "line": lambda: line(here / "l.h5", {"train": 300, "test": 60}),
+        "text": lambda: babble(here / "t.h5", 2000, validation=0.1, test=0.1),
+    }[name]()
+    assert init("--data", path) == 0
+    smaller = ("--set", "model.hidden=[16]") if name == "text" else ()
+    done = distnn("train", "run.toml", "--set", "train.epochs=5", *smaller, cwd=here)
+    assert done.returncode == 0, done.stderr
+    (found,) = [each for each in metrics(here / "runs" / "run", "evaluation") if each["split"] == "test"]
+    assert math.isfinite(found["loss"])
+    if name in ("digits", "blobs"):
+        assert found["accuracy"] > 0.8
+
+
+def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.toml").write_text("mine")
+    assert init() == 2
+    assert "run.toml is there already; name a new file with -o, or remove it." in capsys.readouterr().err
+    assert Path("run.toml").read_text() == "mine"
+    assert init("-o", "other.toml") == 0
+    assert init("-o", "absent/run.toml") == 1
+    assert "absent/run.toml can't be written: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "mpl"), '--model mpl: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax"'),
+        (("--model", "mpl", "--data", str(DIGITS)), "(did you mean 'mlp'?)"),
+        (("--data", "absent.h5"), "There is no data file absent.h5"),
+        (("--data", str(DIGITS), "--model", "linear"), 'model.kind = "linear" is for regression, but the data\'s task'),
+        (("--data", str(DIGITS), "--model", "char-lstm"), "is for language, but the data's task is classification"),
+    ],
+)
+def test_refused(words: tuple[str, ...], message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init(*words) == 2
+    assert message in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_other_ranks_write_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setenv("PMI_RANK", "1")
+    assert init() == 0
+    assert list(here.iterdir()) == []
