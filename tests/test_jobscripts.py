@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from distnn.config import site
 from distnn.jobs.__main__ import checked_in
 
 FOLDER = Path(__file__).parents[1] / "jobscripts"
@@ -118,3 +119,11 @@ def test_the_readme_describes_every_script_and_how_to_build_the_environment() ->
         assert f"{options['ntasks-per-node']} × {options['cpus-per-task']}" in row
     for words in ("cray-python", "MPICC=cc", "--no-binary=mpi4py", "CC=cc", "/work", "compute nodes don't see `/home`"):
         assert words in text, words
+
+
+def test_the_readme_shows_all_that_a_site_file_may_say_of_jobs(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", (FOLDER / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "ours.toml").write_text(text)
+    found = site.read(str(tmp_path / "ours.toml"))
+    for section in (found.node, found.job):
+        assert section.model_fields_set == set(type(section).model_fields)

@@ -45,6 +45,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path, repository: P
     assert not [path for path in wheel.rglob("*") if path.suffix == ".pyc"]
     sites = {path.name for path in (repository / "distnn" / "config" / "sites").glob("*.toml")}
     assert {path.name for path in wheel.rglob("*.toml")} == sites >= {"archer2.toml"}
+    assert (wheel / "distnn" / "jobs" / "again.bash").exists()
 
 
 def test_the_wheel_brings_the_digits(wheel: Path, repository: Path) -> None:

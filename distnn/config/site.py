@@ -127,6 +127,6 @@ def layout(
     if ranks * threads > node.cores:
         raise UsageError(
             f"{ranks} ranks of {threads} threads need {ranks * threads} cores, but a node of {name} has {node.cores}; "
-            "give fewer with --ranks-per-node or --threads."
+            "give fewer with --ranks-per-node or --threads, or a site file whose node has more."
         )
     return ranks, threads
