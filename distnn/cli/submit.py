@@ -108,10 +108,7 @@ class _Asked:
     job_name: str
 
     def job(self, *, installed: bool) -> Job:
-        """The job, once all that can be checked here is found right.
-
-        Arguments:
-            installed: whether the Python environment has to have distnn here.
+        """The job, once all that can be checked here is found right; ``installed``: distnn in its environment, too.
 
         Raises:
             UsageError: for whatever `distnn train` would refuse, or the site can't do.
@@ -120,32 +117,35 @@ class _Asked:
         from distnn.jobs.script import Job
 
         site = sites.read(self.site)
-        # With the options of `distnn train`, which refuses what it doesn't know.
-        given = train.make_context("distnn train", [str(self.run), *self.arguments]).params
-        settings, batch = _checked(self.run, given["overrides"])
-        ranks, threads = sites.layout(site, self.site, self.ranks_per_node, self.threads, settings.parallel.threads)
+        ranks, threads = self._layout(site)
         self._check_account(site)
-        for note in _notes(settings, batch, self.nodes * ranks, site.node.cores - ranks * threads):
-            click.echo(f"distnn: note: {note}", err=True)
         environment, activated = _environment(installed=installed)
+        made = f"Made by `distnn submit` of distnn {__version__}, for the site {self.site}; sbatch submits it, too."
         return Job(
-            site=site,
-            nodes=self.nodes,
-            time=self.time,
-            ranks=ranks,
-            threads=threads,
+            site,
+            *(self.nodes, self.time, ranks, threads),
             arguments=(str(self.run), *self.arguments),
             environment=shlex.quote(str(environment)),
             folder=Path.cwd(),
             activated=activated,
-            head=(
-                f"Made by `distnn submit` of distnn {__version__}, for the site {self.site}; sbatch submits it, too.",
-            ),
+            head=(made,),
             name=self.job_name,
             account=self.account,
             partition=self.partition,
             qos=self.qos,
         )
+
+    def _layout(self, site: SiteSettings) -> tuple[int, int]:
+        """Ranks of a node and threads of a rank, for a run that `distnn train` takes; tells what wastes nodes."""
+        from distnn.config import site as sites
+
+        # With the options of `distnn train`, which refuses what it doesn't know.
+        given = train.make_context("distnn train", [str(self.run), *self.arguments]).params
+        settings, batch = _checked(self.run, given["overrides"])
+        ranks, threads = sites.layout(site, self.site, self.ranks_per_node, self.threads, settings.parallel.threads)
+        for note in _notes(settings, batch, self.nodes * ranks, site.node.cores - ranks * threads):
+            click.echo(f"distnn: note: {note}", err=True)
+        return ranks, threads
 
     def _check_account(self, site: SiteSettings) -> None:
         if site.job.charged and not (self.account or site.job.account):
