@@ -163,6 +163,11 @@ def _checked(run: Path, overrides: tuple[str, ...]) -> tuple[RunSettings, int]:
 
     settings = config.read(run, overrides)
     with config.located(run, overrides), DataFile(settings.data.path) as file:
+        if settings.parallel.elastic:
+            raise UsageError(
+                "parallel.elastic = true needs Open MPI's mpirun --with-ft ulfm, but jobs start their ranks by srun; "
+                "leave it out; a job that is run again goes on from the last checkpoint."
+            ).at("parallel", "elastic")
         parts.model(settings, file)
         parts.augmentation(settings, file)
         return settings, parts.batch_size(settings, file)

@@ -161,6 +161,10 @@ def test_without_slurm(here: Path, capsys: pytest.CaptureFixture[str], monkeypat
         (("--", "--set", "data.batch_size=5000"), "data.batch_size is 5000, but "),
         (("--", "--set", "loss.class_weights=[1.0]"), "1 class weights for logits of 10 classes; give each one"),
         (("--", "--set", "augment.crop=40"), "augment.crop is 40, but the data's images are only 8 × 8 pixels; choose"),
+        (
+            ("--", "--set", "parallel.elastic=true"),
+            "--set parallel.elastic=true: parallel.elastic = true needs Open MPI",
+        ),
         (("--", "--epochs", "3"), "No such option"),
         (("--", "--max-time", "50s"), "'50s' is not a time"),
         (("--time", "1h"), "Invalid value for '--time': '1h' is not a time; write HH:MM:SS"),
