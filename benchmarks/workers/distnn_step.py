@@ -17,6 +17,7 @@ from distnn.data.order import Whole, permutation
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
+from distnn.train.compiling import prepare
 from distnn.train.step import TAIL, Step
 
 world = World.open()
@@ -34,6 +35,7 @@ class Distnn:
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
         self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
+        prepare(model, optimizer, self.parameters, world, -(-case.batch // world.size), reproducible=False)
         self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
 
