@@ -117,6 +117,9 @@ class Cluster:
         cores = os.cpu_count() or 1
         lines = [
             "ClusterName=distnn",
+            # MPICH names its shared memory after the job's number, and what a killed job of another cluster has left in
+            # /dev/shm under the same name keeps a job from starting.
+            f"FirstJobId={1 + int.from_bytes(os.urandom(3))}",
             f"SlurmctldHost={host}(127.0.0.1)",
             "SlurmUser=root",
             "SlurmdUser=root",
