@@ -85,13 +85,15 @@ class Launch:
         self._mark = uuid.uuid4().hex
         # Files, not pipes: nobody blocks on a full one, and what was printed so far can be read at any time.
         self._files = (tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+"))  # noqa: SIM115 (closed in kill)
+        # Launches at one time don't share Open MPI's folder: where one clears it up, another's was seen not to start.
+        self._folder = tempfile.TemporaryDirectory(prefix="launch-", ignore_cleanup_errors=True)
         self._start = time.monotonic()
         self.process = subprocess.Popen(
             self.args,
             stdin=subprocess.DEVNULL,
             stdout=self._files[0],
             stderr=self._files[1],
-            env=environment(launcher, {**(env or {}), _MARK: self._mark}),
+            env=environment(launcher, {"TMPDIR": self._folder.name, **(env or {}), _MARK: self._mark}),
             cwd=cwd,
             start_new_session=True,
         )
@@ -101,6 +103,7 @@ class Launch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.kill()
+        self._folder.cleanup()
         for file in self._files:
             file.close()
 
