@@ -1,7 +1,8 @@
 """The inner loops behind ops, over plain arrays: in numpy, and compiled by numba where that is faster.
 
 Each module here that has one of the same name in `fused` is the reference: both have the same functions, and give
-the same bits, so that a run may go on with or without numba.
+the same bits, so that a run may go on with or without numba. Only convolutions have other last bits when compiled: in
+numpy they are the BLAS's, whose sums nobody can follow.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 @cache
@@ -24,8 +26,12 @@ def compiled(name: str) -> ModuleType | None:
 def kept(module: ModuleType) -> bool:
     """Whether all of these compiled kernels are on the disk."""
     functions = [function for function in vars(module).values() if hasattr(function, "stats")]
-    stem = module.__name__.rpartition(".")[2]
-    return all(any(Path(f.stats.cache_path).glob(f"{stem}.{f.__name__}-*.nbi")) for f in functions)
+    return all(any(Path(f.stats.cache_path).glob(f"{_stem(f)}.{f.__name__}-*.nbi")) for f in functions)
+
+
+def _stem(function: Any) -> str:
+    """The name of the module that a compiled function is from."""
+    return str(function.py_func.__module__).rpartition(".")[2]
 
 
 def reference(name: str) -> ModuleType:

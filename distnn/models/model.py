@@ -193,9 +193,12 @@ class Model:
 
     def kernels(self, batch: int) -> set[str]:
         """The names of the kernels that the network's ops use for so many samples."""
+
+        def bound(node: Node) -> tuple[int, ...]:
+            return tuple(batch if length is N else int(str(length)) for length in node.shape)
+
         nodes = [node for node in topological([self.output]) if node.op is not None]
-        shapes = [tuple(batch if length is N else int(str(length)) for length in node.shape) for node in nodes]
-        return {name for node, y in zip(nodes, shapes, strict=True) if node.op and (name := node.op.compiles(y))}
+        return {name for node in nodes if node.op for name in node.op.compiles(bound(node), *map(bound, node.inputs))}
 
     def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
         """A forward-only plan of the same outputs."""

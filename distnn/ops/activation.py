@@ -135,8 +135,8 @@ class ReLU(FromOutput):
     scratch = np.bool_
     rectifies = True
 
-    def compiles(self, y: tuple[int, ...]) -> str:
-        return self.kernels if size(y) >= LARGE else ""
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        return {self.kernels} if size(y) >= LARGE else set()
 
     def _compiled(self, y: tuple[int, ...]) -> ModuleType | None:
         return compiled(self.kernels) if self.compiles(y) else None

@@ -17,6 +17,7 @@ from distnn.ops.activation import Activation, Shifted
 from distnn.ops.arithmetic import together
 from distnn.ops.columns import Gemm, Pass
 from distnn.ops.depthwise import Depthwise
+from distnn.ops.direct import Direct, kernels, suits
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, show, size
 from distnn.ops.windows import Block, Padding, Windows, check_output, image, lengths, sides, windows
 
@@ -107,17 +108,21 @@ class Conv2D(Op):
     def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
         return 2 * size(y) * size(inputs[1][:-1]) + (self.activation.flops(y, y) if self.activation else 0)
 
-    def compiles(self, y: tuple[int, ...]) -> str:
-        return self.activation.compiles(y) if self.activation else ""
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        images, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
+        own = {"convolution"} if suits(weight, self._windows(images, weight), self.groups) else set()
+        return own | (self.activation.compiles(y) if self.activation else set())
 
     def _shifted(self, y: tuple[int, ...]) -> Shifted | None:
         """What does the bias and the activation in one pass, if there is such a thing."""
         return self.activation.shifted(y) if self.activation else None
 
-    def _method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Gemm | Depthwise:
+    def _method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Gemm | Direct | Depthwise:
         over = self._windows(x, weight)
         if self.groups == x[3] == weight[3] > 1:
             return Depthwise(x, weight, over)
+        if (found := kernels(weight, over, self.groups)) is not None:
+            return Direct(x, weight, over, found)
         return Gemm(x, weight, over, self.groups)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:

@@ -83,7 +83,7 @@ class AffineActivation(Affine):
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
         return self.activation.work(y, y)
 
-    def compiles(self, y: tuple[int, ...]) -> str:
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
         return self.activation.compiles(y)
 
     def _finish(self, y: tuple[int, ...]) -> Shifted:

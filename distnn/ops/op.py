@@ -97,9 +97,9 @@ class Op:
         """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
         return {}
 
-    def compiles(self, y: tuple[int, ...]) -> str:
-        """The name of the kernels that it uses for an output of this shape, if any: small ones may not be worth it."""
-        return self.kernels
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        """The names of the kernels that it uses for these shapes: what is small may not be worth it."""
+        return {self.kernels} if self.kernels else set()
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         """The op and its inputs in a forward-only plan: the same, unless prediction differs from training."""

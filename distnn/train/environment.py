@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,21 @@ def blas() -> str:
     )
 
 
+def numba() -> str:
+    """numba's version, without importing it; empty if it isn't installed."""
+    try:
+        return version("numba")
+    except PackageNotFoundError:
+        return ""
+
+
 def environment(world: World) -> dict[str, str]:
-    """By name: versions of distnn, Python and numpy, CPU, BLAS, BLAS threads, MPI, ranks and hosts."""
+    """By name: versions of distnn, Python, numpy and numba, CPU, BLAS, BLAS threads, MPI, ranks and hosts."""
     return {
         "distnn": distnn.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "numba": numba(),
         "cpu": cpu(),
         "blas": blas(),
         "threads": str(world.threads.count),
@@ -50,14 +60,15 @@ def environment(world: World) -> dict[str, str]:
     }
 
 
-#: What the bits of a result may depend on, by their names in an environment, beside the run file.
-BITS = ("cpu", "blas", "threads", "numpy")
+#: What the bits of a result may depend on, by their names in an environment, beside the run file: of numba those of
+#: convolutions.
+BITS = ("cpu", "blas", "threads", "numpy", "numba")
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """What of `BITS` differs between two environments, as a text; empty if nothing does."""
     return "; ".join(
-        f"{name} was {before.get(name, 'unknown')} and is {now.get(name, 'unknown')}"
+        f"{name} was {before.get(name, 'unknown') or 'none'} and is {now.get(name, 'unknown') or 'none'}"
         for name in BITS
         if before.get(name) != now.get(name)
     )

@@ -7,7 +7,7 @@ import pytest
 
 from distnn import graph
 from distnn.graph import N, Plan
-from distnn.ops import windows
+from distnn.ops import direct, windows
 from distnn.ops.convolution import Conv1D, Conv2D
 from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
 from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
@@ -72,13 +72,15 @@ def in_small_blocks(monkeypatch, place):
         monkeypatch.setattr(windows, "LEAST", 1)
 
 
-def combination(seed, axes):
-    """An op with random options, values that fit it, and PyTorch's function of them."""
+def combination(seed, axes, wide=False):
+    """An op with random options, values that fit it, and PyTorch's function of them; wide: as is compiled."""
     draw = np.random.default_rng(seed)
-    groups = int(draw.choice([1, 1, 1, 2, 3]))
+    groups = 1 if wide else int(draw.choice([1, 1, 1, 2, 3]))
     channels, outputs = (groups * int(draw.integers(1, 4)) for _ in range(2))
     if draw.random() < 0.15:
         groups = outputs = channels
+    if wide:
+        groups, channels, outputs = 1, int(draw.choice([channels, 16, 32])), 16 * outputs
     most = 5, int(draw.choice([2, 4])), int(draw.choice([2, 4]))
     kernel, stride, dilation = (draw.integers(1, high, axes).tolist() for high in most)
     lengths, pads, padding = fitting(draw, axes, kernel, stride, dilation)
@@ -121,6 +123,17 @@ def same(lengths, reach, stride):
 def test_conv2d(place, monkeypatch):
     in_small_blocks(monkeypatch, place)
     op, values, function = combination([2, place], 2)
+    compare(op, function, values, place)
+
+
+@pytest.mark.parametrize("place", range(90))
+def test_conv2d_compiled(place, monkeypatch):
+    pytest.importorskip("numba", reason="needs numba; cure: pip install '.[fast]'")
+    monkeypatch.setattr(direct, "LEAST_WORK", 0)
+    in_small_blocks(monkeypatch, place)
+    op, values, function = combination([3, place], 2, wide=True)
+    shapes = [value.shape for value in values.values()]
+    assert op.compiles(op.shape(*shapes), *shapes) == {"convolution"}
     compare(op, function, values, place)
 
 

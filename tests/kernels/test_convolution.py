@@ -1,0 +1,94 @@
+"""Compiled convolutions: against products of columns in float64, and sums that hang on neither batch nor blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distnn.kernels import compiled
+from distnn.ops import convolution, direct, windows
+from distnn.ops.columns import Gemm
+from distnn.ops.convolution import Conv1D, Conv2D
+from distnn.ops.direct import Direct
+
+pytestmark = pytest.mark.skipif(compiled("convolution") is None, reason="numba isn't installed")
+
+CASES: list[tuple[Conv2D, tuple[int, ...], tuple[int, ...]]] = [
+    (Conv2D(1, "same"), (28, 28, 1), (3, 3, 1, 16)),
+    (Conv2D(1, "same"), (14, 13, 32), (3, 3, 32, 48)),
+    (Conv2D(2, 1), (15, 14, 16), (3, 3, 16, 32)),
+    (Conv2D(2), (15, 14, 16), (1, 1, 16, 32)),  # phases that no tap sees
+    (Conv2D(3, ((3, 0), (2, 5))), (20, 17, 16), (4, 2, 16, 16)),
+    (Conv2D(1, 2, (2, 3)), (12, 13, 16), (3, 2, 16, 16)),
+    (Conv2D((2, 1), 1, (1, 2)), (12, 13, 16), (3, 3, 16, 16)),
+    (Conv2D(2, 1, 2), (12, 13, 16), (3, 3, 16, 16)),  # the images' gradient by columns
+    (Conv2D(1, "valid"), (9, 9, 5), (3, 3, 5, 16)),  # the same
+    (Conv1D(1, "same"), (40, 16), (5, 16, 32)),
+]
+
+
+def run(op: Conv2D, shapes: list[tuple[int, ...]], dtype: type, seed: int = 0) -> list[np.ndarray]:
+    """y and the gradients; buffers are full of NaN before."""
+    random = np.random.default_rng(seed)
+    arrays = [random.normal(size=shape).astype(dtype) for shape in shapes]
+    shape = op.shape(*shapes)
+    y, dy = np.full(shape, np.nan, dtype), random.normal(size=shape).astype(dtype)
+    work = {k: np.full(v.shape, np.nan, v.dtype or dtype) for k, v in op.work(y.shape, *shapes).items()}
+    gradients = [np.full(shape, np.nan, dtype) for shape in shapes]
+    forward, backward = op.bind(work, y, *arrays, dy, *gradients)
+    for _ in range(2):
+        forward()
+        backward()
+    return [y, *gradients]
+
+
+def method(op: Conv2D, shapes: list[tuple[int, ...]]) -> Any:
+    return op._method(windows.image("x", shapes[0], op.axes), op._kernel(shapes[1]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("op", "image", "weight"), CASES)
+def test_as_by_columns(
+    op: Conv2D, image: tuple[int, ...], weight: tuple[int, ...], dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "LEAST_WORK", 0)
+    shapes = [(3, *image), weight, weight[-1:]]
+    assert isinstance(method(op, shapes), Direct)
+    found = run(op, shapes, dtype)
+    monkeypatch.setattr(convolution, "kernels", lambda *given: None)
+    assert isinstance(method(op, shapes), Gemm)
+    for ours, theirs in zip(found, run(op, shapes, dtype), strict=True):
+        # Rounding errors of a sum of random signs grow with the root of its terms, of which there are below 2,400.
+        assert np.abs(ours - theirs).max() <= 100 * np.finfo(dtype).eps * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(("op", "image", "weight"), CASES[:2] + CASES[4:5])
+def test_sums_are_those_of_a_sample_alone(
+    op: Conv2D, image: tuple[int, ...], weight: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "LEAST_WORK", 0)
+    random = np.random.default_rng(1)
+    x, kernel = (random.normal(size=shape).astype(np.float32) for shape in ((7, *image), weight))
+
+    def outputs(x: np.ndarray) -> np.ndarray:
+        y = np.empty(op.shape(x.shape, weight), np.float32)
+        work = {k: np.empty(v.shape, np.float32) for k, v in op.work(y.shape, x.shape, weight).items()}
+        op.bind(work, y, x, kernel, None, None, None)[0]()
+        return y
+
+    together = outputs(x)
+    assert all(outputs(x[n : n + 1]).tobytes() == together[n].tobytes() for n in range(len(x)))
+    monkeypatch.setattr(windows, "BLOCK", 1500)
+    monkeypatch.setattr(windows, "LEAST", 1)
+    assert outputs(x).tobytes() == together.tobytes()
+
+
+def test_what_is_chosen_hangs_on_the_sample_alone() -> None:
+    op, weight = Conv2D(1, "same"), (3, 3, 16, 16)
+    for batch in (1, 256):
+        assert op.compiles((batch, 28, 28, 16), (batch, 28, 28, 16), weight) == {"convolution"}
+        assert op.compiles((batch, 4, 4, 16), (batch, 4, 4, 16), weight) == set()  # not worth numba's start
+    assert op.compiles((1, 28, 28, 10), (1, 28, 28, 16), (3, 3, 16, 10)) == set()  # not in pieces of 64 bytes
+    assert op.compiles((1, 28, 28, 256), (1, 28, 28, 256), (3, 3, 256, 256)) == set()  # better by the BLAS
