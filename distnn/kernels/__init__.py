@@ -1,8 +1,8 @@
 """The inner loops behind ops, over plain arrays: in numpy, and compiled by numba where that is faster.
 
 Each module here that has one of the same name in `fused` is the reference: both have the same functions, and give
-the same bits, so that a run may go on with or without numba. Only convolutions have other last bits when compiled: in
-numpy they are the BLAS's, whose sums nobody can follow.
+the same bits, so that a run may go on with or without numba. Only `fused.products` stands alone: it takes the place of
+the BLAS, whose sums nobody can follow, and its last bits are others.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Conv2D(Op):
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
         images, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
-        own = {"convolution"} if suits(weight, self._windows(images, weight), self.groups) else set()
+        own = {"products"} if suits(weight, self._windows(images, weight), self.groups) else set()
         return own | (self.activation.compiles(y) if self.activation else set())
 
     def _shifted(self, y: tuple[int, ...]) -> Shifted | None:

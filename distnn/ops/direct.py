@@ -39,7 +39,7 @@ def suits(weight: tuple[int, ...], over: Windows, groups: int) -> bool:
 
 def kernels(weight: tuple[int, ...], over: Windows, groups: int) -> ModuleType | None:
     """The compiled kernels, if there are any and this convolution `suits` them."""
-    return compiled("convolution") if suits(weight, over, groups) else None
+    return compiled("products") if suits(weight, over, groups) else None
 
 
 class Phase(NamedTuple):
@@ -127,7 +127,7 @@ class Direct:
     """Convolution by compiled kernels; the arguments but the last are those of `Gemm`, which does what these can't.
 
     Arguments:
-        kernels: `distnn.kernels.fused.convolution`.
+        kernels: `distnn.kernels.fused.products`.
     """
 
     def __init__(self, x: tuple[int, ...], weight: tuple[int, ...], over: Windows, kernels: ModuleType) -> None:
@@ -211,7 +211,7 @@ class Direct:
             windowed.images.array.reshape(-1),
             kernel.reshape(-1),
             y.reshape(-1),
-            self.kernels.products,
+            self.kernels.multiply,
         )
         places, taps, image, pieces = windowed.places, windowed.taps, size(y.shape[1:]), len(kernel)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from distnn.ops.op import Array
-from distnn.ops.recurrent import Move, Recurrent, columns_of
+from distnn.ops.recurrent import Move, Product, Recurrent, columns_of
 
 
 class GRU(Recurrent):
@@ -28,13 +26,13 @@ class GRU(Recurrent):
     biases = ("bias_input", "bias_recurrent")
     apart = True  # m
 
-    def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
+    def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
         gates, hidden, room, apart = (work[name] for name in ("gates", "h0", "room", "apart"))
-        columns, weight, forward = columns_of(gates), values["weight_recurrent"], self.chosen(room).forward
+        columns, forward = columns_of(gates), self.chosen(room).forward
         biases = values["bias_input"], values["bias_recurrent"]
 
         def advance(t: int) -> None:
-            np.matmul(hidden[t], weight, out=room)
+            product(hidden[t], room)
             forward(room, columns[t], biases, gates[t], hidden[t], apart[t], hidden[t + 1])
 
         return advance

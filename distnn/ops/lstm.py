@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from distnn.ops.op import Array, Work
-from distnn.ops.recurrent import Move, Recurrent, columns_of
+from distnn.ops.recurrent import Move, Product, Recurrent, columns_of
 
 
 class LSTM(Recurrent):
@@ -31,13 +29,13 @@ class LSTM(Recurrent):
         samples, steps, hidden = inputs[0][0], inputs[0][1], y[-1]
         return super().work(y, *inputs) | {"squashed": Work((steps, samples, hidden), "saved")}
 
-    def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
+    def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
         gates, hidden, cells, squashed, room = (work[name] for name in ("gates", "h0", "c0", "squashed", "room"))
-        weight, bias, columns = values["weight_recurrent"], values["bias"], columns_of(gates)
+        bias, columns = values["bias"], columns_of(gates)
         forward = self.chosen(room).forward
 
         def advance(t: int) -> None:
-            np.matmul(hidden[t], weight, out=room)
+            product(hidden[t], room)
             forward(room, columns[t], bias, gates[t], cells[t], cells[t + 1], squashed[t], hidden[t + 1])
 
         return advance

@@ -19,9 +19,12 @@ from distnn.errors import ShapeError
 from distnn.kernels import load, reference
 from distnn.ops.arithmetic import together
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show
+from distnn.ops.repeated import repeated, suits
 
 #: What a cell does at step t.
 Move = Callable[[int], object]
+#: What writes a · R into an array, for one R.
+Product = Callable[[Array, Array], object]
 
 
 class Recurrent(Op):
@@ -87,6 +90,7 @@ class Recurrent(Op):
             "x": Work((steps, samples, features), "saved"),
             "gates": Work((steps, self.gates, samples, hidden), "saved"),
             "room": Work((samples, self.gates * hidden), "forward"),
+            "weight": Work((hidden, self.gates * hidden), "forward"),
             "scratch": Work((2, samples, hidden), "backward"),
             "step": Work((samples, self.gates * hidden), "backward"),
             "turned": Work((self.gates * hidden, hidden), "backward"),
@@ -106,8 +110,17 @@ class Recurrent(Op):
         """The kernels for arrays like this one: the compiled ones have float32 only."""
         return load(self.kernels) if array.dtype == np.float32 else reference(self.kernels)
 
-    def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
-        """What writes the states after step t from those before it and the projections of the input."""
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        """Of the recurrent products, forward and backward."""
+        hidden, columns = inputs[self.names.index("weight_recurrent")]
+        products = {"products"} if suits(hidden, columns) or suits(columns, hidden) else set()
+        return super().compiles(y, *inputs) | products
+
+    def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
+        """What writes the states after step t from those before it and the projections of the input.
+
+        ``product(a, out)`` writes a times ``weight_recurrent``.
+        """
         raise AssertionError(f"{type(self).__name__} defines no advance")
 
     def derive(self, work: dict[str, Array]) -> Move:
@@ -131,7 +144,8 @@ class Recurrent(Op):
 
     def _forward(self, work: dict[str, Array], values: dict[str, Array], y: Array) -> Closure:
         x, states, idle = work["x"], [work[name] for name in self.states], work.get("idle")
-        source, steps, advance = values["x"].transpose(1, 0, 2), len(x), self.advance(work, values)
+        begin, product = repeated(values["weight_recurrent"], work["weight"])
+        source, steps, advance = values["x"].transpose(1, 0, 2), len(x), self.advance(work, values, product)
         rows, columns, weight = by_rows(x), by_rows(columns_of(work["gates"])), values["weight_input"]
         starts = [(state[0], values.get(name, 0)) for name, state in zip(self.states, states, strict=True)]
         ends = [(y[:, steps + k], state[steps]) for k, state in enumerate(states)] if self.final else []
@@ -143,6 +157,7 @@ class Recurrent(Op):
                 np.less_equal(values["lengths"][None, :, None], times, out=idle)
                 np.copyto(x, 0, where=idle)
             np.matmul(rows, weight, out=columns)
+            begin()
             for first, start in starts:
                 np.copyto(first, start)
             for t in range(steps):
@@ -164,10 +179,11 @@ class Recurrent(Op):
         steps, idle, dh = len(work["x"]), work.get("idle"), work["dh0"]
         flowing = [(work[f"d{name}"], work.get(f"held {name}", dh), gradients.get(name)) for name in self.states]
         ends = [dy[:, steps + k] if self.final else 0 for k in range(len(self.states))]
-        derive, carry = self.derive(work), _carry(work)
+        begin, product = repeated(values["weight_recurrent"].T, work["turned"])
+        derive, carry = self.derive(work), _carry(work, product)
 
         def through_time() -> None:
-            np.copyto(work["turned"], values["weight_recurrent"].T)  # every product with it is faster by an eighth
+            begin()
             for (flow, _, _), end in zip(flowing, ends, strict=True):
                 np.copyto(flow, end)
             for t in reversed(range(steps)):
@@ -187,10 +203,10 @@ class Recurrent(Op):
         return through_time
 
 
-def _carry(work: dict[str, Array]) -> Move:
+def _carry(work: dict[str, Array], product: Product) -> Move:
     """What takes the gradients of a step's pre-activations to h before it, and keeps them for those of the weights."""
     columns, step, idle = columns_of(work["gates"]), work["step"], work.get("idle")
-    apart, dh, product, turned = work.get("apart"), work["dh0"], work["scratch"][0], work["turned"]
+    apart, dh, passed = work.get("apart"), work["dh0"], work["scratch"][0]
     units = dh.shape[-1]
 
     def carry(t: int) -> None:
@@ -201,8 +217,8 @@ def _carry(work: dict[str, Array]) -> Move:
             if idle is not None:
                 np.copyto(apart[t], 0, where=idle[t])
             np.copyto(step[:, -units:], apart[t])
-        np.matmul(step, turned, out=product)
-        np.add(dh, product, out=dh)
+        product(step, passed)
+        np.add(dh, passed, out=dh)
 
     return carry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.ops.op import Array
-from distnn.ops.recurrent import Move, Recurrent
+from distnn.ops.recurrent import Move, Product, Recurrent
 
 
 class SimpleRNN(Recurrent):
@@ -21,12 +21,12 @@ class SimpleRNN(Recurrent):
 
     onnx = "RNN"
 
-    def advance(self, work: dict[str, Array], values: dict[str, Array]) -> Move:
+    def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
         gates, hidden, room = work["gates"], work["h0"], work["room"]
-        weight, bias = values["weight_recurrent"], values["bias"]
+        bias = values["bias"]
 
         def advance(t: int) -> None:
-            np.matmul(hidden[t], weight, out=room)
+            product(hidden[t], room)
             np.add(room, gates[t, 0], out=room)
             np.add(room, bias, out=room)
             np.tanh(room, out=hidden[t + 1])

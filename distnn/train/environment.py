@@ -61,7 +61,7 @@ def environment(world: World) -> dict[str, str]:
 
 
 #: What the bits of a result may depend on, by their names in an environment, beside the run file: of numba those of
-#: convolutions.
+#: compiled products.
 BITS = ("cpu", "blas", "threads", "numpy", "numba")
 
 

@@ -133,7 +133,7 @@ def test_conv2d_compiled(place, monkeypatch):
     in_small_blocks(monkeypatch, place)
     op, values, function = combination([3, place], 2, wide=True)
     shapes = [value.shape for value in values.values()]
-    assert op.compiles(op.shape(*shapes), *shapes) == {"convolution"}
+    assert op.compiles(op.shape(*shapes), *shapes) == {"products"}
     compare(op, function, values, place)
 
 

@@ -1,4 +1,4 @@
-"""Compiled convolutions: against products of columns in float64, and sums that hang on neither batch nor blocks."""
+"""Compiled products: against the BLAS's, of columns and of steps, and sums that hang on neither batch nor blocks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from distnn.kernels import compiled
-from distnn.ops import convolution, direct, windows
+from distnn.ops import convolution, direct, repeated, windows
 from distnn.ops.columns import Gemm
 from distnn.ops.convolution import Conv1D, Conv2D
 from distnn.ops.direct import Direct
+from distnn.ops.gru import GRU
+from distnn.ops.lstm import LSTM
+from distnn.ops.op import Op
+from distnn.ops.recurrent import Recurrent
+from distnn.ops.rnn import SimpleRNN
 
-pytestmark = pytest.mark.skipif(compiled("convolution") is None, reason="numba isn't installed")
+pytestmark = pytest.mark.skipif(compiled("products") is None, reason="numba isn't installed")
 
 CASES: list[tuple[Conv2D, tuple[int, ...], tuple[int, ...]]] = [
     (Conv2D(1, "same"), (28, 28, 1), (3, 3, 1, 16)),
@@ -29,7 +34,7 @@ CASES: list[tuple[Conv2D, tuple[int, ...], tuple[int, ...]]] = [
 ]
 
 
-def run(op: Conv2D, shapes: list[tuple[int, ...]], dtype: type, seed: int = 0) -> list[np.ndarray]:
+def run(op: Op, shapes: list[tuple[int, ...]], dtype: type, seed: int = 0) -> list[np.ndarray]:
     """y and the gradients; buffers are full of NaN before."""
     random = np.random.default_rng(seed)
     arrays = [random.normal(size=shape).astype(dtype) for shape in shapes]
@@ -88,7 +93,35 @@ def test_sums_are_those_of_a_sample_alone(
 def test_what_is_chosen_hangs_on_the_sample_alone() -> None:
     op, weight = Conv2D(1, "same"), (3, 3, 16, 16)
     for batch in (1, 256):
-        assert op.compiles((batch, 28, 28, 16), (batch, 28, 28, 16), weight) == {"convolution"}
+        assert op.compiles((batch, 28, 28, 16), (batch, 28, 28, 16), weight) == {"products"}
         assert op.compiles((batch, 4, 4, 16), (batch, 4, 4, 16), weight) == set()  # not worth numba's start
     assert op.compiles((1, 28, 28, 10), (1, 28, 28, 16), (3, 3, 16, 10)) == set()  # not in pieces of 64 bytes
     assert op.compiles((1, 28, 28, 256), (1, 28, 28, 256), (3, 3, 256, 256)) == set()  # better by the BLAS
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("cell", "gates"), [(SimpleRNN, 1), (GRU, 3), (LSTM, 4)])
+def test_steps_as_by_the_blas(cell: type[Recurrent], gates: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated, "LEAST", 0)
+    op, columns = cell(), 16 * gates
+    shapes = [(7, 5, 3), (3, columns), (16, columns), *[(columns,)] * len(cell.biases)]
+    assert "products" in op.compiles((7, 5, 16), *shapes)
+    found = run(op, shapes, dtype)
+    monkeypatch.setattr(repeated, "LEAST", 2**20)
+    assert "products" not in op.compiles((7, 5, 16), *shapes)
+    for ours, theirs in zip(found, run(op, shapes, dtype), strict=True):
+        # Gates saturate and unsaturate what rounding did, step by step.
+        assert np.abs(ours - theirs).max() <= 100 * np.finfo(dtype).eps * np.abs(theirs).max()
+
+
+def test_a_product_is_that_of_each_row_alone() -> None:
+    random = np.random.default_rng(2)
+    a, matrix = (random.normal(size=shape).astype(np.float32) for shape in ((13, 260), (260, 272)))
+    begin, product = repeated.repeated(matrix, np.empty(matrix.size, np.float32))
+    begin()
+    together, alone = np.empty((13, 272), np.float32), np.empty((1, 272), np.float32)
+    product(a, together)
+    np.testing.assert_allclose(together, a.astype(np.float64) @ matrix, rtol=0, atol=1e-4)
+    for n in range(len(a)):
+        product(a[n : n + 1], alone)
+        assert alone.tobytes() == together[n].tobytes()

@@ -1,7 +1,8 @@
-"""Convolutions without columns: images are multiplied where they lie, by tiles of sums that stay in registers.
+"""Products of matrices whose rows lie anywhere: so convolutions need no columns, and few rows no new start each time.
 
-The order of a sum depends on neither batch nor blocks, but it isn't the BLAS's, and product and sum are rounded once
-where the CPU can: other than those of the other kernels, the last bits differ from numpy's.
+They are made of tiles of sums that stay in registers. The order of a sum depends on neither the other rows nor blocks,
+but it isn't the BLAS's, and product and sum are rounded once where the CPU can: other than those of the other kernels,
+the last bits differ from numpy's.
 
 Source: Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures, 2018.
 """
@@ -23,24 +24,24 @@ def prepare(dtype: npt.DTypeLike) -> None:
     """Compile all for numbers of this type, or load them from the disk."""
     flat, places = np.zeros(VECTOR, dtype), np.zeros(1, np.intp)
     lanes = VECTOR // flat.itemsize
-    products(flat, 0, places, places, flat, 1, flat.copy(), 0, places)
+    multiply(flat, 0, places, places, flat, 1, flat.copy(), 0, places)
     correlate(flat, 0, places, places, flat, 0, np.zeros((1, lanes), dtype), 1, False)
 
 
 @njit(cache=True, nogil=True)
-def products(
+def multiply(
     x: Array, start: int, places: Array, taps: Array, kernel: Array, pieces: int, y: Array, origin: int, targets: Array
 ) -> None:
-    """y[target] = Σₜ x[place + tapₜ] · kernel[t], for each place of a window and its target.
+    """y[target] = Σₜ x[place + tapₜ] · kernel[t], for each place and its target.
 
     Arguments:
-        x: images, flat.
-        start, places: the windows' first elements are x[start + places[p]].
-        taps: a window's elements, seen from the first.
+        x: images, or a matrix; flat.
+        start, places: windows, or rows: their first elements are x[start + places[p]].
+        taps: their elements, seen from the first.
         kernel: (pieces, taps, lanes), flat; the lanes fill `VECTOR` bytes.
         pieces: of the outputs.
         y: outputs, flat, to be filled.
-        origin, targets: the first outputs of each position are y[origin + targets[p]].
+        origin, targets: the first outputs of each are y[origin + targets[p]].
     """
     lanes, count = VECTOR // y.itemsize, len(taps)
     for piece in range(pieces):
@@ -64,7 +65,7 @@ def correlate(
     """dkernel[t] = Σₚ x[placeₚ + tapₜ] · dy[p], for each tap.
 
     Arguments:
-        x, start, places, taps: as for `products`.
+        x, start, places, taps: as for `multiply`.
         dy: gradients (positions, outputs) from ``origin`` on, flat.
         dkernel: (taps, outputs), to be filled.
         chunk: positions that are summed before the sums go to memory: few enough for the L1 cache.
