@@ -8,6 +8,7 @@ the BLAS, whose sums nobody can follow, and its last bits are others.
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +38,11 @@ def _stem(function: Any) -> str:
 def reference(name: str) -> ModuleType:
     """The kernels of this name in numpy."""
     return importlib.import_module(f"distnn.kernels.{name}")
+
+
+def joined(name: str) -> ModuleType:
+    """The kernels of this name: `compiled` where numba runs already; they give the same bits as in numpy."""
+    return load(name) if "numba" in sys.modules else reference(name)
 
 
 def load(name: str) -> ModuleType:

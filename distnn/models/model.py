@@ -191,6 +191,11 @@ class Model:
         """Whether ops of the network need sums over all shards of a batch."""
         return any(node.op is not None and node.op.exchanges for node in topological([self.output]))
 
+    @property
+    def joins(self) -> set[str]:
+        """The names of the kernels that the network and its loss use where others are compiled."""
+        return {node.op.joins for node in topological([self.loss]) if node.op is not None and node.op.joins}
+
     def kernels(self, batch: int) -> set[str]:
         """The names of the kernels that the network's ops use for so many samples."""
 

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError, UsageError
+from distnn.kernels import joined
 from distnn.ops.arithmetic import together
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, show, size
+
+#: Elements of the rows that are summed at a time, in numpy.
+ROOM = 2**14
 
 
 class OverClasses(Op):
@@ -39,6 +43,7 @@ class CrossEntropy(OverClasses):
     """
 
     onnx = "SoftmaxCrossEntropyLoss"
+    joins = "softmax"
 
     @property
     def label(self) -> str:
@@ -50,37 +55,30 @@ class CrossEntropy(OverClasses):
             "p": Work((n, classes), "saved"),
             "index": Work((n,), "saved", np.intp),
             "picked": Work((n,), "saved"),
-            "row": Work((n, 1), "forward"),
-            "total": Work((1,), "forward"),
+            "row": Work((n,), "forward"),
+            "room": Work((min(n, max(1, ROOM // classes)), classes), "forward"),
+            "total": Work((), "forward"),
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, labels, dy, dlogits, _ = arrays
         p, index, picked, row, total = (work[name] for name in ("p", "index", "picked", "row", "total"))
-        z, t, flat = logits.reshape(p.shape), labels.reshape(-1), p.reshape(-1)
-        dz = None if dlogits is None else dlogits.reshape(p.shape)
+        z, t, kernels = logits.reshape(p.shape), labels.reshape(-1), joined(self.joins)
         starts = np.arange(0, p.size, p.shape[1], dtype=np.intp)  # of each row in the flat array
 
         def forward() -> None:
-            np.maximum.reduce(z, axis=1, keepdims=True, out=row)
-            np.subtract(z, row, out=p)
-            np.add(t, starts, out=index)
-            flat.take(index, out=picked, mode="clip")  # "raise" would copy through a buffer
+            kernels.shift(z, t, starts, p, index, picked, row)
             np.exp(p, out=p)
-            np.add.reduce(p, axis=1, keepdims=True, out=row)
-            np.divide(p, row, out=p)
+            kernels.normalise(p, row, work["room"])
             np.log(row, out=row)
             np.add.reduce(row, out=total)
             np.add.reduce(picked, out=y)
-            np.subtract(total[0], y, out=y)
+            np.subtract(total, y, out=y)
 
-        def backward() -> None:
-            flat.take(index, out=picked, mode="clip")
-            np.subtract(picked, 1, out=picked)
-            flat.put(index, picked, mode="clip")
-            np.multiply(p, dy, out=dz)
-
-        return forward, backward
+        if dlogits is None:
+            return forward, nothing
+        dz, scale = dlogits.reshape(p.shape), dy.reshape(1)
+        return forward, lambda: kernels.slopes(p, index, scale, picked, dz)
 
 
 class Weighing:

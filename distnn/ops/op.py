@@ -73,6 +73,8 @@ class Op:
     differentiable = True
     #: The kernels it uses (`distnn.kernels.load`), if any; see `compiles`.
     kernels = ""
+    #: The kernels it uses where others are compiled (`distnn.kernels.joined`): alone they aren't worth numba's start.
+    joins = ""
     #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
     exchanges = False
 

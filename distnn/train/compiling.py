@@ -29,6 +29,7 @@ def prepare(
         The names of these kernels.
     """
     names = model.kernels(batch) | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
+    names |= model.joins if names else set()
     found = {name: module for name in sorted(names) if (module := compiled(name))}
     modules = list(found.values())
     node = world.node()
