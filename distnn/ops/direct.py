@@ -166,7 +166,9 @@ class Direct:
         padded, weight = Padded.elements(self.x, self.over, self.blocks[0].images), size(self.weight)
         asked = {"forward": Work((padded,), "forward"), "kernel": Work((weight,), "forward")}
         if self.gemm is not None:
-            return self.gemm.work() | asked
+            others = self.gemm.work()
+            room = max(padded, size(others["backward"].shape))
+            return others | asked | {"backward": Work((room,), "backward")}
         around = Padded.elements(self.output, self.seen, self.back[0].images)
         return asked | {
             "backward": Work((max(padded, around),), "backward"),

@@ -29,6 +29,7 @@ CASES: list[tuple[Conv2D, tuple[int, ...], tuple[int, ...]]] = [
     (Conv2D(1, 2, (2, 3)), (12, 13, 16), (3, 2, 16, 16)),
     (Conv2D((2, 1), 1, (1, 2)), (12, 13, 16), (3, 3, 16, 16)),
     (Conv2D(2, 1, 2), (12, 13, 16), (3, 3, 16, 16)),  # the images' gradient by columns
+    (Conv2D((3, 1), ((1, 0), (0, 0)), (3, 1)), (18, 5, 32), (4, 5, 32, 48)),  # the same, in other blocks
     (Conv2D(1, "valid"), (9, 9, 5), (3, 3, 5, 16)),  # the same
     (Conv1D(1, "same"), (40, 16), (5, 16, 32)),
 ]
@@ -54,12 +55,20 @@ def method(op: Conv2D, shapes: list[tuple[int, ...]]) -> Any:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block", [windows.BLOCK, 40_000, 3_000])
 @pytest.mark.parametrize(("op", "image", "weight"), CASES)
 def test_as_by_columns(
-    op: Conv2D, image: tuple[int, ...], weight: tuple[int, ...], dtype: type, monkeypatch: pytest.MonkeyPatch
+    op: Conv2D,
+    image: tuple[int, ...],
+    weight: tuple[int, ...],
+    block: int,
+    dtype: type,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(direct, "LEAST_WORK", 0)
-    shapes = [(3, *image), weight, weight[-1:]]
+    monkeypatch.setattr(windows, "BLOCK", block)
+    monkeypatch.setattr(windows, "LEAST", 1)
+    shapes = [(6, *image), weight, weight[-1:]]
     assert isinstance(method(op, shapes), Direct)
     found = run(op, shapes, dtype)
     monkeypatch.setattr(convolution, "kernels", lambda *given: None)
