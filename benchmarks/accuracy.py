@@ -30,10 +30,10 @@ import numpy as np
 from contenders import environment
 
 from distnn import config
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.order import permutation
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
+from distnn.session.build import Run
 
 HERE = Path(__file__).resolve().parent
 #: The share of PyTorch's time that ours may take.

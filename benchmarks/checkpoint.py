@@ -26,13 +26,13 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import numpy as np
 
 from distnn import config
+from distnn.checkpoint.environment import environment
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
-from distnn.train.environment import environment
-from distnn.train.records import Listener
-from distnn.train.saving import Saver
+from distnn.session.build import Run
+from distnn.session.records import Listener
+from distnn.session.saving import Saver
 
 #: The system's own.
 FDATASYNC = os.fdatasync

@@ -27,12 +27,12 @@ import numpy as np
 
 from distnn import config
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.partition import Range
 from distnn.data.stream import Stream
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
-from distnn.train.samples import sample_order
+from distnn.session.build import Run
+from distnn.session.samples import sample_order
 
 SHAPE, BATCH, BUFFER = (28, 28), 256, 65536
 #: At least so much of the speed of reading; at most so much of the time waiting, and so many MiB a rank.

@@ -27,10 +27,10 @@ import torch
 
 from distnn import config
 from distnn.data import partition
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.order import permutation
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
+from distnn.session.build import Run
 from distnn.train.evaluate import STREAMS
 
 CELLS = {"lstm": torch.nn.LSTM, "rnn": torch.nn.RNN}

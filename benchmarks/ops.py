@@ -26,8 +26,8 @@ import torch
 from torch.nn import functional
 
 from distnn.ops.activation import ReLU
-from distnn.ops.batch_normalisation import BatchNorm
-from distnn.ops.convolution import Conv2D
+from distnn.ops.batch_norm import BatchNorm
+from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.op import Op
 from distnn.ops.pooling import MaxPool2D
 from distnn.parallel.world import World

@@ -23,11 +23,11 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import cases
 import numpy as np
 
+from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.environment import blas, cpu
 from distnn.train.step import TAIL, Step
 
 #: The way that the others are divided by.

@@ -22,13 +22,13 @@ import distnn.runtime  # noqa: F401 (before numpy)
 # isort: split
 import numpy as np
 
+from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
 from distnn.kernels import load
 from distnn.models import Model, convnet, mlp
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.environment import blas, cpu
 from distnn.train.step import TAIL, Step
 
 #: (network, input shape, batch, by how much the reproducible step may be longer)

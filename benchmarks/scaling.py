@@ -24,11 +24,11 @@ import cases
 import numpy as np
 from protocol import SCALE, samples_of
 
+from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.environment import blas, cpu
 from distnn.train.step import TAIL, Step
 
 #: The efficiency to be reached.

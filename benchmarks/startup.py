@@ -21,7 +21,7 @@ STARTS = {
     "numpy, h5py, mpi4py": "import numpy, h5py, mpi4py.MPI",
     "import distnn": "import distnn",
     "distnn, graph, fit": "import distnn; distnn.graph, distnn.layers, distnn.optim, distnn.fit",
-    "distnn train": "import distnn.cli.train, distnn.train.run, distnn.report.console, distnn.config, mpi4py.MPI",
+    "distnn train": "import distnn.cli.train, distnn.session.run, distnn.report.console, distnn.config, mpi4py.MPI",
 }
 FIRST = "numpy, h5py, mpi4py"
 #: Times the first one's: the most that the second may take, and the most files that it may open.

@@ -24,7 +24,7 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import numpy as np
 import torch
 
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
 from distnn.optim import SGD, Adam, AdamW, Optimizer
 from distnn.parallel.world import World
 
@@ -81,7 +81,8 @@ def main() -> None:
     start, *slopes = random.normal(size=(3, given.parameters)).astype(np.float32)
     source, target = start.copy(), np.zeros_like(start)
     results: dict[str, Any] = {}
-    print(f"{given.parameters / 1e6:g} million parameters, {'compiled' if compiled('updates') else 'numpy'} updates")
+    way = "compiled" if compiled_kernels("updates") else "numpy"
+    print(f"{given.parameters / 1e6:g} million parameters, {way} updates")
     print(f"{'ms':16}{'distnn':>9}{'torch':>9}   torch / distnn          speed / a copy's")
     for name, (rule, make) in RULES.items():
         values = start.copy(), start.copy()

@@ -22,7 +22,7 @@ __all__ = ["THREADS", "fit", "graph", "layers", "models", "optim"]
 
 if TYPE_CHECKING:
     from distnn import graph, layers, models, optim
-    from distnn.train.fit import fit
+    from distnn.session.fit import fit
 
 
 def __getattr__(name: str) -> Any:
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name == "fit":
-        return importlib.import_module("distnn.train.fit").fit
+        return importlib.import_module("distnn.session.fit").fit
     if name in __all__:
         return importlib.import_module(f"distnn.{name}")
     raise AttributeError(f"module 'distnn' has no attribute '{name}'")

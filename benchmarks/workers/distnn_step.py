@@ -17,7 +17,7 @@ from distnn.data.order import Whole, permutation
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.compiling import prepare
+from distnn.session.compiling import prepare
 from distnn.train.step import TAIL, Step
 
 world = World.open()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distnn.data.hdf5 import DataFile
-from distnn.train import checkpoint
+from distnn import checkpoint
+from distnn.data.file.hdf5 import DataFile
 
 Facts = dict[str, Any]
 

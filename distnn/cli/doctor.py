@@ -35,7 +35,7 @@ def doctor(folder: Path, as_json: bool) -> None:
     from distnn.doctor.advice import advice
     from distnn.doctor.facts import examine
     from distnn.parallel.world import World
-    from distnn.train.guard import guarded
+    from distnn.supervision.guard import guarded
 
     world = World.open()
     with guarded(world):

@@ -20,11 +20,11 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
       distnn evaluate runs/digits data/digits.h5
       mpiexec -n 4 distnn evaluate runs/digits/checkpoints/best data/digits.h5 --split validation --json
     """
-    from distnn.data.hdf5 import DataFile
+    from distnn.data.file.hdf5 import DataFile
+    from distnn.inference.load import restore
     from distnn.parallel.world import World
-    from distnn.train.guard import guarded
-    from distnn.train.restore import restore
-    from distnn.train.watchdog import starting
+    from distnn.supervision.guard import guarded
+    from distnn.supervision.watchdog import starting
 
     with starting():
         world = World.open()

@@ -62,9 +62,9 @@ def _fitting(output: Path, kind: str | None, data: str) -> tuple[str, str]:
     from distnn import config
     from distnn.cli.proposal import model_for, proposal
     from distnn.config.draft import draft
-    from distnn.data.hdf5 import DataFile
+    from distnn.data.file.hdf5 import DataFile
     from distnn.report.words import count
-    from distnn.train import parts
+    from distnn.session import parts
 
     with DataFile(data) as file:
         kind = kind or model_for(file)

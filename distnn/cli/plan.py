@@ -94,7 +94,7 @@ def plan(
         outlook = _looked_up(asked)
     else:
         from distnn.parallel.world import World
-        from distnn.train.guard import guarded
+        from distnn.supervision.guard import guarded
 
         world = World.open()
         with guarded(world):
@@ -134,12 +134,12 @@ def _looked_up(asked: _Asked) -> Outlook:
 
     from distnn import config
     from distnn.config import site as sites
-    from distnn.data.hdf5 import DataFile
+    from distnn.data.file.hdf5 import DataFile
     from distnn.graph.cost import costs
     from distnn.scaling.compute import Estimated
     from distnn.scaling.prediction import Machine
     from distnn.scaling.work import Work
-    from distnn.train import parts
+    from distnn.session import parts
 
     settings = config.read(asked.run, asked.overrides)
     site = sites.read(str(asked.site))
@@ -162,13 +162,13 @@ def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
     """From what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
     from distnn.config import site as sites
-    from distnn.data.hdf5 import DataFile
+    from distnn.data.file.hdf5 import DataFile
     from distnn.doctor.facts import node_cores
     from distnn.doctor.rates import measure_rates, measure_work
     from distnn.scaling.prediction import Machine
     from distnn.scaling.work import Work
-    from distnn.train import parts
-    from distnn.train.assembly import settle_threads
+    from distnn.session import parts
+    from distnn.session.build import settle_threads
 
     settings = config.read(asked.run, asked.overrides)
     site = sites.read(asked.site or USUAL)

@@ -22,10 +22,10 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
     Example:
       distnn predict runs/digits data/digits.h5 -o predictions.h5
     """
-    from distnn.data.hdf5 import DataFile
+    from distnn.data.file.hdf5 import DataFile
+    from distnn.inference.load import restore
     from distnn.parallel.world import World
-    from distnn.train.guard import guarded
-    from distnn.train.restore import restore
+    from distnn.supervision.guard import guarded
 
     world = World.open()
     with guarded(world):

@@ -30,9 +30,9 @@ def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: 
     Example:
       distnn sample runs/bible-lstm --prompt "In the beginning" --length 400 --temperature 0.8
     """
+    from distnn.inference.load import restore
     from distnn.parallel.world import World
-    from distnn.train.guard import guarded
-    from distnn.train.restore import restore
+    from distnn.supervision.guard import guarded
 
     world = World.open()
     with guarded(world):

@@ -158,8 +158,8 @@ class _Asked:
 def _checked(run: Path, overrides: tuple[str, ...]) -> tuple[RunSettings, int]:
     """The run file's settings, and the samples of a batch, where data and model are as `distnn train` wants them."""
     from distnn import config
-    from distnn.data.hdf5 import DataFile
-    from distnn.train import parts
+    from distnn.data.file.hdf5 import DataFile
+    from distnn.session import parts
 
     settings = config.read(run, overrides)
     with config.located(run, overrides), DataFile(settings.data.path) as file:

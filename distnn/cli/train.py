@@ -80,15 +80,15 @@ def train(
     and checkpoints/. Exit codes: 0 finished, 1 error, 2 bad usage, run file or data, 75 stopped early, more to do.
     """
     from distnn.parallel.world import World
-    from distnn.train.guard import guarded
-    from distnn.train.watchdog import starting
+    from distnn.supervision.guard import guarded
+    from distnn.supervision.watchdog import starting
 
     with starting():
         world = World.open()
     with guarded(world, watched=True):
         from distnn import config
         from distnn.report.console import Console
-        from distnn.train.run import train as run_training
+        from distnn.session.run import train as run_training
 
         settings = config.read(run, overrides)
         tells = world.root or settings.parallel.elastic  # who tells may be another rank in the end

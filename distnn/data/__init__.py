@@ -5,7 +5,7 @@ the root's attributes say the ``task`` and, for classification and languages, th
 disk; the ``scale`` that brings them to 0..1 is applied when they are read into a batch.
 """
 
-from distnn.data.hdf5 import DataFile
-from distnn.data.writing import write_data
+from distnn.data.file.hdf5 import DataFile
+from distnn.data.file.writing import write_data
 
 __all__ = ["DataFile", "write_data"]

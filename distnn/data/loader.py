@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.data.augment import Augmentation
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.order import Order, stored
 from distnn.data.partition import Range
 from distnn.errors import DataError

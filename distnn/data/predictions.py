@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.data.files import hdf5_writer, new_file
+from distnn.data.file.files import hdf5_writer, new_file
 from distnn.ops.op import Array
 
 

@@ -9,7 +9,7 @@ from threading import Thread
 import numpy as np
 
 from distnn.data.augment import Augmentation
-from distnn.data.hdf5 import READ_BYTES, DataFile
+from distnn.data.file.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Block, Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
@@ -78,6 +78,15 @@ class Stream(Loader):
             start, end = end, end + piece.length
             self._file.read_into(self._split, self._piece.start + piece.start, slot.x[start:end], slot.y[start:end])
         return Block(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
+
+
+def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Loader:
+    """What gives the samples of a piece of a split to this rank.
+
+    Raises:
+        DataError: if they are bad, as far as they are read now.
+    """
+    return Loader.read(file, split, piece, order) if in_memory else Stream(file, split, piece, order)
 
 
 def block_length(file: DataFile, split: str) -> int:

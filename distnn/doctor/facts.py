@@ -18,10 +18,10 @@ import numpy as np
 
 import distnn
 from distnn import runtime
-from distnn.data.locks import library, locking
+from distnn.checkpoint.environment import blas, cpu
+from distnn.data.file.locks import library, locking
 from distnn.parallel.memory import FOLDER
 from distnn.parallel.world import World
-from distnn.train.environment import blas, cpu
 
 #: Square matrices of so many rows are multiplied.
 ROWS = 1024

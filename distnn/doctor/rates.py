@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import shuffled
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
 from distnn.ops.op import Array, nothing
 from distnn.optim import Optimizer
-from distnn.parallel.gradients import TAIL, Gradients
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.node import Node
+from distnn.parallel.reduction.gradients import TAIL, Gradients
+from distnn.parallel.reduction.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.scaling.allreduce import Link, barrier, rabenseifner, recursive_doubling
 from distnn.scaling.compute import Measured
 from distnn.scaling.rates import Rates
-from distnn.train.compiling import prepare
-from distnn.train.parts import augmentation, optimizer
+from distnn.session.compiling import prepare
+from distnn.session.parts import augmentation, optimizer
 from distnn.train.step import Step
 
 if TYPE_CHECKING:

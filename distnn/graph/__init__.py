@@ -1,6 +1,6 @@
 """Computational graphs: nodes say what to compute, plans say how (`distnn.graph.plan`)."""
 
-from distnn.graph.draw import Drawing, draw
+from distnn.graph.drawing.draw import Drawing, draw
 from distnn.graph.evaluation import Evaluation, evaluate
 from distnn.graph.functions import (
     absolute_error,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from distnn.graph.node import Node
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import Add, MatMul
-from distnn.ops.convolution import Conv2D
+from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.linear import Affine, AffineActivation
 from distnn.ops.op import Op
 

@@ -1,8 +1,8 @@
 """The inner loops behind ops, over plain arrays: in numpy, and compiled by numba where that is faster.
 
-Each module here that has one of the same name in `fused` is the reference: both have the same functions, and give
-the same bits, so that a run may go on with or without numba. Only `fused.products` stands alone: it takes the place of
-the BLAS, whose sums nobody can follow, and its last bits are others.
+Each module here that has one of the same name in `compiled` is the reference: both have the same functions, and give
+the same bits, so that a run may go on with or without numba. Only `compiled.products` stands alone: it takes the place
+of the BLAS, whose sums nobody can follow, and its last bits are others.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 
 @cache
-def compiled(name: str) -> ModuleType | None:
+def compiled_kernels(name: str) -> ModuleType | None:
     """The compiled kernels of this name; None if numba isn't installed, or can't keep what it compiles."""
     try:
-        return importlib.import_module(f"distnn.kernels.fused.{name}")
+        return importlib.import_module(f"distnn.kernels.compiled.{name}")
     except (ImportError, RuntimeError):  # numba's, where it finds no folder to write to
         return None
 
@@ -41,10 +41,10 @@ def reference(name: str) -> ModuleType:
 
 
 def joined(name: str) -> ModuleType:
-    """The kernels of this name: `compiled` where numba runs already; they give the same bits as in numpy."""
+    """The kernels of this name: `compiled_kernels` where numba runs already; they give the same bits as in numpy."""
     return load(name) if "numba" in sys.modules else reference(name)
 
 
 def load(name: str) -> ModuleType:
-    """The kernels of this name: `compiled`, or else in numpy."""
-    return compiled(name) or reference(name)
+    """The kernels of this name: `compiled_kernels`, or else in numpy."""
+    return compiled_kernels(name) or reference(name)

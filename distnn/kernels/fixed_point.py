@@ -1,4 +1,4 @@
-"""Adding numbers up as integers: the reference in numpy; `fused.fixed_point` has the same in one pass.
+"""Adding numbers up as integers: the reference in numpy; `compiled.fixed_point` has the same in one pass.
 
 Vectors are made of segments, contiguous pieces with a scale of their own each. Between them nothing is touched.
 """

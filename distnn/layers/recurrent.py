@@ -13,8 +13,9 @@ from distnn.graph.functions import reshape
 from distnn.graph.node import Initializer, Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops import gru, lstm, recurrent, rnn
 from distnn.ops.op import Array, show
+from distnn.ops.recurrent import gru, lstm, rnn
+from distnn.ops.recurrent import recurrence as recurrent
 from distnn.ops.sequence import LastStep, Steps
 
 
@@ -120,13 +121,13 @@ class SimpleRNN(Recurrent):
 
 
 class GRU(Recurrent):
-    """The gated recurrent unit of `distnn.ops.gru`. See `Recurrent`."""
+    """The gated recurrent unit of `distnn.ops.recurrent.gru`. See `Recurrent`."""
 
     cell = gru.GRU
 
 
 class LSTM(Recurrent):
-    """The long short-term memory of `distnn.ops.lstm`. See `Recurrent`."""
+    """The long short-term memory of `distnn.ops.recurrent.lstm`. See `Recurrent`."""
 
     cell = lstm.LSTM
 

@@ -8,7 +8,7 @@ from distnn.errors import ShapeError
 from distnn.graph.node import Node, apply, input
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops.batch_normalisation import BatchNorm as BatchNormOp
+from distnn.ops.batch_norm import BatchNorm as BatchNormOp
 from distnn.ops.op import Array, show
 from distnn.ops.random import Dropout as DropoutOp
 

@@ -10,11 +10,12 @@ from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops import convolution, global_pooling, pooling, subsample
+from distnn.ops import global_pooling, pooling, subsample
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as check_activation
+from distnn.ops.conv import convolution
+from distnn.ops.conv.windows import Padding, lengths
 from distnn.ops.op import Op, show
-from distnn.ops.windows import Padding, lengths
 
 
 class Spatial(Layer):
@@ -35,7 +36,7 @@ class Conv2D(Spatial):
     """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
 
     x (N, H, W, C), ``weight`` (kh, kw, C / groups, O), ``bias`` (O,) → y (N, H′, W′, O). Images without channels,
-    (N, H, W), are taken for images of one channel. `distnn.ops.convolution.Conv2D` has the details.
+    (N, H, W), are taken for images of one channel. `distnn.ops.conv.convolution.Conv2D` has the details.
 
     >>> from distnn import graph
     >>> Conv2D(32, 3, "relu", padding="same")(graph.input("x", (graph.N, 28, 28)))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import MatMul
-from distnn.ops.convolution import Conv2D
+from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.embedding import Embedding
 from distnn.ops.linear import Affine
 from distnn.ops.op import size
-from distnn.ops.recurrent import Recurrent
+from distnn.ops.recurrent.recurrence import Recurrent
 
 if TYPE_CHECKING:
     from distnn.models.model import Model

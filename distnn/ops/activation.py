@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import UsageError
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
 from distnn.ops.op import Array, Closures, Op, Shape, Work, size
 
 #: (y, b) → y = f(y + b), in place.
@@ -139,7 +139,7 @@ class ReLU(FromOutput):
         return {self.kernels} if size(y) >= LARGE else set()
 
     def _compiled(self, y: tuple[int, ...]) -> ModuleType | None:
-        return compiled(self.kernels) if self.compiles(y) else None
+        return compiled_kernels(self.kernels) if self.compiles(y) else None
 
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
         kernels = self._compiled(y)

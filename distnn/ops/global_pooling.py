@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError
+from distnn.ops.conv.windows import Block, cut
 from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
 from distnn.ops.pooling import each
-from distnn.ops.windows import Block, cut
 
 
 class GlobalPool(Op):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import UsageError
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
+from distnn.ops.conv.views import places
+from distnn.ops.conv.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
 from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, size
-from distnn.ops.views import places
-from distnn.ops.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
 
 #: What is done for each block.
 Step = Callable[[Block], object]
@@ -163,7 +163,7 @@ class MaxPool2D(Pool):
     def _compiled(self, x: tuple[int, ...]) -> ModuleType | None:
         """The compiled kernels, for the windows that they are made for."""
         fits = all(axis.kernel == 2 <= axis.stride and axis.padded == axis.length for axis in self._windows(x))
-        return compiled(self.kernels) if fits else None
+        return compiled_kernels(self.kernels) if fits else None
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
         if self._compiled(x):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from distnn.errors import ShapeError, UsageError
+from distnn.ops.conv.windows import image
 from distnn.ops.op import Array, Closures, Op, Shape, show
-from distnn.ops.windows import image
 
 
 class Subsample(Op):

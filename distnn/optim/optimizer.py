@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from distnn.errors import UsageError
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
 from distnn.ops.op import Array
 
 #: Elements updated at a time: few enough for values, gradient, slot and scratch to stay in a core's cache from one
@@ -85,7 +85,7 @@ class Optimizer:
             segments: where each parameter lies in the vectors, by its name; what lies between isn't used.
         """
         state, decay = [slots[name] for name in self.slots], self._decay(values, segments)
-        kernels = next(map(compiled, self.compiles(len(values))), None)
+        kernels = next(map(compiled_kernels, self.compiles(len(values))), None)
         if kernels and (fused := self._fused(kernels, values, gradients, state, decay)):
             return fused
         scratch = np.empty(min(BLOCK, len(values)), values.dtype)

@@ -42,7 +42,7 @@ class World:
         threads: the BLAS threads of this rank, and why that many; final after `settle_threads`.
         lost: the ranks that have died so far, by these numbers, with their hosts.
         elastic: whether the others go on where a rank dies.
-        beats: how often this rank's work has come on, and ``doing``: what it is at, for `distnn.train.watchdog`.
+        beats: how often this rank's work has come on, and ``doing``: what it is at, for `distnn.supervision.watchdog`.
         patience: how many seconds may pass without a beat; 0 for any number.
         before_leaving: what a rank that fails does before it leaves, or ends the job: a few seconds' work at most.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from distnn.report import words
-from distnn.train.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary, Thinning
+from distnn.session.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary, Thinning
 
 #: Seconds between two movements of the bar: smooth to the eye, nothing to the loop.
 BAR_INTERVAL = 0.2

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from distnn import __version__
-from distnn.train.metrics import EvaluationRecord, RunInfo, StepRecord, Summary
+from distnn.session.metrics import EvaluationRecord, RunInfo, StepRecord, Summary
 
 
 def count(number: int, noun: str) -> str:

@@ -10,13 +10,13 @@ def by_allreduce(nodes: int, ranks: int, size: float, rates: Rates) -> float:
     """Seconds of MPI's Allreduce of ``size`` bytes on every one of ``ranks`` ranks on each of ``nodes`` nodes.
 
     Such as MPI libraries do it on many cores: over the ranks of each node, and over the nodes with one rank each.
-    Their overlap with backward (`distnn.parallel.buckets`) is left out: it can hide some of the time.
+    Their overlap with backward (`distnn.parallel.reduction.buckets`) is left out: it can hide some of the time.
     """
     return allreduce(ranks, size, rates.within(ranks)) + allreduce(nodes, size, rates.between(1))
 
 
 def by_node(nodes: int, ranks: int, size: float, rates: Rates) -> float:
-    """Seconds of `distnn.parallel.node`: with R ranks a node, m nodes, and a vector of n bytes on each rank
+    """Seconds of `distnn.parallel.reduction.node`: with R ranks a node, m nodes, and a vector of n bytes on each rank
 
         2 ⌈lg R⌉ α  +  (R + 1) n / B  +  Allreduce(m, n / R)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distnn.data import partition
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.partition import Range
 from distnn.graph.initial import parameter_nodes
 from distnn.models import Model
-from distnn.train.parts import optimizer
+from distnn.session.parts import optimizer
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings

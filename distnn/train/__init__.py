@@ -1,1 +1,1 @@
-"""Training: steps, the loop, checkpoints, and what keeps a run from hanging or getting lost."""
+"""The engine: a step, what it sums, evaluation, and the states that are carried from step to step."""

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
-from distnn.data.stream import block_length
+from distnn.data.stream import block_length, source
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
@@ -22,7 +22,6 @@ from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.carried import Carried
-from distnn.train.samples import source
 
 #: Samples of one forward at most: enough for a matrix product to run at full speed, few enough to stay in a core's
 #: cache; and at least, for a split that is to be shared out over many ranks.

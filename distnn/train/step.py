@@ -17,10 +17,10 @@ from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
 from distnn.ops.op import Array, nothing
 from distnn.optim import Optimizer
-from distnn.parallel.allreduce import Allreduce, UpdatePart
-from distnn.parallel.fixed_point import FixedGradients
-from distnn.parallel.gradients import TAIL, Gradients
-from distnn.parallel.node import Node
+from distnn.parallel.reduction.allreduce import Allreduce, UpdatePart
+from distnn.parallel.reduction.fixed_point import FixedGradients
+from distnn.parallel.reduction.gradients import TAIL, Gradients
+from distnn.parallel.reduction.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
 from distnn.train.carried import Carried

@@ -7,7 +7,7 @@ import numpy as np
 from distnn import fit, graph
 from distnn.data import DataFile
 from distnn.layers import Conv2D, Dense, Flatten, GlobalMaxPool, MaxPool2D, Sequential
-from distnn.ops import convolution
+from distnn.ops.conv import convolution
 from distnn.optim import Adam
 
 figures, work = lecture.folders()

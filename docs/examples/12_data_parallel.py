@@ -6,8 +6,8 @@ import lecture
 import matplotlib.pyplot as plt
 import numpy as np
 
+from distnn import checkpoint
 from distnn.data.partition import Range, micro_shards
-from distnn.train import checkpoint
 
 figures, work = lecture.folders()
 RUN = """\

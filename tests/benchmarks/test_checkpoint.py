@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.launch import environment
+from tests.support.launch import environment
 
 
 def test_a_checkpoint_is_measured_beside_dd(repository: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.launch import mpiexec
+from tests.support.launch import mpiexec
 
 
 def test_the_pipeline_is_measured_beside_a_plain_read(repository: Path, tmp_path: Path) -> None:

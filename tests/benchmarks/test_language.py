@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.launch import environment
-from tests.runs import babble, run_file
+from tests.support.launch import environment
+from tests.support.runs import babble, run_file
 
 pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 

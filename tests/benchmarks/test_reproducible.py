@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.launch import mpiexec
+from tests.support.launch import mpiexec
 
 
 def test_both_modes_are_timed_beside_each_other(repository: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import mpiexec
+from tests.support.launch import mpiexec
 
 TINY = ("--cases", "12-8-4@16", "--rounds", "2", "--seconds", "0.01")
 

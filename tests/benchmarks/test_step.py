@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import CURES, REQUIRE
+from tests.support.launch import CURES, REQUIRE
 
 CASE = "12-8-4@16"
 MPIEXEC = Path(sys.executable).parent / "mpiexec"

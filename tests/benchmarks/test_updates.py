@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import environment
+from tests.support.launch import environment
 
 pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 

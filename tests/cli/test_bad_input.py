@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from distnn.data import write_data
-from tests.data.files import bare
-from tests.runs import DIGITS, blobs, distnn, run_file
+from tests.support.files import bare
+from tests.support.runs import DIGITS, blobs, distnn, run_file
 
 
 def snapshot(folder: Path) -> dict[str, str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import launchers, mpiexec
-from tests.runs import DISTNN, distnn
+from tests.support.launch import launchers, mpiexec
+from tests.support.runs import DISTNN, distnn
 
 
 def test_a_single_process(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from distnn.data.hdf5 import DataFile
-from tests.launch import mpiexec
-from tests.runs import DIGITS, blobs, distnn, line, run_file, saved
+from distnn.data.file.hdf5 import DataFile
+from tests.support.launch import mpiexec
+from tests.support.runs import DIGITS, blobs, distnn, line, run_file, saved
 
 
 def train(folder: Path, data: Path, **sections) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from distnn.cli.main import main
-from tests.graph.dot import boxes, edges, needs_dot
-from tests.launch import environment
+from tests.support.dot import boxes, edges, needs_dot
+from tests.support.launch import environment
 
 LAYERS = [
     ["x"],

@@ -14,7 +14,7 @@ from distnn.cli.proposal import RECIPES
 from distnn.config.draft import UNSET, WIDTH
 from distnn.config.model import KINDS
 from distnn.config.text import show
-from tests.runs import DIGITS, babble, blobs, distnn, line, metrics
+from tests.support.runs import DIGITS, babble, blobs, distnn, line, metrics
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from distnn.checkpoint import digest, save
 from distnn.cli.inspect import inspect
 from distnn.data import write_data
 from distnn.errors import CheckpointError
-from distnn.train.checkpoint import digest, save
-from tests.train.checkpoints import MODEL, SETTINGS, example
+from tests.support.checkpoints import MODEL, SETTINGS, example
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from distnn.cli import main as cli
 from distnn.cli.train import folder, seconds
 from distnn.errors import DistnnError, RunFileError
-from tests.launch import environment, launchers, mpiexec
+from tests.support.launch import environment, launchers, mpiexec
 
 RUN = '[model]\nkind = "mlp"\n[data]\npath = "missing.h5"\n'
 

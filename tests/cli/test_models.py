@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_bad_input import refused
-from tests.launch import launchers, mpiexec
-from tests.runs import DIGITS, DISTNN, distnn, losses, some_digits
+from tests.support.launch import launchers, mpiexec
+from tests.support.runs import DIGITS, DISTNN, distnn, losses, some_digits
 
 RUN = """\
 [data]

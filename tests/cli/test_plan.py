@@ -10,8 +10,8 @@ import pytest
 from distnn.cli.main import main
 from distnn.config.site import BUILT_IN
 from distnn.doctor import rates
-from tests.launch import mpiexec
-from tests.runs import DISTNN, distnn
+from tests.support.launch import mpiexec
+from tests.support.runs import DISTNN, distnn
 
 RUN = '[model]\nkind = "mlp"\nhidden = [64, 32]\n[data]\npath = "{}/data/digits.h5"\nbatch_size = 64\n'
 

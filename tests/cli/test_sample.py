@@ -12,8 +12,8 @@ from pathlib import Path
 import h5py
 import pytest
 
-from tests.launch import environment, mpiexec
-from tests.runs import DIGITS, DISTNN, babble, distnn, metrics, run_file
+from tests.support.launch import environment, mpiexec
+from tests.support.runs import DIGITS, DISTNN, babble, distnn, metrics, run_file
 
 MODEL = {"kind": "char-lstm", "embedding": 4, "hidden": [12]}
 ADAM = {"kind": "adam", "learning_rate": 0.02}

@@ -10,7 +10,7 @@ import pytest
 
 from distnn import __version__
 from distnn.cli.main import main
-from tests.runs import run_file
+from tests.support.runs import run_file
 
 SITE = """\
 about = "ours"

@@ -17,7 +17,7 @@ from distnn.data.order import Whole
 from distnn.data.partition import Range
 from distnn.errors import RunFileError
 from distnn.parallel.world import World
-from tests.runs import assembled, blobs, distnn, run_file
+from tests.support.runs import assembled, blobs, distnn, run_file
 
 
 def changes(image: np.ndarray, *, flip: bool, shift: int = 0, crop: int = 0) -> list[np.ndarray]:

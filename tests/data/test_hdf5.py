@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from distnn.data import DataFile, write_data
-from distnn.data.checks import SPLITS
+from distnn.data.file.checks import SPLITS
 from distnn.errors import DataError
-from tests.data.files import CLASSES, X, Y, bare, classification, one_paragraph, refused
+from tests.support.files import CLASSES, X, Y, bare, classification, one_paragraph, refused
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distnn import checkpoint
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
-from distnn.data.joined import Joined
+from distnn.data.file.hdf5 import DataFile
+from distnn.data.file.joined import Joined
 from distnn.data.stream import Stream
 from distnn.errors import DataError
-from distnn.train import checkpoint
-from tests.runs import DIGITS, distnn, run_file, saved
+from tests.support.runs import DIGITS, distnn, run_file, saved
 
 
 def pieces(folder: Path, *edges: int) -> Path:
@@ -136,7 +136,7 @@ def test_a_filter_that_is_missing_is_named(tmp_path: Path) -> None:
     unknown_filter(tmp_path / "d.h5")
     script = (
         "import sys; sys.modules['hdf5plugin'] = None\n"
-        "from distnn.data.hdf5 import DataFile\n"
+        "from distnn.data.file.hdf5 import DataFile\n"
         f"DataFile({str(tmp_path / 'd.h5')!r}).read('train')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

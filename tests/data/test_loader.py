@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Order, Whole
 from distnn.data.partition import Range
 from distnn.errors import DataError
-from tests.runs import DIGITS, blobs
+from tests.support.runs import DIGITS, blobs
 
 
 def given_order(*numbers: int) -> Order:

@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import pytest
 
-from distnn.data.locks import library, locking
-from tests.launch import REPOSITORY
+from distnn.data.file.locks import library, locking
+from tests.support.launch import REPOSITORY
 
 
 def test_locks_work_on_a_local_disk(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_folder_that_cannot_be_written(folder: str) -> None:
 
 def test_locks_that_are_switched_off(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from distnn.data.locks import locking; print(locking(Path(sys.argv[1])))"
+        "import sys, pathlib; from distnn.data.file.locks import locking; print(locking(pathlib.Path(sys.argv[1])))"
     )
     found = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],

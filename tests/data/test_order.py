@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
+from distnn.data.file.writing import write_data
 from distnn.data.loader import Loader
 from distnn.data.order import GROUPS, Buffered, Order, groups, permutation, shuffled, side_by_side, stored
 from distnn.data.partition import Range, batch, batches, micro_shards
-from distnn.data.writing import write_data
 from distnn.parallel.world import World
-from tests.runs import assembled
+from tests.support.runs import assembled
 
 
 @given(st.integers(1, 300), st.integers(0, 2**63 - 1), st.integers(0, 1000))

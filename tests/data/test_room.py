@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distnn.data import room
+from distnn.data import memory as room
 
 
 def system(folder: Path, group: str, limits: dict[str, tuple[str, int, int]]) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@ from distnn.graph import N, Plan
 from distnn.layers import BatchNorm, Dense, Dropout, Flatten, Residual, Sequential
 from distnn.layers.activation import Activation
 from distnn.models import Model
-from tests.graph.dot import boxes, edges, frames, needs_dot, without_dot
+from tests.support.dot import boxes, edges, frames, needs_dot, without_dot
 
 
 def lesson() -> graph.Node:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
 from distnn.ops import pooling
 from distnn.ops.pooling import MaxPool2D
 
-pytestmark = pytest.mark.skipif(compiled("pooling") is None, reason="numba isn't installed")
+pytestmark = pytest.mark.skipif(compiled_kernels("pooling") is None, reason="numba isn't installed")
 
 
 def run(x: np.ndarray, dy: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +34,6 @@ def test_as_in_numpy(
     x[random.random(x.shape) < 0.02] = np.nan
     dy = random.normal(size=(3, (height - 2) // stride + 1, (width - 2) // stride + 1, channels)).astype(dtype)
     fused = run(x, dy, stride)
-    monkeypatch.setattr(pooling, "compiled", lambda name: None)
+    monkeypatch.setattr(pooling, "compiled_kernels", lambda name: None)
     for ours, theirs in zip(fused, run(x, dy, stride), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled
-from distnn.ops import convolution, direct, repeated, windows
-from distnn.ops.columns import Gemm
-from distnn.ops.convolution import Conv1D, Conv2D
-from distnn.ops.direct import Direct
-from distnn.ops.gru import GRU
-from distnn.ops.lstm import LSTM
+from distnn.kernels import compiled_kernels
+from distnn.ops.conv import convolution, direct, windows
+from distnn.ops.conv.convolution import Conv1D, Conv2D
+from distnn.ops.conv.direct import Direct
+from distnn.ops.conv.im2col import Gemm
 from distnn.ops.op import Op
-from distnn.ops.recurrent import Recurrent
-from distnn.ops.rnn import SimpleRNN
+from distnn.ops.recurrent import products as repeated
+from distnn.ops.recurrent.gru import GRU
+from distnn.ops.recurrent.lstm import LSTM
+from distnn.ops.recurrent.recurrence import Recurrent
+from distnn.ops.recurrent.rnn import SimpleRNN
 
-pytestmark = pytest.mark.skipif(compiled("products") is None, reason="numba isn't installed")
+pytestmark = pytest.mark.skipif(compiled_kernels("products") is None, reason="numba isn't installed")
 
 CASES: list[tuple[Conv2D, tuple[int, ...], tuple[int, ...]]] = [
     (Conv2D(1, "same"), (28, 28, 1), (3, 3, 1, 16)),

@@ -60,7 +60,7 @@ print(joined("softmax").__name__)
 """
 
 
-@pytest.mark.parametrize(("before", "chosen"), [("", "softmax"), ("import numba", "fused.softmax")])
+@pytest.mark.parametrize(("before", "chosen"), [("", "softmax"), ("import numba", "compiled.softmax")])
 def test_it_joins_what_is_compiled(before: str, chosen: str) -> None:
     pytest.importorskip("numba", reason="needs numba; cure: pip install '.[fast]'")
     code = CHOSEN.format(before=before)

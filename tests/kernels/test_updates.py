@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled
+from distnn.kernels import compiled_kernels
 from distnn.optim import SGD, Adam, AdamW, Optimizer, optimizer
 
-pytestmark = pytest.mark.skipif(compiled("updates") is None, reason="numba isn't installed")
+pytestmark = pytest.mark.skipif(compiled_kernels("updates") is None, reason="numba isn't installed")
 
 LENGTH = 100_003
 
@@ -36,6 +36,6 @@ def trained(rule: Optimizer, dtype: type) -> list[np.ndarray]:
 def test_the_same_bits(rule: Optimizer, weight_decay: float, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = type(rule)(**{**vars(rule), "weight_decay": weight_decay})
     fused = trained(rule, dtype)
-    monkeypatch.setattr(optimizer, "compiled", lambda name: None)
+    monkeypatch.setattr(optimizer, "compiled_kernels", lambda name: None)
     for ours, theirs in zip(fused, trained(rule, dtype), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -23,7 +23,7 @@ from distnn.layers import (
     Sequential,
     name_parameters,
 )
-from distnn.ops import convolution
+from distnn.ops.conv import convolution
 
 
 def image(*shape, name="x"):
@@ -111,8 +111,8 @@ def test_first_values_have_the_variance_of_the_papers(activation, initialization
 @pytest.mark.parametrize(("activation", "blocks"), [("tanh", None), ("gelu", None), ("gelu", 300)])
 def test_gradients_of_a_network_agree_with_central_differences(activation, blocks, monkeypatch):
     if blocks:
-        monkeypatch.setattr("distnn.ops.windows.BLOCK", blocks)
-        monkeypatch.setattr("distnn.ops.windows.LEAST", 1)
+        monkeypatch.setattr("distnn.ops.conv.windows.BLOCK", blocks)
+        monkeypatch.setattr("distnn.ops.conv.windows.LEAST", 1)
     output = convnet(image(7, 8, 2), activation)
     loss = graph.sum(output * output)
     held = parameters(loss, dtype=np.float64)

@@ -9,7 +9,7 @@ from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N
 from distnn.layers import Conv1D, Conv2D, GlobalAveragePool, MaxPool1D, MaxPool2D, Sequential
-from distnn.ops import convolution
+from distnn.ops.conv import convolution
 
 
 def image(*shape):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import permutation, shuffled
 from distnn.layers import LSTM, Dense, Sequential
@@ -19,7 +19,7 @@ from distnn.models.resnet import resnet
 from distnn.optim import SGD
 from distnn.parallel.world import World
 from distnn.train.step import TAIL, Step
-from tests.runs import DIGITS
+from tests.support.runs import DIGITS
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 functional = torch.nn.functional

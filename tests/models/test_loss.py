@@ -10,13 +10,13 @@ import pytest
 
 from distnn.config import from_dict
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
 from distnn.models import Loss, Model, softmax
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
-from tests.runs import DIGITS, assembled, line, train_epoch
+from tests.support.runs import DIGITS, assembled, line, train_epoch
 
 WEIGHTS = [0.0, 3.0, 0.5, 1.0, 2.0, 1.0, 1.0, 4.0, 0.1, 1.0]
 DOUBLE = {"dtype": "float64"}

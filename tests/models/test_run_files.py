@@ -6,7 +6,7 @@ import pytest
 
 from distnn import config, graph
 from distnn.models import build
-from tests.launch import REPOSITORY
+from tests.support.launch import REPOSITORY
 
 RUN_FILES = {
     "digits": ("64-64-32-10, relu", 6_570),

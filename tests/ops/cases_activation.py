@@ -7,9 +7,9 @@ import scipy.special
 
 from distnn.graph import N
 from distnn.ops import activation, gated, probability
+from distnn.ops.layer_norm import LayerNorm
 from distnn.ops.maxout import Maxout
-from distnn.ops.normalisation import LayerNorm
-from tests.ops.case import Case, away_from_zero
+from tests.support.ops import Case, away_from_zero
 
 #: Classes of these modules that are no ops by themselves.
 ABSTRACT = {activation.Activation, activation.FromOutput, gated.Gated, probability._OverLastAxis}

@@ -7,7 +7,7 @@ import scipy.special
 
 from distnn.graph import N
 from distnn.ops import activation, arithmetic, gated, linear, probability
-from tests.ops.case import Case, away_from_zero, positive
+from tests.support.ops import Case, away_from_zero, positive
 
 #: Classes of these modules that are no ops by themselves.
 ABSTRACT = {arithmetic.Binary, arithmetic.Unary}

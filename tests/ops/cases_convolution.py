@@ -7,9 +7,9 @@ import scipy.special
 
 from distnn.graph import N
 from distnn.ops.activation import Sigmoid, Tanh
-from distnn.ops.convolution import Conv1D, Conv2D
+from distnn.ops.conv.convolution import Conv1D, Conv2D
 from distnn.ops.gated import SiLU
-from tests.ops.case import Case
+from tests.support.ops import Case
 
 ABSTRACT: set[type] = set()
 

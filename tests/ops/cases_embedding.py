@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distnn.graph import N
 from distnn.ops.embedding import Embedding
-from tests.ops.case import LABELS, SEQUENCES, Case
+from tests.support.ops import LABELS, SEQUENCES, Case
 
 ABSTRACT: set[type] = set()
 

@@ -7,7 +7,7 @@ import scipy.special
 
 from distnn.graph import N
 from distnn.ops import classification, count, loss
-from tests.ops.case import BITS, LABELS, SEQUENCES, Case
+from tests.support.ops import BITS, LABELS, SEQUENCES, Case
 
 #: Classes of these modules that are no ops by themselves.
 ABSTRACT = {loss.ElementwiseLoss, classification.OverClasses}

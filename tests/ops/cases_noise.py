@@ -6,10 +6,10 @@ import numpy as np
 
 from distnn.graph import N
 from distnn.ops.arithmetic import Identity
-from distnn.ops.batch_normalisation import BatchNorm, BatchNormInference
+from distnn.ops.batch_norm import BatchNorm, BatchNormInference
 from distnn.ops.random import Dropout
 from distnn.randomness import generator
-from tests.ops.case import KEY, Case
+from tests.support.ops import KEY, Case
 
 ABSTRACT: set[type] = set()
 

@@ -9,7 +9,7 @@ from distnn.ops import global_pooling, pooling
 from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
 from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
 from distnn.ops.subsample import Subsample
-from tests.ops.case import Case
+from tests.support.ops import Case
 
 ABSTRACT = {pooling.Pool, global_pooling.GlobalPool}
 

@@ -7,13 +7,13 @@ from scipy.special import expit
 
 from distnn.graph import N
 from distnn.ops.activation import Tanh
-from distnn.ops.gru import GRU
 from distnn.ops.linear import Affine, AffineActivation
-from distnn.ops.lstm import LSTM
-from distnn.ops.recurrent import Recurrent
-from distnn.ops.rnn import SimpleRNN
+from distnn.ops.recurrent.gru import GRU
+from distnn.ops.recurrent.lstm import LSTM
+from distnn.ops.recurrent.recurrence import Recurrent
+from distnn.ops.recurrent.rnn import SimpleRNN
 from distnn.ops.sequence import LastStep, Steps
-from tests.ops.case import LABELS, Case
+from tests.support.ops import LABELS, Case
 
 ABSTRACT: set[type] = {Recurrent}
 

@@ -7,8 +7,8 @@ import pytest
 
 from distnn import graph
 from distnn.graph import N, Plan
-from distnn.ops import direct, windows
-from distnn.ops.convolution import Conv1D, Conv2D
+from distnn.ops.conv import direct, windows
+from distnn.ops.conv.convolution import Conv1D, Conv2D
 from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
 from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
 

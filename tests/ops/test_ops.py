@@ -19,7 +19,7 @@ from distnn import graph
 from distnn.graph import Plan
 from distnn.ops import activation, classification, loss
 from distnn.ops.op import Op
-from tests.ops.case import build, scalar, values, weighed
+from tests.support.ops import build, scalar, values, weighed
 
 FILES = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted(Path(__file__).parent.glob("cases_*.py"))]
 CASES = [case for file in FILES for case in file.CASES]

@@ -8,9 +8,9 @@ import pytest
 from distnn import graph
 from distnn.graph import N, Plan
 from distnn.ops.embedding import Embedding
-from distnn.ops.gru import GRU
-from distnn.ops.lstm import LSTM
-from distnn.ops.rnn import SimpleRNN
+from distnn.ops.recurrent.gru import GRU
+from distnn.ops.recurrent.lstm import LSTM
+from distnn.ops.recurrent.rnn import SimpleRNN
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 

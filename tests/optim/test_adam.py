@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distnn.optim import Adam, AdamW
-from tests.optim.trajectory import gradients, in_torch, trajectory
+from tests.support.trajectory import gradients, in_torch, trajectory
 
 OPTIONS = [{}, {"beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3}, {"weight_decay": 0.1}, {"weight_decay": 0.0}]
 

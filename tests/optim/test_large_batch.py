@@ -7,7 +7,7 @@ import pytest
 
 from distnn.optim import LAMB, LARS
 from distnn.optim.optimizer import BLOCK
-from tests.optim.trajectory import SEGMENTS, gradients, trajectory
+from tests.support.trajectory import SEGMENTS, gradients, trajectory
 
 
 def length_of(vector):

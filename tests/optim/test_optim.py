@@ -11,7 +11,7 @@ import pytest
 from distnn.errors import UsageError
 from distnn.optim import LAMB, LARS, OPTIMIZERS, SGD, Adam, AdamW, Schedule
 from distnn.optim.optimizer import BLOCK
-from tests.optim.trajectory import LENGTH, SEGMENTS, gradients, in_torch, trajectory
+from tests.support.trajectory import LENGTH, SEGMENTS, gradients, in_torch, trajectory
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

@@ -11,10 +11,10 @@ from distnn.layers import Dense, Flatten, Sequential
 from distnn.ops.activation import LeakyReLU
 from distnn.optim import LAMB, OPTIMIZERS
 from distnn.parallel.world import World
-from distnn.train.fit import fit
-from distnn.train.parts import optimizer as built
-from distnn.train.run import train
-from tests.runs import DIGITS, assembled, settings
+from distnn.session.fit import fit
+from distnn.session.parts import optimizer as built
+from distnn.session.run import train
+from tests.support.runs import DIGITS, assembled, settings
 
 RATES = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003, "lars": 5.0, "lamb": 0.02}
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from distnn.train import checkpoint
-from tests.launch import CURES, Launch, Result, mpiexec, usable
-from tests.parallel.resuming import LIMIT, command, finished
+from distnn import checkpoint
 from tests.parallel.test_reproducible import SHARDS, prepare
-from tests.runs import distance, metrics, run_file, saved
+from tests.support.launch import CURES, Launch, Result, mpiexec, usable
+from tests.support.resuming import LIMIT, command, finished
+from tests.support.runs import distance, metrics, run_file, saved
 
 needs_open_mpi = pytest.mark.skipif(not usable("openmpi"), reason=CURES["openmpi"])
 #: How often the test with deaths at random is done, and how many ranks begin and are left.
@@ -58,7 +58,7 @@ def test_those_that_are_left_end_with_the_bits_of_one_undisturbed_rank(name: str
     run = prepare(tmp_path, name, parallel=SHARDS | {"elastic": True}, checkpoint={"every_steps": 4})
     alone = finished(1, run, tmp_path / "alone")
     deaths = DEATHS[name]
-    argv = [sys.executable, "-m", "tests.parallel.dying", ",".join(deaths), "train", run, "--out", tmp_path / "run"]
+    argv = [sys.executable, "-m", "tests.support.dying", ",".join(deaths), "train", run, "--out", tmp_path / "run"]
     result = elastic(5, argv)
     assert result.returncode == 0, result
     assert "Traceback" not in result.stderr, result
@@ -103,7 +103,7 @@ def test_killed_at_random_until_two_are_left(tmp_path: Path) -> None:
 @needs_open_mpi
 def test_without_fixed_shards_each_sample_still_counts_once(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", train={"epochs": 3}, parallel={"elastic": True})
-    argv = [sys.executable, "-m", "tests.parallel.dying", "0:before a reduction:30", "train", run]
+    argv = [sys.executable, "-m", "tests.support.dying", "0:before a reduction:30", "train", run]
     result = elastic(3, [*argv, "--out", tmp_path / "run"])
     assert result.returncode == 0, result
     rows = [record for record in metrics(tmp_path / "run", "evaluation") if record["split"] == "train"]
@@ -118,7 +118,7 @@ def test_after_a_loss_a_signal_still_ends_the_run_with_a_checkpoint_to_go_on_fro
     alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
     out = tmp_path / "run"
     events = "0:after an update:10,2:after an update:31:TERM"
-    result = elastic(3, [sys.executable, "-m", "tests.parallel.dying", events, "train", run, "--out", out])
+    result = elastic(3, [sys.executable, "-m", "tests.support.dying", events, "train", run, "--out", out])
     assert result.returncode == 75, result
     assert saved(out).progress["step"] == 32
     end = finished(2, run, out, "--resume", "auto", "--set", "parallel.elastic=false")
@@ -130,7 +130,7 @@ def test_a_rank_that_is_stopped_or_fails_dies_of_it(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", parallel=SHARDS | {"elastic": True, "timeout": 8})
     alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
     deaths = "1:after an update:5:STOP,2:before an evaluation:2:FAIL"
-    argv = [sys.executable, "-m", "tests.parallel.dying", deaths, "train", run, "--out", tmp_path / "run"]
+    argv = [sys.executable, "-m", "tests.support.dying", deaths, "train", run, "--out", tmp_path / "run"]
     result = elastic(3, argv)
     assert result.returncode == 0, result
     assert "distnn: error: rank 1 (host " in result.stderr, result
@@ -143,7 +143,7 @@ def test_a_rank_that_is_stopped_or_fails_dies_of_it(tmp_path: Path) -> None:
 @needs_open_mpi
 def test_without_the_setting_a_death_ends_the_run(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml")
-    argv = [sys.executable, "-m", "tests.parallel.dying", "1:before an evaluation:1", "train", run]
+    argv = [sys.executable, "-m", "tests.support.dying", "1:before an evaluation:1", "train", run]
     result = elastic(3, [*argv, "--out", tmp_path / "run"])
     assert result.returncode != 0, result
     assert "another rank has died. What is saved is good: go on with --resume auto." in result.stderr, result

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import Launch, Result, environment, launchers
-from tests.runs import DISTNN, distnn, metrics, run_file
+from tests.support.launch import Launch, Result, environment, launchers
+from tests.support.runs import DISTNN, distnn, metrics, run_file
 
 HOST = socket.gethostname()
 #: Seconds from the message to the end of all ranks.
@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
 
 def failed(launcher: str, n: int, phase: str, who: str, run: Path, fault: str = "unforeseen") -> Result:
     """How the job ended in which rank ``who`` failed."""
-    argv = [sys.executable, "-m", "tests.parallel.failing", phase, who, fault]
+    argv = [sys.executable, "-m", "tests.support.failing", phase, who, fault]
     argv += ["train", run, "--out", run.parent / "out"]
     return ended(n, argv, launcher)
 

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import pytest
 
-from distnn.train import checkpoint
-from tests.launch import CURES, Launch, Result, usable
-from tests.parallel.failing import EDGES, PHASES
-from tests.runs import run_file, saved
+from distnn import checkpoint
+from tests.support.failing import EDGES, PHASES
+from tests.support.launch import CURES, Launch, Result, usable
+from tests.support.runs import run_file, saved
 
 HOST = socket.gethostname()
 #: Seconds without work that the ranks bear once the fault has struck; for some, from the beginning.
@@ -119,7 +119,7 @@ def befall(cell: Cell, folder: Path) -> Outcome:
         parallel={"timeout": before},
     )
     struck, out = folder / "struck", folder / "out"
-    argv = [sys.executable, "-m", "tests.parallel.failing", cell.phase, str(cell.culprit), cell.fault]
+    argv = [sys.executable, "-m", "tests.support.failing", cell.phase, str(cell.culprit), cell.fault]
     env = {"DISTNN_TEST_STRUCK": str(struck)}
     env |= {"DISTNN_TEST_IMPATIENCE": str(after), "DISTNN_TEST_PATIENCE": str(before)}
     with Launch(2, [*argv, "train", run, "--out", out], launcher=cell.launcher, env=env) as launch:
@@ -210,7 +210,7 @@ def by_an_exception(cell: Cell, outcome: Outcome) -> None:
     if cell.phase == "checkpoint":
         file = outcome.out / "checkpoints" / "step-00000004.h5"
         failed(cell, outcome, f"{file}: the checkpoint can't be saved: ValueError: boom (")
-        assert "tests/parallel/failing.py, line " in outcome.errors, outcome.result
+        assert "tests/support/failing.py, line " in outcome.errors, outcome.result
     else:
         failed(cell, outcome, "ValueError: boom")
         assert outcome.result.stderr.count("Traceback (most recent call last)") == 1, outcome.result

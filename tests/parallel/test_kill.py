@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from distnn.train import checkpoint
-from tests.launch import Launch
-from tests.parallel.resuming import LIMIT, STEPS, command, finished, newest, progress, write
-from tests.runs import distance, losses, metrics
+from distnn import checkpoint
+from tests.support.launch import Launch
+from tests.support.resuming import LIMIT, STEPS, command, finished, newest, progress, write
+from tests.support.runs import distance, losses, metrics
 
 
 def killed(n: int, run: Path, out: Path, chance: random.Random) -> None:

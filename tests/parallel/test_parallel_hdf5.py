@@ -13,12 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn.data import collective, write_data
-from distnn.train import checkpoint
-from tests import disks
-from tests.launch import Result, mpiexec
-from tests.parallel.resuming import finished, write
-from tests.runs import DIGITS, DISTNN, babble, run_file
+from distnn import checkpoint
+from distnn.data import write_data
+from distnn.data.file import collective
+from tests.support import disks
+from tests.support.launch import Result, mpiexec
+from tests.support.resuming import finished, write
+from tests.support.runs import DIGITS, DISTNN, babble, run_file
 
 pytestmark = pytest.mark.skipif(
     not collective.available(), reason="h5py isn't built with parallel HDF5; cure: see the first lines of this file"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from distnn import checkpoint
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
-from distnn.train import checkpoint
-from tests.launch import mpiexec, usable
-from tests.parallel.resuming import LIMIT, command, finished, train, write
+from distnn.data.file.hdf5 import DataFile
 from tests.parallel.test_kill import killed
-from tests.runs import DIGITS, babble, losses, metrics, saved
+from tests.support.launch import mpiexec, usable
+from tests.support.resuming import LIMIT, command, finished, train, write
+from tests.support.runs import DIGITS, babble, losses, metrics, saved
 
 SHARDS = {"reproducible": True, "shards": 8}
 ADAM = {"kind": "adam", "learning_rate": 0.003}

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.train import checkpoint
-from tests.launch import Launch, Result, launchers
-from tests.parallel.resuming import LIMIT, STEPS, command, finished, newest, progress, train, write
-from tests.runs import babble, distance, losses, metrics, saved, snapshot
+from distnn import checkpoint
+from tests.support.launch import Launch, Result, launchers
+from tests.support.resuming import LIMIT, STEPS, command, finished, newest, progress, train, write
+from tests.support.runs import babble, distance, losses, metrics, saved, snapshot
 
 # On another number of ranks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distnn.parallel.slices import Slices
+from distnn.parallel.reduction.slices import Slices
 
 
 @st.composite

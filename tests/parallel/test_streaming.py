@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from distnn.train import checkpoint
-from tests.parallel.resuming import finished, train
+from distnn import checkpoint
 from tests.parallel.test_reproducible import prepare, told
+from tests.support.resuming import finished, train
 
 IMAGES = "CNN, batch norm, momentum, augmentation"
 

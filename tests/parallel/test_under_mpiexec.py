@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.launch import CURES, REPOSITORY, Launch, LaunchTimeout, Result, launchers, mpiexec, usable
+from tests.support.launch import CURES, REPOSITORY, Launch, LaunchTimeout, Result, launchers, mpiexec, usable
 
 RANK_TESTS = Path(__file__).parent / "ranks"
 
 
 def run_on_ranks(launcher: str, n: int, tests: Path, reports: Path, timeout: float = 300) -> tuple[Result, list[Any]]:
     """Run pytest over `tests` on `n` ranks: how the job ended, and the report of every rank that wrote one."""
-    argv = [sys.executable, "-m", "pytest", "--with-mpi", "-p", "tests.parallel.rank_report"]
+    argv = [sys.executable, "-m", "pytest", "--with-mpi", "-p", "tests.support.rank_report"]
     argv += [
         "-p",
         "no:cacheprovider",

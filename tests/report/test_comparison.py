@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from distnn.report.comparison import Finding, differing, efficiencies, finding, plot
-from tests.launch import mpiexec
-from tests.runs import DISTNN, distnn, run_file
+from tests.support.launch import mpiexec
+from tests.support.runs import DISTNN, distnn, run_file
 
 
 @pytest.fixture(scope="module")

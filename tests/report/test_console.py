@@ -16,7 +16,7 @@ import pytest
 
 from distnn.report import words
 from distnn.report.console import Console
-from distnn.train.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
+from distnn.session.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d ")
 INFO = RunInfo(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import CURES, environment, usable
-from tests.runs import DIGITS, DISTNN, distnn, metrics, saved
 from tests.slurm import slow
 from tests.slurm.cluster import Cluster, Job
+from tests.support.launch import CURES, environment, usable
+from tests.support.runs import DIGITS, DISTNN, distnn, metrics, saved
 
 #: The environment that the scripts activate.
 ENV = {"DISTNN_VENV": sys.prefix}

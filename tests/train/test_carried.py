@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from distnn import graph
+from distnn import checkpoint, graph
 from distnn.config import from_dict, to_dict
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import CheckpointError, RunFileError
 from distnn.models import Model, build
 from distnn.parallel.world import World
-from distnn.train import checkpoint
-from distnn.train.assembly import Run
+from distnn.session.build import Run
+from distnn.session.progress import Progress
 from distnn.train.evaluate import Evaluator, predict
-from distnn.train.progress import Progress
-from tests.runs import assembled, babble, settings, train_epoch
+from tests.support.runs import assembled, babble, settings, train_epoch
 
 STREAMS = 4
 MODEL = {"kind": "char-lstm", "embedding": 3, "hidden": [6, 5]}

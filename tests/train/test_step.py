@@ -13,8 +13,8 @@ import threadpoolctl
 
 from distnn.data.order import permutation
 from distnn.parallel.world import World
-from tests.runs import assembled, distance, line, train_epoch
-from tests.train import reference
+from tests.support import reference
+from tests.support.runs import assembled, distance, line, train_epoch
 
 MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from distnn.parallel.world import World
+from distnn.session.run import train
 from distnn.train import timeline
-from distnn.train.run import train
-from tests.launch import mpiexec
-from tests.runs import DIGITS, DISTNN, run_file, settings
+from tests.support.launch import mpiexec
+from tests.support.runs import DIGITS, DISTNN, run_file, settings
 
 MODEL = {"kind": "convnet", "channels": [4], "hidden": [8]}
 #: A microsecond for what the file rounds.

@@ -12,7 +12,7 @@ import numpy as np
 
 from distnn.data.convert.labels import MOST_CLASSES, is_integer, numbered
 from distnn.data.convert.splits import by_fraction
-from distnn.data.writing import write_data
+from distnn.data.file.writing import write_data
 from distnn.errors import DataError, nearest
 
 #: What stands for a missing value, in any case of letters.

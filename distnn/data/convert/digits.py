@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from distnn.data.files import new_file
+from distnn.data.file.files import new_file
 from distnn.errors import DataError
 
 #: Beside this module in an installed package, in the repository's data/ in a source checkout.

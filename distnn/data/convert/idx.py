@@ -15,7 +15,7 @@ import numpy as np
 
 from distnn.data.convert.labels import named_by_number
 from distnn.data.convert.splits import last_for_validation
-from distnn.data.writing import write_data
+from distnn.data.file.writing import write_data
 from distnn.errors import DataError
 
 #: Type code of the header → numpy type.

@@ -11,7 +11,7 @@ import numpy as np
 
 from distnn.data.convert.labels import named_by_number, numbered
 from distnn.data.convert.splits import by_fraction
-from distnn.data.writing import write_data
+from distnn.data.file.writing import write_data
 from distnn.errors import DataError
 
 #: Split → the endings of its arrays' names: x_train and y_train, x_val and y_val, ….

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distnn.data.writing import write_data
+from distnn.data.file.writing import write_data
 from distnn.errors import DataError
 
 

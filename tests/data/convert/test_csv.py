@@ -10,7 +10,7 @@ import pytest
 from distnn.data import DataFile
 from distnn.data.convert import csv
 from distnn.errors import DataError
-from tests.data.files import contents
+from tests.support.files import contents
 
 
 def csv_file(path: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from distnn.data.convert import digits
 from distnn.errors import DataError
-from tests.data.files import contents, same
+from tests.support.files import contents, same
 
 
 def test_digits_are_copied(tmp_path: Path, repository: Path) -> None:

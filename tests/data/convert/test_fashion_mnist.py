@@ -11,7 +11,7 @@ import pytest
 from distnn.data import DataFile
 from distnn.data.convert import fashion_mnist, idx
 from distnn.errors import DataError
-from tests.data.files import contents, idx_folder, same
+from tests.support.files import contents, idx_folder, same
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

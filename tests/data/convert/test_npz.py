@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from distnn.data import DataFile
 from distnn.data.convert import npz
 from distnn.errors import DataError
-from tests.data.files import contents, same
+from tests.support.files import contents, same
 
 X = np.arange(60, dtype=np.float32).reshape(20, 3)
 LABELS = np.arange(20) % 4

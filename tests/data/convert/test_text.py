@@ -12,7 +12,7 @@ from distnn.cli.data import data
 from distnn.data import DataFile, write_data
 from distnn.data.convert import text
 from distnn.errors import DataError
-from tests.data.files import contents, one_paragraph
+from tests.support.files import contents, one_paragraph
 
 SONG = "".join(f"{bottles} green bottles, hanging on the wall.\n" for bottles in range(99, 0, -1))
 

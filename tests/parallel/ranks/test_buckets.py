@@ -7,10 +7,10 @@ import pytest
 from mpi4py import MPI
 
 from distnn.config.sections import ParallelSettings
-from distnn.parallel.buckets import Buckets
+from distnn.parallel.reduction.buckets import Buckets
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
-from distnn.train.parts import BUCKET_MB, bucket_mb
+from distnn.session.parts import BUCKET_MB, bucket_mb
 
 pytestmark = pytest.mark.mpi
 WORLD = World(MPI.COMM_WORLD)

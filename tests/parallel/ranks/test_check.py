@@ -10,9 +10,9 @@ from mpi4py import MPI
 
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
-from distnn.train.run import train
+from distnn.session.run import train
 from distnn.train.step import Step
-from tests.runs import saved, settings, some_digits
+from tests.support.runs import saved, settings, some_digits
 
 pytestmark = pytest.mark.mpi
 WORLD = World(MPI.COMM_WORLD)

@@ -12,9 +12,9 @@ from mpi4py import MPI
 from distnn.data import write_data
 from distnn.errors import DistnnError, RunFileError
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
+from distnn.session.build import Run
 from distnn.train.diagnosis import diagnose
-from tests.runs import assembled, distance, train_epoch
+from tests.support.runs import assembled, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
 

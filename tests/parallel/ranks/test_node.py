@@ -13,14 +13,14 @@ from distnn.errors import SharedMemoryError
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD, Adam
-from distnn.parallel.allreduce import Allreduce
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.node import Node
+from distnn.parallel.reduction.allreduce import Allreduce
+from distnn.parallel.reduction.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
-from distnn.train.parts import memories
+from distnn.session.parts import memories
 from distnn.train.step import TAIL, Step
-from tests.runs import assembled, line, train_epoch
+from tests.support.runs import assembled, line, train_epoch
 
 OPTIMIZERS = {
     "adam": Adam(0.05),

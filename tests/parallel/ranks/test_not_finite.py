@@ -12,10 +12,10 @@ from mpi4py import MPI
 from distnn.data import write_data
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
-from distnn.train.records import Listener
-from distnn.train.run import train
-from tests.runs import settings
+from distnn.session.build import Run
+from distnn.session.records import Listener
+from distnn.session.run import train
+from tests.support.runs import settings
 
 pytestmark = pytest.mark.mpi
 WORLD = World(MPI.COMM_WORLD)

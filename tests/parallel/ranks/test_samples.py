@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from distnn.data import write_data
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.order import shuffled, stored
 from distnn.errors import DataError
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train import samples
-from distnn.train.samples import training_source
-from tests.runs import DIGITS
+from distnn.session import samples
+from distnn.session.samples import training_source
+from tests.support.runs import DIGITS
 
 WORLD = World.open()
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from distnn import checkpoint
+from distnn.checkpoint import background
 from distnn.errors import CheckpointError
 from distnn.ops.op import Array
 from distnn.parallel.world import World
-from distnn.train import background, checkpoint
-from distnn.train.run import train
+from distnn.session.run import train
 from tests.parallel.test_reproducible import RUNS, SHARDS, babble, images
-from tests.runs import DIGITS, saved, settings
-from tests.train.test_loop import Ear
+from tests.session.test_loop import Ear
+from tests.support.runs import DIGITS, saved, settings
 
 WORLD = World.open()
 #: A network whose checkpoints have 13 MB: three ranks have a share in them.

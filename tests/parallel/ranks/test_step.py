@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.data.partition import batches
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
-from distnn.train.assembly import Run
+from distnn.session.build import Run
 from distnn.train.evaluate import Evaluator
-from tests.runs import assembled, blobs, distance, line, some_digits, train_epoch
+from tests.support.runs import assembled, blobs, distance, line, some_digits, train_epoch
 
 pytestmark = pytest.mark.mpi
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from distnn.data.hdf5 import DataFile
+from distnn.data.file.hdf5 import DataFile
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
-from tests.runs import assembled, babble, distance, train_epoch
+from tests.support.runs import assembled, babble, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
 

@@ -1,0 +1,152 @@
+"""The checkpoint's file format, and reading it: its checksum is checked on every read; `writing` writes it.
+
+Layout of version 1:
+
+    /parameters/<dotted name>        one contiguous dataset for each parameter
+    /optimizer/<slot>/<dotted name>  the same for each slot of the optimiser
+    /state/<dotted name>             in the middle of an epoch over streams of text, the model's state of each stream
+    root attributes
+      format       "distnn-checkpoint"
+      version      1
+      sha256       64 hexadecimal digits: the checksum over all of the content
+      progress, settings, model, environment        JSON texts (ASCII)
+
+The checksum takes the datasets in sorted order of their paths, each as a line of JSON ``[path, dtype, shape]`` and the
+bytes in C order, then the four documents in sorted order, each as a line ``[name, length]`` and the text. Any language
+with SHA-256 and HDF5 can verify a file.
+
+The file is in HDF5's newer format (1.10 and later), which guards its own structure with checksums too and bears
+attributes above 64 KiB. Locks are left aside: a file is complete before it gets its name and never changes after, and
+some parallel file systems refuse locks (h5py issues 1101 and 1679).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from distnn.checkpoint.content import DOCUMENTS, Array, Checkpoint, feed_array, feed_document
+from distnn.errors import CheckpointError
+
+FORMAT = "distnn-checkpoint"
+VERSION = 1
+
+_ADVICE = (
+    "Give another checkpoint of that folder, or resume from the run directory, which takes the newest good checkpoint"
+)
+
+
+def load(path: str | Path) -> Checkpoint:
+    """The checkpoint in the file ``path``, its checksum verified.
+
+    Raises:
+        CheckpointError: if the file is missing, isn't a checkpoint, is of a newer version, or is damaged.
+    """
+    found: dict[str, Array] = {}
+    texts: dict[str, str] = {}
+    hasher = hashlib.sha256()
+    with reading(Path(path)) as file:
+        for entry in sorted(datasets(file)):
+            found[entry] = file[entry][...]
+            feed_array(hasher, entry, found[entry])
+        for name in DOCUMENTS:
+            texts[name] = text_of(file.attrs[name]) or ""
+            feed_document(hasher, name, texts[name])
+        _check(file, path, hasher.hexdigest())
+        optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}
+        parsed = {name: json.loads(text) for name, text in texts.items()}
+    parameters, state = {}, {}
+    for entry, array in found.items():
+        group, _, name = entry.partition("/")
+        if group == "parameters":
+            parameters[name] = array
+        elif group == "state":
+            state[name] = array
+        else:
+            slot, _, name = name.partition("/")
+            optimizer[slot][name] = array
+    return Checkpoint(parameters, optimizer, state=state, **parsed)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[h5py.File]:
+    """The open file, known to be a checkpoint of a version we read; whatever fails inside means it is damaged.
+
+    Raises:
+        CheckpointError: if it is missing, no checkpoint, of a newer version, or damaged.
+    """
+    with opened(path) as file:
+        try:
+            _recognise(file, path)
+            yield file
+        except (CheckpointError, MemoryError):
+            raise
+        except Exception as error:  # a damaged HDF5 file shows in many ways: OSError, KeyError, ValueError …
+            raise damaged(path, f"reading it failed ({type(error).__name__}: {error})") from error
+
+
+def datasets(file: h5py.File) -> list[str]:
+    """The paths of a checkpoint's arrays in its file."""
+    slots = [f"optimizer/{slot}" for slot in file["optimizer"]]
+    return [f"{group}/{name}" for group in ("parameters", *slots, "state") for name in file.get(group, ())]
+
+
+def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.File:
+    """The HDF5 file, for reading, without a lock; ``what`` it should be and the ``advice`` go into the error.
+
+    Raises:
+        CheckpointError: if there is none, or HDF5 can't open it.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path}: this is a folder, but one {what} is needed. {advice}.")
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+        if empty or not h5py.is_hdf5(path):
+            found = "it is empty" if empty else "it doesn't begin as HDF5 files do"
+            raise CheckpointError(f"{path}: this is no {what}, for it is not an HDF5 file: {found}. {advice}.")
+        return h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such {what}. Check the path. {advice}.") from None
+    except PermissionError as error:
+        raise CheckpointError(f"{path}: the {what} can't be read: {error.strerror}. Check who owns it.") from None
+    except (OSError, RuntimeError) as error:
+        raise damaged(path, f"HDF5 can't open it ({error})", what, advice) from error
+
+
+def damaged(path: str | Path, reason: str, what: str = "checkpoint", advice: str = _ADVICE) -> CheckpointError:
+    """The error for a file that has the right beginning but not the right content."""
+    return CheckpointError(f"{path}: the {what} is damaged or incomplete: {reason}. {advice}.")
+
+
+def text_of(value: Any) -> str | None:
+    """An attribute as text, be it stored as bytes or as text; None where there is none."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
+
+
+def _recognise(file: h5py.File, path: Path) -> None:
+    found = text_of(file.attrs.get("format"))
+    if found != FORMAT:
+        raise CheckpointError(
+            f"{path}: this is an HDF5 file, but no distnn checkpoint: its root attribute 'format' should be "
+            f"'{FORMAT}', but {'there is none' if found is None else f'it is {found!r}'}. `distnn inspect {path}` "
+            f"shows what it is."
+        )
+    version = int(file.attrs["version"])
+    if version > VERSION:
+        raise CheckpointError(
+            f"{path}: a newer distnn wrote this checkpoint (format version {version}; this distnn reads up to "
+            f"{VERSION}). Upgrade distnn, or use a checkpoint of this version."
+        )
+
+
+def _check(file: h5py.File, path: str | Path, sha256: str) -> None:
+    stored = text_of(file.attrs["sha256"])
+    if stored != sha256:
+        raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")

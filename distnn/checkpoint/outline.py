@@ -1,0 +1,86 @@
+"""What an HDF5 file is, and what lies in it, without reading the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+
+from distnn.checkpoint.file import FORMAT, damaged, opened, text_of
+
+Kind = Literal["checkpoint", "data", "other"]
+
+_ADVICE = "Copy it again from where it is whole, or make it anew"
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DatasetOutline:
+    """One dataset: how it is stored.
+
+    Attributes:
+        name: its path in the file, without the leading slash.
+        shape, dtype: as numpy has them.
+        chunks: the shape of a chunk; None where the dataset is contiguous.
+        compression: the filter's name, such as ``gzip``; None without one.
+        stored: its bytes on the disk.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    chunks: tuple[int, ...] | None
+    compression: str | None
+    stored: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An HDF5 file's kind, its root attributes as text, the names in its root, and all of its datasets."""
+
+    kind: Kind
+    attributes: dict[str, str]
+    top: tuple[str, ...]
+    datasets: tuple[DatasetOutline, ...]
+
+
+def kind_of(path: str | Path) -> Kind:
+    """Whether a file is a checkpoint, a data file, or another HDF5 file.
+
+    Raises:
+        CheckpointError: if it is missing, or isn't an HDF5 file that can be opened.
+    """
+    with opened(Path(path), "HDF5 file", _ADVICE) as file:
+        return _kind(file)
+
+
+def outline(path: str | Path) -> Outline:
+    """What lies in an HDF5 file.
+
+    Raises:
+        CheckpointError: if it is missing, or isn't an HDF5 file that can be opened and walked.
+    """
+    with opened(Path(path), "HDF5 file", _ADVICE) as file:
+        try:
+            datasets: list[DatasetOutline] = []
+            file.visititems(lambda name, entry: _collect(datasets, name, entry))
+            attributes = {name: text_of(value) or "" for name, value in file.attrs.items()}
+            top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
+            return Outline(_kind(file), attributes, top, tuple(datasets))
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise damaged(path, f"HDF5 can't list what is in it ({error})", "HDF5 file", _ADVICE) from error
+
+
+def _kind(file: h5py.File) -> Kind:
+    if text_of(file.attrs.get("format")) == FORMAT:
+        return "checkpoint"
+    return "data" if "task" in file.attrs or any(split in file for split in _SPLITS) else "other"
+
+
+def _collect(datasets: list[DatasetOutline], name: str, entry: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(entry, h5py.Dataset):
+        stored = entry.id.get_storage_size()
+        shape = entry.shape or ()
+        datasets.append(DatasetOutline(name, shape, str(entry.dtype), entry.chunks, entry.compression, stored))

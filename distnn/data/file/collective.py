@@ -1,0 +1,96 @@
+"""HDF5 files that all ranks read or fill at one time, where h5py is built with parallel HDF5.
+
+To fill one, one rank lays the file out, and closes it; then all of them open it and write their own rows. So a file
+that can't be created, or has no room, is one rank's error before any other has begun.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+
+from distnn.data.file.files import allocate
+from distnn.ops.op import Array
+
+
+def available() -> bool:
+    """Whether this h5py can open a file on all ranks together: it was built with HDF5_MPI=ON."""
+    return bool(h5py.get_config().mpi)
+
+
+class Rows(NamedTuple):
+    """Some rows of a dataset: the number of the first, of all there are, and their values."""
+
+    first: int
+    total: int
+    values: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the whole dataset."""
+        return (self.total, *self.values.shape[1:])
+
+
+def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, Any]) -> None:
+    """Create a file with room for these whole datasets, whose rows are yet to come.
+
+    Raises:
+        OSError: if it can't be created, or there is no room for it on the disk.
+    """
+    with h5py.File(path, "w", libver=("v108", "v110")) as file:
+        file.attrs.update(attributes)
+        for name, rows in datasets.items():
+            allocate(file, name, rows.shape, rows.values.dtype)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        # A disk that is full says so here, and not to HDF5, which can end the process for it (h5py issue 914).
+        os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+
+
+def fill(path: Path, datasets: Mapping[str, Rows], comm: Any) -> None:
+    """Write this rank's rows of every dataset; every rank has to call it.
+
+    Arguments:
+        path: what `lay_out` created, on a file system that all ranks see.
+        datasets: with the same names on every rank.
+        comm: the ranks' mpi4py communicator.
+
+    Raises:
+        OSError: if the file can't be opened or written.
+    """
+    with h5py.File(path, "r+", driver="mpio", comm=comm) as file:
+        for name, (first, _, values) in datasets.items():
+            if len(values):
+                file[name][first : first + len(values)] = values
+
+
+def read(dataset: Any, start: int, target: Array) -> None:
+    """Read rows from ``start`` on into ``target``, which may have none: every rank has to call it, each for its own.
+
+    Some ranks read what all need in long pieces, and send the others theirs (two-phase input and output: Thakur, Gropp
+    and Lusk, Data Sieving and Collective I/O in ROMIO, 1999). h5py's own reading leaves a rank out that needs nothing,
+    and the others would wait for it.
+
+    Arguments:
+        dataset: of a file that the ranks have opened together.
+        start: of this rank's rows.
+        target: (n, …), contiguous.
+
+    Raises:
+        OSError: if the file can't be read.
+    """
+    transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
+    transfer.set_dxpl_mpio(h5py.h5fd.MPIO_COLLECTIVE)
+    stored, memory = dataset.id.get_space(), h5py.h5s.create_simple(target.shape)
+    if len(target):
+        stored.select_hyperslab((start, *(0 for _ in target.shape[1:])), target.shape)
+    else:
+        stored.select_none()
+        memory.select_none()
+    dataset.id.read(memory, stored, target, dxpl=transfer)

@@ -1,0 +1,138 @@
+"""Drawings of graphs in DOT, the language of Graphviz, whose program ``dot`` turns them into pictures.
+
+A graph without parameters is drawn node by node, as the lecture does, with values and derivatives if wanted; a model
+is drawn by the steps that its plan runs, with the parameters inside the steps that use them.
+"""
+
+from __future__ import annotations
+
+import html
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distnn.errors import DistnnError, UsageError
+from distnn.graph.drawing import lesson, outline
+from distnn.graph.node import Node, topological
+
+#: What a drawing can be written as, by the file name's ending.
+FORMATS = ("dot", "svg", "png", "pdf")
+
+_FONT = 'fontname="Helvetica,Arial,sans-serif"'
+_STYLE = f"""\
+  graph [bgcolor="white", ranksep=0.35, labelloc="b", fontsize=11, fontcolor="#555555", {_FONT}]
+  node [shape="box", style="filled,rounded", color="#8a94a3", fillcolor="#ffffff", fontsize=12, {_FONT}]
+  edge [color="#5b6573", fontcolor="#5b6573", fontsize=10, arrowsize=0.7, {_FONT}]
+"""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A graph's picture. A notebook shows it; ``print`` shows its text.
+
+    Attributes:
+        dot: the text in Graphviz's language.
+    """
+
+    dot: str
+
+    def __str__(self) -> str:
+        return self.dot
+
+    def _repr_svg_(self) -> str:
+        return self.render("svg").decode()
+
+    def render(self, kind: str) -> bytes:
+        """The picture's bytes in the format ``kind``: svg, png or pdf.
+
+        Raises:
+            DistnnError: if Graphviz's program ``dot`` is missing, or fails.
+        """
+        if shutil.which("dot") is None:
+            raise DistnnError(
+                "the drawing needs the program dot of Graphviz, which isn't on the PATH. Get it with `apt install "
+                "graphviz` (or dnf, brew, module load), or without root `conda install -c conda-forge graphviz`"
+            )
+        # Twice the 96 dots per inch that a PNG has by default: sharp on today's screens.
+        command = ["dot", f"-T{kind}", *(["-Gdpi=192"] if kind == "png" else [])]
+        done = subprocess.run(command, input=self.dot.encode(), capture_output=True, check=False)
+        if done.returncode:
+            words = " ".join(done.stderr.decode(errors="replace").split())
+            raise DistnnError(f"Graphviz's dot -T{kind} failed with exit code {done.returncode}: {words}")
+        return done.stdout
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing to ``path``, as its ending says: .dot, .svg, .png or .pdf; an old one is replaced.
+
+        Raises:
+            UsageError: for another ending, or a folder that isn't there or can't be written to.
+            DistnnError: if Graphviz's program ``dot`` is missing; the text is then in a .dot file beside ``path``.
+        """
+        path = Path(path)
+        kind = path.suffix.removeprefix(".")
+        if kind not in FORMATS:
+            raise UsageError(
+                f"{path}: a drawing is written as .dot, .svg, .png or .pdf; give a name such as model.svg."
+            )
+        try:
+            if kind == "dot":
+                path.write_text(self.dot, encoding="utf-8")
+            else:
+                path.write_bytes(self._render_or_keep(kind, path.with_suffix(".dot")))
+        except OSError as error:
+            raise UsageError(
+                f"{path} can't be written: {error.strerror}. Check its folder, or choose another."
+            ) from error
+        return path
+
+    def _render_or_keep(self, kind: str, beside: Path) -> bytes:
+        """`render`; where that fails, the text is written to ``beside``, so that the work isn't lost."""
+        try:
+            return self.render(kind)
+        except DistnnError as error:
+            beside.write_text(self.dot, encoding="utf-8")
+            raise DistnnError(
+                f"{error}. Wrote {beside} instead; once dot is there: dot -T{kind} {beside} -o "
+                f"{beside.with_suffix(f'.{kind}')}"
+            ) from None
+
+
+def draw(output: Node, /, *, values: bool = False, caption: str = "", **inputs: Any) -> Drawing:
+    """Draw the graph of ``output``.
+
+    >>> from distnn import graph
+    >>> a, b, c = graph.inputs("a b c")
+    >>> J = (3 * (a + b * c)).named("J")
+    >>> drawing = graph.draw(J, values=True, a=5, b=3, c=2)  # drawing.save("J.svg") writes the picture
+    >>> "3 · (a + b · c)" in drawing.dot and "∂J/∂c = 9" in drawing.dot
+    True
+
+    With ``values``, or without parameters, each node is drawn with its operation and name, and with ``values`` also
+    with its value and, if the output is a scalar, the output's derivative with respect to it. A graph that has
+    parameters is otherwise drawn by a plan's steps, with shapes, and parameter and FLOP counts (per sample, forward).
+
+    Arguments:
+        output: the node.
+        values: compute the graph for ``inputs`` and show the numbers.
+        caption: a line below the picture.
+        inputs: with ``values``, a number or array for each of the graph's inputs, and for each parameter by its name.
+
+    Raises:
+        UsageError: if an input has no value, a value no input, or values are given without ``values=True``.
+        ShapeError: if a value's shape doesn't fit.
+    """
+    if inputs and not values:
+        raise UsageError("draw: values for the inputs were given; draw(…, values=True, …) shows them.")
+    if values or all(node.kind != "parameter" for node in topological([output])):
+        return Drawing(_digraph(lesson.body(output, inputs if values else None), "LR", caption))
+    body, counts = outline.body(output)
+    return Drawing(_digraph(body, "TB", f"{caption}\n{counts}" if caption else counts))
+
+
+def _digraph(body: list[str], direction: str, caption: str) -> str:
+    """The whole text, from the statements about nodes and edges."""
+    lines = "<BR/>".join(html.escape(line) for line in caption.splitlines())
+    label = [f"  label=<{lines}>"] if caption else []
+    return "\n".join(["digraph {", f'  rankdir="{direction}"', _STYLE.rstrip(), *label, *body, "}"]) + "\n"

@@ -1,0 +1,138 @@
+"""The drawing of a lesson's graph: every node with its operation and name, its value and its derivative.
+
+The colours are the lecture's: values, which go forward, are blue; derivatives, which come backward, are red.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from distnn.graph.drawing.outline import words
+from distnn.graph.evaluation import Evaluation, evaluate
+from distnn.graph.node import Node, topological
+from distnn.ops import arithmetic
+from distnn.ops.op import Array, show
+
+_VALUE, _DERIVATIVE = "#1f5fa8", "#b3261e"
+_FILL = {"input": "#ffffff", "parameter": "#dbe9fb", "constant": "#f3f3f3", "op": "#fdf3e1"}
+#: The sign between two operands, and how tightly it binds.
+_SIGNS: dict[type, tuple[str, int]] = {
+    arithmetic.Add: (" + ", 1),
+    arithmetic.Subtract: (" − ", 1),
+    arithmetic.Multiply: (" · ", 2),
+    arithmetic.Divide: (" / ", 2),
+    arithmetic.MatMul: (" @ ", 2),
+}
+_UNARY, _ATOM = 3, 4
+_SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
+#: Longer formulas, and larger arrays, are not written out.
+_LONGEST, _LARGEST = 32, 6
+
+
+def body(output: Node, inputs: Mapping[str, Any] | None) -> list[str]:
+    """The DOT statements for the graph of ``output``, with the numbers for ``inputs`` unless that is None."""
+    nodes = topological([output])
+    place = {id(node): f"n{i}" for i, node in enumerate(nodes)}
+    run = None if inputs is None else _evaluation(nodes, place, inputs)
+    formulas = _formulas(nodes)
+    lines = []
+    for node in nodes:
+        rows = [_heading(node, formulas)]
+        if run is not None and node.kind != "constant":
+            rows += _numbers(node, output, formulas, _key(node, place), run)
+        elif node.shape and node.kind != "constant":
+            rows.append(html.escape(show(node.shape)))
+        lines.append(f'  {place[id(node)]} [label=<{"<BR/>".join(rows)}>, fillcolor="{_FILL[node.kind]}"]')
+        lines += [f"  {place[id(source)]} -> {place[id(node)]}" for source in node.inputs]
+    return lines
+
+
+def _key(node: Node, place: Mapping[int, str]) -> str:
+    """What a node of the copied graph is called: inputs and parameters keep their names, for their values."""
+    return str(node.name) if node.kind in ("input", "parameter") else f"{place[id(node)]} "
+
+
+def _evaluation(nodes: list[Node], place: Mapping[int, str], inputs: Mapping[str, Any]) -> Evaluation:
+    """Every node's value and derivative, from a copy of the graph in which each node has a name of its own."""
+    copies: dict[int, Node] = {}
+    for node in nodes:
+        kind = "input" if node.kind == "parameter" else node.kind
+        sources = tuple(copies[id(source)] for source in node.inputs)
+        copies[id(node)] = Node(
+            kind,
+            node.shape,
+            op=node.op,
+            inputs=sources,
+            name=_key(node, place),
+            integer=node.integer,
+            value=node.value,
+        )
+    return evaluate(copies[id(nodes[-1])], **inputs)
+
+
+def _formulas(nodes: list[Node]) -> dict[int, tuple[str, int]]:
+    """What computes each op, in the names of its operands, and how tightly it binds; unnamed operands written out."""
+    made: dict[int, tuple[str, int]] = {}
+
+    def operand(node: Node, tightness: int) -> str:
+        if node.name:
+            return node.name
+        text, binds = made.get(id(node), ("…", _ATOM))
+        return f"({text})" if binds < tightness else text
+
+    for node in nodes:
+        if node.op is None:
+            continue
+        if type(node.op) in _SIGNS:
+            sign, binds = _SIGNS[type(node.op)]
+            # The right operand of − and / keeps its brackets at equal tightness: a − (b − c).
+            after = binds + (type(node.op) in (arithmetic.Subtract, arithmetic.Divide))
+            text = operand(node.inputs[0], binds) + sign + operand(node.inputs[1], after)
+        elif isinstance(node.op, arithmetic.Negate):
+            text, binds = f"−{operand(node.inputs[0], _UNARY)}", _UNARY
+        elif isinstance(node.op, arithmetic.Power):
+            raised = f"{node.op.exponent:g}".translate(_SUPERSCRIPTS)
+            text, binds = operand(node.inputs[0], _ATOM) + raised, _UNARY
+        else:
+            text, binds = f"{words(node.op)}({', '.join(operand(source, 0) for source in node.inputs)})", _ATOM
+        made[id(node)] = (text, binds) if len(text) <= _LONGEST else ("…", _ATOM)
+    return made
+
+
+def _heading(node: Node, formulas: Mapping[int, tuple[str, int]]) -> str:
+    """Name and operation: ``u = b · c``."""
+    if node.kind == "constant":
+        return html.escape(node.name or show(node.shape))
+    if node.op is None:
+        return f"<B>{html.escape(str(node.name))}</B>"
+    formula = formulas[id(node)][0]
+    formula = html.escape(words(node.op) if formula == "…" else formula)
+    # A space that can't break: at the beginning of a piece of text, an SVG viewer drops a plain one.
+    return f"<B>{html.escape(node.name)}</B>&#160;= {formula}" if node.name else formula
+
+
+def _numbers(node: Node, output: Node, formulas: Mapping[int, tuple[str, int]], key: str, run: Evaluation) -> list[str]:
+    """The rows with the value and, where there is one, the derivative."""
+    rows = [f'<FONT COLOR="{_VALUE}">{_number(run[key])}</FONT>']
+    if key in run.gradient and not node.integer:
+        text = node.name or formulas[id(node)][0]
+        below = text if node.name or formulas[id(node)][1] == _ATOM else f"({text})"
+        fraction = html.escape(f"∂{output.name or 'J'}/∂{below}")
+        rows.append(f'<FONT COLOR="{_DERIVATIVE}">{fraction} = {_number(run.gradient[key])}</FONT>')
+    return rows
+
+
+def _number(value: float | Array) -> str:
+    """A number; a small array's elements, row by row; a larger one's shape and range."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{array:.6g}".replace("-", "−")
+    if array.size > _LARGEST or array.ndim > 2 or array.size == 0:
+        extent = f", {array.min():.3g} … {array.max():.3g}" if array.size else ""
+        return f"{show(array.shape)}{extent}".replace("-", "−")
+    rows = ["[" + "  ".join(f"{element:.3g}" for element in row) + "]" for row in np.atleast_2d(array)]
+    return "<BR/>".join(rows).replace("-", "−")

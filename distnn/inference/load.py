@@ -1,0 +1,167 @@
+"""From a checkpoint back to a model, to evaluate it or to predict with it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distnn import checkpoint
+from distnn.data.file.hdf5 import DataFile
+from distnn.data.partition import Range, batches, part
+from distnn.data.stream import source
+from distnn.errors import CheckpointError, DataError, UsageError
+from distnn.inference.predictions import Predictions
+from distnn.inference.sampling import sample
+from distnn.models import Model, build
+from distnn.parallel.world import World
+from distnn.parameters import Parameters
+from distnn.session.samples import roomy
+from distnn.train.evaluate import Evaluator, Result, chunk, predict
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A trained model.
+
+    Attributes:
+        path: the checkpoint it comes from.
+        model: its graph.
+        parameters: its values.
+        settings: the run file that it was trained by.
+    """
+
+    path: Path
+    model: Model
+    parameters: Parameters
+    settings: RunSettings
+
+    def evaluate(self, file: DataFile, split: str, world: World) -> Result:
+        """The loss and accuracy on a split, computed by all ranks together.
+
+        Raises:
+            DataError: if the data don't fit the model.
+        """
+        self._check(file)
+        if file.task != self.model.task or len(file.classes) != len(self.model.classes):
+            raise DataError(
+                f"{file.path} is for {file.task} with {len(file.classes)} classes, but {self.path} was trained for "
+                f"{self.model.task} with {len(self.model.classes)}."
+            )
+        if file.task == "language" and file.classes != self.model.classes:
+            raise DataError(
+                f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
+                f"from one text, whose characters they then share."
+            )
+        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world)
+        evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
+        try:
+            return evaluator.run()
+        finally:
+            evaluator.close()
+
+    def predict(self, file: DataFile, split: str, world: World) -> Predictions:
+        """Predictions for a split, of which each rank computes a piece; the same bits on any number of ranks.
+
+        Raises:
+            DataError: if the data don't fit the model.
+        """
+        self._check(file)
+        total = file.count(split)
+        size = chunk(total)
+        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
+        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), world))
+        try:
+            rows = predict(self.model, self.parameters, samples, size) if mine.length else None
+        finally:
+            samples.close()
+        shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
+        rows = np.empty((0, *shape), dtype) if rows is None else rows
+        return Predictions(rows, mine.start, total, self.model.classes)
+
+    def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
+        """The prompt and ``length`` characters that a language model goes on with, one by one.
+
+        Raises:
+            UsageError: if the model is none, or the prompt is empty or has characters that it doesn't know.
+        """
+        if self.model.task != "language":
+            raise UsageError(
+                f"{self.path} was trained for {self.model.task}; only a language model writes text, such as "
+                f'model.kind = "char-lstm" trained on a file of `distnn data text`.'
+            )
+        known = {name: token for token, name in enumerate(self.model.classes)}
+        for place, character in enumerate(prompt, 1):
+            if character not in known:
+                raise UsageError(
+                    f"the prompt's character {place} is {character!r}, which the text that {self.path} was trained on "
+                    f"doesn't have; it has {_listed(self.model.classes)}."
+                )
+        model = self._build((1,))
+        tokens = [known[character] for character in prompt]
+        written = sample(model, self.parameters, tokens, length, temperature=temperature, seed=seed)
+        return itertools.chain(prompt, (model.classes[token] for token in written))
+
+    def _build(self, input_shape: tuple[int, ...]) -> Model:
+        """The model for sequences of another length."""
+        facts: dict[str, Any] = {"task": self.model.task, "classes": self.model.classes, "target_shape": input_shape}
+        return build(self.settings.model, input_shape, loss=self.settings.loss, **facts)
+
+    def _check(self, file: DataFile) -> None:
+        if file.sample_shape != self.model.input_shape:
+            raise DataError(
+                f"{file.path} holds samples of shape {file.sample_shape}, but the model of {self.path} takes "
+                f"{self.model.input_shape}; use the kind of data it was trained on."
+            )
+
+
+def _listed(characters: Sequence[str], most: int = 100) -> str:
+    """Characters for a message, the first of them if there are many."""
+    more = f" and {len(characters) - most} more" if len(characters) > most else ""
+    return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
+
+
+def restore(path: str | Path, world: World) -> Restored:
+    """The model of a checkpoint, on every rank; rank 0 alone reads the file.
+
+    Arguments:
+        path: a checkpoint, ``latest``, or a run's folder.
+        world: the ranks.
+
+    Raises:
+        CheckpointError: if there is no good checkpoint, or its model can't be built again.
+    """
+
+    def read() -> tuple[Path, checkpoint.Checkpoint]:
+        found = checkpoint.resolve(Path(path))
+        return found, checkpoint.load(found)
+
+    found, saved = world.on_root(read)
+    from distnn.config import from_dict
+
+    settings = from_dict(saved.settings, str(found))
+    if settings.model.factory and settings.model.factory.startswith("python:"):
+        raise CheckpointError(
+            f"{found} holds a network that was written in Python and passed to distnn.fit ({settings.model.factory}); "
+            f"predict with the object that fit returns, or put the function into a module and name it in the run file: "
+            f'factory = "module:function".'
+        )
+    facts = saved.model
+    model = build(
+        settings.model,
+        tuple(facts["input_shape"]),
+        task=facts["task"],
+        classes=facts["classes"],
+        target_shape=tuple(facts["target_shape"]),
+        loss=settings.loss,
+    )
+    parameters = model.initialize(settings.train.seed, settings.train.dtype)
+    checkpoint.fit_into(saved.parameters, parameters.value, found)
+    return Restored(found, model, parameters, settings)

@@ -1,0 +1,221 @@
+"""Batch normalisation, with statistics of the micro-shard or of the whole batch: not of what a rank happens to have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from distnn.errors import ShapeError
+from distnn.kernels import load
+from distnn.ops.arithmetic import together
+from distnn.ops.op import Array, Closure, Closures, Exchange, Op, Shape, Work, nothing, show, size
+
+
+def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
+    if len(x) < 2 or any(vector != x[-1:] for vector in vectors):
+        listed = ", ".join(show(vector) for vector in vectors)
+        raise ShapeError(
+            f"batchnorm: x {show(x)} and per-channel arrays {listed} do not fit; expected (N, …, C) and (C,)."
+        )
+    return x
+
+
+class BatchNormInference(Op):
+    """y = γ (x − m) / √(v + ε) + β with the running mean m and variance v.   x (N, …, C); γ, β, m, v (C,).
+
+    Only in forward-only plans: no gradient flows through it.
+    """
+
+    onnx = "BatchNormalization"
+    differentiable = False
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
+        return _check(x, (gain, bias, mean, variance))
+
+    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
+        return 2 * size(y)
+
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+        return {name: Work(y[-1:], "forward") for name in ("factor", "offset")}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        x, gain, bias, mean, variance = arrays[:5]
+        factor, offset = work["factor"], work["offset"]
+
+        def forward() -> None:
+            np.add(variance, self.epsilon, out=factor)
+            np.sqrt(factor, out=factor)
+            np.divide(gain, factor, out=factor)
+            np.multiply(mean, factor, out=offset)
+            np.subtract(bias, offset, out=offset)
+            np.multiply(x, factor, out=y)
+            np.add(y, offset, out=y)
+
+        return forward, nothing
+
+
+class BatchNorm(Op):
+    """y = γ x̂ + β,  x̂ = (x − μ) / √(σ² + ε), with μ and σ² over all axes but the last of this micro-shard.
+
+    x (N, …, C); γ, β, running mean and running variance (C,) → y (N, …, C). With M elements to a channel:
+
+        ∂J/∂γ = Σ dy x̂,   ∂J/∂β = Σ dy,   ∂J/∂x = γ / √(σ² + ε) · (dy − ∂J/∂β / M − x̂ ∂J/∂γ / M)
+
+    Where the running arrays' gradients would be stand N μ and N σ² M / (M − 1): sums that, added up over the shards and
+    divided by the samples, are the means the running arrays move towards. Prediction uses those (`BatchNormInference`).
+    Source: Ioffe and Szegedy, Batch Normalization, 2015.
+
+    With ``exchange``, which adds an array up over all shards of the batch, M, μ, σ² and the sums in ∂J/∂x are the whole
+    batch's (Peng et al., MegDet, 2018). All shards must then be computed at the same time.
+
+    Arguments:
+        epsilon: ε.
+        whole: whether the statistics are to be the whole batch's; a plan then gives the ``exchange``.
+    """
+
+    onnx = "BatchNormalization"
+    keeps_inputs = False
+    kernels = "batch_norm"
+
+    def __init__(self, epsilon: float = 1e-5, *, whole: bool = False) -> None:
+        self.epsilon = epsilon
+        self.exchanges = whole
+        self._exchange: Exchange | None = None
+
+    def over(self, exchange: Exchange) -> BatchNorm:
+        op = BatchNorm(self.epsilon, whole=True)
+        op._exchange = exchange
+        return op
+
+    def messages(self, *inputs: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        channels = inputs[0][-1]
+        return [channels + 1, channels], [2 * channels]
+
+    def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
+        return _check(x, (gain, bias, mean, variance))
+
+    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
+        return 7 * size(y)
+
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+        tiles, channels = Tiles(y), y[-1]
+        asked = {"normal": Work(y, "saved"), "deviation": Work((channels,), "saved")}
+        asked |= {"moments": Work((2 * channels + 1,), "saved"), "sums": Work((2 * channels,), "backward")}
+        for direction in ("forward", "backward"):
+            asked[f"block {direction}"] = Work((tiles.block, tiles.width), direction)
+            asked[f"rows {direction}"] = Work((4, tiles.width), direction)
+        return asked
+
+    def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
+        return BatchNormInference(self.epsilon), inputs
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        x, gain, bias, _, _, dy, *_ = arrays
+        tiles, channels = Tiles(y.shape), y.shape[-1]
+        moments, deviation = work["moments"], work["deviation"]
+        first, mu, square = moments[: channels + 1], moments[:channels], moments[channels + 1 :]
+        room, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
+        x, out, normal = map(tiles.flat, (x, y, work["normal"]))
+        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
+
+        def forward() -> None:
+            kernels.total(x, block, part, sums)
+            tiles.fold(sums, mu)
+            moments[channels] = tiles.count
+            if exchange:
+                exchange(first)
+            count = moments[channels]
+            np.divide(mu, count, out=mu)
+            tiles.spread(mu, shift)
+            kernels.squares(x, shift, block, room, part, sums)
+            tiles.fold(sums, square)
+            if exchange:
+                exchange(square)
+            np.divide(square, count, out=square)
+            np.add(square, self.epsilon, out=deviation)
+            np.sqrt(deviation, out=deviation)
+            tiles.spread(mu, sums)
+            tiles.spread(deviation, part)
+            np.divide(1, part, out=part)
+            tiles.spread(gain, scale)
+            tiles.spread(bias, shift)
+            kernels.normalise(x, sums, part, scale, shift, block, normal, out)
+
+        return forward, forward if dy is None else self._backward(work, tiles, len(y), *arrays)
+
+    def _backward(self, work: dict[str, Array], tiles: Tiles, samples: int, *arrays: Any) -> Closure:
+        _, gain, _, _, _, dy, dx, dgain, dbias, dmean, dvariance = arrays
+        channels, moments, total = len(gain), work["moments"], work["sums"]
+        room, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
+        dy, normal = tiles.flat(dy), tiles.flat(work["normal"])
+        dx = dy if dx is None else tiles.flat(dx)
+        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
+        of_bias, of_gain = total[:channels], total[channels:]
+
+        def reduce() -> None:
+            kernels.slopes(dy, normal, block, room, part, shift, scale)
+            tiles.fold(shift, of_bias)
+            tiles.fold(scale, of_gain)
+            for gradient, found in ((dbias, of_bias), (dgain, of_gain)):
+                if gradient is not None:
+                    np.copyto(gradient, found)
+            if dmean is not None:
+                count = float(moments[channels])
+                np.multiply(moments[:channels], samples, out=dmean)
+                np.multiply(moments[channels + 1 :], samples * count / max(1.0, count - 1), out=dvariance)
+
+        def spread() -> None:
+            if exchange:
+                exchange(total)
+            np.divide(total, moments[channels], out=total)
+            tiles.spread(of_bias, shift)
+            tiles.spread(of_gain, scale)
+            tiles.spread(gain, sums)
+            tiles.spread(work["deviation"], part)
+            np.divide(sums, part, out=sums)
+            kernels.spread(dy, normal, shift, scale, sums, block, room, dx)
+
+        # Without dx nothing is to be written; the other shards then don't ask for the sums either.
+        return reduce if arrays[6] is None else together([reduce, spread])
+
+
+class Tiles:
+    """(N, …, C) as rows of several positions each, and those in blocks.
+
+    A row of C numbers is too short for numpy's inner loop, which takes longer to start than to run over 16 channels;
+    so rows hold as many positions as divide their number, up to about ``WIDTH`` numbers. Blocks stay in a core's cache.
+
+    Arguments:
+        shape: bound.
+
+    Attributes:
+        count: M, the positions.
+        width, block: the numbers in a row, and the rows in a block.
+    """
+
+    WIDTH, BLOCK = 1024, 65536
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._channels = shape[-1]
+        self.count = size(shape) // self._channels
+        limit = max(1, min(self.WIDTH // self._channels, self.count))
+        self._positions = next(k for k in range(limit, 0, -1) if self.count % k == 0)
+        self.width = self._positions * self._channels
+        rows = self.count // self._positions
+        self.block = max(1, min(rows, self.BLOCK // self.width))
+
+    def flat(self, array: Array) -> Array:
+        """The array's rows: a view."""
+        return array.reshape(-1, self.width)
+
+    def fold(self, row: Array, channels: Array) -> None:
+        """Add up a row's positions: (width,) → (C,)."""
+        np.add.reduce(row.reshape(self._positions, self._channels), axis=0, out=channels)
+
+    def spread(self, channels: Array, row: Array) -> None:
+        """Repeat what is per channel for each of a row's positions: (C,) → (width,)."""
+        np.copyto(row.reshape(self._positions, self._channels), channels)

@@ -1,0 +1,1 @@
+"""Convolutions: one op, and the ways in which it is computed."""

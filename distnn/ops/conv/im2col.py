@@ -1,0 +1,229 @@
+"""Convolution as a matrix product: the windows of a block of positions become the rows of a matrix ("im2col").
+
+A block's matrix fits into the L2 cache, and is built anew in the backward pass: that costs less than keeping it.
+Source: Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from distnn.ops.conv.views import joined, places, runs, seen
+from distnn.ops.conv.windows import Block, Padded, Windows, cut
+from distnn.ops.op import Array, Closure, Work
+
+#: What starts a pass over the blocks, and what is done for each.
+Pass = tuple[Closure, Callable[[Block], object]]
+
+
+def by_group(weight: Array, groups: int) -> Array:
+    """weight (kh, kw, C / groups, O) as a matrix for each group (groups, kh·kw·C / groups, O / groups): a view."""
+    outputs = weight.shape[3]
+    return weight.reshape(-1, groups, outputs // groups).transpose(1, 0, 2)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the columns of images of this shape look like, and the room they need.
+
+    Arguments:
+        shape: of the images, (N, H, W, C).
+        over: the windows.
+        groups: into which the channels are split.
+        outputs: the number of output channels.
+    """
+
+    shape: tuple[int, ...]
+    over: Windows
+    groups: int
+    outputs: int
+
+    @property
+    def direct(self) -> bool:
+        """Whether the images are their own columns."""
+        return self.over[0].plain and self.over[1].plain
+
+    @property
+    def taps(self) -> int:
+        """Elements that a window sees of one group's channels."""
+        return self.over[0].kernel * self.over[1].kernel * self.shape[3] // self.groups
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """What fits into the cache with its columns and its outputs."""
+        return cut(self.shape[0], self.over[0].output, self.over[1].output, self.taps * self.groups + self.outputs)
+
+    @property
+    def padded(self) -> int:
+        """Elements of the padded images, in whole cache lines."""
+        return -(-Padded.elements(self.shape, self.over, self.blocks[0].images) // 16) * 16
+
+    @property
+    def positions(self) -> int:
+        """Of the largest block."""
+        return self.blocks[0].stop
+
+    @property
+    def elements(self) -> int:
+        """Of the whole buffer: padded images, then columns."""
+        return self.padded + (0 if self.direct else self.positions * self.taps * self.groups)
+
+    def columns(self, buffer: Array) -> Array:
+        """The buffer's columns (groups, positions, taps)."""
+        return buffer[self.padded : self.elements].reshape(self.groups, self.positions, self.taps)
+
+
+class Columns:
+    """The windows of ``x`` as matrices, a block at a time.
+
+    Arguments:
+        layout: of the columns.
+        x: images (N, H, W, C).
+        buffer: a flat array of ``layout.elements`` elements.
+    """
+
+    def __init__(self, layout: Layout, x: Array, buffer: Array) -> None:
+        self.padded = Padded(x, layout.over, layout.blocks[0].images, buffer)
+        self.direct = layout.direct
+        groups, first = layout.groups, layout.blocks[0]
+        if self.direct:
+            self.matrices = x.reshape(-1, groups, layout.taps).transpose(1, 0, 2)
+            return
+        views = seen(self.padded.array, layout.over, groups)
+        self.matrices = layout.columns(buffer)
+        shape = (groups, first.images, first.bottom, *views.shape[3:])
+        if x.shape[3] == 1:  # windows of a few numbers: their transpose is copied in longer runs
+            across = self.matrices.reshape(layout.taps, layout.positions)
+            self.matrices, self.source = across.T[None], views[..., 0]
+            self.target = np.moveaxis(across.reshape(shape[4:6] + shape[:4]), (0, 1), (4, 5))
+        else:
+            target = self.matrices.reshape(shape)
+            axes = joined(views, 3)
+            self.source, self.target = runs(views, axes, self.padded.array), runs(target, axes, self.matrices)
+
+    def clear(self) -> None:
+        """Begin a pass over the blocks."""
+        self.padded.clear()
+
+    def matrix(self, block: Block) -> Array:
+        """The block's windows: (groups, positions, taps)."""
+        if self.direct:
+            return self.matrices[:, block.start : block.stop]
+        self.padded.load(block)
+        np.copyto(self.target[:, *block.room], self.source[:, *self.padded.where(block)])
+        return self.matrices[:, : block.stop - block.start]
+
+
+class Gemm:
+    """Convolution by columns and matrix products.
+
+    Arguments:
+        x: the shape of the images, (N, H, W, C).
+        weight: the shape of the kernels, (kh, kw, C / groups, O).
+        over: the windows.
+        groups: into which channels and outputs are split.
+    """
+
+    def __init__(self, x: tuple[int, ...], weight: tuple[int, ...], over: Windows, groups: int) -> None:
+        rows, columns = over
+        self.groups, self.weight = groups, weight
+        self.layout = Layout(x, over, groups, weight[3])
+        self.back: Layout | None = None
+        if rows.reversible and columns.reversible:
+            output = (x[0], rows.output, columns.output, weight[3])
+            self.back = Layout(output, (rows.reversed(), columns.reversed()), groups, x[3])
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Of the forward pass and of the weights' gradient."""
+        return self.layout.blocks
+
+    def work(self) -> dict[str, Work]:
+        """The buffers that the passes need."""
+        asked = {"forward": Work((self.layout.elements,), "forward"), "spare": Work(self.weight, "backward")}
+        if self.back is not None:
+            backward = max(self.layout.elements, self.back.elements)
+            return asked | {"backward": Work((backward,), "backward")}
+        first, channels = self.layout.blocks[0], self.layout.shape[3]
+        parts = (2, first.images, first.bottom, self.layout.over[1].output, channels)
+        return asked | {"backward": Work((self.layout.elements,), "backward"), "parts": Work(parts, "backward")}
+
+    def forward(self, work: dict[str, Array], y: Array, x: Array, weight: Array) -> Pass:
+        """Columns times kernels, for each group."""
+        return self._product(self.layout, work["forward"], y, x, weight)
+
+    def _product(self, layout: Layout, buffer: Array, y: Array, x: Array, weight: Array) -> Pass:
+        columns, kernels = Columns(layout, x, buffer), by_group(weight, self.groups)
+        out = by_group(y, self.groups)
+
+        def step(block: Block) -> None:
+            np.matmul(columns.matrix(block), kernels, out=out[:, block.start : block.stop])
+
+        return columns.clear, step
+
+    def weight_gradient(self, work: dict[str, Array], dweight: Array, x: Array, dy: Array) -> Pass:
+        """Columnsᵀ times dy: written by the first block, added by the others."""
+        columns, dys, spare = Columns(self.layout, x, work["backward"]), by_group(dy, self.groups), work["spare"]
+        target, second = by_group(dweight, self.groups), by_group(spare, self.groups)
+
+        def step(block: Block) -> None:
+            rows = columns.matrix(block).transpose(0, 2, 1)
+            np.matmul(rows, dys[:, block.start : block.stop], out=second if block.start else target)
+            if block.start:
+                np.add(dweight, spare, out=dweight)
+
+        return columns.clear, step
+
+    def input_gradient(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
+        """dy convolved with the kernels turned round for a stride of 1; else dy times kernelsᵀ, added in place."""
+        if self.back is None:
+            return self._scatter(work, dx, dy, weight)
+        kh, kw, channels, outputs = weight.shape
+        split = (kh, kw, channels, self.groups, outputs // self.groups)
+        source = weight[::-1, ::-1].reshape(split).transpose(0, 1, 4, 3, 2)
+        spare = work["spare"].reshape(source.shape)
+        turned = spare.reshape(kh, kw, outputs // self.groups, -1)
+        start, step = self._product(self.back, work["backward"], dx, dy, turned)
+        blocks = self.back.blocks
+
+        def backward() -> None:
+            np.copyto(spare, source)
+            start()
+            for block in blocks:
+                step(block)
+
+        return backward
+
+    def _scatter(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
+        layout, first, (rows, columns) = self.layout, self.layout.blocks[0], self.layout.over
+        padded = Padded(dx, layout.over, first.images, work["backward"])
+        matrices, parts = layout.columns(work["backward"]), work["parts"]
+        split = matrices.reshape(self.groups, *parts.shape[1:4], rows.kernel, columns.kernel, -1)
+        source = runs(split, 1, matrices)
+        part = np.moveaxis(runs(parts[0].reshape(*parts.shape[1:4], self.groups, -1), 1, parts[0]), 3, 0)
+        target, other = places(padded.array, layout.over, parts[1])
+        dys, kernels = by_group(dy, self.groups), by_group(weight, self.groups).transpose(0, 2, 1)
+
+        def step(block: Block) -> None:
+            where, room = padded.where(block), block.room
+            if block.top == 0:
+                padded.array[where[0]].fill(0)
+            np.matmul(dys[:, block.start : block.stop], kernels, out=matrices[:, : block.stop - block.start])
+            for i, j in np.ndindex(rows.kernel, columns.kernel):
+                place = target[i, j][where]
+                np.copyto(part[:, *room], source[:, *room, :, i, j])
+                np.copyto(other[room], place)
+                np.add(parts[1][room], parts[0][room], out=parts[1][room])
+                np.copyto(place, other[room])
+            if block.bottom == rows.output:
+                padded.unload(block)
+
+        def backward() -> None:
+            for block in layout.blocks:
+                step(block)
+
+        return backward

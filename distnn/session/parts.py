@@ -1,0 +1,107 @@
+"""The objects that single sections of a run file describe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from distnn.data.augment import Augmentation
+from distnn.data.file.hdf5 import DataFile
+from distnn.errors import DataError, RunFileError
+from distnn.models import Loss, Model, build
+from distnn.models.model import Network
+from distnn.optim import OPTIMIZERS, Optimizer, Schedule
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.parameters import Memory, PrivateMemory
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings, ScheduleSettings
+    from distnn.config.sections import ParallelSettings
+
+#: The buckets on several nodes, in megabytes: large enough that a network's latency doesn't show.
+BUCKET_MB = 4.0
+
+
+def model(settings: RunSettings, file: DataFile, network: Network | None = None) -> Model:
+    """What ``[model]`` describes, or a ``network`` built in Python, for these data and with the loss of ``[loss]``.
+
+    Raises:
+        RunFileError, ShapeError: if the model doesn't fit the data.
+    """
+    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    if network is not None:
+        found = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
+    else:
+        found = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
+    if settings.data.streams and not found.states:
+        why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
+        raise RunFileError(
+            f"data.streams = true is for recurrent language models on text, but with {file.path} {why}; remove it."
+        )
+    return found
+
+
+def batch_size(settings: RunSettings, file: DataFile) -> int:
+    """The samples of a batch, of all ranks together.
+
+    Raises:
+        DataError: if there are fewer.
+    """
+    samples = file.count("train")
+    if settings.data.batch_size == "full":
+        return samples
+    if settings.data.batch_size > samples:
+        raise DataError(
+            f"data.batch_size is {settings.data.batch_size}, but {file.path} has only {samples} training samples; "
+            f'choose at most that many, or batch_size = "full" for batch gradient descent.'
+        )
+    return settings.data.batch_size
+
+
+def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
+    """What ``[augment]`` does to the training images; None for nothing."""
+    given = settings.augment
+    if not (given.flip or given.shift or given.crop):
+        return None
+    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
+
+
+def optimizer(settings: RunSettings) -> Optimizer:
+    """What ``[optimizer]`` describes."""
+    given = settings.optimizer
+    return OPTIMIZERS[given.kind](**given.model_dump(exclude={"kind", *given.unused()}))
+
+
+def schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
+    """What ``[schedule]`` describes, for epochs of so many steps."""
+    return Schedule(
+        settings.kind,
+        total_steps=steps * epochs,
+        warmup_steps=settings.warmup_steps,
+        every_steps=steps * (settings.every_epochs or 0),
+        factor=settings.factor,
+        final=settings.final,
+    )
+
+
+def bucket_mb(settings: ParallelSettings, world: World) -> float | None:
+    """The size of the buckets: on one node they gain nothing (benchmarks/reduction.py)."""
+    if settings.bucket_mb is None:
+        return BUCKET_MB if len(world.nodes) > 1 else None
+    return settings.bucket_mb or None
+
+
+def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
+    """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
+
+    Raises:
+        RunFileError: if ``node`` is asked for and the optimiser can't be sliced.
+    """
+    if reduction == "node" and optimizer.layerwise:
+        raise RunFileError(
+            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
+            f'looks at each one whole; use "auto" or "allreduce".'
+        )
+    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
+        return [PrivateMemory()]
+    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]

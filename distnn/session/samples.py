@@ -1,0 +1,117 @@
+"""The samples as a run file wants them: in memory or read as they are needed, and in which order."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from distnn.data import memory as room
+from distnn.data.file.hdf5 import READ_BYTES, DataFile
+from distnn.data.loader import Loader
+from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
+from distnn.data.partition import batches, part
+from distnn.data.stream import Stream, block_length
+from distnn.errors import DataError, SharedMemoryError
+from distnn.ops.op import Array
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.world import World
+from distnn.parameters import Memory, PrivateMemory
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings
+    from distnn.config.sections import DataSettings
+
+
+def training_source(file: DataFile, order: Order, world: World, *, in_memory: bool) -> Loader:
+    """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
+
+    Raises:
+        DataError: if they are bad, as far as they are read now; on every rank of the node.
+    """
+    if not in_memory:
+        return Stream(file, "train", order=order)
+    node = world.node()
+    try:
+        x, y = _room(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
+    except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
+        node = World()
+        x, y = _room(file, PrivateMemory())
+    _load(file, x, y, world, node)
+    return Loader(x, y, file.scale, order=order)
+
+
+def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:
+    """Arrays for all of the training samples and targets."""
+    count = file.count("train")
+    shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype("train"))
+    x, y = (memory.one(math.prod(shape), dtype).reshape(shape) for shape, dtype in shapes)
+    return x, y
+
+
+def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None:
+    """Read this rank's part of what its node needs; where it can be, by all ranks of all nodes together.
+
+    Raises:
+        DataError: on every rank of the node if one finds bad samples; if they read together on that one alone, as the
+            others are waiting for it in HDF5, and its leaving the run ends them.
+    """
+    mine, length, reason = part(len(x), node.size, node.rank), block_length(file, "train"), ""
+    blocks = batches(mine.length, length)
+    if file.together:
+        blocks = max(world.allgather(blocks))
+    try:
+        for k in range(blocks):
+            start, stop = (min(mine.start + edge * length, mine.stop) for edge in (k, k + 1))
+            file.read_into("train", start, x[start:stop], y[start:stop], by_all=file.together)
+    except DataError as error:
+        if file.together:
+            raise
+        reason = str(error)
+    if any(reasons := node.allgather(reason)):
+        raise DataError(next(filter(None, reasons)))
+
+
+def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:
+    """The order of the training samples in each epoch, which doesn't depend on where they are.
+
+    Arguments:
+        settings: the run file.
+        file: the open data file.
+        batch_size: the global one; as many streams are read side by side, if they are.
+        in_memory: False cuts it into blocks that are well read at a time.
+    """
+    data, samples = settings.data, file.count("train")
+    block = None if in_memory else block_length(file, "train")
+    if data.streams:
+        return side_by_side(samples, batch_size, block)
+    if not data.shuffle:
+        return stored(samples, block)
+    if data.shuffle_buffer is None:
+        return shuffled(samples, block)
+    chunk, size = file.chunk("train"), file.sample_bytes("train")
+    return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
+
+
+def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
+    """Whether the data are to be loaded into memory: the same on every rank.
+
+    Raises:
+        DataError: if that is left to us, they are too large, and nothing says how to shuffle them then.
+    """
+    if settings.in_memory != "auto":
+        return settings.in_memory
+    if roomy(sum(file.bytes(split) for split in file.splits), world):
+        return True
+    if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
+        raise DataError(
+            f"{file.path} is too large for the memory: {file.bytes('train') / 1e9:.1f} GB on each node would take "
+            f"more than half of what is free there. Set data.shuffle_buffer, such as 65536: the file is then read "
+            f"anew in each epoch, and so many samples are shuffled at a time. Or set data.in_memory: true loads it all "
+            f"the same, false shuffles all of it while it is read, which is slow."
+        )
+    return False
+
+
+def roomy(needed: int, world: World) -> bool:
+    """Whether so many bytes on each node are at most `room.SHARE` of what is free there: the same on every rank."""
+    return all(world.allgather(needed <= room.SHARE * room.available()))

@@ -1,0 +1,1 @@
+"""What keeps a job from hanging or dying in silence."""

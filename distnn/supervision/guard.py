@@ -1,0 +1,109 @@
+"""What keeps a run from hanging or dying in silence: failures end all ranks, signals end it in order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+
+from distnn import runtime
+from distnn.errors import DistnnError
+from distnn.parallel import survival
+from distnn.parallel.world import World
+from distnn.supervision import watchdog
+from distnn.supervision.watchdog import Watchdog
+
+
+def _explain(error: BaseException, world: World) -> tuple[str, int]:
+    """The message for the user, and the exit code."""
+    where = f" on rank {world.rank} of {world.size} (host {world.host})" if world.size > 1 else ""
+    step = f", in {world.doing}" if world.beats else ""
+    if isinstance(error, DistnnError):
+        return f"distnn: error{where}: {error}", error.exit_code
+    if survival.is_loss(error):
+        return (
+            f"distnn: error{where}: another rank has died. What is saved is good: go on with --resume auto. With "
+            f"parallel.elastic = true the other ranks go on by themselves.",
+            1,
+        )
+    if isinstance(error, KeyboardInterrupt):
+        return f"distnn: interrupted{where}", 130
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) and error.code else 1
+        return f"distnn: error{where}{step}: something called sys.exit({error.code!r}) in the middle of the run", code
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return f"{trace}\ndistnn: error{where}{step}: {type(error).__name__}: {error}", 1
+
+
+@contextlib.contextmanager
+def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Iterator[None]:
+    """Run a block on every rank such that a failure on any of them ends all of them, with one message.
+
+    If all ranks fail, each ends in order; if only some do, they end the whole job by MPI_Abort, since the others wait
+    for them in a reduction. The message names the rank and the host.
+
+    Arguments:
+        world: the ranks that run the block together.
+        exits: True raises SystemExit with the error's exit code, and says that the process ends soon after the block;
+            False lets the error itself through where it can, for Python programs that call distnn.
+        watched: whether to end what doesn't come on, for work that tells when it does (`World.beat`).
+    """
+    try:
+        world.patience = watchdog.PATIENCE if watched else 0.0
+        with Watchdog(world):
+            world.settle_threads()  # in here, where a failure of one rank ends all
+            yield
+        if exits:
+            watchdog.leaving(world)
+    except BaseException as error:
+        message, code = _explain(error, world)
+        if exits:
+            watchdog.leaving(world)
+        reports = world.meet_in_failure(f"{type(error).__name__}: {error}")
+        # After the ranks that fail alike have met, for they don't wait long there.
+        for end in world.before_leaving:
+            with contextlib.suppress(KeyboardInterrupt):  # who interrupts a second time won't wait
+                end()
+        if reports is None:
+            print(message, file=sys.stderr, flush=True)
+            time.sleep(watchdog.FORWARDING)
+            world.abort(code)
+        if not exits:
+            raise
+        if reports:
+            print(message, file=sys.stderr, flush=True)
+        # Open MPI's mpiexec kills all ranks as soon as one has exited with an error: not before the message is out.
+        world.leave_together()
+        world.exit(code)
+
+
+class StopSignals:
+    """SIGTERM and SIGUSR1 as a wish to stop after the current step; batch systems send them before a time limit.
+
+    Use as a context; the former handlers come back at its end. The handler only sets a flag: all ranks learn of it in
+    the next step's reduction, whichever of them was told. One that came before (`runtime.note_signals`) counts, too.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._former: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            # Python takes handlers in the main thread only; a run started elsewhere goes without.
+            with contextlib.suppress(ValueError):
+                self._former[number] = signal.signal(number, self._receive)
+        if runtime.EARLY:
+            self.received = runtime.EARLY.pop()
+        return self
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]

@@ -1,0 +1,227 @@
+"""The checkpoint file: every bit comes back, no damage goes unseen, and each error says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distnn.checkpoint import Checkpoint, kind_of, load, outline, save
+from distnn.errors import CheckpointError
+from tests.support.checkpoints import example, same
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1).filter(".".__ne__)
+ARRAYS = arrays.arrays(
+    st.sampled_from(["<f4", "<f8", "<f2", "<i8", "|u1", "|b1", ">f4", "<c8"]).map(np.dtype),
+    arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+)
+BY_NAME = st.dictionaries(NAMES, ARRAYS, max_size=5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A good checkpoint file."""
+    return save(tmp_path, example(), keep=3, best=False)
+
+
+def refusal(path: Path) -> str:
+    """What `load` says; one paragraph that begins with the path."""
+    with pytest.raises(CheckpointError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    return text
+
+
+def changed(path: Path, change: Callable[[h5py.File], None]) -> Path:
+    """The file after a change through HDF5, as another program could make it."""
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+# --- what goes in comes out
+
+
+def test_round_trip(path: Path) -> None:
+    assert path.name == "step-00000003.h5"
+    assert same(load(path), example())
+
+
+@given(parameters=BY_NAME, optimizer=st.dictionaries(NAMES, BY_NAME, max_size=3))
+def test_round_trip_of_any_names_dtypes_and_shapes(
+    parameters: dict[str, np.ndarray], optimizer: dict[str, dict[str, np.ndarray]]
+) -> None:
+    checkpoint = Checkpoint(parameters, optimizer, {"step": 0})
+    with tempfile.TemporaryDirectory() as folder:
+        assert same(load(save(Path(folder), checkpoint, keep=1, best=False)), checkpoint)
+
+
+def test_many_names_and_views_that_are_not_contiguous(tmp_path: Path) -> None:
+    vector = np.arange(4000, dtype=np.float32)
+    checkpoint = Checkpoint({f"layer{i}.weight": vector[i::400] for i in range(400)}, {}, {"step": 1})
+    checkpoint.parameters["transposed"] = vector.reshape(40, 100).T
+    assert same(load(save(tmp_path, checkpoint, keep=1, best=False)), checkpoint)
+
+
+def test_documents_take_numpy_numbers_non_finite_ones_and_long_texts(tmp_path: Path) -> None:
+    checkpoint = example(loss=float("inf"))
+    checkpoint.progress |= {"best": np.float64(0.5), "step": np.int64(9)}  # type: ignore[dict-item]
+    checkpoint.model = {"classes": [f"Klasse {i} · ß" for i in range(20000)], "shape": np.array([8, 8])}
+    found = load(save(tmp_path, checkpoint, keep=1, best=False))
+    assert found.progress == {"step": 9, "epoch": 1, "batch": 2, "seed": 0, "loss": float("inf"), "best": 0.5}
+    assert found.model == {"classes": checkpoint.model["classes"], "shape": [8, 8]}
+
+
+def test_loaded_arrays_can_be_written_to(path: Path) -> None:
+    found = load(path)
+    found.parameters["dense1.weight"] += 1
+
+
+def test_layout_is_as_documented(path: Path) -> None:
+    """Recomputes the checksum from the documentation alone."""
+    hasher = hashlib.sha256()
+    with h5py.File(path) as file:
+        names: list[str] = []
+        file.visititems(lambda name, entry: names.append(name) if isinstance(entry, h5py.Dataset) else None)
+        assert {"parameters/dense1.weight", "optimizer/velocity/dense1.bias", "optimizer/count/t"} <= set(names)
+        for name in sorted(names):
+            assert file[name].chunks is None
+            array = file[name][()]
+            hasher.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode() + b"\n" + array.tobytes())
+        for name in ("environment", "model", "progress", "settings"):
+            text = file.attrs[name]
+            hasher.update(json.dumps([name, len(text)]).encode() + b"\n" + text)
+        assert file.attrs["format"] == b"distnn-checkpoint"
+        assert file.attrs["version"] == 1
+        assert file.attrs["sha256"] == hasher.hexdigest().encode()
+
+
+# --- damage
+
+
+def test_no_flipped_byte_goes_unseen(path: Path) -> None:
+    """Each damaged file is refused, or the byte meant nothing and the content is the same."""
+    chance = random.Random(0)
+    good = path.read_bytes()
+    refused = 0
+    for offset in sorted(chance.sample(range(len(good)), 600)):
+        bad = bytearray(good)
+        bad[offset] ^= chance.randrange(1, 256)
+        path.write_bytes(bad)
+        try:
+            found = load(path)
+        except CheckpointError:
+            refused += 1
+        else:
+            assert same(found, example()), f"byte {offset} changed the content unseen"
+    assert refused > 300
+
+
+def test_every_flipped_bit_of_a_dataset_is_a_wrong_checksum(path: Path) -> None:
+    with h5py.File(path) as file:
+        offset = file["parameters/dense1.weight"].id.get_offset()
+    good = path.read_bytes()
+    for bit in range(8):
+        bad = bytearray(good)
+        bad[offset + bit] ^= 1 << bit
+        path.write_bytes(bad)
+        text = refusal(path)
+        assert "damaged or incomplete: its content has the checksum" in text
+        assert "resume from the run directory, which takes the newest good checkpoint" in text
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999])
+def test_truncated(path: Path, share: float) -> None:
+    good = path.read_bytes()
+    path.write_bytes(good[: int(len(good) * share)])
+    text = refusal(path)
+    assert "not an HDF5 file" in text or "damaged or incomplete: HDF5 can't open it" in text
+
+
+def test_changed_through_hdf5(path: Path) -> None:
+    text = refusal(changed(path, lambda file: file.attrs.modify("progress", np.bytes_(b'{"step": 4}'))))
+    assert "was stored" in text
+
+
+@pytest.mark.parametrize("gone", ["parameters", "optimizer", "parameters/dense1.bias"])
+def test_part_removed_through_hdf5(path: Path, gone: str) -> None:
+    assert "damaged or incomplete" in refusal(changed(path, lambda file: file.pop(gone)))
+
+
+# --- what is no checkpoint
+
+
+def test_missing(tmp_path: Path) -> None:
+    text = refusal(tmp_path / "step-00000001.h5")
+    assert "there is no such checkpoint. Check the path" in text
+
+
+def test_folder(tmp_path: Path) -> None:
+    assert "this is a folder, but one checkpoint is needed" in refusal(tmp_path)
+
+
+def test_empty(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    path.touch()
+    assert "not an HDF5 file: it is empty" in refusal(path)
+
+
+def test_another_kind_of_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    path.write_text("[model]\nkind = 'mlp'\n")
+    assert "not an HDF5 file: it doesn't begin as HDF5 files do" in refusal(path)
+
+
+def test_another_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["train/x"] = np.zeros(3)
+    text = refusal(path)
+    assert "root attribute 'format' should be 'distnn-checkpoint', but there is none" in text
+    assert "distnn inspect" in text
+    text = refusal(changed(path, lambda file: file.attrs.update({"format": "other"})))
+    assert "but it is 'other'" in text
+
+
+def test_newer_version(path: Path) -> None:
+    text = refusal(changed(path, lambda file: file.attrs.modify("version", 2)))
+    assert "a newer distnn wrote this checkpoint (format version 2; this distnn reads up to 1). Upgrade distnn" in text
+
+
+# --- what a file is
+
+
+def test_kind_and_outline(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["top"] = np.zeros((4, 2), np.int16)
+        file.create_dataset("group/packed", data=np.zeros((100, 2)), chunks=(10, 2), compression="gzip")
+        file.attrs["made_by"] = "someone"
+    assert kind_of(path) == "checkpoint"
+    assert kind_of(other) == "other"
+    found = outline(other)
+    assert (found.kind, found.top, found.attributes) == ("other", ("group/", "top"), {"made_by": "someone"})
+    packed, top = found.datasets
+    assert (packed.name, packed.shape, packed.dtype) == ("group/packed", (100, 2), "float64")
+    assert (packed.chunks, packed.compression) == ((10, 2), "gzip")
+    assert (top.name, top.chunks, top.compression, top.stored) == ("top", None, None, 16)
+    assert kind_of(changed(other, lambda file: file.attrs.update({"task": "regression"}))) == "data"
+
+
+def test_kind_of_what_is_no_hdf5_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"gone\.h5: there is no such HDF5 file\. Check the path"):
+        kind_of(tmp_path / "gone.h5")
+    with pytest.raises(CheckpointError, match=r"this is a folder, but one HDF5 file is needed"):
+        outline(tmp_path)

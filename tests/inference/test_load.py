@@ -1,0 +1,145 @@
+"""From a checkpoint back to a model: the same numbers, and no guessing where something doesn't fit."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from distnn.data import write_data
+from distnn.data.file.hdf5 import DataFile
+from distnn.errors import CheckpointError, DataError
+from distnn.inference.load import Restored, restore
+from distnn.parallel.world import World
+from distnn.session.run import train
+from tests.support import reference
+from tests.support.runs import DIGITS, blobs, line, settings
+
+ALONE = World()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs on the digits, a checkpoint each."""
+    out = tmp_path_factory.mktemp("restore") / "run"
+    train(settings(train={"epochs": 3}), out=out, world=ALONE)
+    return out
+
+
+@pytest.fixture
+def restored(run: Path) -> Restored:
+    return restore(run, ALONE)
+
+
+def test_every_way_of_naming_a_checkpoint(run: Path) -> None:
+    folder = run / "checkpoints"
+    last = folder / "step-00000063.h5"
+    for path in (run, folder, folder / "latest", last):
+        assert restore(path, ALONE).path == last
+    first = restore(folder / "step-00000021.h5", ALONE)
+    assert first.path.name == "step-00000021.h5"
+    assert first.parameters.fingerprint() != restore(run, ALONE).parameters.fingerprint()
+
+
+def test_the_model_comes_back_whole(restored: Restored) -> None:
+    assert restored.model.description == "64-16-10, relu"
+    assert restored.model.classes == tuple("0123456789")
+    assert (restored.model.task, restored.model.input_shape) == ("classification", (8, 8))
+    with h5py.File(restored.path) as file:
+        stored = {name: dataset[()] for name, dataset in file["parameters"].items()}
+    assert stored.keys() == restored.parameters.value.keys()
+    for name, array in stored.items():
+        np.testing.assert_array_equal(restored.parameters.value[name], array)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_evaluation_against_numpy(split: str, restored: Restored) -> None:
+    with DataFile(DIGITS) as file:
+        result = restored.evaluate(file, split, ALONE)
+        x, y = file.read(split)
+        scale = float(file.scale or 1)
+    values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
+    loss, correct, _ = reference.gradients(values, x * scale, y)
+    assert result.samples == len(y)
+    assert result.loss == pytest.approx(loss / len(y), rel=1e-5)
+    assert result.accuracy == pytest.approx(correct / len(y), abs=1e-12)
+
+
+def test_prediction_against_numpy(restored: Restored) -> None:
+    with DataFile(DIGITS) as file:
+        found = restored.predict(file, "test", ALONE)
+        x, _ = file.read("test")
+        scale = float(file.scale or 1)
+    values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
+    expected = reference.probabilities(reference.forward(values, x * scale)[-1])
+    np.testing.assert_allclose(found.rows, expected, atol=1e-6)
+    assert (found.first, found.total) == (0, 300)
+
+
+def test_a_regression_comes_back(tmp_path: Path) -> None:
+    data = line(tmp_path / "line.h5", {"train": 100, "test": 20})
+    summary, _ = train(
+        settings(model={"kind": "linear"}, data={"path": str(data)}, train={"dtype": "float64"}),
+        out=tmp_path / "run",
+        world=ALONE,
+    )
+    found = restore(tmp_path / "run", ALONE)
+    assert found.parameters.dtype == np.float64
+    with DataFile(data) as file:
+        result = found.evaluate(file, "test", ALONE)
+    assert summary.test is not None
+    assert (result.loss, result.accuracy, result.samples) == (summary.test.loss, None, 20)
+
+
+# What doesn't fit
+
+
+def test_data_of_another_shape(restored: Restored, tmp_path: Path) -> None:
+    with DataFile(blobs(tmp_path / "blobs.h5", {"train": 9, "test": 3})) as file:
+        for work in (restored.evaluate, restored.predict):
+            with pytest.raises(DataError, match=r"holds samples of shape \(4,\), but the model of .* takes \(8, 8\)"):
+                work(file, "test", ALONE)
+
+
+def test_data_of_another_task_or_number_of_classes(restored: Restored, tmp_path: Path) -> None:
+    x, y = np.zeros((4, 8, 8)), np.array([0, 1, 2, 0])
+    three = write_data(tmp_path / "3.h5", {"train": (x, y)}, task="classification", classes=["a", "b", "c"])
+    regression = write_data(tmp_path / "r.h5", {"train": (x, y.astype(float))}, task="regression")
+    with DataFile(three) as file, pytest.raises(DataError) as caught:
+        restored.evaluate(file, "train", ALONE)
+    words = "is for classification with 3 classes, but"
+    assert words in str(caught.value)
+    assert "was trained for classification with 10." in str(caught.value)
+    with DataFile(regression) as file, pytest.raises(DataError, match="is for regression with 0 classes"):
+        restored.evaluate(file, "train", ALONE)
+    with DataFile(regression) as file:
+        found = restored.predict(file, "train", ALONE)
+    assert found.rows.shape == (4, 10), "predicting asks for samples of the right shape only"
+
+
+def test_a_split_that_is_not_there(restored: Restored) -> None:
+    with DataFile(DIGITS) as file, pytest.raises(DataError, match="has no split `tset` \\(did you mean 'test'"):
+        restored.evaluate(file, "tset", ALONE)
+
+
+def test_no_checkpoint_at_all(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+        restore(tmp_path / "missing", ALONE)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="there is no checkpoint here"):
+        restore(tmp_path / "empty", ALONE)
+
+
+def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, symlinks=True)
+    path = (copy / "checkpoints" / "latest").resolve()
+    weight = restore(copy, ALONE).parameters.value["dense1.weight"]
+    data = bytearray(path.read_bytes())
+    data[data.index(weight.tobytes()) + 100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"step-00000063\.h5"):
+        restore(copy, ALONE)

@@ -1,0 +1,65 @@
+"""What the tests of checkpoints share: a small checkpoint, a folder of three, and exact comparison."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from distnn.checkpoint import Checkpoint, save
+
+SETTINGS = {"model": {"kind": "mlp", "hidden": [64, 32]}, "train": {"epochs": 30, "seed": 0}}
+MODEL = {"input_shape": [8, 8], "task": "classification", "classes": ["a", "b"], "description": "64-2"}
+
+
+def example(step: int = 3, value: float = 0.5, **progress: float | str) -> Checkpoint:
+    """A checkpoint whose arrays tell its step and value."""
+    weight = np.arange(12, dtype=np.float32).reshape(4, 3) + np.float32(step)
+    return Checkpoint(
+        parameters={
+            "dense1.weight": weight,
+            "dense1.bias": np.full(3, value),
+            "scale": np.array(value, np.float32),
+            "none": np.empty((0, 3)),
+        },
+        optimizer={"velocity": {"dense1.weight": weight * 2, "dense1.bias": np.zeros(3)}, "count": {"t": np.array(7)}},
+        progress={"step": step, "epoch": 1, "batch": 2, "seed": 0, **progress},
+        settings=SETTINGS,
+        model=MODEL,
+        environment={"distnn": "0.1.0", "cpu": "AMD EPYC 7742", "ranks": "2"},
+    )
+
+
+def same(a: Checkpoint, b: Checkpoint) -> bool:
+    """Whether two checkpoints are equal to the last bit, names, dtypes and shapes included."""
+    documents = all(getattr(a, name) == getattr(b, name) for name in ("progress", "settings", "model", "environment"))
+    return documents and _bits(a) == _bits(b)
+
+
+def three(folder: Path) -> Path:
+    """RUN/checkpoints with steps 1, 2 and 3; `best` names 2."""
+    for step in (1, 2, 3):
+        save(folder / "run" / "checkpoints", example(step), keep=3, best=step == 2)
+    return folder / "run" / "checkpoints"
+
+
+def steps(checkpoints: Path) -> list[int]:
+    """The steps of the files in a folder."""
+    return sorted(int(path.name[5:-3]) for path in checkpoints.glob("step-????????.h5"))
+
+
+def state(checkpoints: Path) -> dict[str, bytes | str]:
+    """Every name in the folder, with the file's bytes or the link's target."""
+    return {
+        path.name: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in sorted(checkpoints.iterdir())
+    }
+
+
+def _bits(checkpoint: Checkpoint) -> dict[str, dict[str, tuple[str, tuple[int, ...], bytes]]]:
+    groups = {"": checkpoint.parameters, **{f"slot {name}": slot for name, slot in checkpoint.optimizer.items()}}
+    return {
+        group: {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
+        for group, arrays in groups.items()
+    }

@@ -1,0 +1,124 @@
+"""The command line of distnn with a fault put in: python -m tests.support.failing PHASE WHO FAULT train RUN.toml …
+
+The fault happens when rank WHO, or all, come to a PHASE of the work. Where DISTNN_TEST_STRUCK names a file, that holds
+the process and the time of the fault from then on. DISTNN_TEST_PATIENCE is how long the start may take, and
+DISTNN_TEST_IMPATIENCE how long any work may take once the fault has struck: what a loaded machine does slowly before
+isn't taken for a hang.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distnn import runtime
+from distnn.checkpoint.writing import Layout
+from distnn.cli.main import main
+from distnn.data.loader import Loader
+from distnn.errors import DataError
+from distnn.graph.plan import Plan
+from distnn.parallel.reduction.node import Node
+from distnn.parallel.world import World
+from distnn.session.saving import Saver
+from distnn.supervision import watchdog
+from distnn.train.evaluate import Evaluator
+
+STRUCK = os.environ.get("DISTNN_TEST_STRUCK", "")
+PATIENCE = float(os.environ.get("DISTNN_TEST_PATIENCE", watchdog.PATIENCE))
+IMPATIENCE = float(os.environ.get("DISTNN_TEST_IMPATIENCE", watchdog.PATIENCE))
+
+#: By phase: what is called in it, and at which call it fails. "checkpoint" is in the thread of rank 0 that writes one.
+PHASES: dict[str, tuple[Any, str, int]] = {
+    "start": (World, "settle_threads", 1),
+    "data": (Loader, "fill", 5),
+    "forward": (Plan, "forward", 5),
+    "reduce": (Node, "reduce", 5),
+    "evaluation": (Evaluator, "run", 1),
+    "checkpoint": (Layout, "seal", 2),
+    "finish": (Saver, "finish", 1),
+}
+#: Like these, but where there is no watchdog yet, or no more.
+EDGES: dict[str, tuple[Any, str, int]] = {"launch": (World, "open", 1), "end": (sys, "exit", 1)}
+#: The memory that a fault takes at most: so many blocks, of so many bytes.
+BLOCKS, BLOCK = 16, 4 << 20
+
+
+def read() -> None:
+    """Blocks in the kernel: a pipe that nobody writes to."""
+    os.mkfifo(f"{STRUCK}.fifo")
+    with open(f"{STRUCK}.fifo") as pipe:
+        pipe.read()
+
+
+def allocate() -> None:
+    """Take memory until the kernel sends a SIGKILL in the middle of it, as its out-of-memory killer does.
+
+    That one needs a limit which this process may set (of a control group, on most machines nothing that a test may
+    touch), or a machine without memory; so here the kernel's reason is a limit of processor time that is over.
+    """
+    taken: list[Any] = []
+    while True:
+        taken.append(np.ones(BLOCK, np.uint8))
+        if len(taken) == BLOCKS:
+            taken.clear()
+            second = max(1, int(time.process_time()))
+            resource.setrlimit(resource.RLIMIT_CPU, (second, second))
+
+
+FAULTS: dict[str, Callable[[], Any]] = {
+    "unforeseen": lambda: ValueError("boom"),
+    "usage": lambda: DataError("boom."),
+    "exit": lambda: SystemExit(0),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "memory": allocate,
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "read": read,
+    "locked": lambda: ctypes.PyDLL(None).sleep(1000),  # which keeps the interpreter's lock
+}
+
+
+def put_in(phase: str, who: str, fault: str) -> None:
+    """Make the phase's function fail on the rank that the launcher numbers ``who``."""
+    owner, name, due = (PHASES | EDGES)[phase]
+    intact = getattr(owner, name)
+    calls = 0
+
+    def faulty(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == due and who in ("all", str(runtime.launch_rank())):
+            strike()
+            raise FAULTS[fault]()
+        return intact(*args, **options)
+
+    setattr(owner, name, faulty)
+
+
+def strike() -> None:
+    """Note that the fault comes now."""
+    if STRUCK:
+        note = Path(f"{STRUCK}.{os.getpid()}")
+        note.write_text(f"{os.getpid()} {time.time()}")
+        note.rename(STRUCK)
+
+
+def patience(world: World) -> float:
+    """Of `World`, once the fault has struck."""
+    as_set: float = vars(world)["patience"]
+    return min(as_set, IMPATIENCE) if os.path.exists(STRUCK) else as_set
+
+
+if __name__ == "__main__":
+    put_in(*sys.argv[1:4])
+    watchdog.PATIENCE = PATIENCE
+    World.patience = property(patience, lambda world, value: vars(world).update(patience=value))  # type: ignore
+    main(sys.argv[4:])
