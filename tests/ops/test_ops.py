@@ -30,7 +30,7 @@ every_differentiable = pytest.mark.parametrize("case", DIFFERENTIABLE, ids=lambd
 
 def test_the_table_holds_every_op():
     modules = [
-        importlib.import_module(f"distnn.ops.{found.name}") for found in pkgutil.iter_modules(distnn.ops.__path__)
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(distnn.ops.__path__, "distnn.ops.")
     ]
     known = {
         kind
