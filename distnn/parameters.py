@@ -14,9 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from distnn.arrays import Array
 from distnn.errors import ShapeError
-
-Array = npt.NDArray[Any]
 
 #: Each parameter starts on a cache line: 64 bytes, in elements of 4 bytes.
 ALIGNMENT = 16

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import CheckpointError, described
-from distnn.ops.op import Array
 
 
 class Snapshot:

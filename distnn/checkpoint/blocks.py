@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distnn.checkpoint.content import Array, Hasher
+from distnn.arrays import Array
+from distnn.checkpoint.content import Hasher
 from distnn.data.partition import part
 
 #: Bytes of one system call: long enough to cost nothing, short enough to stay in a core's cache from read to hash.

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from distnn.arrays import Array
 from distnn.errors import CheckpointError
-
-Array = npt.NDArray[Any]
 
 #: The parts that are stored as JSON text.
 DOCUMENTS = ("environment", "model", "progress", "settings")

@@ -31,7 +31,8 @@ from typing import Any
 
 import h5py
 
-from distnn.checkpoint.content import DOCUMENTS, Array, Checkpoint, feed_array, feed_document
+from distnn.arrays import Array
+from distnn.checkpoint.content import DOCUMENTS, Checkpoint, feed_array, feed_document
 from distnn.errors import CheckpointError
 
 FORMAT = "distnn-checkpoint"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.checkpoint import Block, Draft
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.errors import CheckpointError
-from distnn.ops.op import Array
 from distnn.parallel.meeting import Meeting
 from distnn.parallel.world import World
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import RunFileError
-from distnn.ops.op import Array
 from distnn.randomness import generator
 
 

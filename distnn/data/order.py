@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.partition import Range, part
-from distnn.ops.op import Array
 from distnn.randomness import generator
 
 #: A block mixes the samples of at least so many groups of chunks, if the chunks are small enough.

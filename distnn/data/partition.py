@@ -28,13 +28,6 @@ def part(length: int, parts: int, index: int) -> Range:
     return Range(start, start + each + (index < more))
 
 
-def owner(length: int, parts: int, position: int) -> int:
-    """The piece that holds ``position``: the inverse of `part`."""
-    each, more = divmod(length, parts)
-    fat = more * (each + 1)
-    return position // (each + 1) if position < fat else more + (position - fat) // each
-
-
 def batches(samples: int, batch_size: int) -> int:
     """The number of batches of an epoch; the last may be smaller."""
     return -(-samples // batch_size)

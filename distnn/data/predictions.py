@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.file.files import hdf5_writer, new_file
-from distnn.ops.op import Array
 
 
 def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array]:

@@ -8,12 +8,12 @@ from threading import Thread
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.file.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Block, Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
-from distnn.ops.op import Array
 
 
 class Stream(Loader):

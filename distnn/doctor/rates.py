@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import shuffled
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
-from distnn.ops.op import Array, nothing
+from distnn.ops.op import nothing
 from distnn.optim import Optimizer
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import TAIL, Gradients

@@ -1,5 +1,6 @@
 """Computational graphs: nodes say what to compute, plans say how (`distnn.graph.plan`)."""
 
+from distnn.arrays import N
 from distnn.graph.drawing.draw import Drawing, draw
 from distnn.graph.evaluation import Evaluation, evaluate
 from distnn.graph.functions import (
@@ -34,7 +35,6 @@ from distnn.graph.initial import initialize, parameter_nodes
 from distnn.graph.memory import Pool
 from distnn.graph.node import Node, apply, constant, input, inputs, parameter, topological
 from distnn.graph.plan import Plan, bind_input
-from distnn.ops.op import N
 
 __all__ = [
     "Drawing",

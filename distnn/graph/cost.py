@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from distnn.arrays import BatchSize, size
 from distnn.graph.fusion import Step, fuse
 from distnn.graph.node import Node, topological
-from distnn.ops.op import BatchSize, size
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, BatchSize
 from distnn.errors import ShapeError, UsageError, nearest
 from distnn.graph.node import Node, topological
 from distnn.graph.plan import Plan, bind_input
-from distnn.ops.op import Array, BatchSize
 
 
 def _plain(array: Array) -> Any:

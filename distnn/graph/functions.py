@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from distnn.arrays import Array
 from distnn.graph.node import Node, apply
 from distnn.ops import activation as activations
 from distnn.ops import arithmetic, by_name, classification, count, gated, linear, loss, probability
 from distnn.ops import layer_norm as normalisation
 from distnn.ops.activation import Activation
 from distnn.ops.maxout import Maxout
-from distnn.ops.op import Array
 
 
 def exp(x: Node) -> Node:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.graph.node import Node, topological
 from distnn.graph.plan import Plan, bind_input
-from distnn.ops.op import Array
 from distnn.parameters import Parameters
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import BatchSize
 from distnn.graph.fusion import Step
 from distnn.graph.memory import Buffer
 from distnn.graph.node import Node, topological
-from distnn.ops.op import BatchSize
 
 
 class Lifetimes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distnn.ops.op import Array, size
+from distnn.arrays import Array, size
 
 #: Buffers start on cache lines.
 LINE = 64

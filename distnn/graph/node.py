@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops import arithmetic
-from distnn.ops.op import Array, Op, Shape, show
+from distnn.ops.op import Op
 
 Kind = Literal["op", "input", "parameter", "constant"]
 #: A function (random generator, shape) → the initial values of a parameter.

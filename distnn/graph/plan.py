@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.fusion import Step, fuse
 from distnn.graph.lifetimes import Lifetimes
 from distnn.graph.memory import Pool
 from distnn.graph.node import Node, topological
-from distnn.ops.op import Array, Closure, Exchange, nothing, show
+from distnn.ops.op import Closure, Exchange, nothing
 from distnn.parameters import Parameters
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.file import collective
 from distnn.data.file.collective import Rows
 from distnn.data.file.files import new_file, refused
 from distnn.data.predictions import attributes, datasets, write_predictions
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 
 

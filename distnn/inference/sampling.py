@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.models.model import Model
-from distnn.ops.op import Array
 from distnn.parameters import Parameters
 
 

@@ -7,12 +7,10 @@ which fit into a core's cache. Sums add the rows of a block one after the other,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 
 def _blocks(rows: Array, block: int) -> Iterator[slice]:

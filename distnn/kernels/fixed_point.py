@@ -5,12 +5,9 @@ Vectors are made of segments, contiguous pieces with a scale of their own each. 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 #: Numbers converted at a time: their float64 stay in a core's L2 cache.
 BLOCK = 16384

@@ -15,12 +15,9 @@ were reweighted by the error (Lawson, Contributions to the theory of linear leas
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 #: From here on tanh is 1.
 LIMIT = 9.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from distnn.kernels.gates import Array, sigmoid, tanh
+from distnn.arrays import Array
+from distnn.kernels.gates import sigmoid, tanh
 
 
 def forward(

@@ -11,12 +11,11 @@ the one, of those tried, with the least relative error. Form: Shepherd and Lafra
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 
 class _Fit(NamedTuple):

@@ -6,12 +6,9 @@ labels' numbers are in p's flat memory, ``index`` (N,); one number for each row,
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 
 def shift(z: Array, t: Array, starts: Array, p: Array, index: Array, picked: Array, row: Array) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
 from distnn.layers.layer import Layer, number
-from distnn.ops.op import show
 
 
 @contextlib.contextmanager

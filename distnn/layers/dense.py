@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import activate, affine, maxout
 from distnn.graph.node import Node, constant
@@ -12,7 +13,6 @@ from distnn.layers.layer import Layer
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.maxout import Maxout as MaxoutOp
-from distnn.ops.op import Array, show
 
 
 def _features(layer: Layer, what: str, x: Node) -> int:

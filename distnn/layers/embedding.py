@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.graph.node import Node, apply
 from distnn.layers.layer import Layer
 from distnn.ops.embedding import Embedding as EmbeddingOp
-from distnn.ops.op import Array
 
 
 def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:

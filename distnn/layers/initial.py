@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import UsageError, nearest
 from distnn.graph.node import Initializer
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as find
-from distnn.ops.op import Array
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

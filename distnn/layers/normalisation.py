@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import layer_norm
 from distnn.graph.node import Node
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops.op import Array, show
 
 
 def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Initializer, Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops.op import Array, show
 from distnn.ops.recurrent import gru, lstm, rnn
 from distnn.ops.recurrent import recurrence as recurrent
 from distnn.ops.sequence import LastStep, Steps

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from distnn.arrays import Array, show
 from distnn.errors import ShapeError
 from distnn.graph.node import Node, apply, input
 from distnn.layers import initial
 from distnn.layers.layer import Layer
 from distnn.ops.batch_norm import BatchNorm as BatchNormOp
-from distnn.ops.op import Array, show
 from distnn.ops.random import Dropout as DropoutOp
 
 #: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
@@ -15,7 +16,7 @@ from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.conv import convolution
 from distnn.ops.conv.windows import Padding, lengths
-from distnn.ops.op import Op, show
+from distnn.ops.op import Op
 
 
 class Spatial(Layer):

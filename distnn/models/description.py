@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from distnn.arrays import size
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import MatMul
 from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.embedding import Embedding
 from distnn.ops.linear import Affine
-from distnn.ops.op import size
 from distnn.ops.recurrent.recurrence import Recurrent
 
 if TYPE_CHECKING:

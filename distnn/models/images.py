@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from distnn.arrays import show
 from distnn.errors import ShapeError
 from distnn.graph.node import Node
 from distnn.layers import Layer, Sequential
-from distnn.ops.op import show
 
 
 class ImageNetwork(Sequential):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distnn.arrays import N, Shape, show
 from distnn.errors import DataError, ShapeError
 from distnn.graph import functions
 from distnn.graph.initial import initialize, parameter_nodes
@@ -18,7 +19,7 @@ from distnn.graph.plan import Plan
 from distnn.layers.layer import Layer, name_parameters
 from distnn.models.description import describe
 from distnn.models.loss import Loss
-from distnn.ops.op import Exchange, N, Shape, show
+from distnn.ops.op import Exchange
 from distnn.parameters import Parameters
 
 #: From the input's node to the output's: a layer, or any function of nodes.

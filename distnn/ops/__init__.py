@@ -1,1 +1,1 @@
-"""Operations: each a shape rule, a forward, a backward, a FLOP count and an ONNX name; one file per family."""
+"""Operations: each a shape rule, a forward, a backward and a FLOP count; one file per family."""

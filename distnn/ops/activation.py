@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, size
 from distnn.errors import UsageError
 from distnn.kernels import compiled_kernels
-from distnn.ops.op import Array, Closures, Op, Shape, Work, size
+from distnn.ops.op import Closures, Op, Work
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
@@ -102,8 +103,6 @@ def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
 class Sigmoid(FromOutput):
     """y = σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2;   dy/dx = y (1 − y)."""
 
-    onnx = "Sigmoid"
-
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         return sigmoid(x, out=y)
 
@@ -115,8 +114,6 @@ class Sigmoid(FromOutput):
 
 class Tanh(FromOutput):
     """y = tanh x;   dy/dx = 1 − y²."""
-
-    onnx = "Tanh"
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         return np.tanh(x, out=y)
@@ -130,7 +127,6 @@ class Tanh(FromOutput):
 class ReLU(FromOutput):
     """y = max(x, 0);   dy/dx = 1 where y > 0, else 0 (at 0 too)."""
 
-    onnx = "Relu"
     kernels = "rectifier"
     scratch = np.bool_
     rectifies = True
@@ -174,7 +170,6 @@ class LeakyReLU(FromOutput):
         UsageError: for a slope outside its range.
     """
 
-    onnx = "LeakyRelu"
     label = "leaky_relu"
     ahead = 1
     rectifies = True
@@ -206,7 +201,6 @@ class ELU(FromOutput):
         UsageError: for an α outside its range.
     """
 
-    onnx = "Elu"
     ahead, behind = 2, 2
     rectifies = True
 
@@ -240,7 +234,6 @@ class Softplus(FromOutput):
     Source: Dugas et al., Incorporating Second-Order Functional Knowledge for Better Option Pricing, 2001.
     """
 
-    onnx = "Softplus"
     ahead, behind = 1, 2
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:

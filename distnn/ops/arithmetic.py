@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, broadcast, nothing, show, size, sum_to
+from distnn.ops.op import Closure, Closures, Op, Work, broadcast, nothing, sum_to
 
 
 def together(closures: list[Closure]) -> Closure:
@@ -62,13 +63,13 @@ class Binary(Op):
 class Add(Binary):
     """y = a + b;   ∂y/∂a = ∂y/∂b = 1."""
 
-    onnx, ufunc, keeps_inputs = "Add", np.add, False
+    ufunc, keeps_inputs = np.add, False
 
 
 class Subtract(Binary):
     """y = a − b;   ∂y/∂a = 1, ∂y/∂b = −1."""
 
-    onnx, ufunc, keeps_inputs = "Sub", np.subtract, False
+    ufunc, keeps_inputs = np.subtract, False
 
     def to_b(self, out: Array, dy: Array, a: Array, b: Array) -> object:
         return np.negative(dy, out=out)
@@ -77,7 +78,7 @@ class Subtract(Binary):
 class Multiply(Binary):
     """y = a b;   ∂y/∂a = b, ∂y/∂b = a."""
 
-    onnx, ufunc = "Mul", np.multiply
+    ufunc = np.multiply
 
     def to_a(self, out: Array, dy: Array, a: Array, b: Array) -> object:
         return np.multiply(dy, b, out=out)
@@ -89,7 +90,7 @@ class Multiply(Binary):
 class Divide(Binary):
     """y = a / b;   ∂y/∂a = 1/b, ∂y/∂b = −a/b²."""
 
-    onnx, ufunc = "Div", np.divide
+    ufunc = np.divide
 
     def to_a(self, out: Array, dy: Array, a: Array, b: Array) -> object:
         return np.divide(dy, b, out=out)
@@ -123,7 +124,7 @@ class Unary(Op):
 class Negate(Unary):
     """y = −x;   dy/dx = −1."""
 
-    onnx, keeps_inputs = "Neg", False
+    keeps_inputs = False
 
     def apply(self, y: Array, x: Array) -> object:
         return np.negative(x, out=y)
@@ -134,8 +135,6 @@ class Negate(Unary):
 
 class Power(Unary):
     """y = xᵖ for a constant p;   dy/dx = p xᵖ⁻¹."""
-
-    onnx = "Pow"
 
     def __init__(self, exponent: float) -> None:
         self.exponent = exponent
@@ -152,7 +151,7 @@ class Power(Unary):
 class Exp(Unary):
     """y = eˣ;   dy/dx = y."""
 
-    onnx, keeps_inputs, keeps_output = "Exp", False, True
+    keeps_inputs, keeps_output = False, True
 
     def apply(self, y: Array, x: Array) -> object:
         return np.exp(x, out=y)
@@ -164,8 +163,6 @@ class Exp(Unary):
 class Log(Unary):
     """y = ln x;   dy/dx = 1/x."""
 
-    onnx = "Log"
-
     def apply(self, y: Array, x: Array) -> object:
         return np.log(x, out=y)
 
@@ -176,7 +173,7 @@ class Log(Unary):
 class Sum(Op):
     """y = Σ x over ``axis`` (an int, a tuple, or None for all axes);   ∂y/∂xᵢ = 1."""
 
-    onnx, keeps_inputs = "ReduceSum", False
+    keeps_inputs = False
 
     def __init__(self, axis: int | tuple[int, ...] | None = None) -> None:
         self.axis = axis
@@ -206,8 +203,6 @@ class Sum(Op):
 class MatMul(Op):
     """y = a b.   a (N, I) or (M, I), b (I, O) → y (N, O);   ∂J/∂a = dy bᵀ, ∂J/∂b = aᵀ dy."""
 
-    onnx = "MatMul"
-
     def shape(self, a: Shape, b: Shape) -> Shape:
         if len(a) != 2 or len(b) != 2 or a[1] != b[0]:
             raise ShapeError(
@@ -231,7 +226,7 @@ class MatMul(Op):
 class Identity(Op):
     """y = x: a view."""
 
-    onnx, keeps_inputs, view = "Identity", False, True
+    keeps_inputs, view = False, True
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -251,7 +246,7 @@ class Reshape(Op):
         shape: the lengths after the first axis, one of which may be −1.
     """
 
-    onnx, keeps_inputs, view = "Reshape", False, True
+    keeps_inputs, view = False, True
 
     def __init__(self, *shape: int) -> None:
         self.lengths = shape

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.kernels import load
 from distnn.ops.arithmetic import together
-from distnn.ops.op import Array, Closure, Closures, Exchange, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closure, Closures, Exchange, Op, Work, nothing
 
 
 def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
@@ -27,7 +28,6 @@ class BatchNormInference(Op):
     Only in forward-only plans: no gradient flows through it.
     """
 
-    onnx = "BatchNormalization"
     differentiable = False
 
     def __init__(self, epsilon: float) -> None:
@@ -77,7 +77,6 @@ class BatchNorm(Op):
         whole: whether the statistics are to be the whole batch's; a plan then gives the ``exchange``.
     """
 
-    onnx = "BatchNormalization"
     keeps_inputs = False
     kernels = "batch_norm"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels import joined
 from distnn.ops.arithmetic import together
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closure, Closures, Op, Work, nothing
 
 #: Elements of the rows that are summed at a time, in numpy.
 ROOM = 2**14
@@ -42,7 +43,6 @@ class CrossEntropy(OverClasses):
     Source: Bishop, PRML, 2006, section 4.3.4.
     """
 
-    onnx = "SoftmaxCrossEntropyLoss"
     joins = "softmax"
 
     @property
@@ -180,8 +180,6 @@ class WeightedCrossEntropy(OverClasses):
     Raises:
         UsageError: for values outside their ranges.
     """
-
-    onnx = "SoftmaxCrossEntropyLoss"
 
     def __init__(
         self, weights: Sequence[float] | Array | None = None, smoothing: float = 0.0, ignore: int | None = None

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, size
 from distnn.ops.classification import OverClasses
 from distnn.ops.loss import ElementwiseLoss
-from distnn.ops.op import Array, Closures, Work, nothing, size
+from distnn.ops.op import Closures, Work, nothing
 
 
 class CorrectClasses(OverClasses):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show
+from distnn.ops.op import Closure, Closures, Op, Work
 
 #: A table with at most this many rows, and this much shorter than the tokens, has its gradient added up row by row.
 FEW, SHORTER = 1024, 16
@@ -21,8 +22,6 @@ class Embedding(Op):
     ∂J/∂E[v] = Σ dyₙₜ over the places of v, always in the same order; no gradient flows to the tokens. A token outside
     the table counts as the nearest inside.
     """
-
-    onnx = "Gather"
 
     def shape(self, tokens: Shape, table: Shape) -> Shape:
         if not tokens or len(table) != 2:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, size
 from distnn.kernels.normal import normal_tail
 from distnn.ops.activation import Activation
 from distnn.ops.arithmetic import together
-from distnn.ops.op import Array, Closure, Closures, Work, nothing, size
+from distnn.ops.op import Closure, Closures, Work, nothing
 
 #: Elements computed at a time: few enough for the scratch arrays to stay in the cache over a polynomial's many passes.
 BLOCK = 16384
@@ -66,8 +67,6 @@ class GELU(Gated):
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
-
-    onnx = "Gelu"
 
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         return normal_tail(a, tail, density, spare)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.conv.windows import Block, cut
-from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closures, Op, Work, nothing
 from distnn.ops.pooling import each
 
 
@@ -31,7 +32,7 @@ class GlobalPool(Op):
 class GlobalAveragePool(GlobalPool):
     """y = the mean of x over all positions.   x (N, …, C) → y (N, C); ∂y/∂x = 1 / positions."""
 
-    onnx, keeps_inputs = "GlobalAveragePool", False
+    keeps_inputs = False
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
         return {"share": Work((y[0], 1, y[1]), "backward")}
@@ -60,7 +61,7 @@ class GlobalAveragePool(GlobalPool):
 class GlobalMaxPool(GlobalPool):
     """y = the maximum of x over all positions; ∂y/∂x = 1 at the first of them, else 0.   x (N, …, C) → y (N, C)."""
 
-    onnx, keeps_output = "GlobalMaxPool", True
+    keeps_output = True
 
     def _blocks(self, x: tuple[int, ...]) -> list[Block]:
         return cut(x[0], 1, size(x[1:-1]), 2 * x[-1])

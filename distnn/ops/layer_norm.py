@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closures, Op, Work, nothing
 
 
 class LayerNorm(Op):
@@ -24,7 +25,6 @@ class LayerNorm(Op):
         epsilon: ε.
     """
 
-    onnx = "LayerNormalization"
     keeps_inputs = False
 
     def __init__(self, epsilon: float = 1e-5) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation, Shifted
 from distnn.ops.arithmetic import together
-from distnn.ops.op import Array, Closures, Op, Shape, Work, show, size
+from distnn.ops.op import Closures, Op, Work
 
 
 class Affine(Op):
@@ -17,8 +18,6 @@ class Affine(Op):
 
     With dy = ∂J/∂y and all axes but the last as one:   ∂J/∂W = xᵀ dy,   ∂J/∂b = Σ dy,   ∂J/∂x = dy Wᵀ.
     """
-
-    onnx = "Gemm"
 
     def shape(self, x: Shape, weight: Shape, bias: Shape) -> Shape:
         if len(x) < 2 or len(weight) != 2 or x[-1] != weight[0] or bias != weight[1:]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import sigmoid
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show, size
+from distnn.ops.op import Closure, Closures, Op, Work
 
 
 def _squeezed(shape: Shape) -> Shape:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.op import Array, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closures, Op, Work, nothing
 
 
 class Maxout(Op):

@@ -11,29 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from distnn.arrays import Array, Dim, Shape, show, size
 from distnn.errors import ShapeError
 
-Array = npt.NDArray[Any]
 Closure = Callable[[], object]
 Closures = tuple[Closure, Closure]
 #: Adds an array up over all shards of a batch, in place.
 Exchange = Callable[[Array], object]
-
-
-class BatchSize:
-    """The batch's length in a graph's shapes: a number only once a plan is bound."""
-
-    def __repr__(self) -> str:
-        return "N"
-
-
-#: The symbol for the batch's length, the first axis of inputs and activations: ``(N, 784)``.
-N = BatchSize()
-
-Dim = int | BatchSize
-Shape = tuple[Dim, ...]
 
 
 @dataclass(frozen=True)
@@ -59,8 +44,6 @@ class Op:
     adds up fan-out itself). ``backward`` may use ``dy`` as scratch only if ``spoils_dy``.
     """
 
-    #: The operator's name in ONNX.
-    onnx = ""
     #: Whether backward reads the inputs, or the output: a plan then keeps their buffers until it has run.
     keeps_inputs = True
     keeps_output = False
@@ -120,14 +103,6 @@ class Op:
         raise AssertionError(f"{type(self).__name__} defines no bind")
 
 
-def size(shape: tuple[int, ...]) -> int:
-    """The number of elements of a bound shape."""
-    count = 1
-    for length in shape:
-        count *= length
-    return count
-
-
 def broadcast(name: str, *shapes: Shape) -> Shape:
     """The shape that ``shapes`` broadcast to, by numpy's rule, with N equal only to itself and to 1.
 
@@ -144,11 +119,6 @@ def broadcast(name: str, *shapes: Shape) -> Shape:
             raise ShapeError(f"{name}: shapes {listed} do not broadcast; each pair of axes must be equal or 1.")
         result.append(others[0] if others else 1)
     return tuple(result)
-
-
-def show(shape: Shape) -> str:
-    """A shape as text: ``(N, 784)``."""
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
 def sum_to(source: Array, target: Array) -> Closure:

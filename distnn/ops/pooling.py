@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, size
 from distnn.errors import UsageError
 from distnn.kernels import compiled_kernels
 from distnn.ops.conv.views import places
 from distnn.ops.conv.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, size
+from distnn.ops.op import Closure, Closures, Op, Work, nothing
 
 #: What is done for each block.
 Step = Callable[[Block], object]
@@ -157,7 +158,6 @@ class MaxPool2D(Pool):
     of each maximum, so that backward needs neither x nor y.
     """
 
-    onnx = "MaxPool"
     kernels = "pooling"
 
     def _compiled(self, x: tuple[int, ...]) -> ModuleType | None:
@@ -238,8 +238,6 @@ class AveragePool2D(Pool):
     x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. Padding isn't counted: a window at the edge has the
     mean of what it sees, as in TensorFlow and Keras. ∂y/∂x = 1 / count.
     """
-
-    onnx = "AveragePool"
 
     def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
         weight = _share(gather.over, y.dtype)

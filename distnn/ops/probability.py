@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation
-from distnn.ops.op import Array, Closures, Shape, Work, show, size
+from distnn.ops.op import Closures, Work
 
 
 class _OverLastAxis(Activation):
@@ -28,8 +29,6 @@ class _OverLastAxis(Activation):
 
 class Softmax(_OverLastAxis):
     """yₙⱼ = e^zₙⱼ / Σₖ e^zₙₖ over the last axis;   ∂J/∂z = y (dy − Σₖ dyₖ yₖ)."""
-
-    onnx = "Softmax"
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
         return {"row": Work((*y[:-1], 1), "forward"), "dot": Work((*y[:-1], 1), "backward")}
@@ -57,7 +56,6 @@ class Softmax(_OverLastAxis):
 class LogSoftmax(_OverLastAxis):
     """yₙⱼ = zₙⱼ − ln Σₖ e^zₙₖ over the last axis;   ∂J/∂z = dy − eʸ Σₖ dyₖ."""
 
-    onnx = "LogSoftmax"
     label = "log_softmax"
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:

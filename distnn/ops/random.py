@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.arithmetic import Identity
-from distnn.ops.op import Array, Closures, Op, Shape, Work, show
+from distnn.ops.op import Closures, Op, Work
 from distnn.randomness import generator
 
 
@@ -25,7 +26,6 @@ class Dropout(Op):
         UsageError: for a rate outside its range.
     """
 
-    onnx = "Dropout"
     keeps_inputs = False
 
     def __init__(self, rate: float) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Array, Closures, Op, Shape, Work, show
+from distnn.ops.op import Closures, Op, Work
 
 
 class Steps(Op):
@@ -21,7 +22,6 @@ class Steps(Op):
         ShapeError: by the shape rule, for steps that x doesn't have.
     """
 
-    onnx = "Slice"
     keeps_inputs = False
 
     def __init__(self, start: int, stop: int) -> None:
@@ -54,8 +54,6 @@ class LastStep(Op):
 
     ∂J/∂x is dy at that step, 0 elsewhere. A length of 0 gives 0, one above T counts as T.
     """
-
-    onnx = "GatherND"
 
     @property
     def label(self) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.conv.windows import image
-from distnn.ops.op import Array, Closures, Op, Shape, show
+from distnn.ops.op import Closures, Op
 
 
 class Subsample(Op):
@@ -26,7 +27,6 @@ class Subsample(Op):
         ShapeError: by the shape rule, for what is no image or has more channels than O.
     """
 
-    onnx = "Pad"
     keeps_inputs = False
 
     def __init__(self, channels: int, stride: int = 1) -> None:

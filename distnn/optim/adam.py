@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.optim.optimizer import Block, Optimizer, Update
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.optim.adam import Moments
 from distnn.optim.optimizer import BLOCK, Block, Optimizer, Update, block, is_weight
 

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import UsageError
-from distnn.ops.op import Array
 from distnn.optim.optimizer import Block, Optimizer, Update
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.errors import SharedMemoryError
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 
 #: Where files live in memory.

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import distnn
 from distnn import runtime
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.parallel import launch, rendezvous, survival
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""What a run shows: the console, and later plots, reports and traces."""
+"""What a run shows: the console, and plots of runs side by side."""

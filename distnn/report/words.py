@@ -32,7 +32,7 @@ def scores(loss: float, accuracy: float | None, bits: float | None = None) -> st
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, and where it writes: five lines, then the notes."""
+    """What runs, on what, over which data, and where it writes: five lines."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
@@ -43,7 +43,6 @@ def header(info: RunInfo) -> list[str]:
         f"{count(info.samples, 'sample')}{data}, batch {info.batch_size:,}, {count(info.epochs, 'epoch')} of "
         f"{count(info.steps_per_epoch, 'step')}{begin}",
         f"into {info.out}",
-        *(f"note: {note}" for note in info.notes),
     ]
 
 

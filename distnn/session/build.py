@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import RunFileError, SharedMemoryError
 from distnn.models.model import Network
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare

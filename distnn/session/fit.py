@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.models import Model
 from distnn.models.model import Network
-from distnn.ops.op import Array
 from distnn.optim import SGD, Optimizer
 from distnn.parallel.world import World
 from distnn.parameters import Parameters

@@ -33,7 +33,6 @@ class RunInfo:
     steps_per_epoch: int
     start_step: int = 0
     start_epoch: int = 0
-    notes: tuple[str, ...] = ()
     data: Path | None = None
     blas: str = ""
     kernels: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from distnn.arrays import Array
 from distnn.data import memory as room
 from distnn.data.file.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Loader
@@ -12,7 +13,6 @@ from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, s
 from distnn.data.partition import batches, part
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
-from distnn.ops.op import Array
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory

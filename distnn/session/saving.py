@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.checkpoint import Checkpoint, Draft
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.checkpoint.together import Together
 from distnn.errors import CheckpointError
 from distnn.models.model import Model
-from distnn.ops.op import Array
 from distnn.session.progress import Progress
 from distnn.session.records import Listener
 from distnn.train.step import Step

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from distnn.arrays import Array
 from distnn.data.partition import Range, part
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
@@ -18,7 +19,6 @@ from distnn.data.stream import block_length, source
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.carried import Carried

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.data import partition
 from distnn.data.loader import Loader
 from distnn.data.partition import Range, Shard
@@ -15,7 +16,7 @@ from distnn.errors import RunFileError
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
-from distnn.ops.op import Array, nothing
+from distnn.ops.op import nothing
 from distnn.optim import Optimizer
 from distnn.parallel.reduction.allreduce import Allreduce, UpdatePart
 from distnn.parallel.reduction.fixed_point import FixedGradients

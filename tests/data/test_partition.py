@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distnn.data.partition import Range, batch, batches, micro_shards, owner, part
+from distnn.data.partition import Range, batch, batches, micro_shards, part
 
 lengths = st.integers(0, 200)
 counts = st.integers(1, 40)
@@ -30,12 +30,6 @@ def test_parts_are_contiguous_even_and_complete(length: int, parts: int) -> None
     assert positions(pieces) == dealt(length, parts)
     assert [piece.length for piece in pieces] == [len(found) for found in dealt(length, parts)]
     assert max(piece.length for piece in pieces) - min(piece.length for piece in pieces) <= 1
-
-
-@given(st.integers(1, 200), counts)
-def test_the_owner_of_a_position_is_the_part_that_holds_it(length: int, parts: int) -> None:
-    expected = [k for k, held in enumerate(dealt(length, parts)) for _ in held]
-    assert [owner(length, parts, position) for position in range(length)] == expected
 
 
 @given(st.integers(1, 200), st.integers(1, 250))

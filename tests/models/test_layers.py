@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from distnn import config, graph, layers
+from distnn.arrays import N
 from distnn.config.layers import Table
 from distnn.errors import ShapeError, UsageError
 from distnn.layers.activation import Activation
 from distnn.models import Model, build
 from distnn.models.layers import INITIALIZED, KINDS
-from distnn.ops.op import N
 
 LABELS = tuple("abc")
 #: For each kind a list of tables that holds it, the same in Python, and the shape of its samples.

@@ -33,7 +33,7 @@ INFO = RunInfo(
     steps_per_epoch=4,
     data=Path("data/digits.h5"),
     blas="openblas 0.3.30 (Haswell)",
-    kernels=("normalisation", "updates"),
+    kernels=("batch_norm", "updates"),
 )
 VALIDATION = EvaluationRecord("validation", 2, 8, 179, 0.25, 0.95, 0.01)
 TEST = EvaluationRecord("test", 2, 8, 180, 0.1, 29 / 30, 0.01)
@@ -111,7 +111,7 @@ def test_all_lines_of_a_log_without_an_interval() -> None:
     assert [*map(unstamped, log(0))] == [
         "distnn 0.1.0: mlp 64-64-32-10 relu, 6,570 parameters",
         "2 ranks on 1 host, 1 thread a rank (2 cores for 2 ranks on the node)",
-        "matrix products by openblas 0.3.30 (Haswell); compiled kernels: normalisation, updates",
+        "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples of data/digits.h5, batch 64, 2 epochs of 4 steps",
         "into runs/digits",
         *(f"{words.step(step(number))}" for number in range(1, 5)),
@@ -162,13 +162,12 @@ def test_quiet_keeps_warnings_and_the_summary() -> None:
 
 
 def test_the_header_of_a_resumed_run() -> None:
-    info = dataclasses.replace(INFO, start_step=1234, start_epoch=3, notes=("a note",), data=None, hosts=2, ranks=1)
+    info = dataclasses.replace(INFO, start_step=1234, start_epoch=3, data=None, hosts=2, ranks=1)
     assert words.header(info)[1:] == [
         "1 rank on 2 hosts, 1 thread a rank (2 cores for 2 ranks on the node)",
-        "matrix products by openblas 0.3.30 (Haswell); compiled kernels: normalisation, updates",
+        "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples, batch 64, 2 epochs of 4 steps, from step 1,234 (epoch 3)",
         "into runs/digits",
-        "note: a note",
     ]
     stream = io.StringIO()
     Console(stream).resumed(Path("a/step-00001234.h5"), 1234)

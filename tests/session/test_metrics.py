@@ -124,7 +124,7 @@ def test_each_kind_of_line(tmp_path: Path) -> None:
         *("compute_s", "comm_s", "data_s", "ranks", "bits", "time"),
     ]
     assert (train["step"], train["loss"], train["ranks"]) == (1, 2.0, 2)
-    assert (start["parameters"], start["out"], start["notes"]) == (650, "runs/digits", [])
+    assert (start["parameters"], start["out"]) == (650, "runs/digits")
     assert (warning["text"], saved["path"], saved["step"]) == ("slow", "b.h5", 23)
     assert (evaluation["split"], evaluation["samples"], evaluation["accuracy"]) == ("validation", 179, 0.9)
     assert (end["reason"], end["validation"]["loss"], end["train"]) == ("finished 3 epochs", 0.25, None)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.checkpoint import background
 from distnn.errors import CheckpointError
-from distnn.ops.op import Array
 from distnn.parallel.world import World
 from distnn.session import saving
 from distnn.session.records import StepRecord, Summary

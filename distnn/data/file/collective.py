@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import h5py
 
+from distnn.arrays import Array
 from distnn.data.file.files import allocate
-from distnn.ops.op import Array
 
 
 def available() -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 
 
 class Joined:

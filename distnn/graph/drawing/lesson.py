@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, show
 from distnn.graph.drawing.outline import words
 from distnn.graph.evaluation import Evaluation, evaluate
 from distnn.graph.node import Node, topological
 from distnn.ops import arithmetic
-from distnn.ops.op import Array, show
 
 _VALUE, _DERIVATIVE = "#1f5fa8", "#b3261e"
 _FILL = {"input": "#ffffff", "parameter": "#dbe9fb", "constant": "#f3f3f3", "op": "#fdf3e1"}

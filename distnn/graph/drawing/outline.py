@@ -6,10 +6,11 @@ import html
 import re
 from collections.abc import Iterable
 
+from distnn.arrays import BatchSize, Shape, size
 from distnn.graph.fusion import Step, fuse
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
-from distnn.ops.op import BatchSize, Op, Shape, size
+from distnn.ops.op import Op
 
 _INPUT, _PLAIN, _LEARNS, _OUTPUT = "#ffffff", "#f3f3f3", "#dbe9fb", "#fde3d3"
 Group = tuple[str, ...]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 
 def prepare(dtype: npt.DTypeLike) -> None:

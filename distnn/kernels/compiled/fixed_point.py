@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from distnn.arrays import Array
 from distnn.kernels.fixed_point import MAGIC, MAGIC_BITS, scratch
-
-Array = npt.NDArray[Any]
 
 #: The bits of 2⁵², behind which 32 more make a whole number of them.
 LOW_BITS = int(np.float64(2.0**52).view(np.int64))

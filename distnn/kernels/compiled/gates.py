@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from distnn.arrays import Array
 from distnn.kernels.gates import ABOVE, BELOW
 from distnn.kernels.gates import LIMIT as _LIMIT
-
-Array = npt.NDArray[Any]
 
 LIMIT, ONE, HALF = np.float32(_LIMIT), np.float32(1), np.float32(0.5)
 A4, A3, A2, A1, A0 = map(np.float32, ABOVE)

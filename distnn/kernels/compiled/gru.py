@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from distnn.kernels.compiled.gates import ONE, Array, sigmoids
+from distnn.arrays import Array
+from distnn.kernels.compiled.gates import ONE, sigmoids
 from distnn.kernels.compiled.gates import tanh as _tanh
 
 

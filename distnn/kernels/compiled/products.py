@@ -9,15 +9,12 @@ Source: Georganas et al., Anatomy of High-Performance Deep Learning Convolutions
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from distnn.arrays import Array
 from distnn.kernels.compiled.tile import ROWS, VECTOR, six, tile
-
-Array = npt.NDArray[Any]
 
 
 def prepare(dtype: npt.DTypeLike) -> None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 #: Rows of a tile.
 ROWS = 6

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Array = npt.NDArray[Any]
+from distnn.arrays import Array
 
 
 def prepare(dtype: npt.DTypeLike) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import Activation, Shifted
 from distnn.ops.arithmetic import together
@@ -19,7 +20,7 @@ from distnn.ops.conv.depthwise import Depthwise
 from distnn.ops.conv.direct import Direct, kernels, suits
 from distnn.ops.conv.im2col import Gemm, Pass
 from distnn.ops.conv.windows import Block, Padding, Windows, check_output, image, lengths, sides, windows
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, nothing, show, size
+from distnn.ops.op import Closure, Closures, Op, Work, nothing
 
 #: Elements to which a bias is written out before it is added: few enough for a core's first cache or two.
 TILE = 2**14
@@ -45,7 +46,6 @@ class Conv2D(Op):
         ShapeError: for shapes that don't fit, and windows that leave no output.
     """
 
-    onnx = "Conv"
     axes = 2
 
     def __init__(

@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.ops.conv.im2col import Pass
 from distnn.ops.conv.views import places
 from distnn.ops.conv.windows import Block, Padded, Windows, cut
-from distnn.ops.op import Array, Closure, Work
+from distnn.ops.op import Closure, Work
 
 
 class Depthwise:

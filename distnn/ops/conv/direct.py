@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distnn.arrays import Array, size
 from distnn.kernels import compiled_kernels
 from distnn.ops.conv.im2col import Gemm, Pass
 from distnn.ops.conv.windows import Axis, Block, Padded, Windows, cut
-from distnn.ops.op import Array, Closure, Work, size
+from distnn.ops.op import Closure, Work
 
 #: A kernel's outputs, and its channels for a gradient of the images, are a multiple of this: of 64 bytes in float32.
 LANES = 16

@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.ops.conv.views import joined, places, runs, seen
 from distnn.ops.conv.windows import Block, Padded, Windows, cut
-from distnn.ops.op import Array, Closure, Work
+from distnn.ops.op import Closure, Work
 
 #: What starts a pass over the blocks, and what is done for each.
 Pass = tuple[Closure, Callable[[Block], object]]

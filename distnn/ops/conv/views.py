@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from distnn.arrays import Array, size
 from distnn.ops.conv.windows import Windows
-from distnn.ops.op import Array, size
 
 
 def seen(images: Array, over: Windows, groups: int = 1) -> Array:

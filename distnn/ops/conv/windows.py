@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError, nearest
-from distnn.ops.op import Array, Shape, show, size
 
 Pair = tuple[int, int]
 #: What users write: a word; one length for every side; one for each axis, or (before, after) where there is one axis;

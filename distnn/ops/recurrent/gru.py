@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.ops.recurrent.recurrence import Move, Product, Recurrent, columns_of
 
 
@@ -20,7 +20,6 @@ class GRU(Recurrent):
     Source: Cho et al., Learning Phrase Representations using RNN Encoder–Decoder, 2014.
     """
 
-    onnx = "GRU"
     kernels = "gru"
     gates = 3
     biases = ("bias_input", "bias_recurrent")

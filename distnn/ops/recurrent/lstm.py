@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from distnn.ops.op import Array, Work
+from distnn.arrays import Array
+from distnn.ops.op import Work
 from distnn.ops.recurrent.recurrence import Move, Product, Recurrent, columns_of
 
 
@@ -20,7 +21,6 @@ class LSTM(Recurrent):
     Cummins, Learning to Forget, 2000.
     """
 
-    onnx = "LSTM"
     kernels = "gates"
     gates = 4
     states = ("h0", "c0")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from distnn.arrays import Array
 from distnn.kernels import compiled_kernels
-from distnn.ops.op import Array, Closure
+from distnn.ops.op import Closure
 
 #: The matrix's columns are a multiple of this: of 64 bytes in float32.
 LANES = 16

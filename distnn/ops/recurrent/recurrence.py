@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
 from distnn.kernels import load, reference
 from distnn.ops.arithmetic import together
-from distnn.ops.op import Array, Closure, Closures, Op, Shape, Work, show
+from distnn.ops.op import Closure, Closures, Op, Work
 from distnn.ops.recurrent.products import repeated, suits
 
 #: What a cell does at step t.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.ops.recurrent.recurrence import Move, Product, Recurrent
 
 
@@ -18,8 +18,6 @@ class SimpleRNN(Recurrent):
 
     Source: Elman, Finding Structure in Time, 1990.
     """
-
-    onnx = "RNN"
 
     def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
         gates, hidden, room = work["gates"], work["h0"], work["room"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from distnn.arrays import Array
 from distnn.errors import DistnnError
-from distnn.ops.op import Array
 from distnn.parallel.reduction.buckets import Buckets
 from distnn.parallel.reduction.gradients import Gradients, Totals, finite
 from distnn.parallel.reduction.slices import Slices

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distnn.ops.op import Array, nothing
+from distnn.arrays import Array
+from distnn.ops.op import nothing
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.world import World

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.ops.op import Array
+from distnn.arrays import Array
 from distnn.parallel.reduction.allreduce import Allreduce, Bind
 from distnn.parallel.reduction.gradients import Gradients, Totals
 from distnn.parallel.reduction.slices import Slices
