@@ -30,7 +30,7 @@ import numpy as np
 from contenders import environment
 
 from distnn import config
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.order import permutation
 from distnn.parallel.world import World
 from distnn.session.build import Run

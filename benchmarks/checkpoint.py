@@ -27,8 +27,7 @@ import numpy as np
 
 from distnn import config
 from distnn.checkpoint.environment import environment
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.session.records import Listener

@@ -26,8 +26,7 @@ import h5py
 import numpy as np
 
 from distnn import config
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.data.partition import Range
 from distnn.data.stream import Stream
 from distnn.parallel.world import World

@@ -26,8 +26,7 @@ import numpy as np
 import torch
 
 from distnn import config
-from distnn.data import partition
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, partition
 from distnn.data.order import permutation
 from distnn.parallel.world import World
 from distnn.session.build import Run

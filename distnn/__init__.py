@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from distnn import runtime
 
-#: The BLAS threads chosen for this rank, and why (`distnn.runtime`). Before numpy loads: a BLAS reads them once.
+#: The BLAS threads of this rank, and the reason (`distnn.runtime`). Set before numpy loads: a BLAS reads them once.
 THREADS = runtime.prepare()
 
-__version__ = "0.1.0"
+__version__ = runtime.VERSION
 __all__ = ["THREADS", "fit", "graph", "layers", "models", "optim"]
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Load a room when it is first used: what a script doesn't use costs it nothing at start (PEP 562)."""
+    """Load a package when it is first used: what a script doesn't use costs it nothing at start (PEP 562)."""
     import importlib
 
     if name == "fit":

@@ -1,4 +1,4 @@
-"""The exceptions of distnn: each names the thing, what was expected, what was found and what to do."""
+"""The exceptions of distnn: each says what was wrong, where, what was expected, and what to do."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Self
 
 
 class DistnnError(Exception):
-    """A failure that distnn explains in words; the command line ends with ``exit_code``."""
+    """A failure that distnn explains; the command line ends with ``exit_code``."""
 
     exit_code = 1
 
 
 class UsageError(DistnnError):
-    """The user can mend it: a bad command, run file, data file, checkpoint or launch.
+    """An error that the user can correct: a bad command, run file, data file, checkpoint or launch.
 
     Attributes:
-        keys: the way to the setting that is to blame, such as ``("model", "layers", 2)``, if one is; `located` in
+        keys: the path of the setting that caused it, such as ``("model", "layers", 2)``, or empty; `located` in
             `distnn.config` puts the run file's line before the message.
     """
 
@@ -26,13 +26,13 @@ class UsageError(DistnnError):
     keys: tuple[str | int, ...] = ()
 
     def at(self, *keys: str | int) -> Self:
-        """This error, blamed on the setting at ``keys``, unless another is to blame already."""
+        """This error, attributed to the setting at ``keys`` unless it names one already."""
         self.keys = self.keys or keys
         return self
 
 
 class RunFileError(UsageError):
-    """A run file, a site file, or a ``--set``, that can't be read or holds an unknown key or a bad value."""
+    """A run file, site file or ``--set`` that can't be read, or that holds an unknown key or a bad value."""
 
 
 class DataError(UsageError):
@@ -44,19 +44,19 @@ class ShapeError(UsageError):
 
 
 class CheckpointError(UsageError):
-    """A checkpoint that is missing, damaged, or of another model."""
+    """A checkpoint that is missing, damaged, or from another model."""
 
 
 class LaunchError(UsageError):
-    """A launch that isn't what it seems: ranks that don't see each other, for example."""
+    """A launch that doesn't work as intended: ranks that don't see each other, for example."""
 
 
 class SharedMemoryError(DistnnError):
-    """Memory that the ranks of a node were to share, and that isn't to be had."""
+    """A node lacks the shared memory that its ranks need."""
 
 
 def described(error: BaseException) -> str:
-    """An error that nobody foresaw: its kind, its text, and where it was raised.
+    """An unexpected error as text: its type, its message, and where it was raised.
 
     >>> described(KeyError("x"))
     "KeyError: 'x'"
@@ -67,6 +67,6 @@ def described(error: BaseException) -> str:
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """``" (did you mean 'x'?)"`` for the valid word nearest to ``word``, or nothing where none is near."""
+    """``" (did you mean 'x'?)"`` for the valid word nearest to ``word``, or an empty text if none is near."""
     matches = difflib.get_close_matches(word, list(valid), n=1)
     return f" (did you mean '{matches[0]}'?)" if matches else ""

@@ -1,6 +1,6 @@
-"""What must be settled before numpy loads: the BLAS kernel, its threads, and what the launcher promised.
+"""What must be set before numpy loads: the BLAS kernel, its threads, and what the launcher promised.
 
-Imports nothing but the standard library: a BLAS reads its environment once, when numpy first loads it.
+Imports only the standard library: a BLAS reads its environment once, when numpy first loads it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The variables by which the BLAS builds that numpy ships with, or is built against, take their thread count.
+#: The version of distnn.
+VERSION = "0.1.0"
+
+#: The variables from which the BLAS libraries that numpy uses read their thread count.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
-#: (variable with the number of ranks, variable with this rank's number, who sets them), the innermost launcher first.
+#: (variable with the number of ranks, variable with this rank's number, the launcher), the innermost launcher first.
 LAUNCHERS = (
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "Open MPI's mpiexec"),
     ("PMI_SIZE", "PMI_RANK", "the PMI launcher (MPICH's mpiexec or srun)"),
@@ -28,7 +31,7 @@ LAUNCHERS = (
 
 @dataclass(frozen=True)
 class Promise:
-    """How many ranks a launcher said it starts, and which variable said so."""
+    """The number of ranks that a launcher announced, and the variable that holds it."""
 
     ranks: int
     variable: str
@@ -37,7 +40,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Threads:
-    """The BLAS threads of this rank, why that many, and whether they were derived from the cores or asked for."""
+    """The BLAS threads of this rank, the reason for the number, and whether it was derived from the cores."""
 
     count: int
     reason: str
@@ -45,7 +48,7 @@ class Threads:
 
 
 def promised(environ: Mapping[str, str] = os.environ) -> Promise | None:
-    """What the innermost launcher promised in ``environ``; None where nothing launched this process."""
+    """The promise of the innermost launcher in ``environ``; None if no launcher started this process."""
     for size, _, launcher in LAUNCHERS:
         if environ.get(size, "").isdigit():
             return Promise(int(environ[size]), size, launcher)
@@ -53,7 +56,7 @@ def promised(environ: Mapping[str, str] = os.environ) -> Promise | None:
 
 
 def launch_rank(environ: Mapping[str, str] = os.environ) -> int:
-    """This process's rank as its launcher numbers it, known before MPI starts; 0 where nothing launched it."""
+    """This process's rank according to its launcher, known before MPI starts; 0 if no launcher started it."""
     for size, rank, _ in LAUNCHERS:
         if environ.get(size, "").isdigit():
             return int(environ.get(rank) or 0)
@@ -61,7 +64,7 @@ def launch_rank(environ: Mapping[str, str] = os.environ) -> int:
 
 
 def ranks_on_node(environ: Mapping[str, str] = os.environ) -> int:
-    """The number of ranks on this node as the launcher tells it; 1 where none does."""
+    """The number of ranks on this node according to the launcher; 1 if it doesn't say."""
     for variable in ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"):
         if environ.get(variable, "").isdigit():
             return int(environ[variable])
@@ -79,14 +82,14 @@ def thread_choice(
 ) -> Threads:
     """The number of BLAS threads for this rank.
 
-    The user's own OMP_NUM_THREADS (or the BLAS's own variable) wins, then SLURM_CPUS_PER_TASK, then the cores this
-    process may use divided by the ranks that share them. Ranks share their cores unless the launcher bound each to
-    its own, which shows in that the bound sets of all ranks together fit into the node.
+    It is the user's OMP_NUM_THREADS (or the BLAS's own variable) if that is set, else SLURM_CPUS_PER_TASK, else the
+    cores that this process may use, divided by the ranks that share them. Each rank is taken to have cores of its own
+    if all ranks' sets of cores together fit into the node.
 
     Arguments:
         environ: the environment to read.
-        cores: the cores this process may run on (its affinity mask); asked of the system if None.
-        node_cores: all cores of the node; asked of the system if None.
+        cores: the cores this process may run on (its affinity mask); read from the system if None.
+        node_cores: all cores of the node; read from the system if None.
     """
     for variable in THREAD_VARIABLES:
         if environ.get(variable, "").isdigit() and int(environ[variable]) > 0:
@@ -103,10 +106,10 @@ def thread_choice(
 
 
 def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The OPENBLAS_CORETYPE to set, or None where OpenBLAS's own choice is right or the user chose.
+    """The OPENBLAS_CORETYPE to set, or None if OpenBLAS's own choice is right or the user has chosen.
 
-    OpenBLAS 0.3.31 takes AMD cores with AVX-512 that it doesn't know yet for "Haswell" (AVX2): sgemm 2048³ on one
-    Zen 5 core ran at 110 GFLOP/s so, and at 208 with the AVX-512 kernels of SKYLAKEX.
+    OpenBLAS 0.3.31 treats AMD cores with AVX-512 that it doesn't know yet as "Haswell" (AVX2): sgemm 2048³ on one Zen 5
+    core then ran at 110 GFLOP/s, and at 208 with the AVX-512 kernels of SKYLAKEX.
     """
     needed = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
     if "OPENBLAS_CORETYPE" in environ or vendor != "AuthenticAMD" or not needed <= cpu_flags:
@@ -115,7 +118,7 @@ def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = o
 
 
 def processor() -> tuple[set[str], str]:
-    """The first processor's feature flags and vendor, from /proc/cpuinfo; empty where there is none."""
+    """The first processor's feature flags and vendor, from /proc/cpuinfo; empty if that doesn't exist."""
     try:
         text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
     except OSError:
@@ -125,7 +128,7 @@ def processor() -> tuple[set[str], str]:
 
 
 def prepare() -> Threads:
-    """Set the BLAS's environment for this rank; without effect on a numpy that is loaded already.
+    """Set the BLAS's environment for this rank; this has no effect if numpy is already loaded.
 
     Returns the thread count and its reason. Called once, when distnn is imported.
     """
@@ -139,21 +142,21 @@ def prepare() -> Threads:
     return threads
 
 
-#: Names of the signals that asked a training to stop before it could listen.
+#: Names of the signals that asked a training to stop before it could handle them.
 EARLY: list[str] = []
 
 
 def note_signals() -> None:
-    """Note SIGUSR1 in `EARLY` from now on, which would end the process before a training has begun.
+    """Record SIGUSR1 in `EARLY` from now on, instead of letting it end a process whose training hasn't begun.
 
-    A batch system may send it to a job that has hardly started. SIGTERM still ends what hangs at its start.
+    A batch system may send it to a job that has just started. SIGTERM still ends a process that hangs at its start.
     """
-    with contextlib.suppress(ValueError):  # handlers are for the main thread
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
         signal.signal(signal.SIGUSR1, lambda number, _: EARLY.append(signal.Signals(number).name))
 
 
 def set_threads(count: int) -> None:
-    """Give every BLAS loaded by now ``count`` threads, for a count that is known only after numpy has loaded."""
+    """Give every BLAS loaded so far ``count`` threads, for a count that is known only after numpy has loaded."""
     import threadpoolctl
 
     threadpoolctl.threadpool_limits(limits=count, user_api="blas")

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, what goes into its checksum, and the way back into a model's parameters."""
+"""The content of a checkpoint, its checksum, and copying it back into a model's parameters."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from distnn.errors import CheckpointError
 
 #: The parts that are stored as JSON text.
 DOCUMENTS = ("environment", "model", "progress", "settings")
-#: Booleans, integers, floats, complex: what has the same bits on disk and in memory.
+#: Booleans, integers, floats and complex numbers, which have the same bits on disk and in memory.
 _KINDS = "biufc"
-#: So many names are listed in an error; a model of another depth may lack hundreds.
+#: The most names to list in an error; a model of another depth may lack hundreds.
 _LISTED = 8
 
 
 class Hasher(Protocol):
-    """What `hashlib` makes."""
+    """A hash object of `hashlib`."""
 
     def update(self, data: Any, /) -> None:
-        """Take in the bytes of ``data``."""
+        """Add the bytes of ``data``."""
 
     def hexdigest(self) -> str:
-        """The hash of all that was taken in."""
+        """The hash of all bytes added so far."""
 
 
 @dataclass
 class Checkpoint:
-    """The state of a run after a step; nothing in it belongs to one rank.
+    """The state of a run after a step; it holds no per-rank state.
 
     Attributes:
         parameters: arrays of any shape by dotted name.
         optimizer: for each slot (``velocity`` …) its arrays by parameter name.
         progress: ``step`` (required), ``epoch``, ``batch`` (position in the epoch), ``seed``, ``best`` …
-        settings: the run file as resolved; JSON can hold it.
-        model: ``input_shape``, ``task``, ``classes``, ``description``; JSON can hold it.
+        settings: the resolved run file; it can be stored as JSON.
+        model: ``input_shape``, ``task``, ``classes``, ``description``; it can be stored as JSON.
         environment: versions, CPU, BLAS, ranks: what the bits may depend on.
         state: in the middle of an epoch over streams of text, a recurrent model's states by name, (streams, length).
     """
@@ -61,20 +61,20 @@ def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     Raises:
         CheckpointError: if a name can't be a path in an HDF5 file, or an array isn't numeric.
     """
-    found = {f"parameters/{_checked(name)}": array for name, array in checkpoint.parameters.items()}
+    by_path = {f"parameters/{_checked(name)}": array for name, array in checkpoint.parameters.items()}
     for slot, by_name in checkpoint.optimizer.items():
-        found |= {f"optimizer/{_checked(slot)}/{_checked(name)}": array for name, array in by_name.items()}
-    found |= {f"state/{_checked(name)}": array for name, array in checkpoint.state.items()}
-    for path, array in found.items():
+        by_path |= {f"optimizer/{_checked(slot)}/{_checked(name)}": array for name, array in by_name.items()}
+    by_path |= {f"state/{_checked(name)}": array for name, array in checkpoint.state.items()}
+    for path, array in by_path.items():
         if array.dtype.kind not in _KINDS:
             raise CheckpointError(
                 f"checkpoint: {path} must be an array of numbers, but its dtype is {array.dtype}; convert it first."
             )
-    return dict(sorted(found.items()))
+    return dict(sorted(by_path.items()))
 
 
 def documents(checkpoint: Checkpoint) -> dict[str, str]:
-    """The JSON text of each document, in sorted order; ASCII, so that every tool reads it.
+    """The JSON text of each document, in sorted order; ASCII, so that every tool can read it.
 
     Raises:
         CheckpointError: if JSON can't hold a value.
@@ -86,15 +86,15 @@ def documents(checkpoint: Checkpoint) -> dict[str, str]:
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"checkpoint: '{name}' can't be written as JSON ({error}); "
-                f"give it numbers, texts, lists and dictionaries only."
+                f"use only numbers, texts, lists and dictionaries."
             ) from error
     return texts
 
 
 def digest(checkpoint: Checkpoint) -> str:
-    """SHA-256 of all arrays, but no settings: names, dtypes, shapes and bytes, in sorted order.
+    """SHA-256 of all arrays, without the settings: names, dtypes, shapes and bytes, in sorted order.
 
-    Two runs whose digests are equal are in the same state to the last bit, whatever their settings and machines.
+    Two runs with equal digests are in the same state to the last bit, whatever their settings and machines.
     """
     hasher = hashlib.sha256()
     for path, array in arrays(checkpoint).items():
@@ -109,12 +109,12 @@ def feed_array(hasher: Hasher, path: str, array: Array) -> None:
 
 
 def heading(path: str, array: Array) -> bytes:
-    """What stands before an array's bytes in a checksum: a line of JSON ``[path, dtype, shape]``."""
+    """What precedes an array's bytes in a checksum: a line of JSON ``[path, dtype, shape]``."""
     return json.dumps([path, array.dtype.str, list(array.shape)]).encode() + b"\n"
 
 
 def flat(array: Array) -> Array:
-    """The array's bytes in C order; a view of it where they lie so in memory."""
+    """The array's bytes in C order; a view if the array is stored in that order."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
@@ -127,16 +127,16 @@ def feed_document(hasher: Hasher, name: str, text: str) -> None:
 def fit_into(
     source: Mapping[str, Array], target: Mapping[str, Array], path: str | Path, *, what: str = "parameters"
 ) -> None:
-    """Copy every array of ``source`` into the array of the same name in ``target``; all of them, or none.
+    """Copy every array of ``source`` into the array of the same name in ``target``: all of them, or none.
 
     Arguments:
         source: a checkpoint's parameters, or one slot of its optimiser.
-        target: the model's arrays; float32 takes float64 (rounded) and the other way round.
+        target: the model's arrays; float64 can be copied into float32 (rounded), and float32 into float64.
         path: the checkpoint, for the error.
         what: what the arrays are, for the error.
 
     Raises:
-        CheckpointError: names what is missing, what is unexpected, and each wrong shape with expected and found.
+        CheckpointError: if names are missing or unexpected, or shapes differ; it lists all of them.
     """
     problems = [
         *_listed("missing", [name for name in target if name not in source]),
@@ -153,15 +153,15 @@ def fit_into(
 
 
 def _misfits(source: Mapping[str, Array], target: Mapping[str, Array]) -> list[str]:
-    found = []
+    misfits = []
     for name in target:
         if name not in source:
             continue
         if source[name].shape != target[name].shape:
-            found.append(f"{name} (expected {target[name].shape}, found {source[name].shape})")
+            misfits.append(f"{name} (expected {target[name].shape}, found {source[name].shape})")
         elif not np.can_cast(source[name].dtype, target[name].dtype, "same_kind"):
-            found.append(f"{name} (expected {target[name].dtype}, found {source[name].dtype})")
-    return found
+            misfits.append(f"{name} (expected {target[name].dtype}, found {source[name].dtype})")
+    return misfits
 
 
 def _listed(title: str, entries: list[str]) -> list[str]:
@@ -179,7 +179,7 @@ def _checked(name: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Numpy's scalars and arrays as JSON has them."""
+    """Numpy's scalars and arrays as JSON values."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{value!r} is of type {type(value).__name__}")

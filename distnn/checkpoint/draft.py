@@ -1,4 +1,4 @@
-"""Saving a checkpoint, by one process or several: it gets its name once it is complete, on the disk and verified."""
+"""Saving a checkpoint from one process or several: it gets its name once it is complete, on disk and verified."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from distnn.checkpoint.blocks import Block, DifferenceError, store
 from distnn.checkpoint.content import Checkpoint
+from distnn.checkpoint.extents import DifferenceError, Extent, store
 from distnn.checkpoint.folder import BEST, LATEST, point, prune
-from distnn.checkpoint.writing import Layout
-from distnn.data.file.files import sync
+from distnn.checkpoint.writing import FileLayout
+from distnn.data.file.atomic import sync
 from distnn.errors import CheckpointError, described
 
-#: Some parallel file systems can't sync a folder; they keep its names in order by themselves.
+#: Some parallel file systems can't sync a folder; they don't need it to keep its names consistent.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -28,37 +28,37 @@ def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -
     """Save a checkpoint in ``folder`` as ``step-00001234.h5``. The arrays must not change until it returns.
 
     Arguments:
-        folder: RUN/checkpoints; made if need be.
+        folder: RUN/checkpoints; created if it doesn't exist.
         checkpoint: its ``progress["step"]`` names the file; a file of the same step is replaced.
-        keep: how many of the newest files stay, besides those that `latest` and `best` name.
-        best: whether `best` shall name this one.
+        keep: how many of the newest files to keep, besides those that `latest` and `best` name.
+        best: whether `best` is to name this one.
 
     Raises:
-        CheckpointError: if anything fails: a full disk, a read-only folder, a file that reads back otherwise. What was
-            saved before is still there, and the links name it.
+        CheckpointError: if anything fails: a full disk, a read-only folder, a file that reads back differently. The
+            checkpoints saved before still exist, and the links name them.
     """
     draft = Draft(folder, checkpoint)
     with draft.attempt():
-        _store(draft.path, draft.blocks.values())
+        _store(draft.path, draft.extents.values())
     return draft.finish(keep=keep, best=best)
 
 
 class Draft:
-    """A checkpoint that is being saved: its file, under a name for the time being, without the arrays' bytes.
+    """A checkpoint that is being saved: its file, under a temporary name, without the arrays' bytes.
 
-    Once those who have them have called `fill`, `finish` makes a checkpoint of it, or `discard` removes it.
+    Once every process has filled in its bytes with `fill`, `finish` makes the file a checkpoint; `discard` removes it.
 
     Arguments:
-        folder: RUN/checkpoints; made if need be.
+        folder: RUN/checkpoints; created if it doesn't exist.
         checkpoint: its ``progress["step"]`` names the file.
 
     Attributes:
-        path: the file; no other has ever had its name.
-        final: what it will be called.
-        blocks: by the path of each array in the file its bytes, and where they belong.
+        path: the file, whose name is unique.
+        final: its name once it is finished.
+        extents: the bytes of each array and their offset, by the array's path in the file.
 
     Raises:
-        CheckpointError: if the file can't be made, or the content not be stored.
+        CheckpointError: if the file can't be created, or the content can't be stored.
     """
 
     def __init__(self, folder: str | Path, checkpoint: Checkpoint) -> None:
@@ -67,11 +67,11 @@ class Draft:
         self.path = self.final.with_name(f"{self.final.name}.{secrets.randbits(63)}.tmp")
         with self.attempt():
             _make(folder)
-            self._layout = Layout(self.path, checkpoint)
-        self.blocks: Mapping[str, Block] = self._layout.blocks
+            self._layout = FileLayout(self.path, checkpoint)
+        self.extents: Mapping[str, Extent] = self._layout.extents
 
     def finish(self, *, keep: int, best: bool) -> Path:
-        """Give it its checksum and its name, and remove what is not to be kept beside it; see `save`.
+        """Write the checksum, give the file its name, and remove the files that aren't to be kept; see `save`.
 
         Raises:
             CheckpointError: if anything fails.
@@ -80,7 +80,7 @@ class Draft:
         with self.attempt():
             self._layout.seal()
             os.replace(self.path, self.final)
-            # `best` first: a run killed in between resumes from the former checkpoint and comes by here again.
+            # `best` first: a run killed in between resumes from the previous checkpoint and saves this one again.
             for link in (BEST, LATEST) if best else (LATEST,):
                 point(folder / link, self.final.name)
             _sync_folder(folder)
@@ -89,7 +89,7 @@ class Draft:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Whatever fails inside is the end of the draft, and raises what `save` does."""
+        """If the block fails, discard the draft, and raise what `save` raises."""
         try:
             yield
         except BaseException as error:
@@ -99,32 +99,32 @@ class Draft:
             raise
 
     def discard(self) -> None:
-        """Remove the file, if it is there."""
+        """Remove the file, if it exists."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 
-def fill(path: Path, final: Path, blocks: Iterable[Block]) -> None:
-    """Write blocks into a draft's file, bring them to the disk, read them back and compare.
+def fill(path: Path, final: Path, extents: Iterable[Extent]) -> None:
+    """Write extents into a draft's file, sync them, read them back and compare.
 
     Arguments:
-        path: the draft's.
-        final: what it will be called, for the error.
-        blocks: of this process; others may fill in theirs at the same time.
+        path: the draft's file.
+        final: its name once it is finished, for the error.
+        extents: those of this process; others may fill in theirs at the same time.
 
     Raises:
         CheckpointError: if anything fails.
     """
     try:
-        _store(path, blocks)
+        _store(path, extents)
     except Exception as error:
         raise _failure(final, error) from error
 
 
-def _store(path: Path, blocks: Iterable[Block]) -> None:
+def _store(path: Path, extents: Iterable[Extent]) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
-        store(descriptor, list(blocks))
+        store(descriptor, list(extents))
     finally:
         os.close(descriptor)
 
@@ -158,12 +158,12 @@ def _failure(path: Path, error: Exception) -> CheckpointError:
         return error
     what, cure = described(error), "Please report this as a fault of distnn"
     if isinstance(error, DifferenceError):
-        what = f"read back, it isn't what was written ({error})"
+        what = f"what was read back differs from what was written ({error})"
         cure = "The disk or the memory is failing; use another file system or node"
     elif isinstance(error, OSError):
         what, cure = error.strerror or what, "Check that the folder exists, is yours and is writable"
         if error.errno in _FULL:
-            cure = "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
+            cure = "Free some space, raise your quota, or keep fewer checkpoints ([checkpoint] keep)"
             with suppress(OSError):
                 cure = f"{shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free there. {cure}"
     return CheckpointError(

@@ -1,4 +1,4 @@
-"""What a run ran on, for its checkpoints: versions, CPU, BLAS and MPI."""
+"""The environment of a run, stored in its checkpoints: versions, CPU, BLAS and MPI."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 import numpy as np
 
-import distnn
 from distnn.parallel.world import World
+from distnn.runtime import VERSION
 
 
 def cpu() -> str:
     """The CPU's name."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
     except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()
 
 
 def blas() -> str:
     """The BLAS that numpy uses, its version and the kernels it chose."""
     import threadpoolctl
 
-    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
-    # Others bring a BLAS of their own: scipy, which numba loads, or PyTorch. numpy's wheels keep theirs in numpy.libs.
-    found.sort(key=lambda pool: "numpy" not in pool["filepath"])
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    # Others have a BLAS of their own: scipy, which numba loads, or PyTorch. numpy's wheels have theirs in numpy.libs.
+    pools.sort(key=lambda pool: "numpy" not in pool["filepath"])
     return next(
-        (f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernel')})" for pool in found),
+        (f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unknown kernel')})" for pool in pools),
         "",
     )
 
@@ -45,9 +45,9 @@ def numba() -> str:
 
 
 def environment(world: World) -> dict[str, str]:
-    """By name: versions of distnn, Python, numpy and numba, CPU, BLAS, BLAS threads, MPI, ranks and hosts."""
+    """Versions of distnn, Python, numpy and numba, CPU, BLAS, BLAS threads, MPI, ranks and hosts, by name."""
     return {
-        "distnn": distnn.__version__,
+        "distnn": VERSION,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba(),
@@ -60,13 +60,13 @@ def environment(world: World) -> dict[str, str]:
     }
 
 
-#: What the bits of a result may depend on, by their names in an environment, beside the run file: of numba those of
-#: compiled products.
+#: The parts of an environment on which the bits of a result may depend, beside the run file; those of compiled products
+#: depend on numba.
 BITS = ("cpu", "blas", "threads", "numpy", "numba")
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What of `BITS` differs between two environments, as a text; empty if nothing does."""
+    """The parts of `BITS` that differ between two environments, as a text; empty if none does."""
     return "; ".join(
         f"{name} was {before.get(name, 'unknown') or 'none'} and is {now.get(name, 'unknown') or 'none'}"
         for name in BITS

@@ -1,4 +1,4 @@
-"""The checkpoint's file format, and reading it: its checksum is checked on every read; `writing` writes it.
+"""The file format of checkpoints, and reading them; the checksum is verified on every read. `writing` writes them.
 
 Layout of version 1:
 
@@ -11,13 +11,13 @@ Layout of version 1:
       sha256       64 hexadecimal digits: the checksum over all of the content
       progress, settings, model, environment        JSON texts (ASCII)
 
-The checksum takes the datasets in sorted order of their paths, each as a line of JSON ``[path, dtype, shape]`` and the
+The checksum covers the datasets in sorted order of their paths, each as a line of JSON ``[path, dtype, shape]`` and the
 bytes in C order, then the four documents in sorted order, each as a line ``[name, length]`` and the text. Any language
 with SHA-256 and HDF5 can verify a file.
 
-The file is in HDF5's newer format (1.10 and later), which guards its own structure with checksums too and bears
-attributes above 64 KiB. Locks are left aside: a file is complete before it gets its name and never changes after, and
-some parallel file systems refuse locks (h5py issues 1101 and 1679).
+The file is in HDF5's newer format (1.10 and later), which protects its own structure with checksums too and allows
+attributes above 64 KiB. Files are opened without locks: a file is complete before it gets its name and never changes
+afterwards, and some parallel file systems refuse locks (h5py issues 1101 and 1679).
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ _ADVICE = (
 
 
 def load(path: str | Path) -> Checkpoint:
-    """The checkpoint in the file ``path``, its checksum verified.
+    """Read the checkpoint in the file ``path``, and verify its checksum.
 
     Raises:
         CheckpointError: if the file is missing, isn't a checkpoint, is of a newer version, or is damaged.
     """
-    found: dict[str, Array] = {}
+    by_path: dict[str, Array] = {}
     texts: dict[str, str] = {}
     hasher = hashlib.sha256()
     with reading(Path(path)) as file:
         for entry in sorted(datasets(file)):
-            found[entry] = file[entry][...]
-            feed_array(hasher, entry, found[entry])
+            by_path[entry] = file[entry][...]
+            feed_array(hasher, entry, by_path[entry])
         for name in DOCUMENTS:
             texts[name] = text_of(file.attrs[name]) or ""
             feed_document(hasher, name, texts[name])
@@ -63,7 +63,7 @@ def load(path: str | Path) -> Checkpoint:
         optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}
         parsed = {name: json.loads(text) for name, text in texts.items()}
     parameters, state = {}, {}
-    for entry, array in found.items():
+    for entry, array in by_path.items():
         group, _, name = entry.partition("/")
         if group == "parameters":
             parameters[name] = array
@@ -77,10 +77,10 @@ def load(path: str | Path) -> Checkpoint:
 
 @contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
-    """The open file, known to be a checkpoint of a version we read; whatever fails inside means it is damaged.
+    """Open the file and check that it is a checkpoint of a known version; any failure inside means that it is damaged.
 
     Raises:
-        CheckpointError: if it is missing, no checkpoint, of a newer version, or damaged.
+        CheckpointError: if it is missing, isn't a checkpoint, is of a newer version, or is damaged.
     """
     with opened(path) as file:
         try:
@@ -88,7 +88,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
             yield file
         except (CheckpointError, MemoryError):
             raise
-        except Exception as error:  # a damaged HDF5 file shows in many ways: OSError, KeyError, ValueError …
+        except Exception as error:  # a damaged HDF5 file can raise OSError, KeyError, ValueError …
             raise damaged(path, f"reading it failed ({type(error).__name__}: {error})") from error
 
 
@@ -99,10 +99,10 @@ def datasets(file: h5py.File) -> list[str]:
 
 
 def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.File:
-    """The HDF5 file, for reading, without a lock; ``what`` it should be and the ``advice`` go into the error.
+    """Open the HDF5 file for reading, without a lock; the error says ``what`` it should be, and gives the ``advice``.
 
     Raises:
-        CheckpointError: if there is none, or HDF5 can't open it.
+        CheckpointError: if it doesn't exist, or HDF5 can't open it.
     """
     if path.is_dir():
         raise CheckpointError(f"{path}: this is a folder, but one {what} is needed. {advice}.")
@@ -110,8 +110,8 @@ def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.
         with open(path, "rb") as file:
             empty = not file.read(1)
         if empty or not h5py.is_hdf5(path):
-            found = "it is empty" if empty else "it doesn't begin as HDF5 files do"
-            raise CheckpointError(f"{path}: this is no {what}, for it is not an HDF5 file: {found}. {advice}.")
+            reason = "it is empty" if empty else "it doesn't begin as HDF5 files do"
+            raise CheckpointError(f"{path}: this is not a {what}, because it is not an HDF5 file: {reason}. {advice}.")
         return h5py.File(path, "r", locking=False)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such {what}. Check the path. {advice}.") from None
@@ -122,21 +122,21 @@ def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.
 
 
 def damaged(path: str | Path, reason: str, what: str = "checkpoint", advice: str = _ADVICE) -> CheckpointError:
-    """The error for a file that has the right beginning but not the right content."""
+    """The error for a file that begins correctly but whose content is wrong."""
     return CheckpointError(f"{path}: the {what} is damaged or incomplete: {reason}. {advice}.")
 
 
 def text_of(value: Any) -> str | None:
-    """An attribute as text, be it stored as bytes or as text; None where there is none."""
+    """An attribute as text, whether it is stored as bytes or as text; None if there is none."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
 
 
 def _recognise(file: h5py.File, path: Path) -> None:
-    found = text_of(file.attrs.get("format"))
-    if found != FORMAT:
+    written = text_of(file.attrs.get("format"))
+    if written != FORMAT:
         raise CheckpointError(
-            f"{path}: this is an HDF5 file, but no distnn checkpoint: its root attribute 'format' should be "
-            f"'{FORMAT}', but {'there is none' if found is None else f'it is {found!r}'}. `distnn inspect {path}` "
+            f"{path}: this is an HDF5 file, but not a distnn checkpoint: its root attribute 'format' should be "
+            f"'{FORMAT}', but {'there is none' if written is None else f'it is {written!r}'}. `distnn inspect {path}` "
             f"shows what it is."
         )
     version = int(file.attrs["version"])

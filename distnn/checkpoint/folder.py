@@ -1,8 +1,8 @@
-"""RUN/checkpoints: files by step, and the links `latest` and `best`, so that nothing saved is ever lost.
+"""RUN/checkpoints: one file for each saved step, and the links `latest` and `best`; no saved state is ever lost.
 
-A file gets its name only when it is complete, on the disk and verified; a link is replaced in one step; only then do
-files that nobody needs any more go. A run killed anywhere in between leaves the former state, the new state, and at
-most a `*.tmp` file, which `clean` removes.
+A file gets its name only when it is complete, on the disk and verified. Then the links are replaced, each in one step,
+and only then are files removed that are no longer needed. A run that is killed anywhere in between leaves the previous
+state or the new one, and at most a `*.tmp` file, which `clean` removes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _TEMPORARY = re.compile(r"(step-\d{8,}\.h5|latest|best)\.\d+\.tmp")
 
 
 def newest_good(folder: str | Path, warn: Callable[[str], None]) -> tuple[Path, Checkpoint]:
-    """The newest checkpoint that can be read, and its path: the one `latest` names, else the one before it, and so on.
+    """The newest checkpoint that can be read, with its path: what `latest` names, else the one before, and so on.
 
     Arguments:
         folder: RUN/checkpoints, or RUN.
-        warn: gets one text for each file that had to be passed over, with the reason.
+        warn: called with one text for each file that was passed over, with the reason.
 
     Raises:
-        CheckpointError: if there is no good one.
+        CheckpointError: if no file can be read.
     """
     folder = _checkpoints_in(Path(folder))
     reasons = []
@@ -46,7 +46,7 @@ def newest_good(folder: str | Path, warn: Callable[[str], None]) -> tuple[Path, 
             warn(f"passing over {path.name} for the checkpoint before it: {error}")
     if reasons:
         raise CheckpointError(
-            f"{folder}: none of the {len(reasons)} checkpoints can be read. Start the run anew, or restore a "
+            f"{folder}: none of the {len(reasons)} checkpoints can be read. Start the run again, or restore a "
             f"checkpoint from a backup. {' '.join(reasons)}"
         )
     raise _nothing(folder)
@@ -57,10 +57,10 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
 
     Arguments:
         path: the file, a link to it such as `latest`, the checkpoints folder, or the run directory.
-        warn: told, where `latest` names no file, what is taken in its place.
+        warn: called with the file that is taken instead, if `latest` names none.
 
     Raises:
-        CheckpointError: if there is no such thing, naming what was looked for.
+        CheckpointError: if there is no checkpoint; it names what was looked for.
     """
     path = Path(path)
     if path.is_file():
@@ -73,7 +73,7 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
         return _instead(latest, folder, warn)
     if path.is_symlink() and path.name == LATEST:
         return _instead(path, path.parent, warn)
-    link = f" (it is a link to {os.readlink(path)}, which isn't there)" if path.is_symlink() else ""
+    link = f" (it is a link to {os.readlink(path)}, which doesn't exist)" if path.is_symlink() else ""
     raise CheckpointError(
         f"{path}: there is no such checkpoint{link}. Expected a file such as RUN/checkpoints/step-00001234.h5, the "
         f"link RUN/checkpoints/latest, or a run directory that holds '{FOLDER}'; check the path."
@@ -81,9 +81,9 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
 
 
 def clean(folder: str | Path) -> list[Path]:
-    """Remove what a killed writer left half written in RUN/checkpoints, and say what that was.
+    """Remove unfinished files that a killed run left in RUN/checkpoints; returns their paths.
 
-    Call it before the run saves, never while another one saves to the same folder.
+    Call it before the run saves, never while another run saves to the same folder.
 
     Raises:
         CheckpointError: if the leftovers can't be removed.
@@ -104,10 +104,10 @@ def clean(folder: str | Path) -> list[Path]:
 
 
 def point(link: Path, name: str) -> None:
-    """Make ``link`` name ``name`` in one step: at any moment it names the former file or the new one."""
+    """Make ``link`` name ``name`` in one step: at any moment it names the previous file or the new one."""
     temporary = link.with_name(f"{link.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)  # of a killed run that had our process id, as in containers
+        temporary.unlink(missing_ok=True)  # left by a killed run with the same process id, as in containers
         os.symlink(name, temporary)
         os.replace(temporary, link)
     except BaseException:
@@ -117,10 +117,10 @@ def point(link: Path, name: str) -> None:
 
 
 def prune(folder: Path, newest: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` files up to that of ``newest``, and those the links name.
+    """Remove all files up to ``newest`` but the last ``keep`` of them, and those that the links name.
 
-    Files of later steps stay: whoever goes back to an earlier checkpoint still has what came after it, and the files
-    of the new course aren't crowded out by those of the old one.
+    Files of later steps stay: a user who resumes from an earlier checkpoint keeps the later ones, and these don't count
+    against the number of files to keep.
     """
     named = {_target(folder / link).name for link in (LATEST, BEST)}
     past = [path for path in _by_step(folder) if _step(path) <= _step(newest)]
@@ -135,13 +135,13 @@ def _step(path: Path) -> int:
 
 
 def _by_step(folder: Path) -> list[Path]:
-    """The checkpoint files of the folder, the highest step first."""
+    """The checkpoint files of the folder, with the highest step first."""
     files = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     return sorted(files, key=_step, reverse=True)
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """The one `latest` names, those before it, and last the later ones, which `latest` has been taken back from."""
+    """The file that `latest` names, then those before it, and last those of later steps."""
     if not folder.is_dir():
         return []
     files = _by_step(folder)
@@ -163,10 +163,10 @@ def _checkpoints_in(path: Path) -> Path:
 
 
 def _instead(link: Path, folder: Path, warn: Callable[[str], None]) -> Path:
-    found, _ = newest_good(folder, warn)
-    what = f"names {os.readlink(link)}, which isn't there" if link.is_symlink() else "is missing"
-    warn(f"{link}: the link {what}; taking {found.name}, the newest good checkpoint.")
-    return found
+    path, _ = newest_good(folder, warn)
+    what = f"names {os.readlink(link)}, which doesn't exist" if link.is_symlink() else "is missing"
+    warn(f"{link}: the link {what}; taking {path.name}, the newest good checkpoint.")
+    return path
 
 
 def _nothing(folder: Path) -> CheckpointError:

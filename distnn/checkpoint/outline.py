@@ -1,4 +1,4 @@
-"""What an HDF5 file is, and what lies in it, without reading the data."""
+"""The kind of an HDF5 file and an outline of its content, without reading the data."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from distnn.checkpoint.file import FORMAT, damaged, opened, text_of
 
 Kind = Literal["checkpoint", "data", "other"]
 
-_ADVICE = "Copy it again from where it is whole, or make it anew"
+_ADVICE = "Copy it again from an intact copy, or make it again"
 _SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class DatasetOutline:
-    """One dataset: how it is stored.
+    """How one dataset is stored.
 
     Attributes:
         name: its path in the file, without the leading slash.
-        shape, dtype: as numpy has them.
-        chunks: the shape of a chunk; None where the dataset is contiguous.
-        compression: the filter's name, such as ``gzip``; None without one.
+        shape, dtype: in numpy's terms.
+        chunks: the shape of a chunk; None if the dataset is contiguous.
+        compression: the filter's name, such as ``gzip``; None if there is none.
         stored: its bytes on the disk.
     """
 
@@ -57,10 +57,10 @@ def kind_of(path: str | Path) -> Kind:
 
 
 def outline(path: str | Path) -> Outline:
-    """What lies in an HDF5 file.
+    """The outline of an HDF5 file.
 
     Raises:
-        CheckpointError: if it is missing, or isn't an HDF5 file that can be opened and walked.
+        CheckpointError: if it is missing, or isn't an HDF5 file that can be opened and listed.
     """
     with opened(Path(path), "HDF5 file", _ADVICE) as file:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from distnn import checkpoint
 from distnn.arrays import Array
-from distnn.checkpoint import Block, Draft
+from distnn.checkpoint import Draft, Extent
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.errors import CheckpointError
 from distnn.parallel.meeting import Meeting
@@ -50,16 +50,16 @@ class Together:
         self._world, self._draft, self._finish = world, draft, finish
         self._meeting: Meeting | None = Meeting(world)
         self._last: Writing | None = None
-        places = draft and {name: block.offset for name, block in draft.blocks.items()}
+        places = draft and {name: block.offset for name, block in draft.extents.items()}
         self._path: Path
         self._path, self._final, places = world.bcast(draft and (draft.path, draft.final, places))
-        blocks = [Block(checkpoint.flat(array), places[name]) for name, array in arrays.items()]
+        blocks = [Extent(checkpoint.flat(array), places[name]) for name, array in arrays.items()]
         ranks = checkpoint.writers(sum(len(block.content) for block in blocks), world.size)
         share = checkpoint.share(blocks, ranks, world.rank) if world.rank < ranks else []
         if not all(world.allgather(not share or os.path.exists(self._path))):
             share = blocks if world.root else []
         if draft is not None:  # what only rank 0 has
-            share += [block for name, block in draft.blocks.items() if name not in arrays]
+            share += [block for name, block in draft.extents.items() if name not in arrays]
         self._places = [block.offset for block in share]
         self._part = Writing(snapshot, [block.content for block in share], self._fill, step)
 
@@ -107,7 +107,7 @@ class Together:
 
     def _fill(self, copies: list[Array]) -> Path:
         if copies:
-            blocks = [Block(copy, place) for copy, place in zip(copies, self._places, strict=True)]
+            blocks = [Extent(copy, place) for copy, place in zip(copies, self._places, strict=True)]
             checkpoint.fill(self._path, self._final, blocks)
         return self._path
 

@@ -1,4 +1,4 @@
-"""The HDF5 side of writing a checkpoint: it lays the file out before `blocks` fills it, and is compared after."""
+"""Writing a checkpoint with HDF5: it lays the file out before `extents` fills it, and verifies its structure after."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from distnn.checkpoint.blocks import Block, DifferenceError, checksum
 from distnn.checkpoint.content import Checkpoint, arrays, documents, feed_document, flat, heading
+from distnn.checkpoint.extents import DifferenceError, Extent, checksum
 from distnn.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
-from distnn.data.file.files import allocate
+from distnn.data.file.atomic import allocate
 from distnn.errors import CheckpointError
 
 _LIBVER = ("v110", "v110")
 _HEXADECIMAL = 64
 
 
-class Layout:
-    """A checkpoint's file with all that is in it but the arrays' bytes and the checksum.
+class FileLayout:
+    """A checkpoint's file with everything except the arrays' bytes and the checksum.
 
     Arguments:
         path: the file to create.
-        checkpoint: what is to be in it.
+        checkpoint: its content.
 
     Attributes:
-        blocks: by the path of each array in the file its bytes, and where they belong.
+        extents: the bytes of each array and their offset, by the array's path in the file.
 
     Raises:
         CheckpointError: if the content can't be stored.
@@ -40,7 +40,7 @@ class Layout:
     def __init__(self, path: Path, checkpoint: Checkpoint) -> None:
         self.path = path
         self._content, self._texts = arrays(checkpoint), documents(checkpoint)
-        self.blocks: dict[str, Block] = {}
+        self.extents: dict[str, Extent] = {}
         with _hdf5_errors(), h5py.File(path, "w", libver=_LIBVER, locking=False) as file:
             file.attrs["format"] = np.bytes_(FORMAT)
             file.attrs["version"] = VERSION
@@ -52,19 +52,19 @@ class Layout:
                 file.create_group(group)
             for name, array in self._content.items():
                 place = allocate(file, name, array.shape, array.dtype).get_offset() or 0
-                self.blocks[name] = Block(flat(array), place)
+                self.extents[name] = Extent(flat(array), place)
 
     def seal(self) -> None:
-        """Write the checksum of what is in the file now, bring it to the disk, and compare the structure.
+        """Write the checksum of the file's content, sync the file, and compare its structure.
 
         Raises:
-            DifferenceError: if anything but the arrays' bytes is missing or differs.
+            DifferenceError: if anything except the arrays' bytes is missing or differs.
             OSError: if the file system refuses.
         """
         descriptor = os.open(self.path, os.O_RDWR)
         try:
             headings = [heading(name, array) for name, array in self._content.items()]
-            hasher = checksum(descriptor, self.blocks.values(), headings)
+            hasher = checksum(descriptor, self.extents.values(), headings)
             for name, text in self._texts.items():
                 feed_document(hasher, name, text)
             self._texts["sha256"] = hasher.hexdigest()
@@ -75,18 +75,18 @@ class Layout:
             os.close(descriptor)
         try:
             self._compare()
-        except CheckpointError as error:  # it can't be read as one
+        except CheckpointError as error:  # it can't be read as a checkpoint
             raise DifferenceError(error) from error
 
     def _compare(self) -> None:
-        """Compare what HDF5 finds around the arrays' bytes with what it should."""
+        """Compare the structure that HDF5 reads with the one that was written; the arrays' bytes are left out."""
         with reading(self.path) as file:
             if sorted(datasets(file)) != list(self._content):
                 raise DifferenceError("it has other datasets")
             for name, array in self._content.items():
-                found = file[name]
-                place = (found.id.get_offset() or 0, found.shape, found.dtype)
-                if place != (self.blocks[name].offset, array.shape, array.dtype):
+                dataset = file[name]
+                place = (dataset.id.get_offset() or 0, dataset.shape, dataset.dtype)
+                if place != (self.extents[name].offset, array.shape, array.dtype):
                     raise DifferenceError(f"{name} has another place, shape or dtype")
             for name, text in self._texts.items():
                 if text_of(file.attrs[name]) != text:
@@ -95,7 +95,7 @@ class Layout:
 
 @contextmanager
 def _hdf5_errors() -> Iterator[None]:
-    """HDF5's failure as the system's, whose error number is in the exception, or only in its text."""
+    """Raise HDF5's errors as the system's, whose error number is in the exception or only in its text."""
     try:
         yield
     except (OSError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distnn import checkpoint
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 
 Facts = dict[str, Any]
 

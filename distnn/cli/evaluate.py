@@ -20,7 +20,7 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
       distnn evaluate runs/digits data/digits.h5
       mpiexec -n 4 distnn evaluate runs/digits/checkpoints/best data/digits.h5 --split validation --json
     """
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.inference.load import restore
     from distnn.parallel.world import World
     from distnn.supervision.guard import guarded

@@ -31,7 +31,7 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     if launch_rank():
         return
     from distnn import config
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.graph import draw
     from distnn.models import build
 

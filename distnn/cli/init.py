@@ -62,7 +62,7 @@ def _fitting(output: Path, kind: str | None, data: str) -> tuple[str, str]:
     from distnn import config
     from distnn.cli.proposal import model_for, proposal
     from distnn.config.draft import draft
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.report.words import count
     from distnn.session import parts
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from distnn.parallel.world import World
     from distnn.scaling.prediction import Machine, Prediction
     from distnn.scaling.rates import Rates
-    from distnn.scaling.work import Work
+    from distnn.scaling.workload import Workload
 
 #: Whose rates stand for what can't be measured here, where no site is named.
 USUAL = "generic"
@@ -36,7 +36,7 @@ class Outlook:
         sources: where the rates come from, in words.
     """
 
-    work: Work
+    work: Workload
     machine: Machine
     threads: int
     sources: list[str] = field(default_factory=list)
@@ -134,11 +134,11 @@ def _looked_up(asked: _Asked) -> Outlook:
 
     from distnn import config
     from distnn.config import site as sites
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.graph.cost import costs
     from distnn.scaling.compute import Estimated
     from distnn.scaling.prediction import Machine
-    from distnn.scaling.work import Work
+    from distnn.scaling.workload import Workload
     from distnn.session import parts
 
     settings = config.read(asked.run, asked.overrides)
@@ -146,7 +146,7 @@ def _looked_up(asked: _Asked) -> Outlook:
     ranks, threads = asked.layout(site, settings)
     with config.located(asked.run, asked.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
-        work = Work.of(settings, file, model, parts.batch_size(settings, file))
+        work = Workload.of(settings, file, model, parts.batch_size(settings, file))
     (rates, whose), outputs = _rates(str(asked.site), measuring=False), list(model.outputs.values())
     compute = Estimated(
         rates,
@@ -162,11 +162,11 @@ def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
     """From what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
     from distnn.config import site as sites
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.doctor.facts import node_cores
     from distnn.doctor.rates import measure_rates, measure_work
     from distnn.scaling.prediction import Machine
-    from distnn.scaling.work import Work
+    from distnn.scaling.workload import Workload
     from distnn.session import parts
     from distnn.session.build import settle_threads
 
@@ -178,7 +178,7 @@ def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
         world.use_threads(threads, "--threads, or the site's")
     with config.located(asked.run, asked.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
-        work = Work.of(settings, file, model, parts.batch_size(settings, file))
+        work = Workload.of(settings, file, model, parts.batch_size(settings, file))
         slices = {work.elements, -(-work.elements // ranks)}
         lengths = work.lengths(count * ranks for count in (1, *numbers))
         cores = site.node.cores if asked.site else node_cores()

@@ -22,7 +22,7 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
     Example:
       distnn predict runs/digits data/digits.h5 -o predictions.h5
     """
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.inference.load import restore
     from distnn.parallel.world import World
     from distnn.supervision.guard import guarded

@@ -6,7 +6,7 @@ import math
 from copy import deepcopy
 from typing import Any
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.partition import batches
 
 Table = dict[str, dict[str, Any]]

@@ -20,12 +20,12 @@ from distnn.runtime import launch_rank
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.site import SiteSettings
-    from distnn.jobs.script import Job
+    from distnn.jobs.slurm import Job
 
 
 def _time(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """The option, if it is a time in which something can be trained."""
-    from distnn.jobs.script import EARLY, WARNING
+    from distnn.jobs.slurm import EARLY, WARNING
 
     try:
         enough = seconds(value) > WARNING + EARLY
@@ -114,7 +114,7 @@ class _Asked:
             UsageError: for whatever `distnn train` would refuse, or the site can't do.
         """
         from distnn.config import site as sites
-        from distnn.jobs.script import Job
+        from distnn.jobs.slurm import Job
 
         site = sites.read(self.site)
         ranks, threads = self._layout(site)
@@ -158,7 +158,7 @@ class _Asked:
 def _checked(run: Path, overrides: tuple[str, ...]) -> tuple[RunSettings, int]:
     """The run file's settings, and the samples of a batch, where data and model are as `distnn train` wants them."""
     from distnn import config
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
     from distnn.session import parts
 
     settings = config.read(run, overrides)

@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.augment import Augmentation
-from distnn.data.file.hdf5 import DataFile
+from distnn.data.file.reading import DataFile
 from distnn.data.order import Order, stored
 from distnn.data.partition import Range
 from distnn.errors import DataError

@@ -1,17 +1,17 @@
-"""How much memory there is for data."""
+"""The memory that is available for data."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: The share of the memory that is free on a node which data may take; the rest is for everything else.
+#: The share of a node's free memory that data may take; the rest is for everything else.
 SHARE = 0.5
 
 
 def available(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that the processes of this node can still take: what the system has, and their control group allows.
+    """Bytes that the processes of this node can still allocate, by the system's free memory and their control group.
 
-    Batch systems set a job's limit by control groups (version 2), whose hierarchy is gone up to its root.
+    Batch systems set a job's limit by control groups (version 2), whose hierarchy is followed up to its root.
     """
     free = int(_words(proc / "meminfo", "MemAvailable:")[1]) * 1024
     for line in _read(proc / "self" / "cgroup").splitlines():
@@ -22,7 +22,7 @@ def available(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")
         for group in (folder, *folder.parents):
             limit, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
             if limit.isdigit() and used.isdigit():
-                cached = int(_words(group / "memory.stat", "inactive_file")[1])  # given back when it is needed
+                cached = int(_words(group / "memory.stat", "inactive_file")[1])  # freed when it is needed
                 free = min(free, int(limit) - int(used) + cached)
             if group == cgroups:
                 break
@@ -37,5 +37,5 @@ def _read(path: Path) -> str:
 
 
 def _words(path: Path, first: str) -> list[str]:
-    """The words of the line that begins with this one."""
+    """The words of the line that begins with ``first``."""
     return next((line.split() for line in _read(path).splitlines() if line.split()[:1] == [first]), [first, "0"])

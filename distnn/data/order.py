@@ -1,8 +1,8 @@
-"""The order of an epoch's samples: a pure function of the seed, the epoch and the data file, and of nothing else.
+"""The order of an epoch's samples: a pure function of the seed, the epoch and the data file.
 
-So it is the same on any number of ranks, in memory or read piece by piece. An order is cut into blocks, contiguous
-pieces of its positions, each of which can be computed alone: a run that is resumed in the middle of an epoch computes,
-and reads, only what is left of it.
+So it is the same on any number of ranks, whether the data are in memory or read piece by piece. An order is cut into
+blocks, contiguous pieces of its positions, each of which can be computed alone: a run that is resumed in the middle of
+an epoch computes and reads only the rest of it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from distnn.arrays import Array
 from distnn.data.partition import Range, part
 from distnn.randomness import generator
 
-#: A block mixes the samples of at least so many groups of chunks, if the chunks are small enough.
+#: A block mixes the samples of at least this many groups of chunks, if the chunks are small enough.
 GROUPS = 16
 
 
 def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, streams: int = 0) -> Array:
     """The order of the samples in ``epoch`` (from 0): the same on every rank, keyed to (seed, epoch).
 
-    With ``streams`` it is that of as many streams side by side, the contiguous pieces of all samples: first the first
-    sample of each, then the second of each, and so on. Pieces that are one sample longer are the first ones.
+    With ``streams``, the samples are cut into that many contiguous pieces, which are read side by side: first the first
+    sample of each, then the second of each, and so on. The first pieces may be one sample longer than the others.
     """
     if streams:
         starts = np.array([part(samples, streams, stream).start for stream in range(streams)], np.intp)
@@ -37,8 +37,8 @@ def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, strea
     return generator(seed, f"order/{epoch}").permutation(samples).astype(np.intp, copy=False)
 
 
-class Section(NamedTuple):
-    """Positions of one block: its number, and where they are in the block."""
+class BlockRange(NamedTuple):
+    """Some positions of one block: the block's number, and their range within the block."""
 
     block: int
     within: Range
@@ -48,8 +48,9 @@ class Order(ABC):
     """An order of samples, cut into blocks.
 
     Arguments:
-        samples: how many there are.
-        name: what a checkpoint keeps, to tell this order from others.
+        samples: the number of samples.
+        name: stored in checkpoints, to distinguish this order from others.
+        longest: the length of the longest block.
 
     Attributes:
         starts: the position at which each block begins, and the number of samples: (blocks + 1,).
@@ -63,27 +64,27 @@ class Order(ABC):
 
     @abstractmethod
     def begin(self, seed: int, epoch: int) -> None:
-        """Go to ``epoch``, from 0; `starts` and `numbers` then speak of it."""
+        """Begin ``epoch``, from 0, to which `starts` and `numbers` then refer."""
 
     @abstractmethod
     def places(self, block: int) -> tuple[list[Range], Array]:
-        """How a block is best read: pieces of contiguous samples, and which row of all of them each position is."""
+        """How to read a block: ranges of contiguous samples, and the row among all of these for each position."""
 
     def numbers(self, block: int, out: Array) -> Array:
         """The numbers of the samples in a block, position by position.
 
-        They are written to ``out``, which holds at least `longest` integers, or stand in an array that mustn't be
-        changed and is good until the next `begin`.
+        They are written to ``out``, which holds at least `longest` integers, or they are a view that must not be
+        changed and is valid until the next `begin`.
         """
         return spread(*self.places(block), out)
 
-    def sections(self, positions: Range) -> Iterator[Section]:
-        """The blocks that positions fall into, in order."""
+    def sections(self, positions: Range) -> Iterator[BlockRange]:
+        """The blocks that hold these positions, in order."""
         start = positions.start
         while start < positions.stop:
             block = self.block(start)
             first, end = int(self.starts[block]), min(int(self.starts[block + 1]), positions.stop)
-            yield Section(block, Range(start - first, end - first))
+            yield BlockRange(block, Range(start - first, end - first))
             start = end
 
     def block(self, position: int) -> int:
@@ -92,7 +93,7 @@ class Order(ABC):
 
 
 def spread(pieces: list[Range], rows: Array, out: Array) -> Array:
-    """The numbers of the samples whose `Order.places` these are, in ``out``."""
+    """The numbers of the samples that `Order.places` gives as ``pieces`` and ``rows``, written to ``out``."""
     inside = np.concatenate([np.arange(*piece, dtype=np.intp) for piece in pieces])
     return np.take(inside, rows, out=out[: len(rows)])
 
@@ -101,10 +102,10 @@ class Whole(Order):
     """An order that is drawn as one array for the epoch.
 
     Arguments:
-        samples: how many there are.
+        samples: the number of samples.
         draw: (seed, epoch) → the samples' numbers in their order, (samples,).
-        name: of the order.
-        block: positions of a block; the last may be shorter. All in one block if None. The order is the same.
+        name: the name of the order.
+        block: positions of a block; the last may be shorter. None: all in one block. It doesn't change the order.
     """
 
     def __init__(self, samples: int, draw: Callable[[int, int], Array], name: str, block: int | None = None) -> None:
@@ -119,11 +120,11 @@ class Whole(Order):
 
     def numbers(self, block: int, out: Array) -> Array:
         """A view of the epoch's order."""
-        found: Array = self._all[self.starts[block] : self.starts[block + 1]]
-        return found
+        view: Array = self._all[self.starts[block] : self.starts[block + 1]]
+        return view
 
     def places(self, block: int) -> tuple[list[Range], Array]:
-        """The samples in the order of the file, neighbours together."""
+        """The samples in the order of the file, in ranges of neighbours."""
         numbers = self.numbers(block, self._all)
         rising = np.argsort(numbers, kind="stable")
         rows = np.empty(len(numbers), np.intp)
@@ -145,20 +146,20 @@ def shuffled(samples: int, block: int | None = None) -> Whole:
 
 
 def side_by_side(samples: int, streams: int, block: int | None = None) -> Whole:
-    """As many streams side by side, each in its stored order."""
+    """That many streams side by side, each in its stored order."""
     return Whole(samples, lambda seed, epoch: permutation(samples, seed, epoch, streams=streams), "streams", block)
 
 
 class Buffered(Order):
-    """Groups of chunks in a random order, and the samples within each few of them in a random order.
+    """Groups of chunks in a random order, and within each block of several groups, the samples in a random order.
 
-    The groups' sequence is cut into blocks of as many groups as hold at most ``buffer`` samples, at least one; a block
-    is shuffled as a whole. So a block is read in whole chunks, each chunk is read once an epoch, and a buffer of one
-    block, with another for the block that comes next, is all the memory that it takes.
+    A block has as many groups as hold at most ``buffer`` samples, but at least one, and is shuffled as a whole. So a
+    block is read in whole chunks, each chunk is read once an epoch, and two buffers of one block each, the second for
+    the next block, are all the memory that it takes.
 
     Arguments:
         edges: where each group of chunks begins in the file, and the number of samples: (groups + 1,).
-        buffer: samples that are shuffled together.
+        buffer: the number of samples that are shuffled together.
     """
 
     def __init__(self, edges: Array, buffer: int) -> None:
@@ -176,7 +177,7 @@ class Buffered(Order):
         self.starts = np.append(ends[: -1 : self._each], self.samples)
 
     def places(self, block: int) -> tuple[list[Range], Array]:
-        """Whole groups, in the order in which they were drawn, and all of their samples shuffled."""
+        """Whole groups, in the order in which they were drawn, and all their samples shuffled."""
         drawn = self._sequence[block * self._each : (block + 1) * self._each].tolist()
         pieces = [Range(int(self._edges[group]), int(self._edges[group + 1])) for group in drawn]
         rows = np.arange(sum(piece.length for piece in pieces), dtype=np.intp)
@@ -188,15 +189,15 @@ class Buffered(Order):
 def groups(samples: int, chunk: int, sample_bytes: int, buffer: int, target: int) -> Array:
     """Where groups of whole chunks begin, for `Buffered`: (groups + 1,).
 
-    A group is as many chunks as make ``target`` bytes, so that small chunks are read many at a time, but so few that
-    `GROUPS` groups fit into the buffer; at least one.
+    A group has as many chunks as make ``target`` bytes, so that many small chunks are read at a time, but few enough
+    for `GROUPS` groups to fit into the buffer, and at least one.
 
     Arguments:
-        samples: in the file.
-        chunk: samples of a chunk.
-        sample_bytes: of one sample.
-        buffer: samples that are shuffled together.
-        target: bytes that are well read at a time.
+        samples: the number of samples in the file.
+        chunk: the samples of a chunk.
+        sample_bytes: the bytes of one sample.
+        buffer: the number of samples that are shuffled together.
+        target: the bytes to read at a time.
     """
     chunks = max(1, min(target // (chunk * sample_bytes), buffer // (GROUPS * chunk)))
     return np.append(np.arange(0, samples, chunks * chunk), samples)

@@ -1,4 +1,4 @@
-"""Who owns which sample: pure index arithmetic, that any rank can do for any other without a message."""
+"""The ownership of samples: pure index arithmetic, which any rank can do for any other without a message."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Range(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many positions it holds."""
+        """The number of positions."""
         return self.stop - self.start
 
 
 def part(length: int, parts: int, index: int) -> Range:
-    """The ``index``-th of ``parts`` contiguous pieces of ``length`` positions, as even as can be.
+    """The ``index``-th of ``parts`` contiguous pieces of ``length`` positions, of lengths as equal as possible.
 
     The first ``length mod parts`` pieces hold one position more; pieces may be empty.
     """
@@ -29,7 +29,7 @@ def part(length: int, parts: int, index: int) -> Range:
 
 
 def batches(samples: int, batch_size: int) -> int:
-    """The number of batches of an epoch; the last may be smaller."""
+    """The number of batches in an epoch; the last may be smaller."""
     return -(-samples // batch_size)
 
 
@@ -48,9 +48,9 @@ class Shard(NamedTuple):
 def micro_shards(window: Range, shards: int, ranks: int, rank: int, whole: int | None = None) -> Iterator[Shard]:
     """The micro-shards of a global batch that ``rank`` computes; empty ones are left out.
 
-    The batch is cut into ``shards`` pieces by position alone; a rank owns a contiguous range of whole pieces. So the
-    same shards are computed whatever the number of ranks. A smaller batch is cut like one of ``whole`` positions, if
-    that is given: so the n-th position of every batch is in the same shard.
+    The batch is cut into ``shards`` pieces by position only, and a rank owns a contiguous range of whole pieces. So the
+    shards are the same on any number of ranks. If ``whole`` is given, a smaller batch is cut like one of ``whole``
+    positions, so that the n-th position of every batch is in the same shard.
     """
     mine = part(shards, ranks, rank)
     for shard in range(mine.start, mine.stop):

@@ -1,4 +1,4 @@
-"""What a file of predictions holds."""
+"""Files of predictions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.file.files import hdf5_writer, new_file
+from distnn.data.file.atomic import hdf5_writer, new_file
 
 
 def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array]:
-    """``y_pred`` and ``probabilities`` from what a model predicts.
+    """The datasets of the file: ``y_pred`` and ``probabilities``.
 
     Arguments:
-        predictions: for regression the outputs (N, …); for classification the probabilities (N, C), or (N, 1) of the
-            second of two classes; for a language those of the next token at each step, (N, T, C).
+        predictions: for regression the outputs (N, …); for classification the probabilities (N, C), or those of the
+            second of two classes (N, 1); for a language those of the next token at each step (N, T, C).
         classes: the classes' names; empty for regression.
 
     Returns:
@@ -28,14 +28,14 @@ def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array
         return {"y_pred": predictions}
     if predictions.shape[1:] == (1,) and len(classes) == 2:
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
-        labels = predictions[:, 1] >= 0.5  # the threshold counts as the second class
+        labels = predictions[:, 1] >= 0.5  # a probability of exactly 0.5 counts as the second class
     else:
         labels = np.argmax(predictions, axis=-1)
     return {"y_pred": labels.astype(np.int64), "probabilities": predictions}
 
 
 def attributes(classes: Sequence[str] = (), about: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The file's attributes: what it is ``about``, and the ``classes`` if there are any."""
+    """The file's attributes: those in ``about``, and the ``classes`` if there are any."""
     return dict(about or {}) | ({"classes": list(classes)} if classes else {})
 
 
@@ -51,8 +51,8 @@ def write_predictions(
 
     Arguments:
         path: the file to write.
-        predictions, classes, about: see there.
-        force: replace a file that is there.
+        predictions, classes, about: see these functions.
+        force: replace an existing file.
 
     Raises:
         DataError: if the file exists and ``force`` isn't set, or it can't be written.

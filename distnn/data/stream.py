@@ -10,7 +10,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.augment import Augmentation
-from distnn.data.file.hdf5 import READ_BYTES, DataFile
+from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Block, Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range

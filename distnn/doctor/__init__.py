@@ -1,1 +1,1 @@
-"""What a launch really is: its ranks, cores, libraries and speeds, and what is wrong with them."""
+"""Examination of a launch: its ranks, cores, libraries and speeds, and advice on what is wrong."""

@@ -1,4 +1,4 @@
-"""What every rank knows of itself: where it runs, on which cores, with which libraries, and how fast."""
+"""Facts about every rank: where it runs, on which cores, with which libraries, and how fast."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from typing import Any
 
 import numpy as np
 
-import distnn
 from distnn import runtime
 from distnn.checkpoint.environment import blas, cpu
-from distnn.data.file.locks import library, locking
+from distnn.data.file.opening import library, locking
 from distnn.parallel.memory import FOLDER
 from distnn.parallel.world import World
 
-#: Square matrices of so many rows are multiplied.
+#: The rows of the square matrices that are multiplied.
 ROWS = 1024
-#: The elements (float32) that are copied: 64 MiB, more than a core's caches hold.
+#: The elements (float32) that are copied: 64 MiB, more than the caches of a core hold.
 COPIED = 1 << 24
-#: What Allreduce sums, in bytes: its latency; a small model; a large one.
+#: The bytes that Allreduce sums: for its latency, for a small model, and for a large one.
 SIZES = (8, 64 * 1024, 4 * 1024**2)
 #: Seconds for each measurement.
 SECONDS = 0.3
@@ -38,13 +37,19 @@ class Rank:
     """One rank's facts.
 
     Attributes:
-        cpus: the logical processors that it may use, and ``cores`` the physical ones that these are part of.
-        node_cores: all physical cores of its host.
-        threads, reason: of its BLAS.
-        sgemm: GFLOP/s of a float32 matrix product, and ``copy`` GB/s read and written, while all ranks do the same.
-        shared: free bytes where the ranks of a node share memory.
-        locks: whether HDF5 can lock files in the folder: an empty text, or what is wrong.
-        versions: of what must be the same on all ranks.
+        rank, host: its number, and the name of its host.
+        cpus: the logical processors that it may use.
+        cores: the physical cores that these belong to.
+        node_cores: the number of physical cores of its host.
+        threads, reason: the threads of its BLAS, and the reason for the number.
+        cpu: the name of its processor.
+        avx512: whether the processor has AVX-512.
+        blas: the BLAS that numpy uses.
+        sgemm: GFLOP/s of a float32 matrix product while all ranks do the same.
+        copy: GB/s read and written by copies while all ranks do the same.
+        shared: free bytes in the file system through which the ranks of a node share memory.
+        locks: an empty text if HDF5 can lock files in the folder, else what is wrong.
+        versions: the versions that must be the same on all ranks.
     """
 
     rank: int
@@ -66,15 +71,15 @@ class Rank:
 
 @dataclass(frozen=True)
 class Examination:
-    """All ranks' facts, and what they have together.
+    """The facts of all ranks, and what they have in common.
 
     Attributes:
-        ranks: in their order.
+        ranks: the facts of each rank, in order.
         nodes: the ranks of each node.
         mpi, mpi_path: the MPI library and its file.
         hdf5: its version, and whether several ranks can write one file with it.
-        folder: in which locks were tried.
-        allreduce: (bytes, seconds) of a sum over all ranks.
+        folder: the folder in which locks were tried.
+        allreduce: (bytes, seconds) of sums over all ranks.
     """
 
     ranks: list[Rank]
@@ -91,7 +96,7 @@ class Examination:
 
 
 def examine(world: World, folder: Path) -> Examination:
-    """Ask and measure, on every rank of ``world`` together; takes about two seconds."""
+    """Collect the facts and measure the speeds; every rank of ``world`` must call it. Takes about two seconds."""
     sgemm, copy = _sgemm(world), _copy(world)
     sums = [(size, allreduce(world, size)) for size in SIZES]
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
@@ -111,7 +116,7 @@ def examine(world: World, folder: Path) -> Examination:
         shared=shutil.disk_usage(FOLDER).free if Path(FOLDER).is_dir() else 0,
         locks=locking(folder),
         versions={
-            "distnn": distnn.__version__,
+            "distnn": runtime.VERSION,
             "Python": platform.python_version(),
             "numpy": np.__version__,
             "HDF5": library(),
@@ -135,7 +140,7 @@ def times(
     seconds: float = SECONDS,
     middle: Callable[[list[float]], float] = median,
 ) -> float:
-    """The middle of a call's times while all ranks make it; as many calls as rank 0 has time for."""
+    """The ``middle`` of the times of a call that all ranks make together, in about ``seconds`` seconds on rank 0."""
     function()
     world.barrier()
     start = perf_counter()
@@ -143,12 +148,12 @@ def times(
     count = int(np.clip(seconds / (perf_counter() - start), 3, 10_000))
     count = world.bcast(count)
     world.barrier()
-    found = []
+    durations = []
     for _ in range(count):
         start = perf_counter()
         function()
-        found.append(perf_counter() - start)
-    return middle(found)
+        durations.append(perf_counter() - start)
+    return middle(durations)
 
 
 def _sgemm(world: World) -> float:
@@ -175,7 +180,7 @@ def node_cores() -> int:
 
 
 def _core(number: int) -> int:
-    """The physical core of a logical processor: the first of those that share it."""
+    """The physical core of a logical processor, named by the first of the processors that share it."""
     try:
         text = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text()
     except OSError:
@@ -184,10 +189,10 @@ def _core(number: int) -> int:
 
 
 def _mpi_path() -> str:
-    """The file of the MPI library that this process has loaded; empty if there is none."""
+    """The file of the MPI library that this process has loaded; empty if it has loaded none."""
     try:
         text = Path("/proc/self/maps").read_text()
     except OSError:
         return ""
-    found = re.search(r"\S*/libmpi(?:_abi|_cray\w*)?\.so\S*", text)
-    return found[0] if found else ""
+    match = re.search(r"\S*/libmpi(?:_abi|_cray\w*)?\.so\S*", text)
+    return match[0] if match else ""

@@ -1,16 +1,17 @@
-"""The rates that `distnn plan` predicts from, measured on the ranks of this launch with all of them busy."""
+"""Measures the rates from which `distnn plan` predicts, on the ranks of this launch with all of them busy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import mean, median
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.file.hdf5 import DataFile
+from distnn.config import RunSettings
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import shuffled
 from distnn.doctor.facts import SIZES, allreduce, times
@@ -22,23 +23,20 @@ from distnn.parallel.reduction.gradients import TAIL, Gradients
 from distnn.parallel.reduction.node import Node
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
-from distnn.scaling.allreduce import Link, barrier, rabenseifner, recursive_doubling
 from distnn.scaling.compute import Measured
-from distnn.scaling.rates import Rates
+from distnn.scaling.rates import Link, Rates
+from distnn.scaling.reduction import barrier, rabenseifner, recursive_doubling
 from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation, optimizer
 from distnn.train.step import Step
 
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-
 Key = TypeVar("Key")
 
-#: Seconds for each measurement, which is taken in turn with the others so many times.
+#: Seconds for each measurement, and how many rounds of all measurements are taken.
 SECONDS, ROUNDS = 0.1, 5
-#: Samples are taken from so many bytes of the training split: more than a core's caches hold.
+#: The bytes of the training split from which samples are taken: more than the caches of a core hold.
 DRAWN = 64 * 1024**2
-#: Lengths of micro-shards that are measured, at most; times between them are interpolated.
+#: The largest number of micro-shard lengths to measure; times between them are interpolated.
 LENGTHS = 5
 
 
@@ -52,32 +50,32 @@ def measure_work(
     slices: Sequence[int],
     cores: int,
 ) -> Measured:
-    """The times of this model's steps and updates, on every rank by itself and on all at the same time.
+    """The times of this model's steps and updates, which all ranks compute at the same time, each on its own.
 
-    The ranks meet after each step, as in training, where the slowest of every step counts, but sum nothing. Times are
-    means, for what now and then holds up a rank holds up training, too; of several rounds the median is taken. The
-    update is measured apart, and taken off the step.
+    A barrier follows each step, since in training the slowest rank of every step counts; nothing is summed. Each time
+    is a mean, because occasional delays of a rank delay training too; the median of several rounds is taken. The update
+    is measured separately, and subtracted from the step.
 
     Arguments:
         world: the ranks.
         settings, file, model: what is to be trained.
-        lengths: of the micro-shards that are of interest.
-        slices: the elements whose update is of interest.
-        cores: of a node.
+        lengths: the lengths of the micro-shards to measure.
+        slices: the numbers of elements whose update to measure.
+        cores: the cores of a node.
     """
     rule, exact = optimizer(settings), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
-    calls: dict[tuple[str, int], Callable[[], object]] = {("meeting", 0): world.barrier}
+    calls: dict[tuple[str, int], Callable[[], object]] = {("barrier", 0): world.barrier}
     for length in _chosen(lengths):
         calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), world)
     for length in {*slices, whole}:
         calls["update", length] = _update(rule, np.zeros(length, parameters.dtype))
     seconds = _in_turns(world, calls)
-    taken_off = seconds["meeting", 0] + seconds["update", whole]
+    extra = seconds["barrier", 0] + seconds["update", whole]
     return Measured(
-        {length: max(time - taken_off, 0.0) for (what, length), time in seconds.items() if what == "step"},
+        {length: max(time - extra, 0.0) for (what, length), time in seconds.items() if what == "step"},
         {length: time for (what, length), time in seconds.items() if what == "update"},
         busy=world.node().size,
         cores=cores / world.threads.count,
@@ -86,17 +84,17 @@ def measure_work(
 
 def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
     """Seconds of each of these calls, on the slowest rank."""
-    found: dict[Key, list[float]] = {key: [] for key in calls}
+    rounds: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
-            found[key].append(times(world, call, SECONDS, mean))
-    slowest = np.array([median(each) for each in found.values()])
+            rounds[key].append(times(world, call, SECONDS, mean))
+    slowest = np.array([median(each) for each in rounds.values()])
     world.maximum(slowest)
-    return dict(zip(found, slowest.tolist(), strict=True))
+    return dict(zip(rounds, slowest.tolist(), strict=True))
 
 
 class _Steps:
-    """A call is the next step of an epoch over and over, without the last if that is a smaller one, and a meeting."""
+    """Each call runs the step of the next full batch, going round the epoch again and again, and then a barrier."""
 
     def __init__(self, step: Step, world: World) -> None:
         self._step, self._world, self._number = step, world, 0
@@ -109,7 +107,7 @@ class _Steps:
 
 
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
-    """Samples from the beginning of the training split, at least so many, in a random order."""
+    """At least ``least`` samples from the beginning of the training split, in a random order."""
     count = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
     loader = Loader(*file.read("train", 0, count), file.scale, order=shuffled(count))
     loader.augmentation = augmentation(settings, file)
@@ -117,7 +115,7 @@ def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
 
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
-    """The training step of one micro-shard of so many samples, on a rank that is alone in the world."""
+    """The training step of one micro-shard of ``length`` samples, on a world of one rank."""
     return Step(
         model,
         parameters,
@@ -131,7 +129,7 @@ def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Para
 
 
 def _update(rule: Optimizer, vector: Array):  # type: ignore[no-untyped-def]
-    """The update of vectors as long as this one."""
+    """A function that updates vectors as long as this one."""
     values, gradients = vector.copy(), vector.copy()
     slots = {name: vector.copy() for name in rule.slots}
     update = rule.bind(values, gradients, slots, {"weight": slice(0, len(vector))})
@@ -139,7 +137,7 @@ def _update(rule: Optimizer, vector: Array):  # type: ignore[no-untyped-def]
 
 
 def _chosen(lengths: Sequence[int]) -> list[int]:
-    """Those to be measured: the smallest, the largest, and what lies between them in about equal ratios."""
+    """The lengths to measure: the smallest, the largest, and some between them in about equal ratios."""
     if len(lengths) <= LENGTHS:
         return sorted(lengths)
     wished = np.geomspace(min(lengths), max(lengths), LENGTHS)
@@ -147,14 +145,15 @@ def _chosen(lengths: Sequence[int]) -> list[int]:
 
 
 def measure_rates(world: World, rates: Rates, size: int) -> tuple[Rates, list[str]]:
-    """``rates`` with what can be measured in its place, and what that is, in words.
+    """``rates`` with measured values where this launch can measure them, and a description of what was measured.
 
-    Within a node where one has several ranks, between nodes where there are several; every rank takes part.
+    Messages within a node are measured if it has several ranks, those between nodes if there are several nodes. Every
+    rank must call it.
 
     Arguments:
         world: the ranks.
-        rates: what stands for the rest.
-        size: bytes that a step sums up.
+        rates: the values to keep where nothing is measured.
+        size: the bytes that a step sums.
     """
     done = []
     node, places = world.node(), min(map(len, world.nodes))
@@ -169,16 +168,16 @@ def measure_rates(world: World, rates: Rates, size: int) -> tuple[Rates, list[st
 
 
 def _within(node: World, rates: Rates, size: int) -> Rates:
-    """α and β of messages within the node, and the memory's speed in the sums of its slices."""
+    """α and β of messages within the node, and the speed of its memory when slices are summed."""
     rounds = [(allreduce(node, SIZES[0]), allreduce(node, SIZES[-1])) for _ in range(ROUNDS)]
     small, large = (median(each) for each in zip(*rounds, strict=True))
     link = fitted(node.size, small, large, 1 / rates.core)
     tiny, whole = _Sums(node, 16), _Sums(node, max(16, size // 4))
-    meeting = median(times(node, tiny, SECONDS, mean) for _ in range(ROUNDS))
+    empty = median(times(node, tiny, SECONDS, mean) for _ in range(ROUNDS))
     summing = median(times(node, whole, SECONDS, mean) for _ in range(ROUNDS))
-    # What a reduction of next to nothing takes beside its two meetings is its own bookkeeping, in Python.
-    step = max(0.0, meeting - 2 * barrier(node.size, link))
-    speed = (node.size + 1) * size / max(summing - meeting, 1e-7)
+    # Summing next to nothing takes two barriers, and the bookkeeping in Python.
+    step = max(0.0, empty - 2 * barrier(node.size, link))
+    speed = (node.size + 1) * size / max(summing - empty, 1e-7)
     return replace(
         rates,
         node_latency=link.latency,
@@ -191,7 +190,7 @@ def _within(node: World, rates: Rates, size: int) -> Rates:
 
 
 class _Sums:
-    """A call is a sum over the ranks of a node by slices in its memory, and both meetings; nothing is updated."""
+    """Each call sums over the ranks of a node by slices in its memory, with both barriers; nothing is updated."""
 
     def __init__(self, node: World, elements: int) -> None:
         memory = NodeMemory(node)
@@ -205,13 +204,13 @@ class _Sums:
 
 
 def _between(world: World, rates: Rates, places: int) -> Rates:
-    """α and β of messages between nodes: by one rank of each, and the network's speed by all of them at once."""
-    nodes, found = world.nodes, []
+    """α and β of messages between nodes, from one rank of each, and the network's speed, from all of them at once."""
+    nodes, groups = world.nodes, []
     place = next(node.index(world.rank) for node in nodes if world.rank in node)
     for number in range(places):
         ranks = [node[number] for node in nodes]
-        found += [World(world.among(ranks, tag=number))] if place == number else []
-    group = found[0] if found else World()
+        groups += [World(world.among(ranks, tag=number))] if place == number else []
+    group = groups[0] if groups else World()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
     world.barrier()
     together = allreduce(group, SIZES[-1])
@@ -223,9 +222,9 @@ def _between(world: World, rates: Rates, places: int) -> Rates:
 
 
 def fitted(ranks: int, small: float, large: float, add: float) -> Link:
-    """The α and β with which the models give these seconds for the smallest and the largest of `SIZES`.
+    """The α and β with which the models predict these seconds for the smallest and the largest of `SIZES`.
 
-    A small vector goes by recursive doubling, a large one by Rabenseifner's algorithm; both are linear in α and β.
+    A small vector is summed by recursive doubling, a large one by Rabenseifner's algorithm; both are linear in α and β.
     """
     latency = small / recursive_doubling(ranks, 0, Link(1.0, 0.0, 0.0))
     without, unit = (rabenseifner(ranks, SIZES[-1], Link(latency, byte, add)) for byte in (0.0, 1.0))

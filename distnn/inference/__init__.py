@@ -1,1 +1,1 @@
-"""What trained models are used for: evaluation, prediction, and text that they write."""
+"""Using trained models: evaluation, prediction, and sampling text."""

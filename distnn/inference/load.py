@@ -1,4 +1,4 @@
-"""From a checkpoint back to a model, to evaluate it or to predict with it."""
+"""Restoring a model from a checkpoint, to evaluate it, to predict, or to write text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from distnn import checkpoint
-from distnn.data.file.hdf5 import DataFile
+from distnn.config import RunSettings, from_dict
+from distnn.data import DataFile
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
@@ -23,19 +24,16 @@ from distnn.parameters import Parameters
 from distnn.session.samples import roomy
 from distnn.train.evaluate import Evaluator, Result, chunk, predict
 
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-
 
 @dataclass(frozen=True)
 class Restored:
     """A trained model.
 
     Attributes:
-        path: the checkpoint it comes from.
+        path: the checkpoint that it was restored from.
         model: its graph.
         parameters: its values.
-        settings: the run file that it was trained by.
+        settings: the run file with which it was trained.
     """
 
     path: Path
@@ -58,7 +56,7 @@ class Restored:
         if file.task == "language" and file.classes != self.model.classes:
             raise DataError(
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
-                f"from one text, whose characters they then share."
+                f"from one text, so that they share its characters."
             )
         groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world)
         evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
@@ -68,7 +66,7 @@ class Restored:
             evaluator.close()
 
     def predict(self, file: DataFile, split: str, world: World) -> Predictions:
-        """Predictions for a split, of which each rank computes a piece; the same bits on any number of ranks.
+        """Predictions for a split, of which each rank computes a part; the same bits on any number of ranks.
 
         Raises:
             DataError: if the data don't fit the model.
@@ -87,10 +85,10 @@ class Restored:
         return Predictions(rows, mine.start, total, self.model.classes)
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
-        """The prompt and ``length`` characters that a language model goes on with, one by one.
+        """The prompt and the ``length`` characters with which a language model continues it, one by one.
 
         Raises:
-            UsageError: if the model is none, or the prompt is empty or has characters that it doesn't know.
+            UsageError: if it isn't a language model, or the prompt is empty or has characters unknown to it.
         """
         if self.model.task != "language":
             raise UsageError(
@@ -123,33 +121,31 @@ class Restored:
 
 
 def _listed(characters: Sequence[str], most: int = 100) -> str:
-    """Characters for a message, the first of them if there are many."""
+    """Characters for a message: the first ones if there are many."""
     more = f" and {len(characters) - most} more" if len(characters) > most else ""
     return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
 
 
 def restore(path: str | Path, world: World) -> Restored:
-    """The model of a checkpoint, on every rank; rank 0 alone reads the file.
+    """The model of a checkpoint, on every rank; only rank 0 reads the file.
 
     Arguments:
         path: a checkpoint, ``latest``, or a run's folder.
         world: the ranks.
 
     Raises:
-        CheckpointError: if there is no good checkpoint, or its model can't be built again.
+        CheckpointError: if there is no good checkpoint, or its model can't be rebuilt.
     """
 
     def read() -> tuple[Path, checkpoint.Checkpoint]:
-        found = checkpoint.resolve(Path(path))
-        return found, checkpoint.load(found)
+        file = checkpoint.resolve(Path(path))
+        return file, checkpoint.load(file)
 
-    found, saved = world.on_root(read)
-    from distnn.config import from_dict
-
-    settings = from_dict(saved.settings, str(found))
+    file, saved = world.on_root(read)
+    settings = from_dict(saved.settings, str(file))
     if settings.model.factory and settings.model.factory.startswith("python:"):
         raise CheckpointError(
-            f"{found} holds a network that was written in Python and passed to distnn.fit ({settings.model.factory}); "
+            f"{file} holds a network that was written in Python and passed to distnn.fit ({settings.model.factory}); "
             f"predict with the object that fit returns, or put the function into a module and name it in the run file: "
             f'factory = "module:function".'
         )
@@ -163,5 +159,5 @@ def restore(path: str | Path, world: World) -> Restored:
         loss=settings.loss,
     )
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
-    checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings)
+    checkpoint.fit_into(saved.parameters, parameters.value, file)
+    return Restored(file, model, parameters, settings)

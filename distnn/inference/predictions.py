@@ -1,4 +1,4 @@
-"""The predictions for a split, computed by all ranks and written by one, or by all where h5py has parallel HDF5."""
+"""The predictions for a split: all ranks compute them, and one writes them, or all if h5py has parallel HDF5."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.file import collective
+from distnn.data.file.atomic import new_file, refused
 from distnn.data.file.collective import Rows
-from distnn.data.file.files import new_file, refused
 from distnn.data.predictions import attributes, datasets, write_predictions
 from distnn.parallel.world import World
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicts for a split.
+    """A model's predictions for a split.
 
     Attributes:
-        rows: the predictions of this rank's samples, which may be none: (n, …).
-        first: the number of the first of them in the split.
-        total: how many samples the split holds.
+        rows: the predictions for this rank's samples, (n, …); n may be 0.
+        first: the position of the first of them in the split.
+        total: the number of samples in the split.
         classes: the classes' names; empty for regression.
     """
 
@@ -34,12 +34,12 @@ class Predictions:
     classes: Sequence[str]
 
     def gathered(self, world: World) -> Array | None:
-        """The whole split's (N, …) on rank 0; None elsewhere."""
+        """The predictions for the whole split (N, …) on rank 0; None on the other ranks."""
         pieces = world.gather(self.rows)
         return None if pieces is None else np.concatenate(pieces)
 
     def write(self, path: Path, world: World, *, about: Mapping[str, str], force: bool) -> None:
-        """Write them to ``path``; every rank has to call it.
+        """Write the predictions to ``path``; every rank must call it.
 
         Raises:
             DataError: on every rank, if the file exists and ``force`` isn't set, or it can't be written.
@@ -56,9 +56,9 @@ class Predictions:
         world.on_root(write)
 
     def _write_together(self, path: Path, world: World, about: Mapping[str, str], force: bool) -> None:
-        found = datasets(self.rows, self.classes)
-        mine = {name: Rows(self.first, self.total, values) for name, values in found.items()}
-        with ExitStack() as stack:  # rank 0's: it gives the file its name at the end, or removes it
+        arrays = datasets(self.rows, self.classes)
+        mine = {name: Rows(self.first, self.total, values) for name, values in arrays.items()}
+        with ExitStack() as stack:  # on rank 0 it gives the file its name at the end, or removes it
 
             def lay_out() -> Path:
                 temporary = stack.enter_context(new_file(path, force=force))

@@ -1,4 +1,4 @@
-"""Writing with a language model: token after token, each drawn from what the model expects to come next."""
+"""Sampling from a language model: one token after another, each drawn from the predicted probabilities."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from distnn.parameters import Parameters
 def sample(
     model: Model, parameters: Parameters, prompt: Sequence[int], length: int, *, temperature: float = 1.0, seed: int = 0
 ) -> Iterator[int]:
-    """``length`` tokens that go on from ``prompt``, one by one.
+    """The ``length`` tokens with which the model continues ``prompt``, one by one.
 
-    The model reads one token at a time and hands its states on: a token costs the same however long the text is.
+    The model reads one token at a time and keeps its states, so each token costs the same however long the text is.
 
     Arguments:
-        model: of a language, with states, over sequences of one token.
+        model: a language model with states, for sequences of one token.
         parameters: its values.
         prompt: the tokens that the model reads first, at least one.
-        length: how many tokens to draw.
+        length: the number of tokens to draw.
         temperature: as in `draw`.
-        seed: which random tokens; the same seed gives the same text.
+        seed: of the random choices; the same seed gives the same text.
 
     Raises:
         UsageError: for an empty prompt, a negative temperature, or a model that has no states.
     """
     if not prompt:
-        raise UsageError("sampling needs a prompt of at least one token, for the model to go on from.")
+        raise UsageError("sampling needs a prompt of at least one token, for the model to continue.")
     if not temperature >= 0:
         raise UsageError(f"sampling: the temperature is {temperature}; expected a number of at least 0.")
     if model.task != "language" or not model.states:
-        raise UsageError("sampling needs a language model whose layers hand a state on from token to token.")
+        raise UsageError("sampling needs a language model whose layers carry a state from token to token.")
     return _sample(model, parameters, prompt, length, temperature, seed)
 
 
@@ -63,7 +63,7 @@ def _sample(
 def draw(probabilities: Array, temperature: float, generator: np.random.Generator) -> int:
     """A token, with probability pᵢ^(1/τ) / Σⱼ pⱼ^(1/τ): the softmax of the logits over the temperature τ.
 
-    A τ below 1 makes likely tokens likelier still, down to 0, which always takes the likeliest.
+    A τ below 1 makes likely tokens even more likely; τ = 0 always takes the most likely one.
     """
     if temperature == 0:
         return int(np.argmax(probabilities))

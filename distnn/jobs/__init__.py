@@ -1,1 +1,1 @@
-"""Jobs under Slurm: the script that trains on a site's nodes until the run is finished, and its way to sbatch."""
+"""Jobs under Slurm: scripts that repeat a training on a site's nodes until it is finished, and their submission."""

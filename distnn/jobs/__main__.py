@@ -1,27 +1,27 @@
-"""``python -m distnn.jobs SITE``: the job script that jobscripts/ has for a built-in site, from its site file."""
+"""``python -m distnn.jobs SITE``: writes jobscripts/SITE.slurm from the site file of a built-in site."""
 
 from __future__ import annotations
 
 import sys
 
 from distnn.config import site as sites
-from distnn.jobs.script import Job
+from distnn.jobs.slurm import Job
 
-#: The size of the scripts for people to change: small, and on any cluster one that even a laptop has.
+#: (nodes, ranks, threads) of a script that is meant to be edited: small enough for any cluster.
 SIZES = {"generic": (1, 2, 1)}
 
 
 def checked_in(site: str) -> str:
     """The text of ``jobscripts/SITE.slurm``."""
-    found = sites.read(site)
-    nodes, ranks, threads = SIZES.get(site, (2, found.node.ranks, found.node.threads))
+    settings = sites.read(site)
+    nodes, ranks, threads = SIZES.get(site, (2, settings.node.ranks, settings.node.threads))
     head = (
         f"   sbatch jobscripts/{site}.slurm RUN.toml [other arguments of `distnn train`]",
         "",
         "Submit from the checkout, on a file system that the compute nodes see. See jobscripts/README.md.",
     )
     job = Job(
-        site=found,
+        site=settings,
         nodes=nodes,
         time="01:00:00",
         ranks=ranks,

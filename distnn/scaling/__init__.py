@@ -1,1 +1,1 @@
-"""What a step will take on more ranks than there are yet: models of computing and communicating, pure arithmetic."""
+"""Predictions of the step time on more ranks than were started: models of computing and communicating."""

@@ -1,4 +1,4 @@
-"""What a rank's own work takes: a micro-shard forward and backward, and the update; estimated, or measured."""
+"""The time of a rank's own work, which is a micro-shard forward and backward and the update: estimated or measured."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from distnn.scaling.rates import Rates
 
 
 class Compute(Protocol):
-    """Seconds that a rank's own work takes while ``ranks`` ranks of its node are busy with theirs."""
+    """The seconds of a rank's own work while ``ranks`` ranks of its node are busy."""
 
     def piece(self, samples: int, ranks: int) -> float:
-        """Forward and backward of a micro-shard of so many samples, which are fetched first."""
+        """Fetching a micro-shard of ``samples`` samples, and its forward and backward pass."""
 
     def update(self, elements: int, ranks: int) -> float:
-        """The optimiser's update of so many elements on each rank."""
+        """The optimiser's update of ``elements`` parameters on each rank."""
 
 
 class Estimated:
-    """From counts and rates: an operation takes its call, and as long as its arithmetic or its memory traffic does.
+    """From counts and rates: each operation takes its call, plus the longer of its arithmetic and its memory traffic.
 
     The roofline model: Williams, Waterman and Patterson, Roofline: an insightful visual performance model for multicore
     architectures, 2009, doi 10.1145/1498765.1498785.
 
     Arguments:
-        rates: of the machine.
-        costs: the operations for a batch of so many samples.
+        rates: the machine's speeds.
+        costs: gives the operations for a batch of so many samples.
         threads: cores of each rank.
         itemsize: bytes of a number.
-        slots: the optimiser's vectors.
+        slots: the number of the optimiser's vectors.
     """
 
     def __init__(
@@ -45,27 +45,27 @@ class Estimated:
         """Σ over the operations of call + max(flops / rate, bytes / bandwidth)."""
         rates, cores = self._rates, self._threads * ranks
         speed = self._threads * rates.flops
-        found = self._costs(samples)
-        held = ranks * self._itemsize * sum(cost.elements for cost in found)
-        # What a byte takes, with every rank of the node reading and writing as much.
-        byte = ranks * rates.traffic(held, self._itemsize, cores)
-        return sum(rates.call + max(cost.flops / speed, cost.elements * byte) for cost in found)
+        costs = self._costs(samples)
+        held = ranks * self._itemsize * sum(cost.elements for cost in costs)
+        # Seconds for each element while every rank of the node reads and writes as much.
+        element = ranks * rates.traffic(held, self._itemsize, cores)
+        return sum(rates.call + max(cost.flops / speed, cost.elements * element) for cost in costs)
 
     def update(self, elements: int, ranks: int) -> float:
-        """Values and slots are read and written, gradients read: (3 + 2 slots) numbers an element."""
+        """Values and slots are read and written, gradients are read: 3 + 2 · slots numbers for each element."""
         moved = ranks * elements * self._itemsize * (3 + 2 * self._slots)
         return self._rates.call + self._rates.traffic(moved, moved, ranks)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """From the times of the real plan and the real update, linear in between.
+    """From the measured times of the real plan and the real update, linear in between.
 
     Attributes:
-        pieces: seconds by the samples of a micro-shard.
-        updates: seconds by the elements.
-        busy: how many ranks of a node were at it when that was measured; more than there are ``cores`` for take turns.
-        cores: of the node, divided by the threads of each rank.
+        pieces: seconds, by the number of samples in a micro-shard.
+        updates: seconds, by the number of elements.
+        busy: how many ranks of a node were busy during the measurement; more than ``cores`` ranks take turns.
+        cores: the node's cores, divided by the threads of each rank.
     """
 
     pieces: Mapping[int, float]
@@ -85,10 +85,10 @@ class Measured:
         return max(1.0, ranks / self.cores) / max(1.0, self.busy / self.cores)
 
 
-def between(found: Mapping[int, float], at: int) -> float:
-    """The value at ``at``, on the straight lines through what was found; beyond its ends that of the nearest."""
-    places = sorted(found)
+def between(points: Mapping[int, float], at: int) -> float:
+    """The value at ``at`` by linear interpolation between the points; beyond the ends, that of the nearest point."""
+    places = sorted(points)
     below = max((place for place in places if place <= at), default=places[0])
     above = min((place for place in places if place >= at), default=places[-1])
     share = (at - below) / (above - below) if above > below else 0.0
-    return found[below] + share * (found[above] - found[below])
+    return points[below] + share * (points[above] - points[below])

@@ -1,4 +1,4 @@
-"""How long a step will take on so many nodes, and what the run will cost."""
+"""How long a step takes on a number of nodes, and what the run costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from distnn.scaling.compute import Compute
 from distnn.scaling.rates import Rates
 from distnn.scaling.reduction import by_allreduce, by_node
-from distnn.scaling.work import Work
+from distnn.scaling.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Prediction:
 
     Attributes:
         nodes, ranks: how many, of all nodes together.
-        compute: of the rank that has most samples.
-        reduce: the sum of the gradients; update: of the parameters.
-        samples_per_s: of all ranks together.
-        hours: of all epochs' steps, without evaluations, checkpoints and the start; ``node_hours`` for all nodes.
-        efficiency: samples a second and node, divided by those of a single node.
+        compute: seconds of forward and backward, on the rank that has most samples.
+        reduce: seconds to sum the gradients.
+        update: seconds to update the parameters.
+        samples_per_s: samples per second, of all ranks together.
+        hours: for the steps of all epochs, without evaluations, checkpoints and the start.
+        node_hours: hours times nodes.
+        efficiency: samples per second and node, divided by those of a single node.
     """
 
     nodes: int
@@ -46,23 +48,23 @@ class Prediction:
 
 
 class Machine:
-    """Nodes of a kind, as many as one likes, with so many ranks on each.
+    """Any number of nodes of one kind, with ``ranks`` ranks on each.
 
     Arguments:
-        rates: of memory and network.
-        compute: a rank's own work.
-        ranks: of each node.
+        rates: the speeds of memory and network.
+        compute: the time of a rank's own work.
+        ranks: the ranks of each node.
     """
 
     def __init__(self, rates: Rates, compute: Compute, ranks: int) -> None:
         self.rates, self.compute, self.ranks = rates, compute, ranks
 
-    def predict(self, work: Work, nodes: Sequence[int]) -> list[Prediction]:
-        """What ``work`` takes on each of these numbers of nodes."""
+    def predict(self, work: Workload, nodes: Sequence[int]) -> list[Prediction]:
+        """The predictions for ``work`` on each of these numbers of nodes."""
         alone = self._epoch(work, 1)
         return [self._prediction(work, count, alone) for count in nodes]
 
-    def _prediction(self, work: Work, nodes: int, alone: float) -> Prediction:
+    def _prediction(self, work: Workload, nodes: int, alone: float) -> Prediction:
         compute, reduce, update = self._step(work, work.steps[0][1], nodes)
         seconds = self._epoch(work, nodes)
         hours = work.epochs * seconds / 3600
@@ -78,12 +80,12 @@ class Machine:
             efficiency=alone / (nodes * seconds),
         )
 
-    def _epoch(self, work: Work, nodes: int) -> float:
+    def _epoch(self, work: Workload, nodes: int) -> float:
         """Seconds of an epoch's steps."""
         return sum(count * sum(self._step(work, size, nodes)) for count, size in work.steps)
 
-    def _step(self, work: Work, samples: int, nodes: int) -> tuple[float, float, float]:
-        """Compute, reduce and update of a step of so many samples."""
+    def _step(self, work: Workload, samples: int, nodes: int) -> tuple[float, float, float]:
+        """Seconds to compute, reduce and update, for a step of ``samples`` samples."""
         ranks, rates = self.ranks, self.rates
         pieces = work.pieces(samples, nodes * ranks)
         compute = sum(self.compute.piece(length, ranks) for length in pieces) + rates.step
@@ -97,10 +99,11 @@ class Machine:
         return compute, reduce, self.compute.update(work.elements, ranks)
 
 
-def largest(machine: Machine, work: Work, most: int, efficiency: float) -> Prediction:
-    """The prediction for the largest number of nodes, up to ``most``, that still reach this efficiency.
+def largest(machine: Machine, work: Workload, most: int, efficiency: float) -> Prediction:
+    """The prediction for the largest number of nodes, up to ``most``, that still reaches this efficiency.
 
     One node does: its efficiency is 1. Between the powers of two the efficiency isn't monotonic, so all are tried.
     """
-    found = machine.predict(work, range(1, most + 1))
-    return max((each for each in found if each.efficiency >= efficiency), key=lambda each: each.nodes, default=found[0])
+    predictions = machine.predict(work, range(1, most + 1))
+    efficient = [each for each in predictions if each.efficiency >= efficiency]
+    return efficient[-1] if efficient else predictions[0]

@@ -1,30 +1,41 @@
-"""What a machine can do in a second, as predictions need it."""
+"""The speeds of a machine, from which predictions are made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from distnn.scaling.allreduce import Link
+from distnn.config.rates import RatesSettings
 
-if TYPE_CHECKING:
-    from distnn.config.rates import RatesSettings
+
+@dataclass(frozen=True)
+class Link:
+    """A connection between ranks.
+
+    Attributes:
+        latency: α, seconds for each message.
+        byte: β, seconds to transfer a byte.
+        add: γ, seconds to add a received byte to one's own.
+    """
+
+    latency: float
+    byte: float
+    add: float
 
 
 @dataclass(frozen=True)
 class Rates:
-    """A machine's speeds; bytes and seconds.
+    """A machine's speeds, in bytes and seconds.
 
     Attributes:
-        flops: floating-point operations a second that a core reaches in training's matrix products, all cores busy.
+        flops: floating-point operations per second that a core reaches in training's matrix products, all cores busy.
         call: seconds that an operation takes however small it is.
-        step: seconds of a step's bookkeeping beside its operations.
-        core: bytes a second that one core reads and writes.
-        memory, cache: bytes a second that a node's cores read and write together, from memory and from their caches.
+        step: seconds of a step's bookkeeping, in addition to its operations.
+        core: bytes per second that one core reads and writes.
+        memory, cache: bytes per second that a node's cores read and write together, from memory and from their caches.
         cache_size: bytes that a node's caches hold.
-        node_latency, latency: seconds of a message within a node, and between two.
-        node_bandwidth: bytes a second of the messages within a node, of all of its ranks together.
-        bandwidth, network: bytes a second of one rank's messages to other nodes, and of all of a node's ranks together.
+        node_latency, latency: seconds of a message within a node, and between two nodes.
+        node_bandwidth: bytes per second of the messages within a node, of all its ranks together.
+        bandwidth, network: bytes per second of one rank's messages to other nodes, and of all ranks of a node together.
     """
 
     flops: float
@@ -59,17 +70,17 @@ class Rates:
         )
 
     def within(self, ranks: int) -> Link:
-        """What ``ranks`` ranks of a node send each other messages by, all at the same time."""
+        """The link between the ranks of a node, when ``ranks`` of them send at the same time."""
         return Link(self.node_latency, 1 / min(self.core, self.node_bandwidth / ranks), 1 / self.core)
 
     def between(self, ranks: int) -> Link:
-        """What ``ranks`` ranks of each node send messages to other nodes by, all at the same time."""
+        """The link between nodes, when ``ranks`` ranks of each node send at the same time."""
         return Link(self.latency, 1 / min(self.bandwidth, self.network / ranks), 1 / self.core)
 
     def traffic(self, held: float, moved: float, ranks: int) -> float:
         """Seconds in which ``ranks`` ranks of a node read and write ``moved`` bytes together.
 
-        What the caches hold of all that they work on, ``held`` bytes, comes from there, and the rest from memory.
+        They work on ``held`` bytes: what fits into the caches comes from there, the rest from memory.
         """
         missed = max(0.0, 1 - self.cache_size / held) if held else 0.0
         byte = (1 - missed) / self.cache + missed / self.memory

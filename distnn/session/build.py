@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn import checkpoint
 from distnn.arrays import Array
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import RunFileError, SharedMemoryError
 from distnn.models.model import Network

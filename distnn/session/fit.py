@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.models import Model

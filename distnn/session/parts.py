@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from distnn.data import DataFile
 from distnn.data.augment import Augmentation
-from distnn.data.file.hdf5 import DataFile
 from distnn.errors import DataError, RunFileError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network

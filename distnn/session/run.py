@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distnn.checkpoint.environment import blas, environment
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.errors import DataError, DistnnError
 from distnn.models.model import Network
 from distnn.parallel import survival

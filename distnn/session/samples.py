@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
 from distnn.data import memory as room
-from distnn.data.file.hdf5 import READ_BYTES, DataFile
+from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
 from distnn.data.partition import batches, part

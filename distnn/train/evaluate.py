@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part

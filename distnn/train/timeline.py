@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from distnn.data.file.files import new_file
+from distnn.data.file.atomic import new_file
 from distnn.graph.plan import Plan
 from distnn.parallel.world import World
 

@@ -69,7 +69,10 @@ def test_full_disk(small_disk: Path) -> None:
         save(small_disk / "checkpoints", large(4), keep=3, best=False)
     text = str(caught.value)
     assert "step-00000004.h5: the checkpoint can't be saved: No space left on device. 1 MB are free there." in text
-    assert "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep). The checkpoints saved" in text
+    assert (
+        "Free some space, raise your quota, or keep fewer checkpoints ([checkpoint] keep). The checkpoints saved"
+        in text
+    )
     assert "before are intact, and the run can be resumed from them." in text
     assert state(small_disk / "checkpoints") == before
     (small_disk / "checkpoints" / "step-00000001.h5").unlink()
@@ -107,7 +110,9 @@ def test_a_disk_that_returns_other_bytes(checkpoints: Path, monkeypatch: pytest.
         os.pwrite(descriptor, bytes([content[place] ^ 1]), place)
 
     monkeypatch.setattr(os, "fdatasync", change)
-    with pytest.raises(CheckpointError, match=r"the checkpoint can't be saved: read back, it isn't what was written"):
+    with pytest.raises(
+        CheckpointError, match=r"the checkpoint can't be saved: what was read back differs from what was written"
+    ):
         save(checkpoints, example(4), keep=1, best=True)
     assert state(checkpoints) == before
 
@@ -152,7 +157,7 @@ def test_a_quota_is_told_of_like_a_full_disk(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, call, refused)
-    cure = r"MB are free there\. Make room or raise your quota, or keep fewer checkpoints \(\[checkpoint\] keep\)\."
+    cure = r"MB are free there\. Free some space, raise your quota, or keep fewer checkpoints \(\[checkpoint\] keep\)\."
     with pytest.raises(CheckpointError, match=f"can't be saved: {os.strerror(code)}.*{cure}"):
         save(checkpoints, example(4), keep=1, best=True)
     assert state(checkpoints) == before

@@ -96,10 +96,10 @@ def test_resolve_with_a_dangling_latest_takes_the_newest_good(checkpoints: Path,
     assert resolve(checkpoints.parent / path, said.append) == checkpoints / "step-00000001.h5"
     assert "passing over step-00000002.h5" in said[0]
     assert said[1] == (
-        f"{checkpoints}/latest: the link names step-00000003.h5, which isn't there; taking step-00000001.h5, "
+        f"{checkpoints}/latest: the link names step-00000003.h5, which doesn't exist; taking step-00000001.h5, "
         f"the newest good checkpoint."
     )
-    with pytest.warns(UserWarning, match=r"the link names step-00000003\.h5, which isn't there"):
+    with pytest.warns(UserWarning, match=r"the link names step-00000003\.h5, which doesn't exist"):
         resolve(checkpoints.parent)
 
 
@@ -113,7 +113,7 @@ def test_resolve_without_links(checkpoints: Path) -> None:
 
 def test_resolve_with_a_dangling_best_is_an_error(checkpoints: Path) -> None:
     (checkpoints / "step-00000002.h5").unlink()
-    with pytest.raises(CheckpointError, match=r"no such checkpoint \(it is a link to step-00000002\.h5, which isn't"):
+    with pytest.raises(CheckpointError, match=r"no such checkpoint \(it is a link to step-00000002\.h5, which doesn't"):
         resolve(checkpoints / "best")
 
 
@@ -154,7 +154,7 @@ def test_newest_good_of_none(checkpoints: Path, tmp_path: Path) -> None:
         spoil(path)
     said: list[str] = []
     with pytest.raises(
-        CheckpointError, match=r"none of the 3 checkpoints can be read\. Start the run anew, or restore"
+        CheckpointError, match=r"none of the 3 checkpoints can be read\. Start the run again, or restore"
     ):
         newest_good(checkpoints, said.append)
     assert len(said) == 3

@@ -72,7 +72,7 @@ def remove(name):
 
 BAD_DATA = {
     "missing": (lambda folder: folder / "absent.h5", ["There is no data file", "absent.h5", "distnn data"]),
-    "truncated": (truncated, ["good.h5", "can't be read as HDF5", "cut short"]),
+    "truncated": (truncated, ["good.h5", "can't be read as HDF5", "truncated or damaged"]),
     "not HDF5": (lambda folder: Path(__file__), ["test_bad_input.py", "can't be read as HDF5"]),
     "no train group": (lambda folder: changed(folder, remove("train")), ["no group `train`"]),
     "no dataset": (lambda folder: changed(folder, remove("train/y")), ["no dataset `train/y`", "found x"]),
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_is_corrupted(copy):
         (["evaluate", "out", "good.h5", "--split", "tset"], ["no split `tset` (did you mean 'test'?)"]),
         (["evaluate", "out", str(DIGITS)], ["samples of shape (8, 8)", "takes (4,)"]),
         (["predict", "out", str(DIGITS), "-o", "p.h5"], ["samples of shape (8, 8)", "takes (4,)"]),
-        (["predict", "out", "good.h5", "-o", "good.h5"], ["good.h5 exists already and was left as it is"]),
+        (["predict", "out", "good.h5", "-o", "good.h5"], ["good.h5 already exists and was left as it is"]),
         (["predict", "out", "good.h5", "-o", "absent/p.h5"], ["no folder absent"]),
         (["inspect", "absent.h5"], ["absent.h5"]),
     ],

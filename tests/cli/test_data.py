@@ -74,7 +74,7 @@ def test_digits(tmp_path: Path) -> None:
     line = f"wrote {path}: train 1297, validation 200, test 300 samples of 8×8 uint8, 10 classes"
     assert wrote("digits", "-o", path) == line
     path.write_text("mine")
-    assert f"{path} exists already and was left as it is" in refused("digits", "-o", path)
+    assert f"{path} already exists and was left as it is" in refused("digits", "-o", path)
     assert path.read_text() == "mine"
     assert wrote("digits", "-o", path, "--force") == line
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from tests.support.launch import mpiexec
 from tests.support.runs import DIGITS, blobs, distnn, line, run_file, saved
 

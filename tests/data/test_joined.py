@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distnn import checkpoint
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.data.file.joined import Joined
 from distnn.data.stream import Stream
 from distnn.errors import DataError
@@ -81,7 +80,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_names_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"No file fits the pattern .*nothing-\*\.h5 \(looked in /.*\); check it"):
+    with pytest.raises(DataError, match=r"No file matches the pattern .*nothing-\*\.h5 \(looked in /.*\); check it"):
         DataFile(tmp_path / "nothing-*.h5")
 
 
@@ -136,12 +135,12 @@ def test_a_filter_that_is_missing_is_named(tmp_path: Path) -> None:
     unknown_filter(tmp_path / "d.h5")
     script = (
         "import sys; sys.modules['hdf5plugin'] = None\n"
-        "from distnn.data.file.hdf5 import DataFile\n"
+        "from distnn.data import DataFile\n"
         f"DataFile({str(tmp_path / 'd.h5')!r}).read('train')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (
-        "d.h5: samples 0..100 of train can't be read, for they are compressed by HDF5's filter 32015, which"
+        "d.h5: samples 0..100 of train can't be read, because they are compressed by HDF5's filter 32015, which"
         in done.stderr
     )
-    assert "Install the filters (pip install hdf5plugin), or write the file anew with gzip" in done.stderr
+    assert "Install the filters (pip install hdf5plugin), or write the file again with gzip" in done.stderr

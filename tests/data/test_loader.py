@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Order, Whole
 from distnn.data.partition import Range

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.file.writing import write_data
 from distnn.data.loader import Loader
 from distnn.data.order import GROUPS, Buffered, Order, groups, permutation, shuffled, side_by_side, stored

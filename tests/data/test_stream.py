@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distnn.data import write_data
+from distnn.data import DataFile, write_data
 from distnn.data.augment import Augmentation
-from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
 from distnn.data.partition import Range, batch, batches, micro_shards

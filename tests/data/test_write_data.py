@@ -26,7 +26,7 @@ def test_thousands_of_class_names_fit(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
     path = classification(tmp_path / "a.h5")
     before = path.read_bytes()
-    with pytest.raises(DataError, match=r"exists already and was left as it is; .* with --force"):
+    with pytest.raises(DataError, match=r"already exists and was left as it is; .* with --force"):
         classification(path)
     with pytest.raises(DataError, match="the label 2, but there are 2 classes"):
         classification(path, classes=["ant", "bee"], force=True)

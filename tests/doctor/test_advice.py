@@ -81,7 +81,7 @@ CASES: dict[str, tuple[Examination, list[str]]] = {
         launch({"avx512": True}),
         ["n1: EPYC has AVX-512, but openblas 0.3.31 (Haswell) uses AVX2. Set"],
     ),
-    "an unknown BLAS": (launch({"blas": ""}), ["n1: numpy's BLAS is not known here"]),
+    "an unknown BLAS": (launch({"blas": ""}), ["n1: numpy's BLAS is unknown"]),
     "other versions": (
         launch({}, {}, {"versions": {"numpy": "1.26.0", "MPI": "MPICH 5.0.2"}}, {}, nodes=2),
         ["numpy is 2.4.0 on rank 0, but 1.26.0 on rank 2 (n2): ranks may compute different bits."],

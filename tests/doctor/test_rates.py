@@ -6,7 +6,8 @@ import pytest
 
 from distnn.doctor.facts import SIZES
 from distnn.doctor.rates import fitted
-from distnn.scaling.allreduce import Link, rabenseifner, recursive_doubling
+from distnn.scaling.rates import Link
+from distnn.scaling.reduction import rabenseifner, recursive_doubling
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4, 7, 32])

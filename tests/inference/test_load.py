@@ -9,8 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.errors import CheckpointError, DataError
 from distnn.inference.load import Restored, restore
 from distnn.parallel.world import World

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import permutation, shuffled
 from distnn.layers import LSTM, Dense, Sequential

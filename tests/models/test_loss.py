@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from distnn.config import from_dict
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
 from distnn.models import Loss, Model, softmax

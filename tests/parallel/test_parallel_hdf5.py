@@ -89,7 +89,7 @@ def test_a_file_that_is_there(digits: Path, tmp_path: Path) -> None:
     (tmp_path / "p.h5").write_text("precious")
     result = predict(3, digits, DIGITS, tmp_path / "p.h5")
     assert result.returncode == 2
-    assert result.stderr.count("exists already and was left as it is") == 1
+    assert result.stderr.count("already exists and was left as it is") == 1
     assert (tmp_path / "p.h5").read_text() == "precious"
     assert predict(3, digits, DIGITS, tmp_path / "p.h5", "--force").returncode == 0
     assert "y_pred" in content(tmp_path / "p.h5")

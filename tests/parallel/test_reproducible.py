@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from distnn import checkpoint
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from tests.parallel.test_kill import killed
 from tests.support.launch import mpiexec, usable
 from tests.support.resuming import LIMIT, command, finished, train, write

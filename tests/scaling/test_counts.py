@@ -28,16 +28,16 @@ def test_numbers(text: str, numbers: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1,x", "'x' is no number from 1"),
-        ("0,1", "'0' is no number from 1"),
-        ("", "'' is no number from 1"),
+        ("1,x", "'x' is not a whole number from 1"),
+        ("0,1", "'0' is not a whole number from 1"),
+        ("", "'' is not a whole number from 1"),
         ("2,2", "2 follows 2, but the numbers have to increase"),
         ("4,2", "2 follows 4, but the numbers have to increase"),
         ("1,…,8", "dots stand between two or three numbers and the last one"),
         ("1,2,…,…,8", "dots stand between two or three numbers and the last one"),
         ("1,2,4,…", "nothing follows the dots"),
         ("1,2,4,…,1000", "the dots don't lead to 1000, but to 512 or 1024"),
-        ("1,2,5,…,100", "1, 2, 5 go on neither in equal steps nor in a whole ratio"),
+        ("1,2,5,…,100", "1, 2, 5 continue neither in equal steps nor in a whole ratio"),
         ("1,2,…,100000", "these are more than 10,000 numbers"),
     ],
 )

@@ -9,11 +9,11 @@ import pytest
 
 from distnn.data import partition
 from distnn.graph.cost import Cost
-from distnn.scaling.allreduce import allreduce
 from distnn.scaling.compute import Estimated, Measured, between
 from distnn.scaling.prediction import Machine, largest
 from distnn.scaling.rates import Rates
-from distnn.scaling.work import Work
+from distnn.scaling.reduction import allreduce
+from distnn.scaling.workload import Workload
 
 RATES = Rates(
     flops=1e9,
@@ -29,7 +29,9 @@ RATES = Rates(
     bandwidth=1e9,
     network=2e9,
 )
-WORK = Work(samples=1000, epochs=3, batch_size=64, accumulate=1, shards=None, elements=1000, message=4000, sliced=True)
+WORK = Workload(
+    samples=1000, epochs=3, batch_size=64, accumulate=1, shards=None, elements=1000, message=4000, sliced=True
+)
 #: A millisecond a sample.
 EVEN = Measured({1: 1e-3, 64: 64e-3}, {1: 0.0, 1000: 0.0}, busy=1, cores=1e9)
 

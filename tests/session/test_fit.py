@@ -11,7 +11,7 @@ import pytest
 
 import distnn
 from distnn import graph
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.errors import CheckpointError, DataError, DistnnError, RunFileError, ShapeError
 from distnn.graph.node import Node
 from distnn.inference.load import restore

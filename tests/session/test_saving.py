@@ -167,7 +167,7 @@ def test_a_run_on_a_disk_that_is_too_small(ranks: int, choice: str, small_disk: 
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
     assert done.stderr.count("the checkpoint can't be saved: No space left on device.") == 1
-    assert "Make room or raise your quota, or keep fewer checkpoints ([checkpoint] keep)." in done.stderr
+    assert "Free some space, raise your quota, or keep fewer checkpoints ([checkpoint] keep)." in done.stderr
     told = done.stdout.count('(checkpoint.on_failure = "continue")')
     assert told >= 2 if choice == "continue" else told == 0
     folder = small_disk / "run" / "checkpoints"

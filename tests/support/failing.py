@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from distnn import runtime
-from distnn.checkpoint.writing import Layout
+from distnn.checkpoint.writing import FileLayout
 from distnn.cli.main import main
 from distnn.data.loader import Loader
 from distnn.errors import DataError
@@ -43,7 +43,7 @@ PHASES: dict[str, tuple[Any, str, int]] = {
     "forward": (Plan, "forward", 5),
     "reduce": (Node, "reduce", 5),
     "evaluation": (Evaluator, "run", 1),
-    "checkpoint": (Layout, "seal", 2),
+    "checkpoint": (FileLayout, "seal", 2),
     "finish": (Saver, "finish", 1),
 }
 #: Like these, but where there is no watchdog yet, or no more.

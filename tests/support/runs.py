@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from distnn import checkpoint, config
-from distnn.data import write_data
+from distnn.data import DataFile, write_data
 from distnn.data.convert.text import convert as convert_text
-from distnn.data.file.hdf5 import DataFile
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from tests.support.launch import REPOSITORY, environment

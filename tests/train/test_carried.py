@@ -12,7 +12,7 @@ import threadpoolctl
 
 from distnn import checkpoint, graph
 from distnn.config import from_dict, to_dict
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import CheckpointError, RunFileError
 from distnn.models import Model, build

@@ -1,5 +1,5 @@
-"""From other formats to data files: one module per source format, each with a function ``convert``.
+"""Conversion from other formats to data files: one module for each source, with a function ``convert``.
 
-`digits` (shipped), `fashion_mnist`, `idx`, `npz`, `csv` and `text` are the formats; `splits` and `labels` hold what
-several of them need: cutting samples into train, validation and test, and numbering the classes.
+The sources are `digits` (shipped with distnn), `fashion_mnist`, `idx`, `npz`, `csv` and `text`. `splits` cuts samples
+into train, validation and test, and `labels` numbers the classes.
 """

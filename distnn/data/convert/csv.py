@@ -1,4 +1,4 @@
-"""CSV tables: a header of column names, then one sample a line; one column is the target, the others the features."""
+"""CSV tables: a header with column names, then one sample a line; one column is the target, the others are features."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from distnn.data.convert.splits import by_fraction
 from distnn.data.file.writing import write_data
 from distnn.errors import DataError, nearest
 
-#: What stands for a missing value, in any case of letters.
+#: The texts that stand for a missing value, in upper or lower case.
 MISSING = frozenset({"", "na", "n/a", "nan", "null"})
-#: Above this many distinct integers a target may as well be a quantity, and the user has to say which it is.
+#: With more distinct integers than this, a target may be a quantity, and the user has to say which it is.
 GUESSED_CLASSES = 1_000
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -44,20 +44,20 @@ class Table:
 
 
 def read_csv(path: str | Path, target: str, delimiter: str = ",") -> Table:
-    """Read a table, every value checked.
+    """Read a table, and check every value.
 
     Args:
         path: the file, in UTF-8.
         target: the name of the target column.
-        delimiter: what separates the fields, one character.
+        delimiter: the character that separates the fields.
 
     Raises:
-        DataError: a file that is missing or no table; an impossible delimiter; no such target; a line with too many or
-            too few fields; a missing value, or a feature that is no number, with its line and column.
+        DataError: the file is missing or isn't a table, the delimiter is impossible, there is no such target, a line
+            has too many or too few fields, a value is missing, or a feature isn't a number; with its line and column.
     """
     path = Path(path)
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise DataError(f"{path}: the delimiter {delimiter!r} can't be; expected one character, such as ';' or a tab.")
+        raise DataError(f"{path}: the delimiter is {delimiter!r}; expected one character, such as ';' or a tab.")
     with _rows(path, delimiter) as rows:
         header = next(rows, (0, []))[1]
         table = Table(path, target, _feature_names(path, header, target, delimiter))
@@ -75,9 +75,9 @@ def read_csv(path: str | Path, target: str, delimiter: str = ",") -> Table:
 
 @contextmanager
 def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The lines that aren't empty, each as its number and its fields without blanks around them."""
+    """The lines that aren't empty, each as its number and its fields without surrounding blanks."""
     try:
-        # utf-8-sig: spreadsheets begin their UTF-8 with a mark that is no part of the first name.
+        # utf-8-sig: spreadsheets begin their UTF-8 with a mark that isn't part of the first name.
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             yield ((reader.line_num, [text.strip() for text in row]) for row in reader if row)
@@ -97,14 +97,14 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
 
 
 def _feature_names(path: Path, header: list[str], target: str, delimiter: str) -> list[str]:
-    """The columns that aren't the target, or DataError where the first line is no usable header."""
+    """The columns that aren't the target; DataError if the first line isn't a usable header."""
     if not header:
         raise DataError(f"{path} is empty; expected a header line with the names of the columns, then the data.")
     doubles = sorted({name for name in header if header.count(name) > 1 or not name})
     if all(map(_is_number, header)):
         raise DataError(
             f"{path}, line 1 holds numbers ({', '.join(header[:4])}, …); expected a header line with the names of the "
-            "columns: put one above the data."
+            "columns: add one above the data."
         )
     if doubles:
         raise DataError(
@@ -126,20 +126,20 @@ def _check_length(path: Path, line: int, row: list[str], header: list[str]) -> N
     if len(row) != len(header):
         raise DataError(
             f"{path}, line {line} has {len(row)} fields but the header names {len(header)} columns; expected one field "
-            "for each column (quote a text that holds the delimiter)."
+            "for each column (quote a text that contains the delimiter)."
         )
 
 
 def _check_present(path: Path, line: int, name: str, text: str) -> None:
     if text.lower() in MISSING:
         raise DataError(
-            f"{path}, line {line}, column '{name}': the value is missing ({text!r}); distnn fills no gaps: fill it in, "
-            "or remove the line or the column."
+            f"{path}, line {line}, column '{name}': the value is missing ({text!r}); distnn doesn't fill in missing "
+            "values: fill it in, or remove the line or the column."
         )
 
 
 def _numbers(path: Path, line: int, row: list[str], names: Sequence[str]) -> np.ndarray:
-    """The features of a line (F,): all at once, and only where that fails one by one, to name the culprit."""
+    """The features of a line (F,): converted all at once, and one by one only if that fails, to name the bad one."""
     with suppress(ValueError):
         values = np.array(list(map(float, row)))
         if (np.abs(values) <= LARGEST).all() and "_" not in "".join(row):
@@ -156,17 +156,17 @@ def _numbers(path: Path, line: int, row: list[str], names: Sequence[str]) -> np.
 
 def _is_number(text: str) -> bool:
     try:
-        # Python takes 1_000 for a number; a table that holds it means something else.
+        # Python accepts 1_000 as a number; a table that holds it means something else.
         return abs(float(text)) <= LARGEST and "_" not in text
     except ValueError:
         return False
 
 
 def infer_task(table: Table) -> str:
-    """Texts and integers are classes, other numbers are quantities.
+    """The task that the targets suggest: texts and integers are classes, other numbers are quantities.
 
     Raises:
-        DataError: so many distinct integers that they may be either.
+        DataError: there are so many distinct integers that they may be either.
     """
     if not all(map(is_integer, table.targets)):
         return "regression" if all(map(_is_number, table.targets)) else "classification"
@@ -215,11 +215,11 @@ def convert(
         path: the table.
         target: the name of the target column.
         task: classification or regression; None: see `infer_task`.
-        delimiter: what separates the fields.
-        validation: the fraction of the lines to validate with.
-        test: the fraction to test with.
-        seed: which random cut.
-        force: replace a file that is already there.
+        delimiter: the character that separates the fields.
+        validation: the fraction of the lines for validation.
+        test: the fraction for the test.
+        seed: of the random split.
+        force: replace an existing file.
 
     Raises:
         DataError: see `read_csv`, `infer_task` and `distnn.data.write_data`.

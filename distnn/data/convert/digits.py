@@ -1,11 +1,11 @@
-"""The digits data set that distnn ships: 1797 handwritten digits of 8×8 pixels, ready as a data file."""
+"""The digits data set that is shipped with distnn as a data file: 1797 handwritten digits of 8×8 pixels."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from distnn.data.file.files import new_file
+from distnn.data.file.atomic import new_file
 from distnn.errors import DataError
 
 #: Beside this module in an installed package, in the repository's data/ in a source checkout.
@@ -13,13 +13,13 @@ PLACES = (Path(__file__).with_name("digits.h5"), Path(__file__).parents[3] / "da
 
 
 def shipped() -> Path:
-    """The data file that came with distnn; DataError where the installation lacks it."""
+    """The data file that is shipped with distnn; DataError if the installation lacks it."""
     for place in PLACES:
         if place.is_file():
             return place
     raise DataError(
         f"The digits data set is missing from this installation of distnn: looked for {PLACES[0]} and {PLACES[1]}. "
-        "Install distnn again, or run data/make_digits.py of its repository (needs scikit-learn)."
+        "Install distnn again, or run data/make_digits.py from its repository (needs scikit-learn)."
     )
 
 
@@ -28,7 +28,7 @@ def convert(output: str | Path, *, force: bool = False) -> Path:
 
     Args:
         output: the data file to write.
-        force: replace a file that is already there.
+        force: replace an existing file.
 
     Raises:
         DataError: the shipped file is missing, or ``output`` can't be written.

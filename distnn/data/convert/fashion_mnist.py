@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey images of 28×28 pixels of ten kinds of clothing, as IDX files.
+"""Fashion-MNIST, read from IDX files: 70,000 greyscale images of ten kinds of clothing, 28×28 pixels each.
 
 Source: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
 Algorithms", arXiv:1708.07747 (2017).
@@ -11,7 +11,7 @@ from pathlib import Path
 from distnn.data.convert import idx
 from distnn.errors import DataError
 
-#: Where Debian's and Ubuntu's package dataset-fashion-mnist puts the files.
+#: The folder of the package dataset-fashion-mnist of Debian and Ubuntu.
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 #: The names in the order of the labels, from the data set's own README.
 CLASSES = (
@@ -35,21 +35,21 @@ LICENCE = "MIT (Expat), © 2017 Zalando SE"
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """The four files of a folder by name, with or without the ending .gz; DataError naming those that are missing."""
-    found = {
+    """The four files of a folder by name, with or without .gz; DataError names those that are missing."""
+    files = {
         name: place
         for name in (*TRAIN, *TEST)
-        for place in (folder / f"{name}.gz", folder / name)  # the last wins: a file that was unpacked
+        for place in (folder / f"{name}.gz", folder / name)  # the last one is used: a file that was unpacked
         if place.is_file()
     }
-    missing = [name for name in (*TRAIN, *TEST) if name not in found]
+    missing = [name for name in (*TRAIN, *TEST) if name not in files]
     if missing:
         raise DataError(
             f"Fashion-MNIST is not in {folder}: looked for {', '.join(missing)}, each with or without .gz. On Debian "
-            "and Ubuntu `apt install dataset-fashion-mnist` brings the files; elsewhere download them from "
+            "and Ubuntu, `apt install dataset-fashion-mnist` installs the files; elsewhere download them from "
             "https://github.com/zalandoresearch/fashion-mnist and name their folder with --source DIR."
         )
-    return found
+    return files
 
 
 def convert(output: str | Path, *, folder: str | Path = FOLDER, validation: int = 5_000, force: bool = False) -> Path:
@@ -57,18 +57,18 @@ def convert(output: str | Path, *, folder: str | Path = FOLDER, validation: int 
 
     Args:
         output: the data file to write.
-        folder: where the files are.
-        validation: how many of the last training samples to keep for validation; 0 for no such split.
-        force: replace a file that is already there.
+        folder: the folder of the files.
+        validation: how many of the last training samples to use for validation; 0: no validation split.
+        force: replace an existing file.
 
     Raises:
         DataError: a file is missing or damaged, or ``output`` can't be written.
     """
-    found = find(Path(folder))
+    files = find(Path(folder))
     return idx.convert(
         output,
-        train=(found[TRAIN[0]], found[TRAIN[1]]),
-        test=(found[TEST[0]], found[TEST[1]]),
+        train=(files[TRAIN[0]], files[TRAIN[1]]),
+        test=(files[TEST[0]], files[TEST[1]]),
         validation=validation,
         classes=CLASSES,
         source=SOURCE,

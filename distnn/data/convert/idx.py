@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and its successors: a header, then one array in big-endian order.
+"""IDX files, the format of MNIST and its successors: a header, then one array in big-endian byte order.
 
 The header is two zero bytes, a type code, the number of dimensions n, and n sizes of four bytes each.
 Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database, section "File formats".
@@ -26,7 +26,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     """The array of an IDX file, plain or gzipped, in this machine's byte order.
 
     Raises:
-        DataError: a file that is missing, isn't IDX, or isn't as long as its header says.
+        DataError: the file is missing, isn't IDX, or isn't as long as its header says.
     """
     path = Path(path)
     data = _bytes(path)
@@ -42,9 +42,9 @@ def read_idx(path: str | Path) -> np.ndarray:
     shape = tuple(int(size) for size in np.frombuffer(data, ">u4", dimensions, 4))
     expected = start + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
-        state = "is truncated" if len(data) < expected else "has bytes left over"
+        state = "is truncated" if len(data) < expected else "is too long"
         raise DataError(
-            f"{path} {state}: its header promises an array {shape} of {dtype.itemsize}-byte numbers, {expected} bytes "
+            f"{path} {state}: its header describes an array {shape} of {dtype.itemsize}-byte numbers, {expected} bytes "
             f"in all, but there are {len(data)}. Copy or download it again."
         )
     return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
@@ -53,7 +53,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 def _bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        # By its first bytes, not by its name: files lose and gain the ending .gz on their way.
+        # Recognised by its first bytes and not by its name: files lose and gain the ending .gz when they are copied.
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except FileNotFoundError as error:
         raise DataError(f"There is no IDX file {path}; check the path.") from error
@@ -64,7 +64,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def read_pair(images: str | Path, labels: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, …) and their labels (N,); DataError where the two files don't belong together."""
+    """Images (N, …) and their labels (N,); DataError if the two files don't belong together."""
     x, y = read_idx(images), read_idx(labels)
     if x.ndim < 2:
         raise DataError(
@@ -100,12 +100,12 @@ def convert(
     Args:
         output: the data file to write.
         train: the files of the training images and labels.
-        test: those of the test images and labels, or None for no test split.
-        validation: how many of the last training samples to keep for validation; 0 for no such split.
+        test: those of the test images and labels; None: no test split.
+        validation: how many of the last training samples to use for validation; 0: no validation split.
         classes: the class names; if empty, the numbers 0, 1, … up to the largest label.
-        source: where the data come from, kept in the file; the names of the files if empty.
-        licence: on what terms, kept in the file.
-        force: replace a file that is already there.
+        source: where the data come from; stored in the file. If empty, the names of the files.
+        licence: their licence; stored in the file.
+        force: replace an existing file.
 
     Raises:
         DataError: see `read_idx`, `read_pair` and `distnn.data.write_data`.

@@ -1,4 +1,4 @@
-"""Numbering classes: labels are 0, 1, … and each has a name."""
+"""Numbering the classes: the labels are 0, 1, …, and each has a name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from distnn.errors import DataError
 
-#: More classes than anyone names; integers above are measurements.
+#: The most classes; a larger integer can't be a label.
 MOST_CLASSES = 100_000
 
 
 def named_by_number(source: Path, *labels: np.ndarray) -> tuple[str, ...]:
-    """The names "0", "1", … up to the largest label of all the arrays.
+    """The names "0", "1", … up to the largest label in all the arrays.
 
     Args:
         source: where the labels come from, for the message.

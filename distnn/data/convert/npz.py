@@ -1,4 +1,4 @@
-"""Numpy archives (.npz): arrays named by split, or one x and y to be cut at random."""
+"""Numpy archives (.npz): arrays named by split, or one x and y to be split at random."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from distnn.errors import DataError
 #: Split → the endings of its arrays' names: x_train and y_train, x_val and y_val, ….
 ENDINGS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 EXPECTED = (
-    "expected x_train and y_train, and where wanted x_validation, y_validation, x_test and y_test; or x and y, to be "
-    "cut at random"
+    "expected x_train and y_train and, optionally, x_validation, y_validation, x_test and y_test; or x and y, to be "
+    "split at random"
 )
 
 
@@ -26,7 +26,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of an archive by name, in lower case.
 
     Raises:
-        DataError: a file that is missing, damaged, no archive, or that holds Python objects.
+        DataError: the file is missing or damaged, isn't an archive, or holds Python objects.
     """
     path = Path(path)
     try:
@@ -46,10 +46,10 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The pairs x and y that an archive names by split; nothing where it holds one x and y.
+    """The pairs x and y that an archive names by split; empty if it holds one x and y.
 
     Raises:
-        DataError: neither is there, or an x has no y.
+        DataError: it has neither, or an x without a y.
     """
     splits = {}
     for split, endings in ENDINGS.items():
@@ -73,10 +73,10 @@ def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str,
     Args:
         path: the archive, for the message.
         parts: the targets of each split: integers, booleans or texts for classes, integers or floats for quantities.
-        task: classification or regression; None to take integers, booleans and texts for classes.
+        task: classification or regression; None: integers, booleans and texts are classes.
 
     Raises:
-        DataError: targets that aren't labels though they are to be classified.
+        DataError: targets of a classification that aren't labels.
     """
     if task is None:
         task = "classification" if all(part.dtype.kind in "biuUS" for part in parts) else "regression"
@@ -124,15 +124,15 @@ def convert(
 
     Args:
         output: the data file to write.
-        path: the archive, with x_train, y_train, … or with x and y; capitals don't matter.
-        task: classification or regression; None to take integer, boolean and text targets for classes.
-        validation: for x and y, the fraction to validate with; 0.1 if None.
-        test: for x and y, the fraction to test with; 0.1 if None.
-        seed: for x and y, which random cut.
-        force: replace a file that is already there.
+        path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
+        task: classification or regression; None: integer, boolean and text targets are classes.
+        validation: for x and y, the fraction for validation; 0.1 if None.
+        test: for x and y, the fraction for the test; 0.1 if None.
+        seed: for x and y, the seed of the random split.
+        force: replace an existing file.
 
     Raises:
-        DataError: an archive without these arrays, or whose arrays don't make a data file.
+        DataError: the archive lacks these arrays, or its arrays don't make a data file.
     """
     path = Path(path)
     arrays = read_npz(path)

@@ -1,4 +1,4 @@
-"""Cutting samples into train, validation and test: by a seed, or at the end."""
+"""Splitting samples into train, validation and test: at random from a seed, or by their order."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from distnn.errors import DataError
 def shuffled(samples: int, seed: int) -> np.ndarray:
     """A permutation of 0..samples−1 from a seed, the same under every version of numpy.
 
-    It sorts the raw output of a PCG64 generator: numpy promises that stream for ever, but not what `Generator`
-    methods make of it (NEP 19).
+    It sorts the raw output of a PCG64 generator, which numpy guarantees never to change; the results of `Generator`'s
+    methods may change (NEP 19).
     """
     return np.argsort(np.random.PCG64(seed).random_raw(samples), kind="stable")
 
 
 def stratified(labels: np.ndarray, validation: int, test: int, seed: int) -> dict[str, np.ndarray]:
-    """Indices of train, validation and test, each in random order, with every class in its due share of each.
+    """Indices of train, validation and test, each in random order, with every class in proportion.
 
-    The shuffled samples are lined up class by class, and evenly spaced ones along the line are taken: a class of n
-    among N gives validation · n / N samples to the validation split, to within one, and so for test.
+    The shuffled samples are lined up class by class, and evenly spaced ones along the line are taken: of a class of n
+    among N samples, validation · n / N are in the validation split, to within one, and likewise for test.
 
     Args:
-        labels: (N,) what to spread evenly; all equal for a plain random split.
-        validation: how many samples to validate with, 0 for none.
-        test: how many to test with, 0 for none; validation + test < N.
-        seed: another seed, another split.
+        labels: (N,) classes to distribute evenly; all equal for a plain random split.
+        validation: how many samples to use for validation; may be 0.
+        test: how many to use for the test; may be 0; validation + test < N.
+        seed: of the random split.
 
     Returns:
         The splits that aren't empty, by name.
@@ -45,7 +45,7 @@ def stratified(labels: np.ndarray, validation: int, test: int, seed: int) -> dic
 
 
 def _evenly(length: int, count: int) -> np.ndarray:
-    """(length,) flags, of which ``count`` are set at even distances."""
+    """(length,) flags, of which ``count`` are set, evenly spaced."""
     steps = np.arange(length + 1, dtype=np.int64) * count // max(length, 1)
     return np.diff(steps) > 0
 
@@ -53,19 +53,19 @@ def _evenly(length: int, count: int) -> np.ndarray:
 def by_fraction(
     source: Path, x: np.ndarray, y: np.ndarray, *, task: str, validation: float, test: float, seed: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Cut x and y at random, and for a classification stratified by label.
+    """Split x and y at random; for a classification, stratified by label.
 
     Args:
         source: where they come from, for the message.
         x: samples (N, …).
         y: targets (N,) or (N, …).
         task: classification or regression.
-        validation: the fraction of the samples to validate with, 0 for none.
-        test: the fraction to test with, 0 for none.
-        seed: another seed, another split.
+        validation: the fraction of the samples for validation; may be 0.
+        test: the fraction for the test; may be 0.
+        seed: of the random split.
 
     Raises:
-        DataError: x and y of different length, fractions below 0, or fractions that leave nothing to train on.
+        DataError: x and y differ in length, or the fractions are negative or leave nothing to train on.
     """
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
         raise DataError(
@@ -85,7 +85,7 @@ def by_fraction(
 
 
 def last_for_validation(source: Path, x: Any, y: Any, count: int) -> dict[str, tuple[Any, Any]]:
-    """Train on all but the last ``count`` samples and validate with those; no validation split for 0.
+    """The last ``count`` samples as the validation split, and the others as train; no validation split if it is 0.
 
     Raises:
         DataError: ``count`` is negative, or leaves no sample to train on.

@@ -1,6 +1,6 @@
 """Plain text, for language models of characters: sequences of tokens, and after each token the next one.
 
-The sequences of a split are in the order of the text, and each goes on where the one before it ends. So a split can be
+The sequences of a split are in the order of the text, and each continues where the one before ends. So a split can be
 read as B streams side by side: cut its sequences into B contiguous pieces, and the k-th batch is the k-th sequence of
 every piece. A recurrent state that is carried from batch to batch then belongs to one stream for the whole epoch.
 """
@@ -24,21 +24,22 @@ def convert(
     test: float = 0.05,
     force: bool = False,
 ) -> Path:
-    """Make a data file of a text: x (N, length) and y = x one character later, as places in the sorted vocabulary.
+    """Make a data file of a text: x (N, length), and y, which is x one character later; both index the vocabulary.
 
     The text is cut into train, validation and test in this order, and each part into sequences; up to ``length``
-    characters at the end of a part are left over. No character is in two parts. The vocabulary is the whole text's.
+    characters at the end of a part are left out. No character is in two parts. The vocabulary is the sorted characters
+    of the whole text.
 
     Args:
         output: the data file to write.
         path: the text, in UTF-8; line ends of all systems become \\n.
-        length: how many characters make a sequence.
-        validation: the fraction of the text to validate with, 0 for none.
-        test: the fraction to test with, 0 for none.
-        force: replace a file that is already there.
+        length: the number of characters in a sequence.
+        validation: the fraction of the text for validation; may be 0.
+        test: the fraction for the test; may be 0.
+        force: replace an existing file.
 
     Raises:
-        DataError: a file that is missing, empty or no text, or a part that is too short for one sequence.
+        DataError: the file is missing, empty or not a text, or a part is too short for one sequence.
     """
     path = Path(path)
     tokens, vocabulary = tokenize(read_text(path))
@@ -50,7 +51,7 @@ def read_text(path: Path) -> str:
     """The whole text, with \\n at the ends of lines and without a byte order mark.
 
     Raises:
-        DataError: a file that is missing, empty, not UTF-8, or that holds the character NUL.
+        DataError: the file is missing, empty or not UTF-8, or holds the character NUL.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -59,19 +60,19 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not a text in UTF-8: byte {error.start} is {error.object[error.start]:#04x}. If it is a text "
-            f"in another encoding, convert it first, such as with: iconv -f latin1 -t utf-8 {path.name} > utf8.txt."
+            f"in another encoding, convert it first, for example with: iconv -f latin1 -t utf-8 {path.name} > utf8.txt."
         ) from error
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
     if not text:
         raise DataError(f"{path} is empty; expected a text in UTF-8.")
     if "\0" in text:
-        raise DataError(f"{path} is no plain text: character {text.index(chr(0))} is NUL; expected a text in UTF-8.")
+        raise DataError(f"{path} is not plain text: character {text.index(chr(0))} is NUL; expected a text in UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def tokenize(text: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Each character's place in the vocabulary, of the smallest unsigned type, and the vocabulary, sorted.
+    """Each character's index in the vocabulary, in the smallest unsigned type, and the sorted vocabulary.
 
     >>> tokenize("banana")
     (array([1, 0, 2, 0, 2, 0], dtype=uint8), ('a', 'b', 'n'))

@@ -1,1 +1,1 @@
-"""Data files in HDF5: opened, checked, read in slabs, and written whole or not at all."""
+"""Data files in HDF5: opening, checking, reading in slabs, and writing them completely or not at all."""

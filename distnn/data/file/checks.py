@@ -1,6 +1,6 @@
-"""What a data file may hold: the same rules for a file that is read and for arrays that are written.
+"""Checks of a data file's content: the same rules for a file that is read and for arrays that are written.
 
-Every function takes the file's path only to name it in its error.
+The functions take the file's path only to name it in their errors.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 from distnn.errors import DataError, nearest
 
-#: The groups of a data file, in the order in which they are listed everywhere.
+#: The groups of a data file, in the order in which they are always listed.
 SPLITS = ("train", "validation", "test")
-#: What a data file can be for.
+#: The tasks that a data file can have.
 TASKS = ("classification", "regression", "language")
 
 
 def check_task(path: Path, task: object) -> str:
-    """The task as text, or DataError for one that is missing or unknown."""
+    """The task as text; DataError if it is missing or unknown."""
     expected = "expected 'classification', 'regression' or 'language'"
     if task is None:
         raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
@@ -33,7 +33,7 @@ def check_task(path: Path, task: object) -> str:
 
 
 def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
-    """The class names of a classification, or the tokens of a language, at least one; nothing for a regression."""
+    """The class names of a classification or the tokens of a language, at least one; empty for a regression."""
     if task == "regression":
         return ()
     if classes is not None and (isinstance(classes, str | bytes) or not isinstance(classes, Iterable)):
@@ -56,11 +56,11 @@ def how_to_set(name: str, value: object) -> str:
 
 
 def check_train(path: Path, names: Iterable[str]) -> None:
-    """DataError where the split that every file needs isn't among ``names``."""
+    """DataError if the split that every file needs isn't among ``names``."""
     names = list(names)
     if "train" not in names:
         raise DataError(
-            f"{path} has no group `train`{nearest('train', names)}: expected the groups train, and where wanted "
+            f"{path} has no group `train`{nearest('train', names)}: expected the groups train and, optionally, "
             f"validation and test, each with the datasets x and y; found {listing(names)}."
         )
 
@@ -72,7 +72,7 @@ def listing(names: Iterable[str]) -> str:
 
 
 def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
-    """Types and shapes of one split, without reading a value of it.
+    """Check the types and shapes of one split, without reading a value.
 
     Args:
         path: the file, for the message.
@@ -143,12 +143,12 @@ def _check_tokens(path: Path, split: str, x: Any, y: Any) -> None:
 
 
 def check_alike(path: Path, split: str, x: Any, y: Any, first_x: Any, first_y: Any) -> None:
-    """DataError where a split's samples or targets aren't shaped and typed as those of ``train``."""
+    """DataError if the samples or targets of a split have another shape or type than those of ``train``."""
     for name, mine, first in (("x", x, first_x), ("y", y, first_y)):
         if mine.shape[1:] != first.shape[1:]:
             raise DataError(
                 f"{path}: {split}/{name} has the shape {mine.shape} but train/{name} {first.shape}; "
-                "expected samples of one shape in all splits (all but the first number equal)."
+                "expected samples of one shape in all splits (all numbers but the first equal)."
             )
     if x.dtype.newbyteorder("=") != first_x.dtype.newbyteorder("="):
         raise DataError(
@@ -158,7 +158,7 @@ def check_alike(path: Path, split: str, x: Any, y: Any, first_x: Any, first_y: A
 
 
 def check_scale(path: Path, name: str, scale: Any) -> float:
-    """The factor for integer samples as a float, or DataError where it isn't one positive number."""
+    """The factor for integer samples as a float; DataError if it isn't one positive number."""
     value = np.asarray(scale)
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or not (value > 0).all():
         raise DataError(f"{path}: the attribute `scale` of {name} is {scale!r}; expected one positive number.")
@@ -166,7 +166,7 @@ def check_scale(path: Path, name: str, scale: Any) -> float:
 
 
 def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarray, classes: int) -> None:
-    """DataError for the first NaN or infinity, or the first label or token outside the classes, in a slab of a split.
+    """DataError for the first NaN, infinity, or label or token outside the classes, in a slab of a split.
 
     Args:
         path: the file, for the message.
@@ -180,7 +180,7 @@ def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarra
     _check_finite(path, f"{split}/y", start, y)
     if classes:
         _check_labels(path, f"{split}/y", start, y, classes)
-    if classes and y.ndim > 1:  # a language, whose samples are labels, too
+    if classes and y.ndim > 1:  # a language, whose samples are labels too
         _check_labels(path, f"{split}/x", start, x, classes)
 
 
@@ -195,18 +195,18 @@ def _check_labels(path: Path, name: str, start: int, labels: np.ndarray, classes
 
 
 def _place(index: Iterable[Any], start: int) -> str:
-    """Where an element of a slab that begins at ``start`` is in its split, as text."""
+    """The position in its split of an element of a slab that begins at ``start``, as text."""
     return ", ".join(str(int(place) + (start if axis == 0 else 0)) for axis, place in enumerate(index))
 
 
 def _check_finite(path: Path, name: str, start: int, values: np.ndarray) -> None:
     if values.dtype.kind != "f" or not values.size:
         return
-    # min and max carry a NaN through and need no array of flags: this runs on every sample that is ever read.
+    # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
     if np.isfinite(values.min()) and np.isfinite(values.max()):
         return
     bad = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
     raise DataError(
         f"{path}: {name}[{_place(bad, start)}] is {values[bad]}, and one such value would turn every parameter into "
-        "NaN; expected finite numbers. Repair or leave out that sample."
+        "NaN; expected finite numbers. Repair or remove that sample."
     )

@@ -1,7 +1,7 @@
-"""HDF5 files that all ranks read or fill at one time, where h5py is built with parallel HDF5.
+"""Collective I/O: HDF5 files that all ranks read or fill together, if h5py is built with parallel HDF5.
 
-To fill one, one rank lays the file out, and closes it; then all of them open it and write their own rows. So a file
-that can't be created, or has no room, is one rank's error before any other has begun.
+To fill a file, one rank lays it out and closes it; then all ranks open it and write their own rows. So one rank reports
+a file that can't be created, or for which the disk has no space, before any other rank has begun.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 import h5py
 
 from distnn.arrays import Array
-from distnn.data.file.files import allocate
+from distnn.data.file.atomic import allocate
 
 
 def available() -> bool:
-    """Whether this h5py can open a file on all ranks together: it was built with HDF5_MPI=ON."""
+    """Whether this h5py can open a file on all ranks together, that is, was built with HDF5_MPI=ON."""
     return bool(h5py.get_config().mpi)
 
 
 class Rows(NamedTuple):
-    """Some rows of a dataset: the number of the first, of all there are, and their values."""
+    """Some rows of a dataset: the number of the first of them, the number of all rows, and their values."""
 
     first: int
     total: int
@@ -36,10 +36,10 @@ class Rows(NamedTuple):
 
 
 def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, Any]) -> None:
-    """Create a file with room for these whole datasets, whose rows are yet to come.
+    """Create a file, and allocate the whole of these datasets in it; `fill` writes their rows.
 
     Raises:
-        OSError: if it can't be created, or there is no room for it on the disk.
+        OSError: if it can't be created, or the disk has no space for it.
     """
     with h5py.File(path, "w", libver=("v108", "v110")) as file:
         file.attrs.update(attributes)
@@ -47,18 +47,18 @@ def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, A
             allocate(file, name, rows.shape, rows.values.dtype)
     descriptor = os.open(path, os.O_RDWR)
     try:
-        # A disk that is full says so here, and not to HDF5, which can end the process for it (h5py issue 914).
+        # A full disk is an error here; in HDF5 it can end the process (h5py issue 914).
         os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
 
 
 def fill(path: Path, datasets: Mapping[str, Rows], comm: Any) -> None:
-    """Write this rank's rows of every dataset; every rank has to call it.
+    """Write this rank's rows of every dataset; every rank must call it.
 
     Arguments:
-        path: what `lay_out` created, on a file system that all ranks see.
-        datasets: with the same names on every rank.
+        path: the file that `lay_out` created, on a file system that all ranks see.
+        datasets: this rank's rows by name; the names are the same on every rank.
         comm: the ranks' mpi4py communicator.
 
     Raises:
@@ -71,15 +71,15 @@ def fill(path: Path, datasets: Mapping[str, Rows], comm: Any) -> None:
 
 
 def read(dataset: Any, start: int, target: Array) -> None:
-    """Read rows from ``start`` on into ``target``, which may have none: every rank has to call it, each for its own.
+    """Read the rows from ``start`` on into ``target``, which may be empty; every rank must call it, each for its own.
 
-    Some ranks read what all need in long pieces, and send the others theirs (two-phase input and output: Thakur, Gropp
-    and Lusk, Data Sieving and Collective I/O in ROMIO, 1999). h5py's own reading leaves a rank out that needs nothing,
-    and the others would wait for it.
+    Some ranks read what all need in long pieces, and send the others their rows (two-phase I/O: Thakur, Gropp and Lusk,
+    Data Sieving and Collective I/O in ROMIO, 1999). h5py's own reading skips a rank that needs no rows, and the other
+    ranks would wait for it.
 
     Arguments:
-        dataset: of a file that the ranks have opened together.
-        start: of this rank's rows.
+        dataset: a dataset of a file that the ranks have opened together.
+        start: the first of this rank's rows.
         target: (n, …), contiguous.
 
     Raises:

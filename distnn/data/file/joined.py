@@ -1,4 +1,4 @@
-"""Datasets of several files as one."""
+"""The datasets of several files, read as one dataset."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from distnn.arrays import Array
 
 
 class Joined:
-    """Datasets one after the other along their first axis, read like one h5py dataset.
+    """Datasets joined along their first axis, and read like one h5py dataset.
 
     Arguments:
-        parts: of the same type, and the same shape but for the first axis; at least one.
+        parts: at least one dataset; all have the same type, and the same shape except for the first axis.
 
     Attributes:
-        shape, dtype: of all together.
-        chunks: of the first.
+        shape, dtype: those of the joined dataset.
+        chunks: those of the first part.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -30,9 +30,9 @@ class Joined:
 
     def __getitem__(self, where: slice) -> Array:
         """The rows start..stop, as an array."""
-        found = np.empty((where.stop - where.start, *self.shape[1:]), self.dtype)
-        self.read_direct(found, where)
-        return found
+        rows = np.empty((where.stop - where.start, *self.shape[1:]), self.dtype)
+        self.read_direct(rows, where)
+        return rows
 
     def read_direct(self, target: Array, where: slice) -> None:
         """Read the rows start..stop into ``target``."""
@@ -40,7 +40,7 @@ class Joined:
             part.read_direct(target[place], inside)
 
     def _pieces(self, where: slice) -> Iterator[tuple[Any, slice, slice]]:
-        """The parts that hold these rows: which of theirs, and where in the target they belong."""
+        """The parts that hold these rows, each with the slice to read and the slice of the target that it fills."""
         for part, end in zip(self.parts, self._ends.tolist(), strict=True):
             first = end - part.shape[0]
             start, stop = max(where.start, first), min(where.stop, end)

@@ -1,10 +1,13 @@
-"""Opening data files: patterns, locks, filters, and why it didn't work."""
+"""Opening data files: patterns, filters and locks, and the errors that say why a file can't be opened."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import glob
 import importlib
+import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,41 +18,45 @@ from distnn.errors import DataError
 
 
 def several(path: Path) -> list[Path]:
-    """The files that a pattern names, in the order of their names; none if it isn't a pattern."""
+    """The files that match a pattern, in the order of their names; none if ``path`` isn't a pattern.
+
+    Raises:
+        DataError: no file matches.
+    """
     if path.exists() or not glob.has_magic(str(path)):
         return []
-    found = sorted(glob.glob(str(path), recursive=True))
-    if not found:
+    names = sorted(glob.glob(str(path), recursive=True))
+    if not names:
         raise DataError(
-            f"No file fits the pattern {path} (looked in {Path.cwd()}); check it, or make data files with `distnn "
+            f"No file matches the pattern {path} (looked in {Path.cwd()}); check it, or make data files with `distnn "
             "data`."
         )
-    return [Path(name) for name in found]
+    return [Path(name) for name in names]
 
 
 def missing_filters(dataset: Any) -> list[str]:
-    """The filters that a dataset's chunks went through and this HDF5 doesn't have."""
+    """The filters that a dataset's chunks need and that this HDF5 lacks."""
     properties = dataset.id.get_create_plist()
-    found = [properties.get_filter(place) for place in range(properties.get_nfilters())]
+    filters = [properties.get_filter(place) for place in range(properties.get_nfilters())]
     return [
         f"HDF5's filter {number}" + (f" ({name.decode(errors='replace')})" if name else "")
-        for number, _, _, name in found
+        for number, _, _, name in filters
         if not h5py.h5z.filter_avail(number)
     ]
 
 
 def load_filters(dataset: Any) -> None:
-    """Take what hdf5plugin brings, if it is installed and needed."""
+    """Load the filters of hdf5plugin, if it is installed and they are needed."""
     if missing_filters(dataset):
         with suppress(ImportError):
             importlib.import_module("hdf5plugin")
 
 
 def open_file(path: Path, comm: Any = None) -> Any:
-    """The HDF5 file, for reading; with an mpi4py communicator by all of its ranks together.
+    """Open the HDF5 file for reading; with an mpi4py communicator, all of its ranks open it together.
 
     Raises:
-        DataError: it is missing, locked, or no HDF5 file.
+        DataError: it is missing, locked, or not an HDF5 file.
     """
     if not path.exists():
         raise DataError(
@@ -72,10 +79,10 @@ def open_file(path: Path, comm: Any = None) -> Any:
 
 
 def _open_locked(path: Path) -> Any:
-    """Open read-only with a shared lock, or with none where the file system has no locks.
+    """Open read-only with a shared lock, or without one if the file system has no locks.
 
-    HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports answer with other codes, too.
-    A data file is renamed into place whole, so a reader loses nothing without the lock.
+    HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports return other codes too. A data
+    file gets its name once it is complete, so a reader doesn't need the lock.
     """
     try:
         return h5py.File(path, "r", locking="best-effort")
@@ -86,11 +93,43 @@ def _open_locked(path: Path) -> Any:
 
 
 def damaged(path: Path, what: str, error: Exception) -> DataError:
-    """The error for a file that HDF5 can't read ``what`` of."""
+    """The error for a file of which HDF5 can't read ``what``."""
     reason = " ".join(str(error).split())
     size = path.stat().st_size if path.exists() else 0
     return DataError(
         f"{path} ({size} bytes) can't be read as HDF5: {what} could not be read ({reason}). It is another kind of "
-        "file, or was cut short or damaged when it was copied or written; copy it again, or make it anew with "
+        "file, or it was truncated or damaged when it was copied or written; copy it again, or make it again with "
         "`distnn data`."
     )
+
+
+def library() -> str:
+    """The versions of HDF5 and h5py, and whether several ranks can write one file with them."""
+    parallel = "with MPI" if h5py.get_config().mpi else "without MPI"
+    return f"{h5py.version.hdf5_version}, h5py {h5py.__version__} {parallel}"
+
+
+def locking(folder: Path) -> str:
+    """Try to lock a file in ``folder``: an empty text if that works, else what is wrong.
+
+    HDF5 locks a whole file while it is open (flock). If that fails it refuses to open the file, unless
+    HDF5_USE_FILE_LOCKING is FALSE or BEST_EFFORT (HDF5 1.14, release notes).
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".distnn-doctor-", suffix=".h5", dir=folder)
+    except OSError as error:
+        return f"can't write there: {error.strerror}"
+    try:
+        with h5py.File(name, "w"):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return ""  # HDF5 holds the lock
+        if os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() in ("FALSE", "0"):
+            return "switched off by HDF5_USE_FILE_LOCKING"
+        return "files are not locked there: two programs may write to one at a time"
+    except OSError as error:
+        return f"HDF5 can't open a file there: {error}"
+    finally:
+        os.close(descriptor)
+        os.unlink(name)

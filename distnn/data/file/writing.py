@@ -1,4 +1,4 @@
-"""Writing a data file: checked, whole or not at all."""
+"""Writing data files: the arrays are checked, and the file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from distnn.data.file import checks
-from distnn.data.file.files import hdf5_writer, new_file
-from distnn.data.file.hdf5 import bytes_of_one
+from distnn.data.file.atomic import hdf5_writer, new_file
+from distnn.data.file.reading import bytes_of_one
 from distnn.errors import DataError, nearest
+from distnn.runtime import VERSION
 
-#: A chunk holds whole samples, as many as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
+#: A chunk holds as many whole samples as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
 CHUNK_BYTES = 512 * 1024
-#: Samples are checked and written this many bytes at a time, so that arrays mapped from disk need not fit in memory.
+#: The bytes of samples checked and written at a time, so that arrays mapped from disk need not fit in memory.
 SLAB_BYTES = 16 * 1024 * 1024
 
 
@@ -30,34 +31,30 @@ def write_data(
     licence: str = "",
     force: bool = False,
 ) -> Path:
-    """Write a data file: checked, on disk, and only then under its name.
+    """Write a data file, which gets its name once it is checked and on the disk; returns its path.
 
     Args:
         path: the file to write.
-        splits: train and, where wanted, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
-            anything that slices like one (a memory map, an HDF5 dataset).
+        splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
+            anything that can be sliced like one (a memory map, an HDF5 dataset).
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
-        scale: what x is to be multiplied with when it is read; None leaves it to its type (see `DataFile`).
-        source: where the data come from, kept in the file.
-        licence: on what terms, kept in the file.
-        force: replace a file that is already there.
-
-    Returns:
-        The path.
+        scale: the factor by which x is to be multiplied when it is read; None: it depends on the type (see `DataFile`).
+        source: where the data come from; stored in the file.
+        licence: their licence; stored in the file.
+        force: replace an existing file.
 
     Raises:
         DataError: the arrays don't make a data file, ``path`` exists and ``force`` is not set, or the write failed.
-            Nothing is left behind, and a file that was there is unchanged.
+            Nothing is left behind, and an existing file is unchanged.
     """
     path = Path(path)
     names = checks.check_classes(path, checks.check_task(path, task), classes)
     arrays = _check_splits(path, task, splits)
     factor = None if scale is None else checks.check_scale(path, "x", scale)
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
-        file.attrs.update({"task": task, "source": source, "licence": licence, "created_by": _creator()})
-        if names:
-            file.attrs["classes"] = list(names)
+        about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
+        file.attrs.update(about | ({"classes": list(names)} if names else {}))
         for split, (x, y) in arrays.items():
             _write_split(path, file.create_group(split), split, x, y, len(names))
             if factor is not None:
@@ -94,9 +91,3 @@ def _write_split(path: Path, group: Any, split: str, x: Any, y: Any, classes: in
         samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
         checks.check_values(path, split, start, samples, targets, classes)
         group["x"][start:stop], group["y"][start:stop] = samples, targets
-
-
-def _creator() -> str:
-    from distnn import __version__
-
-    return f"distnn {__version__}"

@@ -68,7 +68,7 @@ def test_csv_targets(tmp_path: Path, values: list[str], task: str | None, classe
         ("a;b;t\n1;2;3\n", "Are the fields separated by ';'\\? Then give that with --delimiter"),
         ("a,b,t\n1,2,3\n1,2\n", "line 3 has 2 fields but the header names 3 columns"),
         ("a,b,t\n1,2,3\n\n1,2,3,4\n", "line 4 has 4 fields but the header names 3 columns"),
-        ("a,b,t\n1,,3\n", r"line 2, column 'b': the value is missing \(''\); distnn fills no gaps"),
+        ("a,b,t\n1,,3\n", r"line 2, column 'b': the value is missing \(''\); distnn doesn't fill in"),
         ("a,b,t\n1,2,3\n1, NA ,3\n", r"line 3, column 'b': the value is missing \('NA'\)"),
         ("a,b,t\n1,NaN,3\n", r"line 2, column 'b': the value is missing \('NaN'\)"),
         ("a,b,t\n1,2,\n", r"line 2, column 't': the value is missing"),
@@ -99,7 +99,7 @@ def test_csv_errors_of_the_call(tmp_path: Path) -> None:
         ({"target": "kinds"}, r"has no column 'kinds' \(did you mean 'kind'\?\); its columns are width, length, kind"),
         ({"target": "kind", "task": "regression"}, "line 2, column 'kind': 'lily' is not a finite number; expected"),
         ({"target": "kind", "test": 0.9, "validation": 0.1}, "leaves none of the 20 samples to train on"),
-        ({"target": "kind", "delimiter": ";;"}, "the delimiter ';;' can't be; expected one character"),
+        ({"target": "kind", "delimiter": ";;"}, "the delimiter is ';;'; expected one character"),
     ):
         with pytest.raises(DataError, match=expected):
             csv.convert(tmp_path / "a.h5", source, **options)  # type: ignore[arg-type]

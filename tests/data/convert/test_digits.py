@@ -17,7 +17,7 @@ from tests.support.files import contents, same
 def test_digits_are_copied(tmp_path: Path, repository: Path) -> None:
     path = digits.convert(tmp_path / "a.h5")
     assert path.read_bytes() == (repository / "data" / "digits.h5").read_bytes()
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(DataError, match="already exists"):
         digits.convert(path)
     digits.convert(path, force=True)
 

@@ -51,10 +51,10 @@ def test_idx_files_become_a_data_file(tmp_path: Path, validation: int) -> None:
         (bytes([0, 0, 8, 3, 0, 0]), "is truncated: 6 bytes, but the header alone has 16"),
         (
             bytes([0, 0, 8, 1, 0, 0, 0, 5, 1, 2]),
-            "is truncated: its header promises an array (5,) of 1-byte numbers, 13 bytes in all, but there are 10",
+            "is truncated: its header describes an array (5,) of 1-byte numbers, 13 bytes in all, but there are 10",
         ),
-        (bytes([0, 0, 8, 1, 0, 0, 0, 1, 1, 2]), "has bytes left over: its header promises an array (1,)"),
-        (bytes([0, 0, 13, 2]) + b"\xff" * 8, "is truncated: its header promises an array (4294967295, 4294967295)"),
+        (bytes([0, 0, 8, 1, 0, 0, 0, 1, 1, 2]), "is too long: its header describes an array (1,)"),
+        (bytes([0, 0, 13, 2]) + b"\xff" * 8, "is truncated: its header describes an array (4294967295, 4294967295)"),
         (gzip.compress(bytes(1000), mtime=0)[:-5], "is a truncated or damaged gzip file"),
         (b"\x1f\x8b" + bytes(100), "is a truncated or damaged gzip file"),
     ],

@@ -97,7 +97,7 @@ def test_many_characters_need_a_wider_type(tmp_path: Path) -> None:
             "is not a text in UTF-8: byte 1 is 0xf6. If it is a text in another encoding",
         ),
         (b"\x89HDF\r\n", {}, "is not a text in UTF-8: byte 0 is 0x89"),
-        ("ab\0c", {}, "is no plain text: character 2 is NUL"),
+        ("ab\0c", {}, "is not plain text: character 2 is NUL"),
         (
             "a" * 100,
             {"validation": 0, "test": 0},

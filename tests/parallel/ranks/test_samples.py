@@ -9,8 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn.data import write_data
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile, write_data
 from distnn.data.order import shuffled, stored
 from distnn.errors import DataError
 from distnn.parallel.memory import NodeMemory

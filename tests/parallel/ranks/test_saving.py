@@ -81,7 +81,7 @@ def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     wrote: list[int] = []
     fill = checkpoint.fill
 
-    def count(path: Path, final: Path, blocks: list[checkpoint.Block]) -> None:
+    def count(path: Path, final: Path, blocks: list[checkpoint.Extent]) -> None:
         wrote.append(sum(len(block.content) for block in blocks))
         fill(path, final, blocks)
 

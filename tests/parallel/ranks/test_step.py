@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.data.partition import batches
 from distnn.errors import DistnnError
 from distnn.parallel.world import World

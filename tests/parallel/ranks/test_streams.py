@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from distnn.data.file.hdf5 import DataFile
+from distnn.data import DataFile
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
 from tests.support.runs import assembled, babble, distance, train_epoch

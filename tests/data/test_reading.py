@@ -117,7 +117,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     for content in (b"", good[:10], good[:300], good[: len(good) // 2], good[:-1], os.urandom(5000)):
         bad.write_bytes(content)
         text = refused(bad)
-        assert f"({len(content)} bytes) can't be read as HDF5" in text and "cut short or damaged" in text
+        assert f"({len(content)} bytes) can't be read as HDF5" in text and "truncated or damaged" in text
 
 
 def test_damage_inside_is_refused(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
     [
         ({"train__x": X}, "has no dataset `train/y`: expected x (N, …) and y in the group train; found x."),
         ({"train__X": X, "train__y": Y}, "has no dataset `train/x`: expected x (N, …) and y in the group train"),
-        ({"test__x": X, "test__y": Y}, "has no group `train`: expected the groups train, and where wanted validation"),
+        ({"test__x": X, "test__y": Y}, "has no group `train`: expected the groups train and, optionally, validation"),
         ({"Train__x": X, "Train__y": Y}, "has no group `train` (did you mean 'Train'?)"),
         ({}, "found nothing."),
         ({"train": X}, "has no group `train`"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from distnn.data.file.locks import library, locking
+from distnn.data.file.opening import library, locking
 from tests.support.launch import REPOSITORY
 
 
@@ -26,7 +26,7 @@ def test_a_folder_that_cannot_be_written(folder: str) -> None:
 
 def test_locks_that_are_switched_off(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from distnn.data.file.locks import locking; print(locking(pathlib.Path(sys.argv[1])))"
+        "import sys, pathlib; from distnn.data.file.opening import locking; print(locking(pathlib.Path(sys.argv[1])))"
     )
     found = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from distnn.config import site
-from distnn.scaling.allreduce import Link, allreduce, barrier, rabenseifner, recursive_doubling, ring
-from distnn.scaling.rates import Rates
-from distnn.scaling.reduction import by_allreduce
+from distnn.scaling.rates import Link, Rates
+from distnn.scaling.reduction import allreduce, barrier, by_allreduce, rabenseifner, recursive_doubling, ring
 
 LINK = Link(latency=2e-6, byte=1e-9, add=0.2e-9)
 

@@ -1,4 +1,4 @@
-"""Data files in HDF5: `DataFile` reads slabs of one; `distnn.data.file.writing` writes them."""
+"""Reading data files: a `DataFile` is one HDF5 file, or several that form one data set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from distnn.data.file.joined import Joined
 from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
-#: What is well read at a time.
+#: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
-#: Files that are left open, lest they are closed once nobody refers to them; HDF5 closes them with MPI.
+#: Files that are left open: without a reference they would be closed, and closing them waits for the other ranks.
 _LEFT: list[Any] = []
 
 
@@ -24,25 +24,25 @@ class DataFile:
     """A data file, opened read-only; a context manager. Opening reads its structure, `read` the values.
 
     Args:
-        path: the HDF5 file, or a pattern such as ``shards/*.h5`` for several, which are one data set then: the samples
+        path: the HDF5 file, or a pattern such as ``shards/*.h5`` for several files that form one data set: the samples
             of each split follow each other in the order of the files' names.
-        comm: the mpi4py communicator of ranks that open the file together where h5py has parallel HDF5; they have to
-            close it together, too.
+        comm: the mpi4py communicator of ranks that open the file together if h5py has parallel HDF5; they must close it
+            together too.
 
     Attributes:
         path: the file.
         task: ``classification``, ``regression`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
-        splits: those of train, validation and test that are there, in that order.
+        splits: those of train, validation and test that the file has, in that order.
         sample_shape: the shape of one sample, the same in all splits.
         target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
-        scale: the factor that integer samples are to be multiplied with: the attribute ``scale`` of x, else 1/max of
-            an unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
-        together: whether the ranks have opened it together: no file that is joined, and none that refers to others.
+        scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
+            unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
+        together: whether the ranks have opened it together; never for joined files, or for one that refers to others.
 
     Raises:
-        DataError: a file that is missing, damaged, or not laid out as a data file.
+        DataError: the file is missing or damaged, or isn't laid out as a data file.
     """
 
     def __init__(self, path: str | Path, comm: Any = None) -> None:
@@ -93,7 +93,7 @@ class DataFile:
                 if here != there:
                     raise DataError(
                         f"{self.path}: {part.path} has {what} {here}, but {first.path} has {there}; files that are "
-                        "joined must agree in it. Narrow the pattern, or make the files anew."
+                        "joined must agree in it. Narrow the pattern, or make the files again."
                     )
         self.task, self.classes, self.scale = first.task, first.classes, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
@@ -106,15 +106,15 @@ class DataFile:
 
     def _dataset(self, split: str, name: str) -> Any:
         group = self._file.get(split)
-        found = group.get(name) if isinstance(group, h5py.Group) else None
-        if not isinstance(found, h5py.Dataset) or found.shape is None:
+        dataset = group.get(name) if isinstance(group, h5py.Group) else None
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             names = list(group) if isinstance(group, h5py.Group) else []
             raise DataError(
                 f"{self.path} has no dataset `{split}/{name}`: expected x (N, …) and y in the group {split}; "
                 f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
             )
-        load_filters(found)
-        return found
+        load_filters(dataset)
+        return dataset
 
     def _read_scale(self) -> float | None:
         if self.task == "language":
@@ -134,11 +134,11 @@ class DataFile:
         return scales["train"]
 
     def count(self, split: str) -> int:
-        """How many samples a split holds; DataError for a split that isn't there."""
+        """The number of samples in a split; DataError for a split that the file doesn't have."""
         return int(self._datasets(split)[0].shape[0])
 
     def chunk(self, split: str) -> int:
-        """How many samples of a split are stored together, and best read together; 1 where there are no chunks."""
+        """The number of samples in a chunk of a split, which are best read together; 1 if there are no chunks."""
         chunks = self._datasets(split)[0].chunks
         return int(chunks[0]) if chunks else 1
 
@@ -158,7 +158,7 @@ class DataFile:
         return self._data[split]
 
     def read(self, split: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Read the samples start..stop of a split: one contiguous slab, checked.
+        """Read the samples start..stop of a split, one contiguous slab, and check them.
 
         Args:
             split: one of `splits`.
@@ -166,11 +166,11 @@ class DataFile:
             stop: one past the last; the end of the split if None.
 
         Returns:
-            x (stop − start, …) as stored (`x_dtype`, not scaled) and y; boolean labels come as integers.
+            x (stop − start, …) as stored (`x_dtype`, not scaled) and y; boolean labels are returned as integers.
 
         Raises:
             DataError: no such split, NaN or infinity, a label outside the classes, or a damaged file.
-            IndexError: start and stop are outside the split.
+            IndexError: start or stop is outside the split.
         """
         count = self.count(split)
         stop = count if stop is None else stop
@@ -183,23 +183,23 @@ class DataFile:
 
     def y_dtype(self, split: str) -> np.dtype[Any]:
         """The type in which `read` returns the targets of a split."""
-        found: np.dtype[Any] = self._datasets(split)[1].dtype.newbyteorder("=")
-        return np.dtype(np.uint8) if found.kind == "b" else found
+        dtype: np.dtype[Any] = self._datasets(split)[1].dtype.newbyteorder("=")
+        return np.dtype(np.uint8) if dtype.kind == "b" else dtype
 
     def read_into(self, split: str, start: int, x: np.ndarray, y: np.ndarray, *, by_all: bool = False) -> None:
-        """Read as many samples from ``start`` on as ``x`` and ``y`` take, contiguous, as `read` would return them.
+        """Fill the contiguous arrays ``x`` and ``y`` with the samples from ``start`` on, as `read` would return them.
 
-        With ``by_all``, for which the file must be open `together`, all ranks have to call it, each for its samples,
-        which may be none: few of them then read the file, and send the others theirs.
+        With ``by_all``, for which the file must be open `together`, every rank must call it for its own samples, which
+        may be none: a few ranks read the file, and send the others their samples.
 
         Raises:
-            DataError: as `read` does; with ``by_all`` the other ranks may wait for this one then.
+            DataError: as `read` does; with ``by_all`` the other ranks may then wait for this one.
         """
         stop = start + len(x)
         stored = self._datasets(split)
         try:
             for source, array in zip(stored, (x, y), strict=True):
-                target = array.view(np.bool_) if source.dtype.kind == "b" else array  # a byte in memory, too
+                target = array.view(np.bool_) if source.dtype.kind == "b" else array  # a byte in memory too
                 if by_all:
                     collective.read(source, start, target)
                 else:
@@ -209,24 +209,24 @@ class DataFile:
         checks.check_values(self.path, split, start, x, y, len(self.classes))
 
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
-        """Why samples can't be read: a filter that is missing, or damage."""
+        """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
         for dataset in self._datasets(split):
             for part in getattr(dataset, "parts", [dataset]):
                 if missing := missing_filters(part):
                     return DataError(
-                        f"{self.path}: samples {start}..{stop} of {split} can't be read, for they are compressed by "
-                        f"{missing[0]}, which this HDF5 lacks. Install the filters (pip install hdf5plugin), or write "
-                        f"the file anew with gzip or without compression (h5repack -f GZIP=4 OLD NEW)."
+                        f"{self.path}: samples {start}..{stop} of {split} can't be read, because they are compressed "
+                        f"by {missing[0]}, which this HDF5 lacks. Install the filters (pip install hdf5plugin), or "
+                        f"write the file again with gzip or without compression (h5repack -f GZIP=4 OLD NEW)."
                     )
         return damaged(self.path, f"samples {start}..{stop} of {split}", error)
 
     def _refers_to_others(self) -> bool:
-        """Whether some of its samples are in other files, which ranks can't open together."""
+        """Whether some of its samples lie in other files, which ranks can't open together."""
         datasets = [dataset for pair in self._data.values() for dataset in pair]
         return any(dataset.is_virtual or dataset.external for dataset in datasets)
 
     def _leave(self) -> None:
-        """Close the file after a failure: not where the other ranks, which may not have failed, would be waited for."""
+        """Close the file after a failure, unless that would wait for the other ranks, which may not have failed."""
         if self.together:
             _LEFT.append(self._file)
         else:

@@ -1,35 +1,33 @@
-"""What a run has to do, as its run file and the shapes in its data file say."""
+"""The work of a run, from its run file and the shapes in its data file."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distnn.data import partition
-from distnn.data.file.hdf5 import DataFile
+from distnn.config import RunSettings
+from distnn.data import DataFile, partition
 from distnn.data.partition import Range
 from distnn.graph.initial import parameter_nodes
 from distnn.models import Model
 from distnn.session.parts import optimizer
 
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-
 
 @dataclass(frozen=True)
-class Work:
-    """What a run has to do, on any number of ranks.
+class Workload:
+    """The work of a run, on any number of ranks.
 
     Attributes:
-        samples: of an epoch, and ``epochs`` of them.
-        batch_size: of all ranks together, and ``accumulate`` batches for each update.
+        samples: the samples of an epoch.
+        epochs: the number of epochs.
+        batch_size: the batch of all ranks together.
+        accumulate: batches for each update.
         shards: the micro-shards of a batch; one for each rank if None.
-        elements: of the parameter vector.
-        message: bytes that each rank gives to the sum.
+        elements: the length of the parameter vector.
+        message: bytes that each rank contributes to the sum.
         sliced: whether a node's ranks may sum and update by slices.
     """
 
@@ -43,7 +41,7 @@ class Work:
     sliced: bool
 
     def pieces(self, samples: int, ranks: int) -> list[int]:
-        """The lengths of the micro-shards that the rank with most has in a step of so many samples: rank 0."""
+        """The lengths of rank 0's micro-shards in a step of ``samples`` samples; no other rank has more."""
         return [
             piece.positions.length
             for index in range(partition.batches(samples, self.batch_size))
@@ -54,19 +52,19 @@ class Work:
 
     @property
     def steps(self) -> list[tuple[int, int]]:
-        """The steps of an epoch: how many, of how many samples each."""
+        """The steps of an epoch, as (number of steps, samples of each)."""
         whole, rest = divmod(self.samples, self.accumulate * self.batch_size)
         return [
             (count, size) for count, size in ((whole, self.accumulate * self.batch_size), (1, rest)) if count * size
         ]
 
     def lengths(self, ranks: Iterable[int]) -> list[int]:
-        """All the micro-shards' lengths that a step on one of these numbers of ranks has."""
+        """The lengths of all micro-shards that occur on any of these numbers of ranks."""
         sizes = [size for _, size in self.steps]
         return sorted({length for count in ranks for size in sizes for length in self.pieces(size, count)})
 
     @classmethod
-    def of(cls, settings: RunSettings, file: DataFile, model: Model, batch_size: int) -> Work:
+    def of(cls, settings: RunSettings, file: DataFile, model: Model, batch_size: int) -> Workload:
         """The work of a run file with this model."""
         parallel, train = settings.parallel, settings.train
         shapes = [node.shape for node in parameter_nodes([model.output]).values()]
