@@ -1,6 +1,6 @@
-"""How Sphinx builds these pages: sphinx-build -W --keep-going docs docs/_build (after pip install '.[docs]').
+"""Sphinx's settings for these pages: sphinx-build -W --keep-going docs docs/_build (after pip install '.[docs]').
 
-Nothing is fetched when the pages are built or read: formulas are MathML, and the theme brings its own fonts.
+Nothing is downloaded when the pages are built or read: formulas are MathML, and the theme includes its fonts.
 """
 
 import sys
@@ -11,7 +11,7 @@ sys.path[:0] = [
     str(DOCS.parent),
     str(DOCS / "extensions"),
     str(DOCS / "examples"),
-]  # this checkout, and no other installed distnn
+]  # this checkout's distnn, and not an installed one
 
 import distnn  # noqa: E402  (from this checkout)
 
@@ -20,11 +20,11 @@ author = "The distnn developers"
 release = version = distnn.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
-extensions += ["formulas", "examples", "generated", "docstrings"]  # those in extensions/
+extensions += ["formulas", "examples", "generated", "docstrings"]  # in extensions/
 myst_enable_extensions = ["dollarmath"]
 exclude_patterns = ["_build", "figures", "examples", "static"]
-default_role = "py:obj"  # a name in backticks leads to its description
-smartquotes = False  # values are shown as one writes them
+default_role = "py:obj"  # a name in backticks is a link to its description
+smartquotes = False  # values are shown as they are typed
 
 html_theme = "furo"
 html_title = "distnn"

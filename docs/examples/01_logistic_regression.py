@@ -1,4 +1,4 @@
-"""Logistic regression: its hyperplane, and two data sets on which no hyperplane will do."""
+"""Logistic regression: its hyperplane, and two data sets that no hyperplane separates."""
 
 import lecture
 import matplotlib.pyplot as plt
@@ -50,10 +50,10 @@ figure, axes = plt.subplots(figsize=(4.6, 4.2))
 lecture.show_regions(axes, trained.predict, *lecture.clouds(300, seed=1))
 axes.annotate("", foot + w / np.linalg.norm(w), foot, arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"})
 axes.annotate("$w$", foot + 1.15 * w / np.linalg.norm(w), size=14, bbox={"boxstyle": "circle", "fc": "white"})
-axes.set_title("$w^T x + b = 0$ parts the plane")
+axes.set_title("$w^T x + b = 0$ divides the plane")
 lecture.save(figure, figures / "01_hyperplane.svg")
 
-# --- where it fails, and a network doesn't
+# --- two data sets on which it fails, and a network doesn't
 figure, grid = plt.subplots(2, 2, figsize=(8, 6.6))
 for row, samples in zip(grid, (lecture.xor, lecture.moons), strict=True):
     for axes, (name, network) in zip(row, {"logistic regression": logistic(), "MLP": mlp()}.items(), strict=True):

@@ -1,4 +1,4 @@
-"""From one neuron to a network: XOR by two hidden neurons, and the moons by more and more of them."""
+"""From one neuron to a network: XOR with two hidden neurons, and the moons with more and more of them."""
 
 import lecture
 import matplotlib.pyplot as plt
@@ -10,7 +10,7 @@ from distnn.optim import SGD
 
 figures, work = lecture.folders()
 
-# --- XOR by hand: two hidden neurons, with weights that one can check in one's head
+# --- XOR by hand: two hidden neurons, with weights that are easy to check
 x = graph.input("x", (graph.N, 2))
 W, c = np.array([[1, 1], [1, 1]]), np.array([0, -1])
 w = np.array([[1], [-2]])
@@ -29,7 +29,9 @@ s = np.linspace(-0.4, 1.5, 2)
 left.scatter(*corners.T, c=colours, s=120, zorder=2)
 left.plot(s, -s, "--", color=lecture.GREY, label="$x_1 + x_2 = 0$, where $h_1$ begins")
 left.plot(s, 1 - s, color=lecture.GREY, label="$x_1 + x_2 - 1 = 0$, where $h_2$ begins")
-left.set(xlim=(-0.4, 1.5), ylim=(-0.4, 1.9), xlabel="$x_1$", ylabel="$x_2$", title="inputs: no line parts the colours")
+left.set(
+    xlim=(-0.4, 1.5), ylim=(-0.4, 1.9), xlabel="$x_1$", ylabel="$x_2$", title="inputs: no line separates the colours"
+)
 right.scatter(*run["h"].T, c=colours, s=120, zorder=2)
 right.plot([0.5, 2.5], [0, 1], color="black", label="$h_1 - 2 h_2 = 1/2$")
 right.annotate("(0, 1) and (1, 0)\nfall on one point", (1, 0), (1.2, -0.2))
@@ -60,5 +62,5 @@ for axes, units in zip(grid.flat, (1, 2, 4, 16), strict=True):
 assert accuracy[1] < 0.92 and accuracy[16] > 0.99
 lecture.save(figure, figures / "02_more_neurons.svg")
 
-# --- what the last of them computes
+# --- what the last network computes
 graph.draw(trained.model.loss, caption="16 hidden neurons").save(figures / "02_network.svg")

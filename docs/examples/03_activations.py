@@ -1,4 +1,4 @@
-"""Every activation that distnn knows, with its derivative; and maxout, which learns its own."""
+"""All activations of distnn with their derivatives; and maxout, which learns its own curve."""
 
 import lecture
 import matplotlib.pyplot as plt
@@ -13,8 +13,8 @@ figures, _ = lecture.folders()
 def value_and_derivative(name, x):
     """f(x) and f′(x) from the graph.
 
-    Softmax and its logarithm look at a whole row of numbers. So each row here is (x, 0), and only the first output of
-    the row is summed up: for all the others the second number makes no difference.
+    Softmax and its logarithm use a whole row of numbers. So each row here is (x, 0), and only the first output of the
+    row is summed; for the other activations, the second number makes no difference.
     """
     rows = graph.input("rows", (graph.N, 2))
     f = graph.activate(rows, name).named("f")
@@ -23,7 +23,7 @@ def value_and_derivative(name, x):
     return run["f"][:, 0], run.gradient["rows"][:, 0]
 
 
-x = np.linspace(-4, 4, 400)  # an even number of points: none falls on a kink at 0
+x = np.linspace(-4, 4, 400)  # an even number of points, so that none lies on a kink at 0
 names = [name for name in ACTIVATIONS if name != "identity"]
 figure, grid = plt.subplots(-(-(len(names) + 1) // 3), 3, figsize=(9, 2.6 * -(-(len(names) + 1) // 3)), sharex=True)
 for axes, name in zip(grid.flat, names, strict=False):

@@ -20,7 +20,7 @@ assert [run.gradient[name] for name in "vuabc"] == [3, 3, 3, 6, 9]
 
 graph.draw(J, values=True, a=5, b=3, c=2).save(figures / "04_graph.svg")
 
-# --- what a derivative means: move b by a little, and see how far J moves
+# --- what a derivative means: change b a little, and see how much J changes
 h = 0.001
 nudged = graph.evaluate(J, a=5, b=3 + h, c=2)["J"]
 print(f"b = {3 + h}: J = {nudged:.3f}, so dJ/db is about {(nudged - 33) / h:.3f}")

@@ -18,14 +18,14 @@ x, t = graph.input("x", (N, 2)), graph.input("t", (N, 1))
 W, v = graph.input("W", (2, 4)), graph.input("v", (4, 1))
 J = graph.sum((graph.tanh(x @ W) @ v - t) ** 2)
 
-# --- by a plan: buffers are laid out once; then forward and backward are two lists of functions
+# --- by a plan: buffers are allocated once; then forward and backward are two lists of functions
 plan = Plan({"J": J}, batch=3, loss=J, wrt=[W, v], dtype=np.float64)
 for name, values in array.items():
     plan.value[name][...] = values
 plan.forward()
 plan.backward()
 
-# --- by hand: what comes from behind, times the derivative here
+# --- by hand: the derivative from the operation after it, times its own
 h = np.tanh(array["x"] @ array["W"])
 dy = 2 * (h @ array["v"] - array["t"])  # ∂J/∂y for y = h v
 dv = h.T @ dy  # ∂J/∂v
@@ -37,7 +37,7 @@ for name, by_hand in (("W", dW), ("v", dv)):
     print(f"dJ/d{name}: by hand and by the plan differ by {np.abs(by_hand - plan.gradient[name]).max():.0e}")
     assert np.allclose(by_hand, plan.gradient[name], rtol=1e-13)
 
-# --- by differences, which know nothing of any rule: how small should the step be?
+# --- by differences, which need no rules: how small should the step be?
 steps = 10.0 ** np.arange(-12, 0.5, 0.5)
 exact = plan.gradient["W"][0, 0]
 

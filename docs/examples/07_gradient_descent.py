@@ -1,4 +1,4 @@
-"""Batch, mini-batch and stochastic gradient descent on one problem: their paths, and what they cost."""
+"""Batch, mini-batch and stochastic gradient descent on one problem: their paths and their losses."""
 
 import lecture
 import matplotlib.pyplot as plt
@@ -50,9 +50,9 @@ for order, (kind, batch_size) in enumerate(KINDS.items()):
 left.set(xlabel="$w$", ylabel="$b$", title="four epochs in the plane of $w$ and $b$")
 left.legend(loc="lower left", fontsize=8)
 
-# --- the same by distnn.fit, for which it is one key; after each epoch it is validated, here on the same points
+# --- the same with distnn.fit, where the kind is one key; each epoch ends with a validation, here on the same points
 data = write_data(work / "line.h5", {"train": (x, y), "validation": (x, y)}, task="regression")
-best = np.polyfit(x[:, 0], y[:, 0], 1, full=True)[1][0] / 256  # the least-squares line: no loss is lower
+best = np.polyfit(x[:, 0], y[:, 0], 1, full=True)[1][0] / 256  # the least-squares line has the lowest loss
 final = {}
 for kind, batch_size in {**KINDS, "stochastic, falling rate": 1}.items():
     trained = fit(

@@ -13,7 +13,7 @@ figures, work = lecture.folders()
 
 
 def wiggly(x):
-    """What is to be learnt, from −3 to 3."""
+    """The function to learn, from −3 to 3."""
     return np.sin(2 * x) + 0.4 * np.cos(4 * x)
 
 

@@ -1,4 +1,4 @@
-"""Data-parallel training: the same run on one, two, three and four ranks, and who computes what."""
+"""Data-parallel training: the same run on one to four ranks, and which rank computes which samples."""
 
 import sys
 
@@ -39,7 +39,7 @@ lecture.digits(work)
 
 
 def train(ranks, out, *more):
-    """Train on so many ranks; all weights at the end."""
+    """Train on ``ranks`` ranks, and return all weights at the end."""
     command = [sys.executable, "-m", "distnn", "train", "run.toml", "--out", out, "--quiet", *more]
     lecture.shell(work, "mpiexec", "-n", str(ranks), *command)
     saved = checkpoint.load(checkpoint.resolve(work / out))
@@ -61,7 +61,7 @@ print(f"reproducible, 1 and 3 ranks: weights apart by {np.abs(alone - three).max
 assert alone.tobytes() == three.tobytes()
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
-for ranks in RANKS:  # one batch of 32 samples: a piece for each shard, in the colour of its rank
+for ranks in RANKS:  # one batch of 32 samples: a bar for each shard, in the colour of its rank
     for rank in range(ranks):
         for shard in micro_shards(Range(0, 32), 12, ranks, rank):
             start, stop = shard.positions

@@ -1,6 +1,6 @@
-"""What the lecture's scripts share: where the figures go, the small data sets, and one way of plotting.
+"""What the lecture's scripts share: the folder for the figures, small data sets, and plotting.
 
-A script writes its figures to docs/figures, or to the folder that it is given:
+A script writes its figures to docs/figures, or to a folder given as an argument:
 
     python docs/examples/01_logistic_regression.py /tmp/figures
 """
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Before numpy loads, which reads it once: matrices as small as the lecture's are fastest on one thread.
+# Set before numpy loads, which reads it once: matrices as small as the lecture's are fastest on one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib.pyplot as plt
@@ -51,7 +51,7 @@ def clouds(count, seed=0):
 
 
 def xor(count, seed=0):
-    """Four clouds in the corners of a square; neighbours are of different classes."""
+    """Four clouds in the corners of a square; neighbouring corners have different classes."""
     random = np.random.default_rng(seed)
     corners = random.integers(0, 2, (count, 2))
     return 2.0 * corners - 1 + random.normal(0, 0.25, (count, 2)), corners[:, 0] ^ corners[:, 1]
@@ -68,7 +68,7 @@ def moons(count, seed=0):
 
 
 def two_classes(path, x, y):
-    """A data file of two classes: one half to learn from, the other to test with."""
+    """A data file of two classes: one half for training, the other for the test."""
     half = len(x) // 2
     splits = {"train": (x[:half], y[:half]), "test": (x[half:], y[half:])}
     return write_data(path, splits, task="classification", classes=["blue", "red"])
@@ -80,7 +80,7 @@ def digits(folder):
 
 
 def shell(folder, *command):
-    """What a command prints that is run in a folder, with this Python's mpiexec and distnn."""
+    """Run a command in a folder, with this Python's mpiexec and distnn, and return what it prints."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"  # Open MPI: four ranks even on two cores
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -95,7 +95,7 @@ def metrics(run, kind):
 
 
 def show_regions(axes, predict, x, y):
-    """The points of two classes over the probability that ``predict`` gives to the red one; black where it is ½."""
+    """Plot points of two classes over the predicted probability of the red one; black where it is ½."""
     low, high = x.min(axis=0) - 0.3, x.max(axis=0) + 0.3
     grid = np.stack(np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200)), axis=-1)
     red = predict(grid.reshape(-1, 2))[:, -1].reshape(200, 200)

@@ -1,7 +1,7 @@
-"""Run the lecture's scripts, all of them: python docs/examples/run_all.py [FOLDER]
+"""Run all scripts of the lecture: python docs/examples/run_all.py [FOLDER]
 
-What a script prints is written beside its figures, as FOLDER/NAME.txt, once the script has ended well. The tests run
-the scripts by `run`; the build of the pages runs, by `run_stale`, those whose output is missing or too old.
+The output of a script is written beside its figures, as FOLDER/NAME.txt, if the script succeeds. The tests run the
+scripts with `run`; the build of the pages uses `run_stale`, which runs those whose output is missing or out of date.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ SCRIPTS = sorted(EXAMPLES.glob("[0-9]*.py"))
 
 
 class ExampleError(Exception):
-    """A script that failed; the text holds what it printed."""
+    """A script failed; the text holds its output."""
 
 
 def run(script: Path, folder: Path = FIGURES) -> str:
-    """Run a script with this Python and this checkout's distnn, and return what it printed.
+    """Run a script with this Python and this checkout's distnn, and return its output.
 
     Raises:
-        ExampleError: if it fails, be it by an error or by an assertion that doesn't hold.
+        ExampleError: if it fails, by an error or by an assertion.
     """
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -40,13 +40,13 @@ def run(script: Path, folder: Path = FIGURES) -> str:
 
 
 def run_all(scripts: Iterable[Path] = SCRIPTS, folder: Path = FIGURES) -> None:
-    """Run scripts, two at a time: each keeps one core busy."""
+    """Run scripts, two at a time; each uses one core."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(lambda script: run(script, folder), scripts))
 
 
 def run_stale(folder: Path = FIGURES) -> None:
-    """Run the scripts whose last run is older than themselves, than what they share, or than distnn."""
+    """Run the scripts whose last run is older than the script, the module they share, or distnn."""
     shared = [*EXAMPLES.glob("lecture.*"), *(REPOSITORY / "distnn").rglob("*.py")]
     newest = max(path.stat().st_mtime for path in shared)
     run_all(
@@ -56,7 +56,7 @@ def run_stale(folder: Path = FIGURES) -> None:
 
 
 def _written(folder: Path, script: Path) -> float:
-    """When what the script prints was written; 0 if it wasn't."""
+    """The time at which the script's output was written; 0 if it wasn't."""
     printed = folder / f"{script.stem}.txt"
     return printed.stat().st_mtime if printed.exists() else 0.0
 

@@ -1,4 +1,4 @@
-"""The docstrings of distnn, which are plain text with formulas in it, as reStructuredText."""
+"""Converts the docstrings of distnn, plain text with formulas, to reStructuredText."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 
 def escape(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """Keep the bars of an absolute value from being read as markup; examples, and what is in backticks, stay."""
+    """Escape the bars of absolute values, which are markup otherwise; examples and text in backticks are left alone."""
     for place, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
             pieces = re.split(r"(`+[^`]*`+)", line)
@@ -17,6 +17,6 @@ def escape(app: Sphinx, what: str, name: str, thing: object, options: object, li
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx; before napoleon, whose own markup must stay."""
+    """Register with Sphinx, to run before napoleon, whose own markup must not be escaped."""
     app.connect("autodoc-process-docstring", escape, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

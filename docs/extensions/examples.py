@@ -1,4 +1,4 @@
-"""The examples are run before the pages are built: their figures, and what they print, come from that run."""
+"""Runs the examples before the pages are built, which show their figures and output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sphinx.errors import ExtensionError
 
 
 def run_examples(app: Sphinx) -> None:
-    """Run those whose output isn't there already, from the tests or from the build before."""
+    """Run the examples whose output is missing or out of date; the tests or the last build may have run them."""
     try:
         run_all.run_stale()
     except run_all.ExampleError as error:
@@ -16,6 +16,6 @@ def run_examples(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx."""
+    """Register with Sphinx."""
     app.connect("builder-inited", run_examples)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

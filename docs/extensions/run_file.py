@@ -1,7 +1,7 @@
-"""The page of the run file: every section and key, with its values, default and meaning, from `distnn.config` itself.
+"""The page of the run file: every section and key, with its values, default and meaning, generated from `distnn.config`.
 
-A key's meaning is the comment ``#:`` beside it there; for a layer's key, what the layer's class says of its argument. A
-key without a meaning stops the build.
+The meaning of a key is the comment ``#:`` beside it there; for a key of a layer, it is the layer's documentation of that
+argument. A key without a meaning stops the build.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from distnn.models.layers import KINDS
 HEAD = """\
 # Run file
 
-A run file is written in [TOML](https://toml.io). `[model]` and `[data]` must be there, everything else has a default.
-Any key can be overridden on the command line: `distnn train run.toml --set train.epochs=3`. An unknown key, or a value
-that can't be, is refused before any work. From Python, `distnn.fit` takes the same sections and keys.
+A run file is written in [TOML](https://toml.io). `[model]` and `[data]` are required, everything else has a default.
+Any key can be overridden on the command line: `distnn train run.toml --set train.epochs=3`. An unknown key or an
+impossible value is refused before any work begins. From Python, `distnn.fit` takes the same sections and keys.
 """
 TABLE = "\n| key | value | default | meaning |\n|---|---|---|---|\n"
-NEEDED = "must be given"
+NEEDED = "required"
 
 
 def page() -> str:
@@ -45,14 +45,14 @@ def page() -> str:
 
 
 def sections_of(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The keys that hold a section, with it."""
+    """The keys that hold a section, with that section."""
     for key, field in section.model_fields.items():
         for inner in sections_in(field.annotation):
             yield key, inner
 
 
 def layer_table(path: str, table: type[BaseModel]) -> str:
-    """The part of the page about one kind of layer, or several that take the same keys."""
+    """The part of the page about one kind of layer, or about several with the same keys."""
     kinds = kinds_of(table)
     meanings = {"kind": "the layer"}
     for kind in kinds:
@@ -63,17 +63,17 @@ def layer_table(path: str, table: type[BaseModel]) -> str:
 
 
 def arguments(layer: type) -> dict[str, str]:
-    """What the docstring of a layer's class, or of the class it comes from, says of each argument."""
-    found: dict[str, str] = {}
+    """The documentation of each argument, from the docstrings of a layer's class and its base classes."""
+    meanings: dict[str, str] = {}
     for owner in reversed(layer.__mro__):
         text = inspect.cleandoc(owner.__doc__ or "").partition("Arguments:\n")[2].partition("\n\n")[0]
         for names, words in re.findall(r"^    (\w[\w, ]*): (.*(?:\n     .*)*)", text, flags=re.MULTILINE):
-            found |= dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", words).replace("``", "`").rstrip("."))
-    return found
+            meanings |= dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", words).replace("``", "`").rstrip("."))
+    return meanings
 
 
 def sections_in(hint: Any) -> list[type[BaseModel]]:
-    """The sections that a type is, or is made of."""
+    """The sections that a type is, or contains."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return [hint]
     return [section for inner in typing.get_args(hint) for section in sections_in(inner)]
@@ -95,7 +95,7 @@ def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> It
 
 
 def kinds_and_default(section: type[BaseModel], key: str) -> tuple[str, str]:
-    """Which kinds a key belongs to, if not to all; and its default, for each kind where that differs."""
+    """The kinds that a key belongs to, if not all of them, and its default, for each kind if they differ."""
     field = section.model_fields[key]
     if field.is_required():
         return "", NEEDED
@@ -120,7 +120,7 @@ def kinds_of(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 def of_kind(section: type[BaseModel], kind: str) -> Any:
-    """The section of a kind with its defaults; of one that needs further keys, as if it didn't."""
+    """The section of a kind with its defaults, even if the kind requires further keys."""
     try:
         return section(kind=kind)
     except ValidationError:
@@ -128,5 +128,5 @@ def of_kind(section: type[BaseModel], kind: str) -> Any:
 
 
 def value(default: Any) -> str:
-    """A default as a run file has it."""
+    """A default as it is written in a run file."""
     return "–" if default is None else f"`{show(list(default) if isinstance(default, tuple) else default)}`"
