@@ -72,11 +72,11 @@ def sequential(path: Path, size: int) -> float:
     with h5py.File(path) as file:
         images = file["train/x"]
         length = images.chunks[0]
-        room = np.empty((length, *SHAPE), np.uint8)
+        scratch = np.empty((length, *SHAPE), np.uint8)
         start = time.perf_counter()
         for first in range(0, len(images), length):
             count = min(length, len(images) - first)
-            images.read_direct(room, np.s_[first : first + count], np.s_[:count])
+            images.read_direct(scratch, np.s_[first : first + count], np.s_[:count])
         return size / (time.perf_counter() - start)
 
 

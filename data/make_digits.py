@@ -1,8 +1,8 @@
-"""Make digits.h5 anew from scikit-learn's copy of the digits: the same arrays, to the last byte.
+"""Make digits.h5 again from scikit-learn's copy of the digits: the same arrays, to the last byte.
 
     python data/make_digits.py [FILE.h5]
 
-Needs scikit-learn (no network: it ships the data) and distnn.
+Needs distnn and scikit-learn, which includes the data, so no network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LICENCE = "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/"
 
 
 def main(output: Path) -> None:
-    """Write the file, over the one that is there."""
+    """Write the file, replacing an existing one."""
     digits = load_digits()
     x = digits.images.astype(np.uint8)  # stored as floats there, but all are the integers 0..16
     y = digits.target.astype(np.uint8)

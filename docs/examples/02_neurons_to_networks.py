@@ -30,7 +30,7 @@ left.scatter(*corners.T, c=colours, s=120, zorder=2)
 left.plot(s, -s, "--", color=lecture.GREY, label="$x_1 + x_2 = 0$, where $h_1$ begins")
 left.plot(s, 1 - s, color=lecture.GREY, label="$x_1 + x_2 - 1 = 0$, where $h_2$ begins")
 left.set(
-    xlim=(-0.4, 1.5), ylim=(-0.4, 1.9), xlabel="$x_1$", ylabel="$x_2$", title="inputs: no line separates the colours"
+    xlim=(-0.4, 1.5), ylim=(-0.4, 1.9), xlabel="$x_1$", ylabel="$x_2$", title="inputs: no line divides the colours"
 )
 right.scatter(*run["h"].T, c=colours, s=120, zorder=2)
 right.plot([0.5, 2.5], [0, 1], color="black", label="$h_1 - 2 h_2 = 1/2$")

@@ -1,7 +1,7 @@
-"""The page of the run file: every section and key, with its values, default and meaning, generated from `distnn.config`.
+"""Generates the page of the run file from `distnn.config`: every section and key, with values, default and meaning.
 
-The meaning of a key is the comment ``#:`` beside it there; for a key of a layer, it is the layer's documentation of that
-argument. A key without a meaning stops the build.
+The meaning of a key is the comment ``#:`` beside it there; for a key of a layer, it is what the layer's class says of
+that argument. A key without a meaning stops the build.
 """
 
 from __future__ import annotations

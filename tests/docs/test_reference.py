@@ -38,7 +38,7 @@ def test_every_section_and_key_is_there_with_its_meaning() -> None:
 def test_defaults_and_kinds_are_the_settings_own() -> None:
     page = run_file.page()
     assert '| `batch_size` | an integer of at least 1 or "full" | `64` | ' in page
-    assert "| `path` | text in quotation marks | must be given | " in page
+    assert "| `path` | text in quotation marks | required | " in page
     assert "| `0.0` (sgd); `0.9` (lars) | *sgd, lars*: how much of the last step" in page
     assert "| `every_epochs` | an integer of at least 1 | – | *step*: " in page
     assert "| `bias` | true or false | `true` | False leaves b out |" in page
