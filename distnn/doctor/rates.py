@@ -109,9 +109,7 @@ class _Steps:
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
     """At least ``least`` samples from the beginning of the training split, in a random order."""
     count = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
-    loader = Loader(*file.read("train", 0, count), file.scale, order=shuffled(count))
-    loader.augmentation = augmentation(settings, file)
-    return loader
+    return Loader(*file.read("train", 0, count), file.scale, augmentation(settings, file), shuffled(count))
 
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
@@ -128,7 +126,7 @@ def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Para
     )
 
 
-def _update(rule: Optimizer, vector: Array):  # type: ignore[no-untyped-def]
+def _update(rule: Optimizer, vector: Array) -> Callable[[], object]:
     """A function that updates vectors as long as this one."""
     values, gradients = vector.copy(), vector.copy()
     slots = {name: vector.copy() for name in rule.slots}

@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Examination, list[str]]] = {
     ),
     "a slow node": (
         launch({}, {}, {}, {"sgemm": 60.0}, nodes=4),
-        ["n4: rank 3 is slow, and every step waits for the slowest: it multiplies matrices at 60 GFLOP/s a"],
+        ["n4: rank 3 is slow, and every step waits for the slowest: it multiplies matrices at 60 GFLOP/s per"],
     ),
     "a little slower": (launch({}, {}, {}, {"sgemm": 65.0}, nodes=4), []),
     "little shared memory": (
