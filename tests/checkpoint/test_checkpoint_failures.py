@@ -1,4 +1,4 @@
-"""Saving on disks that are full, read-only or failing: what was saved stays, what was begun goes, the error tells."""
+"""Saving on disks that are full, read-only or failing: saved files stay, unfinished ones go, the error says why."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_system_call_that_fails(checkpoints: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("code", [errno.EDQUOT, errno.ENOSPC, errno.EFBIG])
 @pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
-def test_a_quota_is_told_of_like_a_full_disk(
+def test_a_quota_is_reported_like_a_full_disk(
     checkpoints: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     """Some file systems notice it only when the bytes are brought to the disk."""

@@ -53,7 +53,7 @@ def test_saving_a_step_again_replaces_it(checkpoints: Path) -> None:
     assert os.readlink(checkpoints / "best") == "step-00000003.h5"
 
 
-def test_going_back_keeps_the_later_files_and_room_for_the_new_ones(checkpoints: Path) -> None:
+def test_going_back_keeps_the_later_files_and_the_new_ones(checkpoints: Path) -> None:
     for step in (10, 20, 30):
         save(checkpoints, example(step), keep=3, best=False)
     for step in (21, 22, 23):  # resumed from 20

@@ -126,7 +126,7 @@ def _until(condition: object) -> None:
         time.sleep(0.005)
 
 
-def test_what_is_wrong_in_the_file_is_told_where_it_is_used(tmp_path: Path) -> None:
+def test_errors_in_the_file_are_reported_where_it_is_used(tmp_path: Path) -> None:
     x, y = np.zeros((100, 4), np.float32), np.zeros(100)
     path = write_data(tmp_path / "d.h5", {"train": (x, y)}, task="regression")
     with h5py.File(path, "r+") as raw:

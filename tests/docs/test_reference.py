@@ -21,8 +21,8 @@ import run_file
 class Unexplained(Section):
     """``[unexplained]``: a section for the tests."""
 
-    told: Count = 3  #: what it is | for whom
-    untold: Count = 4
+    explained: Count = 3  #: what it is | for whom
+    unexplained: Count = 4
 
 
 def test_every_section_and_key_is_there_with_its_meaning() -> None:
@@ -48,8 +48,10 @@ def test_a_key_without_a_meaning_stops_the_build() -> None:
     from sphinx.errors import ExtensionError
 
     rows = run_file.rows(Unexplained)
-    assert next(rows) == "| `told` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
-    with pytest.raises(ExtensionError, match=r"Unexplained\.untold has no meaning .* a comment that begins with #:"):
+    assert next(rows) == "| `explained` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
+    with pytest.raises(
+        ExtensionError, match=r"Unexplained\.unexplained has no meaning .* a comment that begins with #:"
+    ):
         next(rows)
 
 

@@ -100,7 +100,7 @@ CASES: dict[str, tuple[Examination, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_wrong_is_told(name: str) -> None:
+def test_problems_are_reported(name: str) -> None:
     found, expected = CASES[name]
     lines = advice(found)
     assert len(lines) == len(expected), lines
