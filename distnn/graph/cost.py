@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distnn.arrays import BatchSize, size
-from distnn.graph.fusion import Step, fuse
+from distnn.graph.fusion import PlanStep, fuse
 from distnn.graph.node import Node, topological
 
 
@@ -30,7 +30,7 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     layer's 2 N I O become 4 N I O, and 2 N I O in the first layer, whose input is data.
     """
     nodes = topological(list(outputs))
-    steps = [Step(node.op, node.inputs, node) for node in nodes if node.op is not None]
+    steps = [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
     steps = [step for step in fuse(steps, {id(node) for node in outputs}, set()) if not step.op.view]
     learns: set[int] = set()
     for node in nodes:
@@ -47,7 +47,7 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     return found
 
 
-def _forward(step: Step, batch: int) -> tuple[int, int]:
+def _forward(step: PlanStep, batch: int) -> tuple[int, int]:
     """The floating-point operations and the elements of a step's forward."""
     y, *inputs = [
         tuple(batch if isinstance(length, BatchSize) else length for length in node.shape)

@@ -16,7 +16,7 @@ LINE = 64
 
 
 @dataclass
-class Buffer:
+class Allocation:
     """An array to be placed: its shape and type, and the first and last moment at which it is in use."""
 
     shape: tuple[int, ...]
@@ -32,13 +32,13 @@ class Buffer:
         return -(-size(self.shape) * self.dtype.itemsize // LINE) * LINE
 
 
-def lay_out(buffers: list[Buffer]) -> int:
+def lay_out(buffers: list[Allocation]) -> int:
     """Give every buffer an offset such that buffers alive at the same moment don't overlap; return the arena's size.
 
     Greedy, the largest first, each into the tightest gap between those already placed that live at the same time.
     Source: Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size".
     """
-    placed: list[Buffer] = []  # by offset
+    placed: list[Allocation] = []  # by offset
     for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.start)):
         best, tightest, reach = None, None, 0
         for rival in placed:
@@ -54,7 +54,7 @@ def lay_out(buffers: list[Buffer]) -> int:
 
 
 @dataclass
-class Pool:
+class BufferPool:
     """Memory that several plans use in turn, such as those of the full batch and of the last, smaller one.
 
     Only one of them may be between its forward and its backward at any time. A pool grows to the largest plan; a
@@ -63,7 +63,7 @@ class Pool:
 
     arena: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
-    def place(self, buffers: list[Buffer]) -> int:
+    def place(self, buffers: list[Allocation]) -> int:
         """Lay the buffers out and give each its array; returns the bytes used."""
         needed = lay_out(buffers)
         if needed > len(self.arena):

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
-from distnn.graph.fusion import Step, fuse
+from distnn.graph.fusion import PlanStep, fuse
 from distnn.graph.lifetimes import Lifetimes
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, topological
 from distnn.ops.op import Closure, Exchange, nothing
 from distnn.parameters import Parameters
@@ -68,7 +68,7 @@ class Plan:
         parameters: Parameters | None = None,
         wrt: Iterable[Node] = (),
         dtype: npt.DTypeLike = np.float32,
-        pool: Pool | None = None,
+        pool: BufferPool | None = None,
         keep: bool = False,
         exchange: Exchange | None = None,
     ) -> None:
@@ -79,11 +79,11 @@ class Plan:
         roots = list(self._outputs.values()) + ([loss] if loss is not None else [])
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
-        steps = [Step(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        steps = [PlanStep(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
         if exchange:
             steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
         if loss is None:
-            steps = [Step(*step.op.inference(step.inputs), step.node) for step in steps]
+            steps = [PlanStep(*step.op.inference(step.inputs), step.node) for step in steps]
             read = kept | {id(source) for step in steps for source in step.inputs}
             self._nodes = [node for node in self._nodes if id(node) in read]
         self.steps = steps if keep else fuse(steps, kept, {id(node) for node in self._wrt})
@@ -99,7 +99,7 @@ class Plan:
             keep=keep,
             external=parameters is not None,
         )
-        self.bytes = (pool or Pool()).place(self._life.buffers)
+        self.bytes = (pool or BufferPool()).place(self._life.buffers)
         self.value, self.gradient = self._named()
         self._bind()
 
@@ -261,7 +261,7 @@ def _finite(array: Array | None) -> bool:
     return array is None or array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
-def _title(step: Step) -> str:
+def _title(step: PlanStep) -> str:
     """What people call an operation: what it does, and the layer whose parameters it has, if any."""
     layer = next((str(x.name).rpartition(".")[0] for x in step.inputs if x.kind == "parameter"), "")
     return f"{step.op.label} {layer}".rstrip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distnn.graph.node import Node, apply, input
 from distnn.layers.layer import Layer
-from distnn.ops.random import Dropout as DropoutOp
+from distnn.ops.dropout import Dropout as DropoutOp
 
 #: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.
 KEY = input("key", (3,), integer=True)

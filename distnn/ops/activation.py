@@ -14,8 +14,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, size
 from distnn.errors import UsageError
-from distnn.kernels import compiled_kernels
-from distnn.ops.op import Closures, Op, Work
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops.op import Buffer, Closures, Op
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
@@ -50,9 +50,9 @@ class FromOutput(Activation):
     #: The type of what ``backward`` takes; the plan's floating-point type if None.
     scratch: type | None = None
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        asked = {"scratch": Work(_stack(self.behind, y), "backward", self.scratch)}
-        return asked | ({"ahead": Work(_stack(self.ahead, y), "forward")} if self.ahead else {})
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        asked = {"scratch": Buffer(_stack(self.behind, y), "backward", self.scratch)}
+        return asked | ({"ahead": Buffer(_stack(self.ahead, y), "forward")} if self.ahead else {})
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         """Write f(x) into ``y``, which may be ``x`` itself."""

@@ -8,9 +8,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.kernels import load
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Exchange, Op, Work, nothing
+from distnn.kernels.loading import load
+from distnn.ops.op import Buffer, Closure, Closures, Exchange, Op, nothing, together
 
 
 def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
@@ -39,8 +38,8 @@ class BatchNormInference(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 2 * size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {name: Work(y[-1:], "forward") for name in ("factor", "offset")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {name: Buffer(y[-1:], "forward") for name in ("factor", "offset")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, gain, bias, mean, variance = arrays[:5]
@@ -100,13 +99,13 @@ class BatchNorm(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 7 * size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         tiles, channels = Tiles(y), y[-1]
-        asked = {"normal": Work(y, "saved"), "deviation": Work((channels,), "saved")}
-        asked |= {"moments": Work((2 * channels + 1,), "saved"), "sums": Work((2 * channels,), "backward")}
+        asked = {"normal": Buffer(y, "saved"), "deviation": Buffer((channels,), "saved")}
+        asked |= {"moments": Buffer((2 * channels + 1,), "saved"), "sums": Buffer((2 * channels,), "backward")}
         for direction in ("forward", "backward"):
-            asked[f"block {direction}"] = Work((tiles.block, tiles.width), direction)
-            asked[f"rows {direction}"] = Work((4, tiles.width), direction)
+            asked[f"block {direction}"] = Buffer((tiles.block, tiles.width), direction)
+            asked[f"rows {direction}"] = Buffer((4, tiles.width), direction)
         return asked
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:

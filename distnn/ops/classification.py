@@ -13,9 +13,9 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.kernels import joined
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Op, Work, nothing
+from distnn.kernels.loading import joined
+from distnn.ops.loss import ElementwiseLoss
+from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
 
 #: Elements of the rows that are summed at a time, in numpy.
 ROOM = 2**14
@@ -49,15 +49,15 @@ class CrossEntropy(OverClasses):
     def label(self) -> str:
         return "cross-entropy"
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n, classes = size(labels), logits[-1]
         return {
-            "p": Work((n, classes), "saved"),
-            "index": Work((n,), "saved", np.intp),
-            "picked": Work((n,), "saved"),
-            "row": Work((n,), "forward"),
-            "room": Work((min(n, max(1, ROOM // classes)), classes), "forward"),
-            "total": Work((), "forward"),
+            "p": Buffer((n, classes), "saved"),
+            "index": Buffer((n,), "saved", np.intp),
+            "picked": Buffer((n,), "saved"),
+            "row": Buffer((n,), "forward"),
+            "room": Buffer((min(n, max(1, ROOM // classes)), classes), "forward"),
+            "total": Buffer((), "forward"),
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -105,10 +105,10 @@ class Weighing:
                 f"{name}: {len(self.weights)} class weights for logits of {classes} classes; give each one."
             )
 
-    def work(self, labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, labels: tuple[int, ...]) -> dict[str, Buffer]:
         """The arrays that `bind` fills, flat."""
         kinds: dict[str, type | None] = {"index": np.intp, "dropped": np.bool_, "weight": None}
-        return {name: Work((size(labels),), "saved", kind) for name, kind in kinds.items()}
+        return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
     def bind(self, work: dict[str, Array], labels: Array) -> Closure:
         """A closure that fills `work`: what doesn't count, and for what does its label and its weight, else 0."""
@@ -151,7 +151,7 @@ class LabelWeight(Op):
     def flops(self, y: tuple[int, ...], labels: tuple[int, ...]) -> int:
         return size(labels)
 
-    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         return self.weighing.work(labels)
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -198,11 +198,14 @@ class WeightedCrossEntropy(OverClasses):
         self.weighing.check(self.label, logits[-1])
         return ()
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n = size(labels)
-        asked = self.weighing.work(labels) | {"p": Work((n, logits[-1]), "saved"), "scale": Work((n, 1), "backward")}
-        asked |= {name: Work((n,), "saved") for name in ("kept", "picked")}
-        return asked | {"row": Work((n, 1), "forward"), "spread": Work((n,), "forward")}
+        asked = self.weighing.work(labels) | {
+            "p": Buffer((n, logits[-1]), "saved"),
+            "scale": Buffer((n, 1), "backward"),
+        }
+        asked |= {name: Buffer((n,), "saved") for name in ("kept", "picked")}
+        return asked | {"row": Buffer((n, 1), "forward"), "spread": Buffer((n,), "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, labels, dy, dlogits, _ = arrays
@@ -263,3 +266,68 @@ class WeightedCrossEntropy(OverClasses):
             np.multiply(p, dy, out=dz)
 
         return backward
+
+
+class CorrectClasses(OverClasses):
+    """The number of labels whose logit is their row's largest; of equal ones the first counts.
+
+    logits (N, …, C), labels (N, …) → (). No gradient flows through it.
+
+    Arguments:
+        ignore: a label that is never counted, or None.
+    """
+
+    differentiable = False
+
+    def __init__(self, ignore: int | None = None) -> None:
+        self.ignore = ignore
+
+    @property
+    def label(self) -> str:
+        return "correct"
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+        best = Buffer(labels, "forward", np.intp)
+        return {"best": best, **{name: Buffer(labels, "forward", np.bool_) for name in ("hit", "kept")}}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        logits, labels = arrays[:2]
+        best, hit, kept = work["best"], work["hit"], work["kept"]
+
+        def forward() -> None:
+            logits.argmax(axis=-1, out=best)
+            np.equal(best, labels, out=hit)
+            if self.ignore is not None:
+                np.not_equal(labels, self.ignore, out=kept)
+                np.logical_and(hit, kept, out=hit)
+            y[()] = np.count_nonzero(hit)
+
+        return forward, nothing
+
+
+class CorrectBinary(ElementwiseLoss):
+    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
+
+    logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
+    """
+
+    differentiable = False
+
+    @property
+    def label(self) -> str:
+        return "correct"
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+        n = (size(logits),)
+        return {"above": Buffer(n, "forward", np.bool_), "hit": Buffer(n, "forward", np.bool_)}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        z, labels = arrays[0].reshape(-1), arrays[1].reshape(-1)
+        above, hit = work["above"], work["hit"]
+
+        def forward() -> None:
+            np.greater_equal(z, 0, out=above)
+            np.equal(above, labels, out=hit)
+            y[()] = np.count_nonzero(hit)
+
+        return forward, nothing

@@ -9,8 +9,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation, Shifted
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closures, Op, Work
+from distnn.ops.op import Buffer, Closures, Op, together
 
 
 class Affine(Op):
@@ -79,7 +78,7 @@ class AffineActivation(Affine):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return super().flops(y, *inputs) + self.activation.flops(y, y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return self.activation.work(y, y)
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:

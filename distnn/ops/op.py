@@ -22,7 +22,7 @@ Exchange = Callable[[Array], object]
 
 
 @dataclass(frozen=True)
-class Work:
+class Buffer:
     """A buffer that an op needs beside its inputs and outputs.
 
     Arguments:
@@ -54,9 +54,10 @@ class Op:
     name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
-    #: The kernels it uses (`distnn.kernels.load`), if any; see `compiles`.
+    #: The kernels it uses (`distnn.kernels.loading.load`), if any; see `compiles`.
     kernels = ""
-    #: The kernels it uses where others are compiled (`distnn.kernels.joined`): alone they aren't worth numba's start.
+    #: The kernels it uses where others are compiled (`distnn.kernels.loading.joined`), since alone they aren't worth
+    #: numba's start.
     joins = ""
     #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
     exchanges = False
@@ -78,7 +79,7 @@ class Op:
         """Floating-point operations of one forward for these shapes; one per output element by default."""
         return size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Buffer]:
         """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
         return {}
 
@@ -136,3 +137,15 @@ def sum_to(source: Array, target: Array) -> Closure:
 
 def nothing() -> None:
     """The forward of a view, and the backward of an op through which no gradient flows."""
+
+
+def together(closures: list[Closure]) -> Closure:
+    """One closure that runs ``closures`` in order."""
+    if len(closures) == 1:
+        return closures[0]
+
+    def run() -> None:
+        for closure in closures:
+            closure()
+
+    return run

@@ -8,8 +8,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.conv.windows import image
 from distnn.ops.op import Closures, Op
+from distnn.ops.windows import image
 
 
 class Subsample(Op):
