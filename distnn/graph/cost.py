@@ -37,14 +37,14 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
         flows = node.op is not None and node.op.differentiable and any(id(x) in learns for x in node.inputs)
         if (node.kind == "parameter" and node.trainable) or flows:
             learns.add(id(node))
-    found = []
+    listed = []
     for step in steps:
         flops, elements = _forward(step, batch)
-        found.append(Cost(flops, elements))
+        listed.append(Cost(flops, elements))
         kinds = {source.kind == "parameter" for source in step.inputs if id(source) in learns}
         if id(step.node) in learns:
-            found.append(Cost(len(kinds) * flops, len(kinds) * elements))
-    return found
+            listed.append(Cost(len(kinds) * flops, len(kinds) * elements))
+    return listed
 
 
 def _forward(step: PlanStep, batch: int) -> tuple[int, int]:

@@ -28,7 +28,7 @@ class Allocation:
 
     @property
     def bytes(self) -> int:
-        """The room it takes, in whole cache lines."""
+        """Its bytes, in whole cache lines."""
         return -(-size(self.shape) * self.dtype.itemsize // LINE) * LINE
 
 

@@ -27,7 +27,7 @@ from distnn.parameters import Parameters
 
 
 class _Edge(NamedTuple):
-    """Where one input's gradient goes: into ``target``, by way of ``scratch`` if something is there already."""
+    """Where one input's gradient goes: into ``target``, or into ``scratch`` and added if there is one already."""
 
     target: Array
     scratch: Array | None
@@ -79,14 +79,7 @@ class Plan:
         roots = list(self._outputs.values()) + ([loss] if loss is not None else [])
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
-        steps = [PlanStep(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
-        if exchange:
-            steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
-        if loss is None:
-            steps = [PlanStep(*step.op.inference(step.inputs), step.node) for step in steps]
-            read = kept | {id(source) for step in steps for source in step.inputs}
-            self._nodes = [node for node in self._nodes if id(node) in read]
-        self.steps = steps if keep else fuse(steps, kept, {id(node) for node in self._wrt})
+        self.steps = self._ordered(kept, exchange)
         self._views = {id(step.node): step.inputs[0] for step in self.steps if step.op.view}
         self._life = Lifetimes(
             self._nodes,
@@ -102,6 +95,17 @@ class Plan:
         self.bytes = (pool or BufferPool()).place(self._life.buffers)
         self.value, self.gradient = self._named()
         self._bind()
+
+    def _ordered(self, kept: set[int], exchange: Exchange | None) -> list[PlanStep]:
+        """The steps in order: with the exchange bound, in a forward-only plan as prediction has them, and fused."""
+        steps = [PlanStep(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        if exchange:
+            steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
+        if self.loss is None:
+            steps = [PlanStep(*step.op.inference(step.inputs), step.node) for step in steps]
+            read = kept | {id(source) for step in steps for source in step.inputs}
+            self._nodes = [node for node in self._nodes if id(node) in read]
+        return steps if self.keep else fuse(steps, kept, {id(node) for node in self._wrt})
 
     def forward(self) -> None:
         """Compute every output from what is in the inputs' arrays.
@@ -141,7 +145,7 @@ class Plan:
     def not_finite(self) -> str:
         """What first held an infinite number or NaN in the last forward and backward; an empty text if nothing did.
 
-        For a plan that was told to ``keep`` everything.
+        For a plan that keeps everything (``keep``).
         """
         for node in self._nodes:
             if node.op is None and not _finite(self._array(node)):
@@ -262,7 +266,7 @@ def _finite(array: Array | None) -> bool:
 
 
 def _title(step: PlanStep) -> str:
-    """What people call an operation: what it does, and the layer whose parameters it has, if any."""
+    """An operation's name for people: what it does, and the layer whose parameters it has, if any."""
     layer = next((str(x.name).rpartition(".")[0] for x in step.inputs if x.kind == "parameter"), "")
     return f"{step.op.label} {layer}".rstrip()
 

@@ -244,7 +244,7 @@ class Reshape(Op):
         total, known = size(tuple(inner)), size(tuple(length for length in self.lengths if length != -1))
         lengths = tuple(total // max(known, 1) if length == -1 else length for length in self.lengths)
         if not x or len(inner) != len(x) - 1 or size(lengths) != total:
-            raise ShapeError(f"reshape: {show(x)} has no room for {show((x[0] if x else 1, *self.lengths))}.")
+            raise ShapeError(f"reshape: {show(x)} can't become {show((x[0] if x else 1, *self.lengths))}.")
         return (x[0], *lengths)
 
     def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:

@@ -18,7 +18,7 @@ from distnn.ops.loss import ElementwiseLoss
 from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
 
 #: Elements of the rows that are summed at a time, in numpy.
-ROOM = 2**14
+AT_ONCE = 2**14
 
 
 class OverClasses(Op):
@@ -56,7 +56,7 @@ class CrossEntropy(OverClasses):
             "index": Buffer((n,), "saved", np.intp),
             "picked": Buffer((n,), "saved"),
             "row": Buffer((n,), "forward"),
-            "room": Buffer((min(n, max(1, ROOM // classes)), classes), "forward"),
+            "scratch": Buffer((min(n, max(1, AT_ONCE // classes)), classes), "forward"),
             "total": Buffer((), "forward"),
         }
 
@@ -69,7 +69,7 @@ class CrossEntropy(OverClasses):
         def forward() -> None:
             kernels.shift(z, t, starts, p, index, picked, row)
             np.exp(p, out=p)
-            kernels.normalise(p, row, work["room"])
+            kernels.normalise(p, row, work["scratch"])
             np.log(row, out=row)
             np.add.reduce(row, out=total)
             np.add.reduce(picked, out=y)

@@ -1,4 +1,4 @@
-"""Dropout: noise that is keyed to the step and the micro-shard, never to the rank."""
+"""Dropout: random masks keyed to the step and the micro-shard, never to the rank."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Gated(Activation):
     rectifies = True
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
-        return {"slope": Buffer(y, "saved"), "rooms": Buffer((4, min(BLOCK, size(y))), "forward")}
+        return {"slope": Buffer(y, "saved"), "scratch": Buffer((4, min(BLOCK, size(y))), "forward")}
 
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         """Write G(−a) into ``tail`` and g(a) into ``density``, for a ≥ 0."""
@@ -44,11 +44,11 @@ class Gated(Activation):
         steps: list[Closure] = []
         for start in range(0, y.size, BLOCK):
             out, source, kept = (array[start : start + BLOCK] for array in flat)
-            steps.append(partial(self._forward, out, source, kept, work["rooms"][:, : len(out)]))
+            steps.append(partial(self._forward, out, source, kept, work["scratch"][:, : len(out)]))
         return together(steps), (nothing if dy is None else lambda: np.multiply(dy, slope, out=dx))
 
-    def _forward(self, y: Array, x: Array, slope: Array, rooms: Array) -> None:
-        a, tail, density, spare = rooms
+    def _forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
+        a, tail, density, spare = scratch
         np.abs(x, out=a)
         self.gate(a, tail, density, spare)
         np.multiply(density, a, out=density)

@@ -1,4 +1,4 @@
-"""Layer normalisation: every sample, or position, by its own statistics."""
+"""Layer norm: every sample, or position, by its own statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of predictions and targets of one shape. Those of class labels stand in `distnn.ops.classification`.
+"""Losses of predictions and targets of one shape. Those of class labels are in `distnn.ops.classification`.
 
 Every loss is the SUM over the samples of the batch: shards of any sizes then add up exactly, and the one division by
 the number of samples happens after the reduction over the ranks.

@@ -1,4 +1,4 @@
-"""Cases of dropout and batch normalisation."""
+"""Cases of dropout and batch norm."""
 
 from __future__ import annotations
 

@@ -129,8 +129,8 @@ def _groups(steps: list[PlanStep]) -> dict[int, Group]:
     before, after = dict(owned), dict(owned)
     readers: dict[int, list[int]] = {}
     for step in steps:
-        found = [before[id(source)] for source in step.inputs if id(source) in before]
-        before.setdefault(id(step.node), _common(found))
+        sources = [before[id(source)] for source in step.inputs if id(source) in before]
+        before.setdefault(id(step.node), _common(sources))
         for source in step.inputs:
             readers.setdefault(id(source), []).append(id(step.node))
     for step in reversed(steps):

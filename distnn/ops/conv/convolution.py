@@ -71,7 +71,7 @@ class Conv2D(Op):
         if groups < 1:
             raise UsageError(f"groups is {groups}; expected at least 1.")
         self.groups, self.activation = groups, activation
-        self.spoils_dy = activation is not None
+        self.overwrites_dy = activation is not None
         self.keeps_output = activation is not None and activation.keeps_output
 
     @property
@@ -82,7 +82,7 @@ class Conv2D(Op):
     def followed_by(self, activation: Activation) -> Conv2D:
         """The same convolution with this activation in place."""
         fused = copy.copy(self)
-        fused.activation, fused.keeps_output, fused.spoils_dy = activation, activation.keeps_output, True
+        fused.activation, fused.keeps_output, fused.overwrites_dy = activation, activation.keeps_output, True
         return fused
 
     def _kernel(self, weight: tuple[Any, ...]) -> tuple[Any, ...]:

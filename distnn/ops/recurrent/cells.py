@@ -54,8 +54,8 @@ class Cell(Protocol):
     def derive(self, work: dict[str, Array]) -> CellStep:
         """What turns the gradients of the states after step t into those of its pre-activations.
 
-        They are written into ``work["step"]``; what forward saved may be spoiled. The gradients of the states after the
-        step are replaced by those of the states before it, without the part that flows through ``weight_recurrent``.
+        They are written into ``work["step"]``; what forward saved may be overwritten. The gradients of the states after
+        the step become those of the states before it, without the part that flows through ``weight_recurrent``.
         """
 
 
