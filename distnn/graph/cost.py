@@ -1,4 +1,4 @@
-"""What a graph's steps cost for a batch: arithmetic and memory traffic, from the graph alone, without its buffers."""
+"""The cost of a graph's steps for a batch, in arithmetic and memory traffic, from the graph alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distnn.graph.node import Node, topological
 
 @dataclass(frozen=True)
 class Cost:
-    """What one operation of a plan takes in one direction.
+    """The cost of one operation of a plan in one direction.
 
     Attributes:
         flops: floating-point operations.

@@ -1,4 +1,4 @@
-"""Functions of nodes: what the operators of Python have no sign for."""
+"""Functions of nodes that Python has no operator for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fusion: adjoining operations that one buffer can hold become one step of a plan."""
+"""The steps of a plan, and their fusion: neighbouring operations that can share one buffer become one step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _convolution_activation(step: PlanStep, producer: PlanStep) -> PlanStep | No
     return PlanStep(producer.op.followed_by(step.op), producer.inputs, step.node)
 
 
-#: Each rule takes a step and the step that made its first input, and returns the one that stands for both, or None.
+#: Each rule takes a step and the step that made its first input, and returns one that replaces both, or None.
 RULES = (_matmul_bias, _affine_activation, _convolution_activation)
 
 

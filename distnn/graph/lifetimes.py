@@ -1,7 +1,7 @@
 """When each buffer of a plan is in use: from its first write to its last reader, forward and backward.
 
-Time runs from 0 to n − 1 over the forward steps and on to 2n − 1 over the backward ones: what step i did is undone at
-2n − 1 − i. Inputs are filled before, at −1; what outlives the step ends at 2n.
+Time runs from 0 to n − 1 over the forward steps and to 2n − 1 over the backward ones: step i runs back at 2n − 1 − i.
+Inputs are filled before, at −1; what is read after the step lives until 2n.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class Lifetimes:
         steps: what is computed, in order.
         batch: the number of samples.
         dtype: of everything but labels.
-        kept: the ids of nodes whose values are looked at from outside.
-        wrt: nodes whose gradients are looked at from outside.
-        loss: what is differentiated, or None.
-        keep: whether every value and gradient is looked at.
-        external: whether the parameters' gradients live elsewhere.
+        kept: the ids of nodes whose values are read from outside.
+        wrt: nodes whose gradients are read from outside.
+        loss: the node that is differentiated, or None.
+        keep: whether every value and gradient is read from outside.
+        external: whether the parameters' gradients have memory of their own.
 
     Attributes:
-        needs: the ids of the nodes between what is differentiated for and the loss.
+        needs: the ids of the nodes through which gradients flow.
         values, gradients: buffers by the node's id.
         works: for each step the buffers that its op asked for, by name.
-        scratches: where second and later contributions to a gradient are put before they are added, by (step, input).
+        scratches: buffers for second and later contributions to a gradient before they are added, by (step, input).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Lifetimes:
         return 2 * len(self._steps)
 
     def _bases(self) -> dict[int, int]:
-        """For each view the node whose memory it shows, both by id."""
+        """For each view the node whose memory it shares, both by id."""
         bases: dict[int, int] = {}
         for step in self._steps:
             if step.op.view:

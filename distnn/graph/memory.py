@@ -1,4 +1,4 @@
-"""Where buffers live: lifetimes laid out in one arena, and a pool that several plans share."""
+"""Memory for buffers: they are laid out in one arena by their lifetimes, in a pool that several plans share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE = 64
 
 @dataclass
 class Allocation:
-    """An array to be placed: its shape and type, and the first and last moment at which it is in use."""
+    """The place of one array in an arena, and the first and last moment at which it is in use."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

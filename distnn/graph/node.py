@@ -110,7 +110,7 @@ def input(name: str, shape: Shape = (), *, integer: bool = False) -> Node:
     """An input of the graph, filled anew for every batch; a scalar by default.
 
     Arguments:
-        name: how a plan's ``value`` finds it.
+        name: its key in a plan's ``value``.
         shape: with `N` as the first axis for what comes in batches: ``(N, 784)``.
         integer: True for labels.
     """

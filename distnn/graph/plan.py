@@ -42,17 +42,17 @@ class Plan:
         loss: the scalar node to differentiate; None for a forward-only plan, which reuses every buffer as soon as
             its last reader has run.
         parameters: the vectors that parameter nodes are views of; gradients are written straight into them.
-        wrt: further nodes whose gradients are wanted, found in ``gradient`` by name.
+        wrt: further nodes whose gradients are wanted, in ``gradient`` by name.
         dtype: float32 or float64.
         pool: memory shared with other plans, of which only one is in use at a time.
-        exchange: adds an array up over all shards of the batch, for ops whose values depend on the whole of it.
-        keep: True keeps every intermediate value and gradient to be looked at, and fuses nothing.
+        exchange: adds an array up over all shards of the batch, for ops whose values depend on all of them.
+        keep: True keeps every intermediate value and gradient, and fuses nothing.
 
     Attributes:
         value: arrays by name: every input (to be filled before ``forward``) and output, with ``keep`` every named node.
         gradient: arrays by name for ``wrt``, and with ``keep`` for every named node that has one.
         flops: floating-point operations of one forward.
-        bytes: what the buffers take together.
+        bytes: the size of all buffers together.
         messages: the lengths of the arrays that forward and then backward exchange, in their order.
 
     Raises:
@@ -108,7 +108,7 @@ class Plan:
         return steps if self.keep else fuse(steps, kept, {id(node) for node in self._wrt})
 
     def forward(self) -> None:
-        """Compute every output from what is in the inputs' arrays.
+        """Compute every output from the inputs' arrays.
 
         Fill the inputs anew each time: once their last reader has run, their memory serves other buffers.
         """
@@ -133,7 +133,7 @@ class Plan:
             progress(names)
 
     def watch(self, record: Callable[[str, float, float], object]) -> None:
-        """Have every operation's name and its beginning and end, by `time.perf_counter`, recorded from now on."""
+        """Record every operation's name, beginning and end, by `time.perf_counter`, from now on."""
         for closures, titles, direction in zip(
             (self._forward, self._backward), self._titles, ("forward", "backward"), strict=True
         ):

@@ -1,7 +1,7 @@
 """Losses and counts of class labels: logits (N, …, C) with integer labels (N, …), one for each sample or position.
 
-A loss is the SUM over samples and positions. What it is to be divided by for a mean is `LabelWeight`, summed over the
-shards as well: the number of labels or, with class weights or an ignored label, the weight of those that count.
+A loss is the SUM over samples and positions. For a mean it is divided by `LabelWeight`, also summed over the
+shards: the number of labels or, with class weights or an ignored label, the weight of those that count.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ class CrossEntropy(OverClasses):
 
 
 class Weighing:
-    """What a label counts: the weight of its class, 1 without class weights, and 0 if it is the ignored one.
+    """The weight of a label: that of its class, 1 without class weights, and 0 for the ignored label.
 
     Arguments:
         weights: one for each class, or None.
         ignore: the label that doesn't count, which may lie outside of 0 … C−1, or None.
 
     Raises:
-        UsageError: for weights that are no numbers of at least 0.
+        UsageError: for weights that aren't numbers of at least 0.
     """
 
     def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
@@ -99,7 +99,7 @@ class Weighing:
         self.ignored = np.iinfo(np.intp).min if ignore is None else ignore
 
     def check(self, name: str, classes: Any) -> None:
-        """Refuse logits whose last axis hasn't as many classes as there are weights."""
+        """Refuse logits that have more or fewer classes than there are weights."""
         if self.weights is not None and self.weights.shape != (classes,):
             raise ShapeError(
                 f"{name}: {len(self.weights)} class weights for logits of {classes} classes; give each one."
@@ -111,7 +111,7 @@ class Weighing:
         return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
     def bind(self, work: dict[str, Array], labels: Array) -> Closure:
-        """A closure that fills `work`: what doesn't count, and for what does its label and its weight, else 0."""
+        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't."""
         index, dropped, weight = work["index"], work["dropped"], work["weight"]
         t = labels.reshape(-1)
         weights = None if self.weights is None else self.weights.astype(weight.dtype)
@@ -130,7 +130,7 @@ class Weighing:
 
 
 class LabelWeight(Op):
-    """Σₙ wₙ: what the labels (N, …) count together (`Weighing`), their number by default. No gradient flows through it.
+    """Σₙ wₙ: the weight of the labels (N, …) (`Weighing`), their number by default. No gradient flows through it.
 
     A weighted loss divided by it, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
     The arguments and errors are those of `Weighing`.

@@ -13,7 +13,7 @@ from distnn.ops.op import Buffer, Closures, Op, nothing
 
 
 class GlobalPooling(Op):
-    """What global max and average pooling share: x (N, …, C) → y (N, C), over every axis between.
+    """Global max and average pooling: x (N, …, C) → y (N, C), over every axis between.
 
     Raises:
         ShapeError: for an input without an axis between batch and channels.

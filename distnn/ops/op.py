@@ -80,7 +80,7 @@ class Op:
         return size(y)
 
     def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Buffer]:
-        """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
+        """The buffers needed beside inputs and outputs, by their names in ``bind``."""
         return {}
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:

@@ -17,7 +17,7 @@ from distnn.ops.windows import Sides, Windows, check_output, image, lengths, win
 
 
 class Pooling(Op):
-    """What max and average pooling share: windows, and blocks of images that fit into the cache.
+    """Max and average pooling: windows, and blocks of images that fit into the cache.
 
     Arguments:
         window: its size, one number or (height, width).
@@ -27,7 +27,7 @@ class Pooling(Op):
 
     Raises:
         UsageError: for options out of range.
-        ShapeError: for what is no image, or is smaller than a window.
+        ShapeError: for an input that is no image, or is smaller than a window.
     """
 
     axes = 2

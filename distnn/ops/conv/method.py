@@ -8,7 +8,7 @@ from distnn.arrays import Array
 from distnn.ops.blocks import BlockStep, WindowBlock
 from distnn.ops.op import Buffer, Closure
 
-#: What starts a pass over the blocks, and what is done for each of them.
+#: A closure that starts a pass over the blocks, and the step for each of them.
 Pass = tuple[Closure, BlockStep]
 
 
@@ -26,7 +26,7 @@ class Method(Protocol):
         """Of the output, in order; the first is the largest."""
 
     def work(self) -> dict[str, Buffer]:
-        """The buffers that the computations need, by the names that they find them under."""
+        """The buffers that the computations need, by their names in ``work``."""
 
     def forward(self, work: dict[str, Array], y: Array, x: Array, weight: Array) -> Pass:
         """Write y."""
