@@ -27,7 +27,7 @@ NETWORKS = {
     "char-lstm": {"kind": "char-lstm", "hidden": [256]},
 }
 
-#: Those with batch normalisation.
+#: Those with batch norm.
 NORMALISED = ("resnet-14",)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
-from distnn.kernels import load
+from distnn.kernels.loading import load
 from distnn.models import Model, convnet, mlp
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory

@@ -144,7 +144,7 @@ def playing(contenders: list[Contender], case: Case) -> list[Contender]:
 def agree(contenders: list[Contender], case: Case, steps: int) -> None:
     """Make sure that all train the same network: their first losses are the same.
 
-    With batch normalisation only of those with as many processes as distnn: each normalises over its own samples.
+    With batch norm only of those with as many processes as distnn: each normalises over its own samples.
 
     Raises:
         ContenderError: if they aren't.

@@ -24,7 +24,7 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import numpy as np
 import torch
 
-from distnn.kernels import compiled_kernels
+from distnn.kernels.loading import compiled_kernels
 from distnn.optim import SGD, Adam, AdamW, Optimizer
 from distnn.parallel.world import World
 

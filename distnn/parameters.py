@@ -22,7 +22,7 @@ ALIGNMENT = 16
 
 
 class Memory(Protocol):
-    """Where vectors come from."""
+    """A source of vectors."""
 
     def one(self, length: int, dtype: np.dtype[Any]) -> Array:
         """``length`` zeros, of which the ranks that share this memory hold one copy together."""
@@ -51,14 +51,14 @@ def zeros(length: int, dtype: np.dtype[Any]) -> Array:
 
 
 class Parameters:
-    """The values and gradients of named parameters, and a tail of the gradient vector for what rides along.
+    """The values and gradients of named parameters, and a tail of the gradient vector for sums reduced with them.
 
     Arguments:
         shapes: each parameter's shape by its dotted name; the order is the order in memory.
-        running: further arrays by name that are no gradient's concern: running means of statistics. They stand behind
-            the parameters, and the batch's sums of the statistics behind the gradients.
+        running: running means of statistics, further arrays by name that have no gradient. They lie behind the
+            parameters, and the batch's sums of the statistics behind the gradients.
         dtype: float32 or float64.
-        tail: extra elements after the gradients, which one reduction sums together with them.
+        tail: extra elements after the gradients, which the same reduction sums.
         minimum: the gradient vector's least length (a reduction over p ranks is slow below p elements: facts of
             MPICH's choice of algorithm, Thakur, Rabenseifner and Gropp 2005).
         memory: makes the vectors; of this process by default.

@@ -32,17 +32,17 @@ from distnn.graph.functions import (
 )
 from distnn.graph.gradcheck import check_gradients
 from distnn.graph.initial import initialize, parameter_nodes
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, apply, constant, input, inputs, parameter, topological
 from distnn.graph.plan import Plan, bind_input
 
 __all__ = [
+    "BufferPool",
     "Drawing",
     "Evaluation",
     "N",
     "Node",
     "Plan",
-    "Pool",
     "absolute_error",
     "activate",
     "affine",

@@ -1,4 +1,4 @@
-"""What a graph's steps cost for a batch: arithmetic and memory traffic, from the graph alone, without its buffers."""
+"""The cost of a graph's steps for a batch, in arithmetic and memory traffic, from the graph alone."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distnn.arrays import BatchSize, size
-from distnn.graph.fusion import Step, fuse
+from distnn.graph.fusion import PlanStep, fuse
 from distnn.graph.node import Node, topological
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one operation of a plan takes in one direction.
+    """The cost of one operation of a plan in one direction.
 
     Attributes:
         flops: floating-point operations.
@@ -30,24 +30,24 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     layer's 2 N I O become 4 N I O, and 2 N I O in the first layer, whose input is data.
     """
     nodes = topological(list(outputs))
-    steps = [Step(node.op, node.inputs, node) for node in nodes if node.op is not None]
+    steps = [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
     steps = [step for step in fuse(steps, {id(node) for node in outputs}, set()) if not step.op.view]
     learns: set[int] = set()
     for node in nodes:
         flows = node.op is not None and node.op.differentiable and any(id(x) in learns for x in node.inputs)
         if (node.kind == "parameter" and node.trainable) or flows:
             learns.add(id(node))
-    found = []
+    listed = []
     for step in steps:
         flops, elements = _forward(step, batch)
-        found.append(Cost(flops, elements))
+        listed.append(Cost(flops, elements))
         kinds = {source.kind == "parameter" for source in step.inputs if id(source) in learns}
         if id(step.node) in learns:
-            found.append(Cost(len(kinds) * flops, len(kinds) * elements))
-    return found
+            listed.append(Cost(len(kinds) * flops, len(kinds) * elements))
+    return listed
 
 
-def _forward(step: Step, batch: int) -> tuple[int, int]:
+def _forward(step: PlanStep, batch: int) -> tuple[int, int]:
     """The floating-point operations and the elements of a step's forward."""
     y, *inputs = [
         tuple(batch if isinstance(length, BatchSize) else length for length in node.shape)

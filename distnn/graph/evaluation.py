@@ -1,4 +1,4 @@
-"""Evaluate a graph once, with every intermediate value and derivative to be seen: the lecture's way of looking.
+"""Evaluate a graph once and show every intermediate value and derivative, as the lecture does.
 
 >>> from distnn import graph
 >>> a, b, c = graph.inputs("a b c")

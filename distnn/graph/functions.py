@@ -1,4 +1,4 @@
-"""Functions of nodes: what the operators of Python have no sign for."""
+"""Functions of nodes that Python has no operator for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from distnn.arrays import Array
 from distnn.graph.node import Node, apply
 from distnn.ops import activation as activations
-from distnn.ops import arithmetic, by_name, classification, count, gated, linear, loss, probability
-from distnn.ops import layer_norm as normalisation
+from distnn.ops import arithmetic, by_name, classification, gated, linear, loss, probability
 from distnn.ops.activation import Activation
+from distnn.ops.layer_norm import LayerNorm
 from distnn.ops.maxout import Maxout
 
 
@@ -105,7 +105,7 @@ def maxout(x: Node, pieces: int) -> Node:
 
 def layer_norm(x: Node, gain: Node, bias: Node, epsilon: float = 1e-5) -> Node:
     """``gain`` · (x − μ) / √(σ² + ε) + ``bias``, with μ and σ² over the last axes, those of gain and bias."""
-    return apply(normalisation.LayerNorm(epsilon), x, gain, bias)
+    return apply(LayerNorm(epsilon), x, gain, bias)
 
 
 def squared_error(prediction: Node, target: Node) -> Node:
@@ -154,4 +154,4 @@ def label_weight(labels: Node, *, weights: Sequence[float] | Array | None = None
 def correct(logits: Node, labels: Node, *, ignore: int | None = None) -> Node:
     """How many of the batch are classified right: a scalar. logits (N, …, C), or (N, 1) for two classes."""
     binary = len(logits.shape) == 1 or logits.shape[1:] == (1,)
-    return apply(count.CorrectBinary() if binary else count.CorrectClasses(ignore), logits, labels)
+    return apply(classification.CorrectBinary() if binary else classification.CorrectClasses(ignore), logits, labels)

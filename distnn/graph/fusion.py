@@ -1,4 +1,4 @@
-"""Fusion: adjoining operations that one buffer can hold become one step of a plan."""
+"""The steps of a plan, and their fusion: neighbouring operations that can share one buffer become one step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distnn.ops.op import Op
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One operation of a plan: ``node = op(*inputs)``."""
 
     op: Op
@@ -22,35 +22,35 @@ class Step:
     node: Node
 
 
-def _matmul_bias(step: Step, producer: Step) -> Step | None:
+def _matmul_bias(step: PlanStep, producer: PlanStep) -> PlanStep | None:
     """x W, then + b with b (O,): an affine map."""
     if type(step.op) is not Add or type(producer.op) is not MatMul:
         return None
     product, bias = step.inputs
     if bias.shape != product.shape[1:]:
         return None
-    return Step(Affine(), (*producer.inputs, bias), step.node)
+    return PlanStep(Affine(), (*producer.inputs, bias), step.node)
 
 
-def _affine_activation(step: Step, producer: Step) -> Step | None:
+def _affine_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
     """x W + b, then f: an affine map with its activation in place."""
     if not isinstance(step.op, Activation) or type(producer.op) is not Affine:
         return None
-    return Step(AffineActivation(step.op), producer.inputs, step.node)
+    return PlanStep(AffineActivation(step.op), producer.inputs, step.node)
 
 
-def _convolution_activation(step: Step, producer: Step) -> Step | None:
+def _convolution_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
     """A convolution, then f: the convolution with its activation in place."""
     if not isinstance(step.op, Activation) or not isinstance(producer.op, Conv2D) or producer.op.activation:
         return None
-    return Step(producer.op.followed_by(step.op), producer.inputs, step.node)
+    return PlanStep(producer.op.followed_by(step.op), producer.inputs, step.node)
 
 
-#: Each rule takes a step and the step that made its first input, and returns the one that stands for both, or None.
+#: Each rule takes a step and the step that made its first input, and returns one that replaces both, or None.
 RULES = (_matmul_bias, _affine_activation, _convolution_activation)
 
 
-def fuse(steps: list[Step], kept: set[int], wrt: set[int]) -> list[Step]:
+def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]:
     """The same computation in fewer steps.
 
     A step is merged into its consumer only if nothing else reads its output: no other step, and no one outside,
@@ -58,8 +58,8 @@ def fuse(steps: list[Step], kept: set[int], wrt: set[int]) -> list[Step]:
     may use up its output's gradient.
     """
     readers = Counter(id(source) for step in steps for source in step.inputs)
-    made: dict[int, Step] = {}
-    result: dict[int, Step] = {}
+    made: dict[int, PlanStep] = {}
+    result: dict[int, PlanStep] = {}
     for step in steps:
         current = step
         for rule in RULES:

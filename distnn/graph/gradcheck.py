@@ -1,4 +1,4 @@
-"""Check a graph's gradients against central differences, which know nothing of the derivative rules."""
+"""Check a graph's gradients against central differences, which don't use the derivative rules."""
 
 from __future__ import annotations
 

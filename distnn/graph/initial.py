@@ -17,16 +17,16 @@ def parameter_nodes(outputs: Iterable[Node]) -> dict[str, Node]:
     Raises:
         UsageError: for a parameter without a name, or two of one name.
     """
-    found: dict[str, Node] = {}
+    nodes: dict[str, Node] = {}
     for node in topological(outputs):
         if node.kind != "parameter":
             continue
         if not node.name:
             raise UsageError(f"a parameter of shape {node.shape} has no name; give it one with .named(…).")
-        if node.name in found:
+        if node.name in nodes:
             raise UsageError(f"two parameters are named '{node.name}'; names must differ.")
-        found[node.name] = node
-    return found
+        nodes[node.name] = node
+    return nodes
 
 
 def initialize(outputs: Iterable[Node], *, seed: int = 0, **options: Any) -> Parameters:

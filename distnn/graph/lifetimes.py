@@ -1,7 +1,7 @@
 """When each buffer of a plan is in use: from its first write to its last reader, forward and backward.
 
-Time runs from 0 to n − 1 over the forward steps and on to 2n − 1 over the backward ones: what step i did is undone at
-2n − 1 − i. Inputs are filled before, at −1; what outlives the step ends at 2n.
+Time runs from 0 to n − 1 over the forward steps and to 2n − 1 over the backward ones: step i runs back at 2n − 1 − i.
+Inputs are filled before, at −1; what is read after the step lives until 2n.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import BatchSize
-from distnn.graph.fusion import Step
-from distnn.graph.memory import Buffer
+from distnn.graph.fusion import PlanStep
+from distnn.graph.memory import Allocation
 from distnn.graph.node import Node, topological
 
 
@@ -25,23 +25,23 @@ class Lifetimes:
         steps: what is computed, in order.
         batch: the number of samples.
         dtype: of everything but labels.
-        kept: the ids of nodes whose values are looked at from outside.
-        wrt: nodes whose gradients are looked at from outside.
-        loss: what is differentiated, or None.
-        keep: whether every value and gradient is looked at.
-        external: whether the parameters' gradients live elsewhere.
+        kept: the ids of nodes whose values are read from outside.
+        wrt: nodes whose gradients are read from outside.
+        loss: the node that is differentiated, or None.
+        keep: whether every value and gradient is read from outside.
+        external: whether the parameters' gradients have memory of their own.
 
     Attributes:
-        needs: the ids of the nodes between what is differentiated for and the loss.
+        needs: the ids of the nodes through which gradients flow.
         values, gradients: buffers by the node's id.
         works: for each step the buffers that its op asked for, by name.
-        scratches: where second and later contributions to a gradient are put before they are added, by (step, input).
+        scratches: buffers for second and later contributions to a gradient before they are added, by (step, input).
     """
 
     def __init__(
         self,
         nodes: list[Node],
-        steps: list[Step],
+        steps: list[PlanStep],
         *,
         batch: int,
         dtype: np.dtype[Any],
@@ -61,7 +61,7 @@ class Lifetimes:
         self.works, self.scratches = self._work_buffers(), self._scratch_buffers()
 
     @property
-    def buffers(self) -> list[Buffer]:
+    def buffers(self) -> list[Allocation]:
         """All of them."""
         works = [buffer for work in self.works for buffer in work.values()]
         return [*self.values.values(), *self.gradients.values(), *self.scratches.values(), *works]
@@ -78,7 +78,7 @@ class Lifetimes:
         return 2 * len(self._steps)
 
     def _bases(self) -> dict[int, int]:
-        """For each view the node whose memory it shows, both by id."""
+        """For each view the node whose memory it shares, both by id."""
         bases: dict[int, int] = {}
         for step in self._steps:
             if step.op.view:
@@ -96,18 +96,18 @@ class Lifetimes:
                 upstream.add(id(node))
         return upstream & {id(node) for node in topological([loss])}
 
-    def _value_buffers(self) -> dict[int, Buffer]:
+    def _value_buffers(self) -> dict[int, Allocation]:
         """A buffer for every input and every step's output, alive until its last reader has run."""
-        buffers: dict[int, Buffer] = {}
+        buffers: dict[int, Allocation] = {}
         for node in self._nodes:
             if node.kind == "input":
                 dtype = np.dtype(np.intp) if node.integer else self._dtype
-                buffers[id(node)] = Buffer(self.bound(node), dtype, -1, 0)
+                buffers[id(node)] = Allocation(self.bound(node), dtype, -1, 0)
         for i, step in enumerate(self._steps):
             backward = id(step.node) in self.needs
             end = self._undo(i) if backward and step.op.keeps_output else i
             if not step.op.view:
-                buffers[id(step.node)] = Buffer(self.bound(step.node), self._dtype, i, end)
+                buffers[id(step.node)] = Allocation(self.bound(step.node), self._dtype, i, end)
             for source in step.inputs:
                 base = self._base.get(id(source), id(source))
                 if base in buffers:
@@ -118,9 +118,9 @@ class Lifetimes:
                 buffer.end = self._end
         return buffers
 
-    def _gradient_buffers(self) -> dict[int, Buffer]:
+    def _gradient_buffers(self) -> dict[int, Allocation]:
         """A buffer for every gradient that isn't a parameter's, alive from its first contribution to its last use."""
-        buffers: dict[int, Buffer] = {}
+        buffers: dict[int, Allocation] = {}
         forever = self._wrt | (self._kept if self._keep else set())
         leaves = {id(node) for node in self._nodes if node.op is None}
         for i in reversed(range(len(self._steps))):
@@ -133,12 +133,12 @@ class Lifetimes:
                 mine = id(source) in self.needs and not (source.kind == "parameter" and self._external)
                 if mine and id(source) not in buffers:
                     end = self._end if id(source) in forever | leaves else self._undo(i)
-                    buffers[id(source)] = Buffer(self.bound(source), self._dtype, self._undo(i), end)
+                    buffers[id(source)] = Allocation(self.bound(source), self._dtype, self._undo(i), end)
         return buffers
 
-    def _work_buffers(self) -> list[dict[str, Buffer]]:
+    def _work_buffers(self) -> list[dict[str, Allocation]]:
         """What each step's op asks for beside its inputs and output."""
-        works: list[dict[str, Buffer]] = []
+        works: list[dict[str, Allocation]] = []
         for i, step in enumerate(self._steps):
             backward = id(step.node) in self.needs
             spans = {
@@ -149,21 +149,21 @@ class Lifetimes:
             asked = step.op.work(self.bound(step.node), *map(self.bound, step.inputs))
             works.append(
                 {
-                    name: Buffer(work.shape, np.dtype(work.dtype or self._dtype), *spans[work.span])
+                    name: Allocation(work.shape, np.dtype(work.dtype or self._dtype), *spans[work.span])
                     for name, work in asked.items()
                     if backward or work.span != "backward"
                 }
             )
         return works
 
-    def _scratch_buffers(self) -> dict[tuple[int, int], Buffer]:
-        scratches: dict[tuple[int, int], Buffer] = {}
+    def _scratch_buffers(self) -> dict[tuple[int, int], Allocation]:
+        scratches: dict[tuple[int, int], Allocation] = {}
         written: set[int] = set()
         for i in reversed(range(len(self._steps))):
             step = self._steps[i]
             for k, source in enumerate(step.inputs):
                 if id(step.node) in self.needs and id(source) in self.needs:
                     if id(source) in written:
-                        scratches[i, k] = Buffer(self.bound(source), self._dtype, self._undo(i), self._undo(i))
+                        scratches[i, k] = Allocation(self.bound(source), self._dtype, self._undo(i), self._undo(i))
                     written.add(id(source))
         return scratches

@@ -1,4 +1,4 @@
-"""Where buffers live: lifetimes laid out in one arena, and a pool that several plans share."""
+"""Memory for buffers: they are laid out in one arena by their lifetimes, in a pool that several plans share."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LINE = 64
 
 
 @dataclass
-class Buffer:
-    """An array to be placed: its shape and type, and the first and last moment at which it is in use."""
+class Allocation:
+    """The place of one array in an arena, and the first and last moment at which it is in use."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -28,17 +28,17 @@ class Buffer:
 
     @property
     def bytes(self) -> int:
-        """The room it takes, in whole cache lines."""
+        """Its bytes, in whole cache lines."""
         return -(-size(self.shape) * self.dtype.itemsize // LINE) * LINE
 
 
-def lay_out(buffers: list[Buffer]) -> int:
+def lay_out(buffers: list[Allocation]) -> int:
     """Give every buffer an offset such that buffers alive at the same moment don't overlap; return the arena's size.
 
     Greedy, the largest first, each into the tightest gap between those already placed that live at the same time.
     Source: Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, "greedy by size".
     """
-    placed: list[Buffer] = []  # by offset
+    placed: list[Allocation] = []  # by offset
     for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.start)):
         best, tightest, reach = None, None, 0
         for rival in placed:
@@ -54,7 +54,7 @@ def lay_out(buffers: list[Buffer]) -> int:
 
 
 @dataclass
-class Pool:
+class BufferPool:
     """Memory that several plans use in turn, such as those of the full batch and of the last, smaller one.
 
     Only one of them may be between its forward and its backward at any time. A pool grows to the largest plan; a
@@ -63,7 +63,7 @@ class Pool:
 
     arena: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
-    def place(self, buffers: list[Buffer]) -> int:
+    def place(self, buffers: list[Allocation]) -> int:
         """Lay the buffers out and give each its array; returns the bytes used."""
         needed = lay_out(buffers)
         if needed > len(self.arena):

@@ -23,6 +23,7 @@ class Node:
     Nodes are joined by ``+ - * / ** @``, by `distnn.graph.functions` and by layers. Broadcasting follows numpy.
 
     Attributes:
+        kind: ``op`` with an op, ``constant`` with a value, ``parameter`` with an initializer, else ``input``.
         shape: with `N` for the batch's length.
         integer: whether the values are integers (labels), through which no gradient flows.
         name: what plans, drawings and gradients call it; None until named.
@@ -34,7 +35,6 @@ class Node:
 
     def __init__(
         self,
-        kind: Kind,
         shape: Shape,
         *,
         op: Op | None = None,
@@ -46,7 +46,13 @@ class Node:
         layer: Any = None,
         trainable: bool = True,
     ) -> None:
-        self.kind = kind
+        self.kind: Kind = "input"
+        if op is not None:
+            self.kind = "op"
+        elif value is not None:
+            self.kind = "constant"
+        elif initializer is not None:
+            self.kind = "parameter"
         self.shape = shape
         self.op = op
         self.inputs = inputs
@@ -58,7 +64,7 @@ class Node:
         self.trainable = trainable
 
     def named(self, name: str) -> Node:
-        """This node, called ``name`` from now on."""
+        """Give this node a name, and return it."""
         self.name = name
         return self
 
@@ -104,11 +110,11 @@ def input(name: str, shape: Shape = (), *, integer: bool = False) -> Node:
     """An input of the graph, filled anew for every batch; a scalar by default.
 
     Arguments:
-        name: how a plan's ``value`` finds it.
+        name: its key in a plan's ``value``.
         shape: with `N` as the first axis for what comes in batches: ``(N, 784)``.
         integer: True for labels.
     """
-    return Node("input", tuple(shape), name=name, integer=integer)
+    return Node(tuple(shape), name=name, integer=integer)
 
 
 def inputs(names: str) -> list[Node]:
@@ -124,7 +130,7 @@ def parameter(
     One that is not ``trainable`` is a running mean: the op that reads it writes the batch's sum of the statistic where
     a gradient would go, the ranks' sums are added up with the gradients, and the step moves the value towards the mean.
     """
-    return Node("parameter", tuple(shape), name=name, initializer=initializer, layer=layer, trainable=trainable)
+    return Node(tuple(shape), name=name, initializer=initializer, layer=layer, trainable=trainable)
 
 
 def constant(value: Any) -> Node:
@@ -136,7 +142,7 @@ def constant(value: Any) -> Node:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise UsageError(f"a graph takes numbers and nodes, not {type(value).__name__} ({value!r}).")
-    return Node("constant", array.shape, value=array, name=str(value) if array.ndim == 0 else None)
+    return Node(array.shape, value=array, name=str(value) if array.ndim == 0 else None)
 
 
 def apply(op: Op, *operands: Any) -> Node:
@@ -151,7 +157,7 @@ def apply(op: Op, *operands: Any) -> Node:
     except ShapeError as error:
         names = ", ".join(node.name or (node.op.label if node.op else node.kind) for node in nodes)
         raise ShapeError(f"{error} (operands: {names})") from None
-    return Node("op", shape, op=op, inputs=nodes)
+    return Node(shape, op=op, inputs=nodes)
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:

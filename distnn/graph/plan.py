@@ -18,16 +18,16 @@ import numpy.typing as npt
 
 from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
-from distnn.graph.fusion import Step, fuse
+from distnn.graph.fusion import PlanStep, fuse
 from distnn.graph.lifetimes import Lifetimes
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, topological
 from distnn.ops.op import Closure, Exchange, nothing
 from distnn.parameters import Parameters
 
 
 class _Edge(NamedTuple):
-    """Where one input's gradient goes: into ``target``, by way of ``scratch`` if something is there already."""
+    """Where one input's gradient goes: into ``target``, or into ``scratch`` and added if there is one already."""
 
     target: Array
     scratch: Array | None
@@ -42,17 +42,17 @@ class Plan:
         loss: the scalar node to differentiate; None for a forward-only plan, which reuses every buffer as soon as
             its last reader has run.
         parameters: the vectors that parameter nodes are views of; gradients are written straight into them.
-        wrt: further nodes whose gradients are wanted, found in ``gradient`` by name.
+        wrt: further nodes whose gradients are wanted, in ``gradient`` by name.
         dtype: float32 or float64.
         pool: memory shared with other plans, of which only one is in use at a time.
-        exchange: adds an array up over all shards of the batch, for ops whose values depend on the whole of it.
-        keep: True keeps every intermediate value and gradient to be looked at, and fuses nothing.
+        exchange: adds an array up over all shards of the batch, for ops whose values depend on all of them.
+        keep: True keeps every intermediate value and gradient, and fuses nothing.
 
     Attributes:
         value: arrays by name: every input (to be filled before ``forward``) and output, with ``keep`` every named node.
         gradient: arrays by name for ``wrt``, and with ``keep`` for every named node that has one.
         flops: floating-point operations of one forward.
-        bytes: what the buffers take together.
+        bytes: the size of all buffers together.
         messages: the lengths of the arrays that forward and then backward exchange, in their order.
 
     Raises:
@@ -68,7 +68,7 @@ class Plan:
         parameters: Parameters | None = None,
         wrt: Iterable[Node] = (),
         dtype: npt.DTypeLike = np.float32,
-        pool: Pool | None = None,
+        pool: BufferPool | None = None,
         keep: bool = False,
         exchange: Exchange | None = None,
     ) -> None:
@@ -79,14 +79,7 @@ class Plan:
         roots = list(self._outputs.values()) + ([loss] if loss is not None else [])
         self._nodes = topological(roots)
         kept = {id(node) for node in roots + self._wrt}
-        steps = [Step(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
-        if exchange:
-            steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
-        if loss is None:
-            steps = [Step(*step.op.inference(step.inputs), step.node) for step in steps]
-            read = kept | {id(source) for step in steps for source in step.inputs}
-            self._nodes = [node for node in self._nodes if id(node) in read]
-        self.steps = steps if keep else fuse(steps, kept, {id(node) for node in self._wrt})
+        self.steps = self._ordered(kept, exchange)
         self._views = {id(step.node): step.inputs[0] for step in self.steps if step.op.view}
         self._life = Lifetimes(
             self._nodes,
@@ -99,12 +92,23 @@ class Plan:
             keep=keep,
             external=parameters is not None,
         )
-        self.bytes = (pool or Pool()).place(self._life.buffers)
+        self.bytes = (pool or BufferPool()).place(self._life.buffers)
         self.value, self.gradient = self._named()
         self._bind()
 
+    def _ordered(self, kept: set[int], exchange: Exchange | None) -> list[PlanStep]:
+        """The steps in order: with the exchange bound, in a forward-only plan as prediction has them, and fused."""
+        steps = [PlanStep(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        if exchange:
+            steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
+        if self.loss is None:
+            steps = [PlanStep(*step.op.inference(step.inputs), step.node) for step in steps]
+            read = kept | {id(source) for step in steps for source in step.inputs}
+            self._nodes = [node for node in self._nodes if id(node) in read]
+        return steps if self.keep else fuse(steps, kept, {id(node) for node in self._wrt})
+
     def forward(self) -> None:
-        """Compute every output from what is in the inputs' arrays.
+        """Compute every output from the inputs' arrays.
 
         Fill the inputs anew each time: once their last reader has run, their memory serves other buffers.
         """
@@ -129,7 +133,7 @@ class Plan:
             progress(names)
 
     def watch(self, record: Callable[[str, float, float], object]) -> None:
-        """Have every operation's name and its beginning and end, by `time.perf_counter`, recorded from now on."""
+        """Record every operation's name, beginning and end, by `time.perf_counter`, from now on."""
         for closures, titles, direction in zip(
             (self._forward, self._backward), self._titles, ("forward", "backward"), strict=True
         ):
@@ -141,7 +145,7 @@ class Plan:
     def not_finite(self) -> str:
         """What first held an infinite number or NaN in the last forward and backward; an empty text if nothing did.
 
-        For a plan that was told to ``keep`` everything.
+        For a plan that keeps everything (``keep``).
         """
         for node in self._nodes:
             if node.op is None and not _finite(self._array(node)):
@@ -261,8 +265,8 @@ def _finite(array: Array | None) -> bool:
     return array is None or array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
-def _title(step: Step) -> str:
-    """What people call an operation: what it does, and the layer whose parameters it has, if any."""
+def _title(step: PlanStep) -> str:
+    """An operation's name for people: what it does, and the layer whose parameters it has, if any."""
     layer = next((str(x.name).rpartition(".")[0] for x in step.inputs if x.kind == "parameter"), "")
     return f"{step.op.label} {layer}".rstrip()
 

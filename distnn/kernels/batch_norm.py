@@ -1,7 +1,7 @@
-"""Batch normalisation's passes over memory: the reference in numpy; `compiled.batch_norm` has the same in fewer.
+"""Batch norm's passes over memory: the reference in numpy; `compiled.batch_norm` has the same in fewer passes.
 
-All take rows (R, W) of several positions each, a row's worth of what is per channel (W,), and blocks of so many rows,
-which fit into a core's cache. Sums add the rows of a block one after the other, and then the blocks.
+All take rows (R, W) of several positions each, the channels' numbers repeated to a row (W,), and the rows of a block
+that fits into a core's cache. Sums add the rows of a block one after the other, and then the blocks.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ def _add_up(rows: Array, out: Array) -> None:
 
 
 def total(x: Array, block: int, part: Array, out: Array) -> None:
-    """out = Σ x over the rows; ``part`` is a scratch."""
+    """out = Σ x over the rows; ``part`` (W,) is scratch."""
     out.fill(0)
     for rows in _blocks(x, block):
         _add_up(x[rows], part)
         np.add(out, part, out=out)
 
 
-def squares(x: Array, mean: Array, block: int, room: Array, part: Array, out: Array) -> None:
-    """out = Σ (x − mean)² over the rows; ``room`` (block, W) and ``part`` are scratch."""
+def squares(x: Array, mean: Array, block: int, scratch: Array, part: Array, out: Array) -> None:
+    """out = Σ (x − mean)² over the rows; ``scratch`` (block, W) and ``part`` are scratch."""
     out.fill(0)
     for rows in _blocks(x, block):
-        found = room[: rows.stop - rows.start]
-        np.subtract(x[rows], mean, out=found)
-        np.multiply(found, found, out=found)
-        _add_up(found, part)
+        piece = scratch[: rows.stop - rows.start]
+        np.subtract(x[rows], mean, out=piece)
+        np.multiply(piece, piece, out=piece)
+        _add_up(piece, part)
         np.add(out, part, out=out)
 
 
@@ -49,31 +49,31 @@ def normalise(
 ) -> None:
     """normal = (x − mean) · inverse,   out = normal · gain + bias."""
     for rows in _blocks(x, block):
-        found, result = normal[rows], out[rows]
-        np.subtract(x[rows], mean, out=found)
-        np.multiply(found, inverse, out=found)
-        np.multiply(found, gain, out=result)
+        centred, result = normal[rows], out[rows]
+        np.subtract(x[rows], mean, out=centred)
+        np.multiply(centred, inverse, out=centred)
+        np.multiply(centred, gain, out=result)
         np.add(result, bias, out=result)
 
 
-def slopes(dy: Array, normal: Array, block: int, room: Array, part: Array, of_bias: Array, of_gain: Array) -> None:
-    """of_bias = Σ dy,   of_gain = Σ dy · normal   over the rows; ``room`` (block, W) and ``part`` are scratch."""
+def slopes(dy: Array, normal: Array, block: int, scratch: Array, part: Array, of_bias: Array, of_gain: Array) -> None:
+    """of_bias = Σ dy,   of_gain = Σ dy · normal   over the rows; ``scratch`` (block, W) and ``part`` are scratch."""
     total(dy, block, part, of_bias)
     of_gain.fill(0)
     for rows in _blocks(dy, block):
-        found = room[: rows.stop - rows.start]
-        np.multiply(dy[rows], normal[rows], out=found)
-        _add_up(found, part)
+        piece = scratch[: rows.stop - rows.start]
+        np.multiply(dy[rows], normal[rows], out=piece)
+        _add_up(piece, part)
         np.add(of_gain, part, out=of_gain)
 
 
 def spread(
-    dy: Array, normal: Array, shift: Array, scale: Array, factor: Array, block: int, room: Array, dx: Array
+    dy: Array, normal: Array, shift: Array, scale: Array, factor: Array, block: int, scratch: Array, dx: Array
 ) -> None:
-    """dx = (dy − normal · scale − shift) · factor; ``dx`` may be ``dy``, ``room`` (block, W) is a scratch."""
+    """dx = (dy − normal · scale − shift) · factor; ``dx`` may be ``dy``, ``scratch`` (block, W) is scratch."""
     for rows in _blocks(dy, block):
-        found = room[: rows.stop - rows.start]
-        np.multiply(normal[rows], scale, out=found)
-        np.subtract(dy[rows], found, out=found)
-        np.subtract(found, shift, out=found)
-        np.multiply(found, factor, out=dx[rows])
+        piece = scratch[: rows.stop - rows.start]
+        np.multiply(normal[rows], scale, out=piece)
+        np.subtract(dy[rows], piece, out=piece)
+        np.subtract(piece, shift, out=piece)
+        np.multiply(piece, factor, out=dx[rows])

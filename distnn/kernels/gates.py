@@ -1,15 +1,15 @@
-"""What a step of the LSTM does between its matrix products: gates, cells and outputs, and back.
+"""A step of the LSTM between its matrix products: gates, cells and outputs, and their gradients.
 
     i, f, g, o = σ, σ, tanh, σ of z = h R + x W + b,   c′ = f c + i g,   h′ = o tanh c′
 
-z has the four gates side by side as columns (N, 4H), the gates themselves are apart (4, N, H): `distnn.ops.recurrent`
-says why. Float32 has a tanh of its own, by additions, multiplications and one division, which have the same bits in
-numpy and compiled, and vector instructions on every CPU:
+z has the four gates side by side as columns (N, 4H), the gates themselves are arrays of their own (4, N, H), for the
+reason that `distnn.ops.recurrent.recurrence` gives. Float32 has a tanh of its own, of additions, multiplications and
+one division, which have the same bits in numpy and compiled, and vector instructions on every CPU:
 
     tanh x = x P(x²) / Q(x²) on |x| ≤ 9,   ±1 beyond
 
-with P and Q of degree 4, fitted to the least relative error (2e-8 before rounding, 4e-7 with it) by least squares that
-were reweighted by the error (Lawson, Contributions to the theory of linear least maximum approximation, 1961).
+with P and Q of degree 4, fitted to the least relative error (2e-8 before rounding, 4e-7 with it) by least squares
+reweighted by the error (Lawson, Contributions to the theory of linear least maximum approximation, 1961).
 σ(x) = (1 + tanh(x/2)) / 2. Float64 has numpy's tanh.
 """
 
@@ -26,11 +26,11 @@ ABOVE = (1.33543520e-08, 2.06088524e-05, 3.49557404e-03, 1.33810138e-01, 9.99999
 BELOW = (7.77642944e-07, 3.28561182e-04, 2.58769286e-02, 4.67143294e-01, 1.0)
 
 
-def tanh(x: Array, out: Array, rooms: Array) -> object:
-    """tanh x into ``out``, which may be ``x``; ``rooms`` are three arrays of its shape to work in."""
+def tanh(x: Array, out: Array, scratch: Array) -> object:
+    """tanh x into ``out``, which may be ``x``; ``scratch`` are three arrays of its shape."""
     if x.dtype != np.float32:
         return np.tanh(x, out=out)
-    square, above, below = rooms
+    square, above, below = scratch
     np.minimum(x, LIMIT, out=out)  # twice as fast as clip
     np.maximum(out, -LIMIT, out=out)
     np.multiply(out, out, out=square)
@@ -46,10 +46,10 @@ def tanh(x: Array, out: Array, rooms: Array) -> object:
     return np.maximum(out, -1, out=out)
 
 
-def sigmoid(x: Array, rooms: Array) -> None:
-    """σ(x) in place; ``rooms`` as for `tanh`."""
+def sigmoid(x: Array, scratch: Array) -> None:
+    """σ(x) in place; ``scratch`` as for `tanh`."""
     np.multiply(x, 0.5, out=x)
-    tanh(x, x, rooms)
+    tanh(x, x, scratch)
     np.multiply(x, 0.5, out=x)
     np.add(x, 0.5, out=x)
 
@@ -60,7 +60,7 @@ def forward(
     """A step forward.
 
     Arguments:
-        z: h R (N, 4H); spoiled.
+        z: h R (N, 4H); overwritten.
         columns: x W (N, 4H), in the memory of ``gates``.
         bias: (4H,).
         gates: i, f, g, o (4, N, H), to be filled.
@@ -70,30 +70,30 @@ def forward(
     np.add(z, columns, out=z)
     np.add(z, bias, out=z)
     np.copyto(gates, z.reshape(len(z), 4, -1).transpose(1, 0, 2))
-    *rooms, spare = z.reshape(gates.shape)
+    *scratch, spare = z.reshape(gates.shape)
     i, f, g, o = gates
     for gate in (i, f, o):
-        sigmoid(gate, rooms)  # type: ignore[arg-type]
-    tanh(g, g, rooms)  # type: ignore[arg-type]
+        sigmoid(gate, scratch)  # type: ignore[arg-type]
+    tanh(g, g, scratch)  # type: ignore[arg-type]
     np.multiply(f, before, out=after)
     np.multiply(i, g, out=spare)
     np.add(after, spare, out=after)
-    tanh(after, squashed, rooms)  # type: ignore[arg-type]
+    tanh(after, squashed, scratch)  # type: ignore[arg-type]
     np.multiply(o, squashed, out=h)
 
 
-def backward(gates: Array, before: Array, squashed: Array, dh: Array, dc: Array, step: Array, rooms: Array) -> None:
+def backward(gates: Array, before: Array, squashed: Array, dh: Array, dc: Array, step: Array, scratch: Array) -> None:
     """A step back: ∂J/∂z from what flows into h′ and c′.
 
     Arguments:
-        gates: i, f, g, o (4, N, H); spoiled.
+        gates: i, f, g, o (4, N, H); overwritten.
         before, squashed: c and tanh c′ (N, H).
         dh: what flows into h′ (N, H); 0 afterwards.
         dc: what flows into c′ (N, H), afterwards into c.
         step: ∂J/∂z (N, 4H), to be filled.
-        rooms: two arrays (N, H) to work in.
+        scratch: two arrays (N, H).
     """
-    a, b = rooms
+    a, b = scratch
     i, f, g, o = gates
     np.multiply(squashed, squashed, out=b)
     np.subtract(1, b, out=b)
@@ -116,7 +116,7 @@ def backward(gates: Array, before: Array, squashed: Array, dh: Array, dc: Array,
 
 
 def _times_slope(gate: Array, gradient: Array, scratch: Array) -> None:
-    """∂J/∂gate · gate (1 − gate), what flows through σ, in place of the gate."""
+    """gate ← ∂J/∂gate · gate (1 − gate): what flows through σ."""
     np.subtract(1, gate, out=scratch)
     np.multiply(gate, scratch, out=gate)
     np.multiply(gate, gradient, out=gate)

@@ -1,8 +1,8 @@
-"""What a step of the GRU does between its matrix products, and back, with the functions of `distnn.kernels.gates`.
+"""A step of the GRU between its matrix products, and its gradients, with the functions of `distnn.kernels.gates`.
 
     r, z = σ of (h R + c) + x W + b,   m = h Rₙ + cₙ,   n = tanh(x Wₙ + bₙ + r m),   h′ = n + z (h − n)
 
-The sums before the gates have the three of them side by side as columns (N, 3H), the gates are apart (3, N, H).
+The sums have the three gates side by side as columns (N, 3H), the gates are arrays of their own (3, N, H).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def forward(
     """A step forward.
 
     Arguments:
-        sums: h R (N, 3H); spoiled.
+        sums: h R (N, 3H); overwritten.
         columns: x W (N, 3H), in the memory of ``gates``.
         biases: b and c (3H,).
         gates: r, z, n (3, N, H), to be filled.
@@ -34,30 +34,30 @@ def forward(
     np.copyto(sums[:, 2 * units :], columns[:, 2 * units :])
     np.add(sums, bias, out=sums)
     np.copyto(gates, sums.reshape(len(sums), 3, units).transpose(1, 0, 2))
-    rooms = sums.reshape(gates.shape)
+    scratch = sums.reshape(gates.shape)
     r, z, n = gates
-    sigmoid(r, rooms)
-    sigmoid(z, rooms)
-    np.multiply(r, apart, out=rooms[0])
-    np.add(n, rooms[0], out=n)
-    tanh(n, n, rooms)
+    sigmoid(r, scratch)
+    sigmoid(z, scratch)
+    np.multiply(r, apart, out=scratch[0])
+    np.add(n, scratch[0], out=n)
+    tanh(n, n, scratch)
     np.subtract(before, n, out=h)
     np.multiply(h, z, out=h)
     np.add(h, n, out=h)
 
 
-def backward(gates: Array, before: Array, apart: Array, dh: Array, step: Array, rooms: Array) -> None:
-    """A step back: ∂J/∂ what stands before the gates, from what flows into h′.
+def backward(gates: Array, before: Array, apart: Array, dh: Array, step: Array, scratch: Array) -> None:
+    """A step back: the gradients of the sums, from what flows into h′.
 
     Arguments:
-        gates: r, z, n (3, N, H); spoiled.
+        gates: r, z, n (3, N, H); overwritten.
         before: h (N, H).
         apart: m (N, H), afterwards ∂J/∂m.
-        dh: what flows into h′ (N, H), afterwards what of it flows into h by way of z.
-        step: ∂J/∂ the sums (N, 3H), to be filled.
-        rooms: two arrays (N, H) to work in.
+        dh: what flows into h′ (N, H), afterwards its part that flows into h through z.
+        step: the gradients of the sums (N, 3H), to be filled.
+        scratch: two arrays (N, H).
     """
-    a, b = rooms
+    a, b = scratch
     r, z, n = gates
     np.subtract(before, n, out=a)
     np.multiply(a, dh, out=a)

@@ -16,7 +16,7 @@ def shift(z: Array, t: Array, starts: Array, p: Array, index: Array, picked: Arr
 
     Arguments:
         starts: where each row starts in flat memory.
-        row: is spoiled.
+        row: scratch.
     """
     np.maximum.reduce(z, axis=1, out=row)
     np.subtract(z, row[:, None], out=p)
@@ -24,21 +24,21 @@ def shift(z: Array, t: Array, starts: Array, p: Array, index: Array, picked: Arr
     p.reshape(-1).take(index, out=picked, mode="clip")  # "raise" would copy through a buffer
 
 
-def normalise(p: Array, row: Array, room: Array) -> None:
+def normalise(p: Array, row: Array, scratch: Array) -> None:
     """``row`` = Σⱼ pⱼ, one after the other, and p ← p / ``row``.
 
     Arguments:
-        room: (M, C), for the sums of M rows at a time.
+        scratch: (M, C), for the sums of M rows at a time.
     """
-    for start in range(0, len(p), len(room)):
-        piece = p[start : start + len(room)]
-        np.add.accumulate(piece, axis=1, out=room[: len(piece)])  # a reduction's order would be numpy's own
-        np.copyto(row[start : start + len(piece)], room[: len(piece), -1])
+    for start in range(0, len(p), len(scratch)):
+        piece = p[start : start + len(scratch)]
+        np.add.accumulate(piece, axis=1, out=scratch[: len(piece)])  # a reduction's order would be numpy's own
+        np.copyto(row[start : start + len(piece)], scratch[: len(piece), -1])
     np.divide(p, row[:, None], out=p)
 
 
 def slopes(p: Array, index: Array, scale: Array, picked: Array, dz: Array) -> None:
-    """dz = (p − onehot(t)) · ``scale``; p and ``picked`` are spoiled.
+    """dz = (p − onehot(t)) · ``scale``; p and ``picked`` are overwritten.
 
     Arguments:
         scale: an array of one number.

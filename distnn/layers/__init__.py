@@ -3,11 +3,11 @@
 from distnn.layers.activation import Activation
 from distnn.layers.compose import Flatten, Residual, Sequential
 from distnn.layers.dense import Dense, Maxout
+from distnn.layers.dropout import Dropout
 from distnn.layers.embedding import Embedding
 from distnn.layers.layer import Layer, name_parameters
-from distnn.layers.normalisation import LayerNorm
+from distnn.layers.norm import BatchNorm, LayerNorm
 from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
-from distnn.layers.regularisation import BatchNorm, Dropout
 from distnn.layers.spatial import (
     AveragePool1D,
     AveragePool2D,

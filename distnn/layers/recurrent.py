@@ -14,8 +14,8 @@ from distnn.graph.functions import reshape
 from distnn.graph.node import Initializer, Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops.recurrent import gru, lstm, rnn
-from distnn.ops.recurrent import recurrence as recurrent
+from distnn.ops.recurrent import cells
+from distnn.ops.recurrent.recurrence import Recurrence
 from distnn.ops.sequence import LastStep, Steps
 
 
@@ -36,7 +36,7 @@ class Recurrent(Layer):
         ShapeError: when called on a node that isn't (N, T, I) with the I of its first call.
     """
 
-    cell: ClassVar[type[recurrent.Recurrent]]
+    cell: ClassVar[cells.Cell]
 
     def __init__(self, units: int, *, last: bool = False, name: str | None = None) -> None:
         super().__init__(name)
@@ -81,7 +81,7 @@ class Recurrent(Layer):
                 f"{self._called}: its state is {len(state)} nodes; expected {len(expected)}: {', '.join(expected)}."
             )
         weights = self._weights(self._features(x))
-        op = self.cell(state=bool(state), lengths=lengths is not None, final=final)
+        op = Recurrence(self.cell, state=bool(state), lengths=lengths is not None, final=final)
         return apply(op, x, *weights, *state, *(() if lengths is None else (lengths,)))
 
     def _step(self, y: Node, t: int) -> Node:
@@ -117,19 +117,19 @@ class Recurrent(Layer):
 class SimpleRNN(Recurrent):
     """hₜ = tanh(xₜ W + hₜ₋₁ R + b): ``weight_input`` W, ``weight_recurrent`` R, ``bias`` b. See `Recurrent`."""
 
-    cell = rnn.SimpleRNN
+    cell = cells.SimpleRNN()
 
 
 class GRU(Recurrent):
-    """The gated recurrent unit of `distnn.ops.recurrent.gru`. See `Recurrent`."""
+    """The gated recurrent unit of `distnn.ops.recurrent.cells.GRU`. See `Recurrent`."""
 
-    cell = gru.GRU
+    cell = cells.GRU()
 
 
 class LSTM(Recurrent):
-    """The long short-term memory of `distnn.ops.recurrent.lstm`. See `Recurrent`."""
+    """The long short-term memory of `distnn.ops.recurrent.cells.LSTM`. See `Recurrent`."""
 
-    cell = lstm.LSTM
+    cell = cells.LSTM()
 
     def _first_bias(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4)

@@ -15,8 +15,8 @@ from distnn.ops import global_pooling, pooling, subsample
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.conv import convolution
-from distnn.ops.conv.windows import Padding, lengths
 from distnn.ops.op import Op
+from distnn.ops.windows import Padding, lengths
 
 
 class Spatial(Layer):
@@ -134,7 +134,7 @@ class Pool(Spatial):
         ShapeError: when called on what has another number of axes, or is smaller than a window.
     """
 
-    op: type[pooling.Pool]
+    op: type[pooling.Pooling]
 
     def __init__(
         self,

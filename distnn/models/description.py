@@ -13,7 +13,7 @@ from distnn.ops.arithmetic import MatMul
 from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.embedding import Embedding
 from distnn.ops.linear import Affine
-from distnn.ops.recurrent.recurrence import Recurrent
+from distnn.ops.recurrent.recurrence import Recurrence
 
 if TYPE_CHECKING:
     from distnn.models.model import Model
@@ -29,9 +29,9 @@ def describe(model: Model) -> str:
     ``ResNet-8: 8×8-16(×3)-32(×3)-64(×3)-10, relu``.
     """
     nodes = [node for node in topological([model.output]) if node.op is not None]
-    wide = [node for node in nodes if isinstance(node.op, Affine | MatMul | Conv2D | Embedding | Recurrent)]
+    wide = [node for node in nodes if isinstance(node.op, Affine | MatMul | Conv2D | Embedding | Recurrence)]
     widths = [_input(model, wide), *_runs([str(node.shape[-1]) for node in wide])]
-    kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation | Recurrent))
+    kinds = dict.fromkeys(node.op.label for node in nodes if isinstance(node.op, Activation | Recurrence))
     title = f"{model.network.title}: " if hasattr(model.network, "title") else ""
     return title + "-".join(widths) + "".join(f", {kind}" for kind in kinds)
 
@@ -41,7 +41,7 @@ def _input(model: Model, wide: Sequence[Node]) -> str:
     first = wide[0].op if wide else None
     if isinstance(first, Embedding):
         return str(wide[0].inputs[1].shape[0])
-    seen = isinstance(first, Conv2D | Recurrent)
+    seen = isinstance(first, Conv2D | Recurrence)
     return "×".join(map(str, model.input_shape)) if seen else str(size(model.input_shape))
 
 

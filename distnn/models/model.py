@@ -13,7 +13,7 @@ from distnn.arrays import N, Shape, show
 from distnn.errors import DataError, ShapeError
 from distnn.graph import functions
 from distnn.graph.initial import initialize, parameter_nodes
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, input, topological
 from distnn.graph.plan import Plan
 from distnn.layers.layer import Layer, name_parameters
@@ -170,7 +170,7 @@ class Model:
         self,
         batch: int,
         parameters: Parameters,
-        pool: Pool | None = None,
+        pool: BufferPool | None = None,
         exchange: Exchange | None = None,
         *,
         keep: bool = False,
@@ -206,11 +206,11 @@ class Model:
         nodes = [node for node in topological([self.output]) if node.op is not None]
         return {name for node in nodes if node.op for name in node.op.compiles(bound(node), *map(bound, node.inputs))}
 
-    def evaluation_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
+    def evaluation_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
         """A forward-only plan of the same outputs."""
         return Plan(self.outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)
 
-    def prediction_plan(self, batch: int, parameters: Parameters, pool: Pool | None = None) -> Plan:
+    def prediction_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
         """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""
         return Plan(
             {"prediction": self.prediction} | self._ends,

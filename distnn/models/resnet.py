@@ -32,7 +32,7 @@ def resnet(
             14, 20, 32, …; for four 10, 18, 26, ….
         channels: of each stage.
         activation: after each normalisation.
-        shortcut: of a block that changes the shape: ``projection``, a 1 × 1 convolution with batch normalisation
+        shortcut: of a block that changes the shape: ``projection``, a 1 × 1 convolution with batch norm
             (option B), or ``pad``, every second pixel with channels of zeros, without parameters (option A).
 
     Raises:

@@ -1,7 +1,7 @@
-"""Activations: what they have in common, and those whose derivative is known from their output.
+"""Activations: what they share, and those whose derivative follows from their output.
 
 Stable for any finite input: nothing overflows on the way. Source: Goodfellow, Bengio and Courville, Deep Learning,
-2016, section 6.3. Beside them stand `distnn.ops.gated`, `distnn.ops.probability` and, by name, `distnn.ops.by_name`.
+2016, section 6.3. Others are in `distnn.ops.gated` and `distnn.ops.probability`; `distnn.ops.by_name` has the names.
 """
 
 from __future__ import annotations
@@ -14,45 +14,45 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, size
 from distnn.errors import UsageError
-from distnn.kernels import compiled_kernels
-from distnn.ops.op import Closures, Op, Work
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops.op import Buffer, Closures, Op
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
-#: What has so many elements at least is worth numba's start, of 0.7 s.
+#: The fewest elements that are worth numba's start, of 0.7 s.
 LARGE = 8192
 
 
 class Activation(Op):
     """y = f(x), which may work in place: ``bind(work, y, x, dy, dx)`` takes y for x, and dy for dx.
 
-    So an op that makes x can let f follow in the same buffers, whole or piece by piece. For some rows of y, the work
-    that is ``saved`` is cut to the same rows; of the other work, that of a larger piece serves a smaller one, too.
+    So an op that computes x can apply f in the same buffers, whole or piece by piece. For some rows of y, the buffers
+    that are ``saved`` are cut to the same rows; the others may be those of a larger piece.
     """
 
     keeps_inputs, keeps_output = False, True
-    #: Whether about half of the signal is lost in it: weights before it then begin larger (He et al. 2015).
+    #: Whether it loses about half of the signal: the first weights before it are then larger (He et al. 2015).
     rectifies = False
 
     def shape(self, x: Shape) -> Shape:
         return x
 
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
-        """What writes f(y + b) into rows y (N, O), for b (O,), in one pass; None if there is no such thing."""
+        """A function that writes f(y + b) into rows y (N, O), for b (O,), in one pass; None if there is none."""
         return None
 
 
 class FromOutput(Activation):
     """An activation with dy/dx a function of y alone, elementwise."""
 
-    #: How many scratch arrays like y the two directions take: none, one, or several stacked along a first axis.
+    #: The scratch arrays like y that forward and backward need: none, one, or several stacked along a first axis.
     ahead, behind = 0, 1
     #: The type of what ``backward`` takes; the plan's floating-point type if None.
     scratch: type | None = None
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        asked = {"scratch": Work(_stack(self.behind, y), "backward", self.scratch)}
-        return asked | ({"ahead": Work(_stack(self.ahead, y), "forward")} if self.ahead else {})
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        asked = {"scratch": Buffer(_stack(self.behind, y), "backward", self.scratch)}
+        return asked | ({"ahead": Buffer(_stack(self.ahead, y), "forward")} if self.ahead else {})
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         """Write f(x) into ``y``, which may be ``x`` itself."""
@@ -74,14 +74,14 @@ def _stack(count: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _cut(work: Array | None, count: int, y: Array) -> Any:
-    """As much of ``work``, the room for a piece, as a piece ``y`` of no more rows needs; None stays None."""
+    """The part of ``work``, made for a piece of y, that a smaller piece ``y`` needs; None stays None."""
     if work is None or work.shape == _stack(count, y.shape):
         return work
     return work[: len(y)] if count == 1 else work[:, : len(y)]
 
 
 def sigmoid(x: Array, out: Array) -> Array:
-    """σ(x) = (1 + tanh(x/2)) / 2 into ``out``: by way of tanh no exponential overflows."""
+    """σ(x) = (1 + tanh(x/2)) / 2 into ``out``: with tanh no exponential overflows."""
     np.multiply(x, 0.5, out=out)
     np.tanh(out, out=out)
     np.multiply(out, 0.5, out=out)

@@ -12,19 +12,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Closure, Closures, Op, Work, broadcast, nothing, sum_to
-
-
-def together(closures: list[Closure]) -> Closure:
-    """One closure that runs ``closures`` in order."""
-    if len(closures) == 1:
-        return closures[0]
-
-    def run() -> None:
-        for closure in closures:
-            closure()
-
-    return run
+from distnn.ops.op import Buffer, Closure, Closures, Op, broadcast, nothing, sum_to, together
 
 
 class Binary(Op):
@@ -35,8 +23,8 @@ class Binary(Op):
     def shape(self, a: Shape, b: Shape) -> Shape:
         return broadcast(self.label, a, b)
 
-    def work(self, y: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> dict[str, Work]:
-        return {} if a == b == y else {"full": Work(y, "backward")}
+    def work(self, y: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> dict[str, Buffer]:
+        return {} if a == b == y else {"full": Buffer(y, "backward")}
 
     def to_a(self, out: Array, dy: Array, a: Array, b: Array) -> object:
         """Write dy · ∂y/∂a into ``out``, an array of y's shape."""
@@ -256,7 +244,7 @@ class Reshape(Op):
         total, known = size(tuple(inner)), size(tuple(length for length in self.lengths if length != -1))
         lengths = tuple(total // max(known, 1) if length == -1 else length for length in self.lengths)
         if not x or len(inner) != len(x) - 1 or size(lengths) != total:
-            raise ShapeError(f"reshape: {show(x)} has no room for {show((x[0] if x else 1, *self.lengths))}.")
+            raise ShapeError(f"reshape: {show(x)} can't become {show((x[0] if x else 1, *self.lengths))}.")
         return (x[0], *lengths)
 
     def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:

@@ -1,4 +1,4 @@
-"""Batch normalisation, with statistics of the micro-shard or of the whole batch: not of what a rank happens to have."""
+"""Batch norm, with statistics of the micro-shard or of the whole batch, never of what a rank happens to have."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.kernels import load
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Exchange, Op, Work, nothing
+from distnn.kernels.loading import load
+from distnn.ops.op import Buffer, Closure, Closures, Exchange, Op, nothing, together
 
 
 def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
@@ -39,8 +38,8 @@ class BatchNormInference(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 2 * size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {name: Work(y[-1:], "forward") for name in ("factor", "offset")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {name: Buffer(y[-1:], "forward") for name in ("factor", "offset")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, gain, bias, mean, variance = arrays[:5]
@@ -65,8 +64,9 @@ class BatchNorm(Op):
 
         ∂J/∂γ = Σ dy x̂,   ∂J/∂β = Σ dy,   ∂J/∂x = γ / √(σ² + ε) · (dy − ∂J/∂β / M − x̂ ∂J/∂γ / M)
 
-    Where the running arrays' gradients would be stand N μ and N σ² M / (M − 1): sums that, added up over the shards and
-    divided by the samples, are the means the running arrays move towards. Prediction uses those (`BatchNormInference`).
+    In place of the running arrays' gradients backward writes N μ and N σ² M / (M − 1): sums that, added up over the
+    shards and divided by the samples, are the means that the running arrays move towards. Prediction uses the running
+    arrays (`BatchNormInference`).
     Source: Ioffe and Szegedy, Batch Normalization, 2015.
 
     With ``exchange``, which adds an array up over all shards of the batch, M, μ, σ² and the sums in ∂J/∂x are the whole
@@ -74,7 +74,7 @@ class BatchNorm(Op):
 
     Arguments:
         epsilon: ε.
-        whole: whether the statistics are to be the whole batch's; a plan then gives the ``exchange``.
+        whole: whether the statistics are those of the whole batch; a plan then gives the ``exchange``.
     """
 
     keeps_inputs = False
@@ -100,13 +100,13 @@ class BatchNorm(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 7 * size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        tiles, channels = Tiles(y), y[-1]
-        asked = {"normal": Work(y, "saved"), "deviation": Work((channels,), "saved")}
-        asked |= {"moments": Work((2 * channels + 1,), "saved"), "sums": Work((2 * channels,), "backward")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        rows, channels = ChannelRows(y), y[-1]
+        asked = {"normal": Buffer(y, "saved"), "deviation": Buffer((channels,), "saved")}
+        asked |= {"moments": Buffer((2 * channels + 1,), "saved"), "sums": Buffer((2 * channels,), "backward")}
         for direction in ("forward", "backward"):
-            asked[f"block {direction}"] = Work((tiles.block, tiles.width), direction)
-            asked[f"rows {direction}"] = Work((4, tiles.width), direction)
+            asked[f"block {direction}"] = Buffer((rows.block, rows.width), direction)
+            asked[f"rows {direction}"] = Buffer((4, rows.width), direction)
         return asked
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
@@ -114,54 +114,54 @@ class BatchNorm(Op):
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, gain, bias, _, _, dy, *_ = arrays
-        tiles, channels = Tiles(y.shape), y.shape[-1]
+        rows, channels = ChannelRows(y.shape), y.shape[-1]
         moments, deviation = work["moments"], work["deviation"]
         first, mu, square = moments[: channels + 1], moments[:channels], moments[channels + 1 :]
-        room, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
-        x, out, normal = map(tiles.flat, (x, y, work["normal"]))
-        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
+        scratch, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
+        x, out, normal = map(rows.flat, (x, y, work["normal"]))
+        kernels, block, exchange = load(self.kernels), rows.block, self._exchange
 
         def forward() -> None:
             kernels.total(x, block, part, sums)
-            tiles.fold(sums, mu)
-            moments[channels] = tiles.count
+            rows.fold(sums, mu)
+            moments[channels] = rows.count
             if exchange:
                 exchange(first)
             count = moments[channels]
             np.divide(mu, count, out=mu)
-            tiles.spread(mu, shift)
-            kernels.squares(x, shift, block, room, part, sums)
-            tiles.fold(sums, square)
+            rows.spread(mu, shift)
+            kernels.squares(x, shift, block, scratch, part, sums)
+            rows.fold(sums, square)
             if exchange:
                 exchange(square)
             np.divide(square, count, out=square)
             np.add(square, self.epsilon, out=deviation)
             np.sqrt(deviation, out=deviation)
-            tiles.spread(mu, sums)
-            tiles.spread(deviation, part)
+            rows.spread(mu, sums)
+            rows.spread(deviation, part)
             np.divide(1, part, out=part)
-            tiles.spread(gain, scale)
-            tiles.spread(bias, shift)
+            rows.spread(gain, scale)
+            rows.spread(bias, shift)
             kernels.normalise(x, sums, part, scale, shift, block, normal, out)
 
-        return forward, forward if dy is None else self._backward(work, tiles, len(y), *arrays)
+        return forward, forward if dy is None else self._backward(work, rows, len(y), *arrays)
 
-    def _backward(self, work: dict[str, Array], tiles: Tiles, samples: int, *arrays: Any) -> Closure:
+    def _backward(self, work: dict[str, Array], rows: ChannelRows, samples: int, *arrays: Any) -> Closure:
         _, gain, _, _, _, dy, dx, dgain, dbias, dmean, dvariance = arrays
         channels, moments, total = len(gain), work["moments"], work["sums"]
-        room, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
-        dy, normal = tiles.flat(dy), tiles.flat(work["normal"])
-        dx = dy if dx is None else tiles.flat(dx)
-        kernels, block, exchange = load(self.kernels), tiles.block, self._exchange
+        scratch, (sums, part, scale, shift) = work["block backward"], work["rows backward"]
+        dy, normal = rows.flat(dy), rows.flat(work["normal"])
+        dx = dy if dx is None else rows.flat(dx)
+        kernels, block, exchange = load(self.kernels), rows.block, self._exchange
         of_bias, of_gain = total[:channels], total[channels:]
 
         def reduce() -> None:
-            kernels.slopes(dy, normal, block, room, part, shift, scale)
-            tiles.fold(shift, of_bias)
-            tiles.fold(scale, of_gain)
-            for gradient, found in ((dbias, of_bias), (dgain, of_gain)):
+            kernels.slopes(dy, normal, block, scratch, part, shift, scale)
+            rows.fold(shift, of_bias)
+            rows.fold(scale, of_gain)
+            for gradient, total_of in ((dbias, of_bias), (dgain, of_gain)):
                 if gradient is not None:
-                    np.copyto(gradient, found)
+                    np.copyto(gradient, total_of)
             if dmean is not None:
                 count = float(moments[channels])
                 np.multiply(moments[:channels], samples, out=dmean)
@@ -171,25 +171,25 @@ class BatchNorm(Op):
             if exchange:
                 exchange(total)
             np.divide(total, moments[channels], out=total)
-            tiles.spread(of_bias, shift)
-            tiles.spread(of_gain, scale)
-            tiles.spread(gain, sums)
-            tiles.spread(work["deviation"], part)
+            rows.spread(of_bias, shift)
+            rows.spread(of_gain, scale)
+            rows.spread(gain, sums)
+            rows.spread(work["deviation"], part)
             np.divide(sums, part, out=sums)
-            kernels.spread(dy, normal, shift, scale, sums, block, room, dx)
+            kernels.spread(dy, normal, shift, scale, sums, block, scratch, dx)
 
-        # Without dx nothing is to be written; the other shards then don't ask for the sums either.
+        # Without dx there is nothing to write, and the other shards don't ask for the sums either.
         return reduce if arrays[6] is None else together([reduce, spread])
 
 
-class Tiles:
-    """(N, …, C) as rows of several positions each, and those in blocks.
+class ChannelRows:
+    """(N, …, C) as rows of several positions each, in blocks.
 
-    A row of C numbers is too short for numpy's inner loop, which takes longer to start than to run over 16 channels;
-    so rows hold as many positions as divide their number, up to about ``WIDTH`` numbers. Blocks stay in a core's cache.
+    C numbers are too few for numpy's inner loop, which takes longer to start than to run over 16 channels; so a row has
+    as many positions as divide their number, up to about ``WIDTH`` numbers. Blocks stay in a core's cache.
 
     Arguments:
-        shape: bound.
+        shape: with the batch bound.
 
     Attributes:
         count: M, the positions.
@@ -216,5 +216,5 @@ class Tiles:
         np.add.reduce(row.reshape(self._positions, self._channels), axis=0, out=channels)
 
     def spread(self, channels: Array, row: Array) -> None:
-        """Repeat what is per channel for each of a row's positions: (C,) → (width,)."""
+        """Repeat the channels' numbers for each of a row's positions: (C,) → (width,)."""
         np.copyto(row.reshape(self._positions, self._channels), channels)

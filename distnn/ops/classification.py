@@ -1,7 +1,7 @@
 """Losses and counts of class labels: logits (N, …, C) with integer labels (N, …), one for each sample or position.
 
-A loss is the SUM over samples and positions. What it is to be divided by for a mean is `LabelWeight`, summed over the
-shards as well: the number of labels or, with class weights or an ignored label, the weight of those that count.
+A loss is the SUM over samples and positions. For a mean it is divided by `LabelWeight`, also summed over the
+shards: the number of labels or, with class weights or an ignored label, the weight of those that count.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.kernels import joined
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Op, Work, nothing
+from distnn.kernels.loading import joined
+from distnn.ops.loss import ElementwiseLoss
+from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
 
 #: Elements of the rows that are summed at a time, in numpy.
-ROOM = 2**14
+AT_ONCE = 2**14
 
 
 class OverClasses(Op):
@@ -49,15 +49,15 @@ class CrossEntropy(OverClasses):
     def label(self) -> str:
         return "cross-entropy"
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n, classes = size(labels), logits[-1]
         return {
-            "p": Work((n, classes), "saved"),
-            "index": Work((n,), "saved", np.intp),
-            "picked": Work((n,), "saved"),
-            "row": Work((n,), "forward"),
-            "room": Work((min(n, max(1, ROOM // classes)), classes), "forward"),
-            "total": Work((), "forward"),
+            "p": Buffer((n, classes), "saved"),
+            "index": Buffer((n,), "saved", np.intp),
+            "picked": Buffer((n,), "saved"),
+            "row": Buffer((n,), "forward"),
+            "scratch": Buffer((min(n, max(1, AT_ONCE // classes)), classes), "forward"),
+            "total": Buffer((), "forward"),
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -69,7 +69,7 @@ class CrossEntropy(OverClasses):
         def forward() -> None:
             kernels.shift(z, t, starts, p, index, picked, row)
             np.exp(p, out=p)
-            kernels.normalise(p, row, work["room"])
+            kernels.normalise(p, row, work["scratch"])
             np.log(row, out=row)
             np.add.reduce(row, out=total)
             np.add.reduce(picked, out=y)
@@ -82,14 +82,14 @@ class CrossEntropy(OverClasses):
 
 
 class Weighing:
-    """What a label counts: the weight of its class, 1 without class weights, and 0 if it is the ignored one.
+    """The weight of a label: that of its class, 1 without class weights, and 0 for the ignored label.
 
     Arguments:
         weights: one for each class, or None.
         ignore: the label that doesn't count, which may lie outside of 0 … C−1, or None.
 
     Raises:
-        UsageError: for weights that are no numbers of at least 0.
+        UsageError: for weights that aren't numbers of at least 0.
     """
 
     def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
@@ -99,19 +99,19 @@ class Weighing:
         self.ignored = np.iinfo(np.intp).min if ignore is None else ignore
 
     def check(self, name: str, classes: Any) -> None:
-        """Refuse logits whose last axis hasn't as many classes as there are weights."""
+        """Refuse logits that have more or fewer classes than there are weights."""
         if self.weights is not None and self.weights.shape != (classes,):
             raise ShapeError(
                 f"{name}: {len(self.weights)} class weights for logits of {classes} classes; give each one."
             )
 
-    def work(self, labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, labels: tuple[int, ...]) -> dict[str, Buffer]:
         """The arrays that `bind` fills, flat."""
         kinds: dict[str, type | None] = {"index": np.intp, "dropped": np.bool_, "weight": None}
-        return {name: Work((size(labels),), "saved", kind) for name, kind in kinds.items()}
+        return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
     def bind(self, work: dict[str, Array], labels: Array) -> Closure:
-        """A closure that fills `work`: what doesn't count, and for what does its label and its weight, else 0."""
+        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't."""
         index, dropped, weight = work["index"], work["dropped"], work["weight"]
         t = labels.reshape(-1)
         weights = None if self.weights is None else self.weights.astype(weight.dtype)
@@ -130,7 +130,7 @@ class Weighing:
 
 
 class LabelWeight(Op):
-    """Σₙ wₙ: what the labels (N, …) count together (`Weighing`), their number by default. No gradient flows through it.
+    """Σₙ wₙ: the weight of the labels (N, …) (`Weighing`), their number by default. No gradient flows through it.
 
     A weighted loss divided by it, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
     The arguments and errors are those of `Weighing`.
@@ -151,7 +151,7 @@ class LabelWeight(Op):
     def flops(self, y: tuple[int, ...], labels: tuple[int, ...]) -> int:
         return size(labels)
 
-    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         return self.weighing.work(labels)
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -198,11 +198,14 @@ class WeightedCrossEntropy(OverClasses):
         self.weighing.check(self.label, logits[-1])
         return ()
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n = size(labels)
-        asked = self.weighing.work(labels) | {"p": Work((n, logits[-1]), "saved"), "scale": Work((n, 1), "backward")}
-        asked |= {name: Work((n,), "saved") for name in ("kept", "picked")}
-        return asked | {"row": Work((n, 1), "forward"), "spread": Work((n,), "forward")}
+        asked = self.weighing.work(labels) | {
+            "p": Buffer((n, logits[-1]), "saved"),
+            "scale": Buffer((n, 1), "backward"),
+        }
+        asked |= {name: Buffer((n,), "saved") for name in ("kept", "picked")}
+        return asked | {"row": Buffer((n, 1), "forward"), "spread": Buffer((n,), "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, labels, dy, dlogits, _ = arrays
@@ -263,3 +266,68 @@ class WeightedCrossEntropy(OverClasses):
             np.multiply(p, dy, out=dz)
 
         return backward
+
+
+class CorrectClasses(OverClasses):
+    """The number of labels whose logit is their row's largest; of equal ones the first counts.
+
+    logits (N, …, C), labels (N, …) → (). No gradient flows through it.
+
+    Arguments:
+        ignore: a label that is never counted, or None.
+    """
+
+    differentiable = False
+
+    def __init__(self, ignore: int | None = None) -> None:
+        self.ignore = ignore
+
+    @property
+    def label(self) -> str:
+        return "correct"
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+        best = Buffer(labels, "forward", np.intp)
+        return {"best": best, **{name: Buffer(labels, "forward", np.bool_) for name in ("hit", "kept")}}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        logits, labels = arrays[:2]
+        best, hit, kept = work["best"], work["hit"], work["kept"]
+
+        def forward() -> None:
+            logits.argmax(axis=-1, out=best)
+            np.equal(best, labels, out=hit)
+            if self.ignore is not None:
+                np.not_equal(labels, self.ignore, out=kept)
+                np.logical_and(hit, kept, out=hit)
+            y[()] = np.count_nonzero(hit)
+
+        return forward, nothing
+
+
+class CorrectBinary(ElementwiseLoss):
+    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
+
+    logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
+    """
+
+    differentiable = False
+
+    @property
+    def label(self) -> str:
+        return "correct"
+
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+        n = (size(logits),)
+        return {"above": Buffer(n, "forward", np.bool_), "hit": Buffer(n, "forward", np.bool_)}
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        z, labels = arrays[0].reshape(-1), arrays[1].reshape(-1)
+        above, hit = work["above"], work["hit"]
+
+        def forward() -> None:
+            np.greater_equal(z, 0, out=above)
+            np.equal(above, labels, out=hit)
+            y[()] = np.count_nonzero(hit)
+
+        return forward, nothing

@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Closure, Closures, Op, Work
+from distnn.ops.op import Buffer, Closure, Closures, Op
 
 #: A table with at most this many rows, and this much shorter than the tokens, has its gradient added up row by row.
 FEW, SHORTER = 1024, 16
@@ -33,12 +33,12 @@ class Embedding(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 0
 
-    def work(self, y: tuple[int, ...], tokens: tuple[int, ...], table: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], tokens: tuple[int, ...], table: tuple[int, ...]) -> dict[str, Buffer]:
         count, width = int(np.prod(tokens)), table[1]
         if _few(count, table[0]):
-            integers = Work((2, count), "backward", np.intp)
-            return {"index": integers, "sorted": Work((count, width), "backward")}
-        return {"index": Work((max(1, BLOCK // width), width), "backward", np.intp)}
+            integers = Buffer((2, count), "backward", np.intp)
+            return {"index": integers, "sorted": Buffer((count, width), "backward")}
+        return {"index": Buffer((max(1, BLOCK // width), width), "backward", np.intp)}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         tokens, table, dy, _, dtable = arrays

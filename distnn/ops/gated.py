@@ -13,8 +13,7 @@ import numpy as np
 from distnn.arrays import Array, size
 from distnn.kernels.normal import normal_tail
 from distnn.ops.activation import Activation
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Work, nothing
+from distnn.ops.op import Buffer, Closure, Closures, nothing, together
 
 #: Elements computed at a time: few enough for the scratch arrays to stay in the cache over a polynomial's many passes.
 BLOCK = 16384
@@ -31,8 +30,8 @@ class Gated(Activation):
     keeps_output = False
     rectifies = True
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {"slope": Work(y, "saved"), "rooms": Work((4, min(BLOCK, size(y))), "forward")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"slope": Buffer(y, "saved"), "scratch": Buffer((4, min(BLOCK, size(y))), "forward")}
 
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         """Write G(−a) into ``tail`` and g(a) into ``density``, for a ≥ 0."""
@@ -45,11 +44,11 @@ class Gated(Activation):
         steps: list[Closure] = []
         for start in range(0, y.size, BLOCK):
             out, source, kept = (array[start : start + BLOCK] for array in flat)
-            steps.append(partial(self._forward, out, source, kept, work["rooms"][:, : len(out)]))
+            steps.append(partial(self._forward, out, source, kept, work["scratch"][:, : len(out)]))
         return together(steps), (nothing if dy is None else lambda: np.multiply(dy, slope, out=dx))
 
-    def _forward(self, y: Array, x: Array, slope: Array, rooms: Array) -> None:
-        a, tail, density, spare = rooms
+    def _forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
+        a, tail, density, spare = scratch
         np.abs(x, out=a)
         self.gate(a, tail, density, spare)
         np.multiply(density, a, out=density)

@@ -8,16 +8,15 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.conv.windows import Block, cut
-from distnn.ops.op import Closures, Op, Work, nothing
-from distnn.ops.pooling import each
+from distnn.ops.blocks import WindowBlock, cut, each
+from distnn.ops.op import Buffer, Closures, Op, nothing
 
 
-class GlobalPool(Op):
-    """What global max and average pooling share: x (N, …, C) → y (N, C), over every axis between.
+class GlobalPooling(Op):
+    """Global max and average pooling: x (N, …, C) → y (N, C), over every axis between.
 
     Raises:
-        ShapeError: for what has no axis between batch and channels.
+        ShapeError: for an input without an axis between batch and channels.
     """
 
     def shape(self, x: Shape) -> Shape:
@@ -29,13 +28,13 @@ class GlobalPool(Op):
         return size(x)
 
 
-class GlobalAveragePool(GlobalPool):
+class GlobalAveragePool(GlobalPooling):
     """y = the mean of x over all positions.   x (N, …, C) → y (N, C); ∂y/∂x = 1 / positions."""
 
     keeps_inputs = False
 
-    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
-        return {"share": Work((y[0], 1, y[1]), "backward")}
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"share": Buffer((y[0], 1, y[1]), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
@@ -58,20 +57,20 @@ class GlobalAveragePool(GlobalPool):
         return forward, backward
 
 
-class GlobalMaxPool(GlobalPool):
+class GlobalMaxPool(GlobalPooling):
     """y = the maximum of x over all positions; ∂y/∂x = 1 at the first of them, else 0.   x (N, …, C) → y (N, C)."""
 
     keeps_output = True
 
-    def _blocks(self, x: tuple[int, ...]) -> list[Block]:
+    def _blocks(self, x: tuple[int, ...]) -> list[WindowBlock]:
         return cut(x[0], 1, size(x[1:-1]), 2 * x[-1])
 
-    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
         part = (self._blocks(x)[0].images, size(x[1:-1]), x[-1])
         return {
-            "order": Work(part, "backward"),
-            "mask": Work(part, "backward", np.bool_),
-            "first": Work((part[0], 1, part[2]), "backward"),
+            "order": Buffer(part, "backward"),
+            "mask": Buffer(part, "backward", np.bool_),
+            "first": Buffer((part[0], 1, part[2]), "backward"),
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -87,7 +86,7 @@ class GlobalMaxPool(GlobalPool):
         # Falling with the position: the largest where x is the maximum belongs to the first maximum.
         falling = np.arange(flat.shape[1], 0, -1, dtype=y.dtype)[:, None]
 
-        def backward(block: Block) -> None:
+        def backward(block: WindowBlock) -> None:
             images = slice(block.first, block.last)
             order, mask, first = (work[name][: block.images] for name in ("order", "mask", "first"))
             np.equal(flat[images], y[images, None], out=mask)

@@ -1,4 +1,4 @@
-"""Layer normalisation: every sample, or position, by its own statistics."""
+"""Layer norm: every sample, or position, by its own statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Closures, Op, Work, nothing
+from distnn.ops.op import Buffer, Closures, Op, nothing
 
 
 class LayerNorm(Op):
@@ -41,10 +41,10 @@ class LayerNorm(Op):
     def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
         return 7 * size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         rows, features = size(y) // size(inputs[1]), size(inputs[1])
-        saved = {"normal": Work((rows, features), "saved"), "deviation": Work((rows, 1), "saved")}
-        return {**saved, "mu": Work((rows, 1), "forward"), "row": Work((rows, 1), "backward")}
+        saved = {"normal": Buffer((rows, features), "saved"), "deviation": Buffer((rows, 1), "saved")}
+        return {**saved, "mu": Buffer((rows, 1), "forward"), "row": Buffer((rows, 1), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, gain, bias, dy = arrays[:4]

@@ -9,8 +9,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation, Shifted
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closures, Op, Work
+from distnn.ops.op import Buffer, Closures, Op, together
 
 
 class Affine(Op):
@@ -51,7 +50,7 @@ class Affine(Op):
         return forward, backward
 
     def _finish(self, y: tuple[int, ...]) -> Shifted:
-        """What adds the bias, and whatever goes with it."""
+        """The function that adds the bias, and applies the activation if it can in the same pass."""
         return lambda y, bias: np.add(y, bias, out=y)
 
 
@@ -61,12 +60,12 @@ def _rows(array: Any) -> Any:
 
 
 class AffineActivation(Affine):
-    """y = f(x W + b): an affine map and an activation in one buffer, by way of the two ops' own rules.
+    """y = f(x W + b): an affine map and an activation in one buffer, by the two ops' own rules.
 
     The activation works in place: y takes the place of x W + b, and ∂J/∂(x W + b) that of dy.
     """
 
-    spoils_dy = True
+    overwrites_dy = True
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
@@ -79,7 +78,7 @@ class AffineActivation(Affine):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return super().flops(y, *inputs) + self.activation.flops(y, y)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return self.activation.work(y, y)
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:

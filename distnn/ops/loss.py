@@ -1,4 +1,4 @@
-"""Losses of predictions and targets of one shape. Those of class labels stand in `distnn.ops.classification`.
+"""Losses of predictions and targets of one shape. Those of class labels are in `distnn.ops.classification`.
 
 Every loss is the SUM over the samples of the batch: shards of any sizes then add up exactly, and the one division by
 the number of samples happens after the reduction over the ranks.
@@ -15,7 +15,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import sigmoid
-from distnn.ops.op import Closure, Closures, Op, Work
+from distnn.ops.op import Buffer, Closure, Closures, Op
 
 
 def _squeezed(shape: Shape) -> Shape:
@@ -45,8 +45,8 @@ class SquaredError(ElementwiseLoss):
     def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
         return 3 * size(prediction)
 
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
-        return {"difference": Work((size(prediction),), "saved")}
+    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"difference": Buffer((size(prediction),), "saved")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         prediction, target, dy, *gradients = arrays
@@ -77,9 +77,9 @@ class AbsoluteError(ElementwiseLoss):
     def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
         return 3 * size(prediction)
 
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(prediction),)
-        return {"sign": Work(flat, "saved"), "difference": Work(flat, "forward")}
+        return {"sign": Buffer(flat, "saved"), "difference": Buffer(flat, "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         prediction, target, dy, *gradients = arrays
@@ -113,9 +113,9 @@ class Huber(ElementwiseLoss):
     def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
         return 7 * size(prediction)
 
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(prediction),)
-        return {"clipped": Work(flat, "saved"), **{name: Work(flat, "forward") for name in ("difference", "half")}}
+        return {"clipped": Buffer(flat, "saved"), **{name: Buffer(flat, "forward") for name in ("difference", "half")}}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         prediction, target, dy, *gradients = arrays
@@ -163,9 +163,9 @@ class BinaryCrossEntropy(ElementwiseLoss):
     def flops(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> int:
         return 6 * size(logits)
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(logits),)
-        return {"a": Work(flat, "forward"), "b": Work(flat, "forward")}
+        return {"a": Buffer(flat, "forward"), "b": Buffer(flat, "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, target, dy, dlogits, dtarget = arrays

@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.op import Closures, Op, Work, nothing
+from distnn.ops.op import Buffer, Closures, Op, nothing
 
 
 class Maxout(Op):
@@ -42,8 +42,8 @@ class Maxout(Op):
     def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
         return size(x)
 
-    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
-        return {"mine": Work(y, "backward", np.bool_), "free": Work(y, "backward", np.bool_)}
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"mine": Buffer(y, "backward", np.bool_), "free": Buffer(y, "backward", np.bool_)}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays

@@ -1,4 +1,4 @@
-"""What an operation is: a shape rule, a FLOP count, and a pair of closures over bound buffers. Nothing else.
+"""An operation: a shape rule, a FLOP count, and a pair of closures over bound buffers. Nothing else.
 
 An op knows nothing of graphs, plans, batches or ranks. A plan (`distnn.graph.plan`) calls ``bind`` once, with
 every buffer it will ever use, and then only runs the two closures.
@@ -22,7 +22,7 @@ Exchange = Callable[[Array], object]
 
 
 @dataclass(frozen=True)
-class Work:
+class Buffer:
     """A buffer that an op needs beside its inputs and outputs.
 
     Arguments:
@@ -41,24 +41,25 @@ class Op:
 
     ``bind(work, y, *inputs, dy, *dinputs)`` returns ``(forward, backward)``. ``forward`` writes ``y``; ``backward``
     reads ``dy`` = ∂J/∂y and writes ∂J/∂xᵢ into each ``dxᵢ`` that is not None, overwriting what was there (a plan
-    adds up fan-out itself). ``backward`` may use ``dy`` as scratch only if ``spoils_dy``.
+    adds up fan-out itself). ``backward`` may use ``dy`` as scratch only if ``overwrites_dy``.
     """
 
     #: Whether backward reads the inputs, or the output: a plan then keeps their buffers until it has run.
     keeps_inputs = True
     keeps_output = False
-    spoils_dy = False
+    overwrites_dy = False
     #: The output is the first input's memory in another shape: a plan then neither allocates nor copies it.
     view = False
-    #: What an op that draws random numbers keys them to: its layer's dotted name.
+    #: Its layer's dotted name, which an op that draws random numbers keys them to.
     name = ""
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
-    #: The kernels it uses (`distnn.kernels.load`), if any; see `compiles`.
+    #: The kernels it uses (`distnn.kernels.loading.load`), if any; see `compiles`.
     kernels = ""
-    #: The kernels it uses where others are compiled (`distnn.kernels.joined`): alone they aren't worth numba's start.
+    #: The kernels it uses where others are compiled (`distnn.kernels.loading.joined`), since alone they aren't worth
+    #: numba's start.
     joins = ""
-    #: Whether it needs sums over all shards of the batch: a plan then binds what `over` makes of it.
+    #: Whether it needs sums over all shards of the batch: a plan then binds what `over` returns.
     exchanges = False
 
     @property
@@ -78,12 +79,12 @@ class Op:
         """Floating-point operations of one forward for these shapes; one per output element by default."""
         return size(y)
 
-    def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Work]:
-        """The buffers needed beside inputs and outputs, by the names that ``bind`` finds them under."""
+    def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Buffer]:
+        """The buffers needed beside inputs and outputs, by their names in ``bind``."""
         return {}
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
-        """The names of the kernels that it uses for these shapes: what is small may not be worth it."""
+        """The names of the kernels that it uses for these shapes: small ones may not be worth compiling."""
         return {self.kernels} if self.kernels else set()
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
@@ -91,7 +92,7 @@ class Op:
         return self, inputs
 
     def over(self, exchange: Exchange) -> Op:
-        """The op with the means to add up over the shards; only if it ``exchanges``."""
+        """The op with a way to add up over the shards; only if it ``exchanges``."""
         raise AssertionError(f"{type(self).__name__} exchanges nothing")
 
     def messages(self, *inputs: Any) -> tuple[list[int], list[int]]:
@@ -136,3 +137,15 @@ def sum_to(source: Array, target: Array) -> Closure:
 
 def nothing() -> None:
     """The forward of a view, and the backward of an op through which no gradient flows."""
+
+
+def together(closures: list[Closure]) -> Closure:
+    """One closure that runs ``closures`` in order."""
+    if len(closures) == 1:
+        return closures[0]
+
+    def run() -> None:
+        for closure in closures:
+            closure()
+
+    return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -10,17 +10,14 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, size
 from distnn.errors import UsageError
-from distnn.kernels import compiled_kernels
-from distnn.ops.conv.views import places
-from distnn.ops.conv.windows import Block, Padded, Sides, Windows, check_output, cut, image, lengths, windows
-from distnn.ops.op import Closure, Closures, Op, Work, nothing
-
-#: What is done for each block.
-Step = Callable[[Block], object]
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops.blocks import BlockStep, Padded, WindowBlock, cut, each, tap_items
+from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
 
-class Pool(Op):
-    """What max and average pooling share: windows, and blocks of images that fit into the cache.
+class Pooling(Op):
+    """Max and average pooling: windows, and blocks of images that fit into the cache.
 
     Arguments:
         window: its size, one number or (height, width).
@@ -30,7 +27,7 @@ class Pool(Op):
 
     Raises:
         UsageError: for options out of range.
-        ShapeError: for what is no image, or is smaller than a window.
+        ShapeError: for an input that is no image, or is smaller than a window.
     """
 
     axes = 2
@@ -49,31 +46,31 @@ class Pool(Op):
         return windows(image(self.label, x, self.axes), self.window, self.stride, (1, 1), self.padding)
 
     def shape(self, x: Shape) -> Shape:
-        found = self._windows(x)
-        check_output(self.label, found, self.axes)
-        return (x[0], *(axis.output for axis in found[: self.axes]), x[-1])
+        over = self._windows(x)
+        check_output(self.label, over, self.axes)
+        return (x[0], *(axis.output for axis in over[: self.axes]), x[-1])
 
     def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
         return size(y) * size(self.window)
 
-    def _blocks(self, y: tuple[int, ...]) -> list[Block]:
-        """Whole images, as many as fit into the cache with what is done for them."""
+    def _blocks(self, y: tuple[int, ...]) -> list[WindowBlock]:
+        """Whole images, as many as fit into the cache with their pooled images and scratch buffers."""
         return cut(y[0], 1, size(y[1:-1]), y[-1] * (3 + 2 * size(self.stride)))
 
-    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
         over, block = self._windows(x), self._blocks(y)[0]
         part = (block.images, *image(self.label, y, self.axes)[1:])
         padded = (max(1, Padded.elements(image(self.label, x, self.axes), over, block.images)),)
         return {
-            "forward": Work(padded, "forward"),
-            "part": Work(part, "forward"),
-            "backward": Work(padded, "backward"),
-            "parts": Work((2, *part), "backward"),
+            "forward": Buffer(padded, "forward"),
+            "part": Buffer(part, "forward"),
+            "backward": Buffer(padded, "backward"),
+            "parts": Buffer((2, *part), "backward"),
         }
 
     def _images(self, *arrays: Any) -> list[Any]:
-        found = [None if a is None else np.ascontiguousarray(a) for a in arrays]
-        return [None if a is None else a.reshape(image(self.label, a.shape, self.axes)) for a in found]
+        contiguous = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+        return [None if a is None else a.reshape(image(self.label, a.shape, self.axes)) for a in contiguous]
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         over, blocks = self._windows(arrays[0].shape), self._blocks(y.shape)
@@ -83,98 +80,88 @@ class Pool(Op):
             return forward, nothing
         return forward, each(blocks, self._behind(work, _Spread(over, blocks, dx, work), dy))
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
-        """What forward does for a block of images."""
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
+        """The step of forward for a block of images."""
         raise AssertionError(f"{type(self).__name__} has no forward")
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
-        """What backward does for a block of images."""
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
+        """The step of backward for a block of images."""
         raise AssertionError(f"{type(self).__name__} has no backward")
 
 
-def each(blocks: list[Block], step: Step) -> Closure:
-    """A closure that takes every block through ``step``."""
-
-    def run() -> None:
-        for block in blocks:
-            step(block)
-
-    return run
-
-
 class _Gather:
-    """Copies what windows see of x, place by place."""
+    """Copies what the windows see of x, one tap after the other."""
 
-    def __init__(self, over: Windows, blocks: list[Block], y: Array, x: Array, work: dict[str, Array]) -> None:
+    def __init__(self, over: Windows, blocks: list[WindowBlock], y: Array, x: Array, work: dict[str, Array]) -> None:
         self.part, self.over = work["part"], over
         self.padded = Padded(x, over, blocks[0].images, work["forward"])
-        self.source, self.items, self.first = places(self.padded.array, over, self.part, y)
+        self.source, self.items, self.first = tap_items(self.padded.array, over, self.part, y)
         self.order = list(np.ndindex(self.source.shape[:2]))
 
-    def begin(self, block: Block, empty: float) -> None:
-        """Load a block, its padding ``empty``, and copy the first place into y."""
+    def begin(self, block: WindowBlock, empty: float) -> None:
+        """Load a block, its padding ``empty``, and copy what the first tap sees into y."""
         if block.start == 0:
             self.padded.clear(empty)
         self.padded.load(block)
         np.copyto(self.first[block.first : block.last], self.source[0, 0, self.padded.where(block)[0]])
 
-    def get(self, block: Block, i: int, j: int) -> Array:
-        """Place i, j of the block's windows."""
+    def get(self, block: WindowBlock, i: int, j: int) -> Array:
+        """What tap i, j of the block's windows sees."""
         np.copyto(self.items[: block.images], self.source[i, j, self.padded.where(block)[0]])
         return self.part[: block.images]
 
 
 class _Spread:
-    """Puts what windows give to their places back into dx, adding where windows overlap."""
+    """Puts the gradients of what the windows saw back into dx, added up where windows overlap."""
 
-    def __init__(self, over: Windows, blocks: list[Block], dx: Array, work: dict[str, Array]) -> None:
+    def __init__(self, over: Windows, blocks: list[WindowBlock], dx: Array, work: dict[str, Array]) -> None:
         self.over, (self.part, self.other) = over, work["parts"]
         self.padded = Padded(dx, over, blocks[0].images, work["backward"])
-        self.target, self.items, self.others = places(self.padded.array, over, self.part, self.other)
+        self.target, self.items, self.others = tap_items(self.padded.array, over, self.part, self.other)
         self.order = list(np.ndindex(self.target.shape[:2]))
         self.apart = all(axis.stride >= axis.kernel for axis in over)
         self.covered = all(axis.stride == axis.kernel and axis.output * axis.kernel == axis.padded for axis in over)
 
-    def begin(self, block: Block) -> None:
-        """Make room for a block, empty where not every element will be written."""
+    def begin(self, block: WindowBlock) -> None:
+        """Prepare a block of dx: zeros where not every element will be written."""
         if not self.covered:
             self.padded.array[self.padded.where(block)[0]].fill(0)
 
-    def put(self, block: Block, i: int, j: int) -> None:
-        """What ``part`` holds goes to place i, j."""
-        place, count = self.target[i, j, self.padded.where(block)[0]], block.images
+    def put(self, block: WindowBlock, i: int, j: int) -> None:
+        """Put ``part`` where tap i, j of the block's windows saw."""
+        seen, count = self.target[i, j, self.padded.where(block)[0]], block.images
         if self.apart:
-            np.copyto(place, self.items[:count])
+            np.copyto(seen, self.items[:count])
             return
-        np.copyto(self.others[:count], place)
+        np.copyto(self.others[:count], seen)
         np.add(self.other[:count], self.part[:count], out=self.other[:count])
-        np.copyto(place, self.others[:count])
+        np.copyto(seen, self.others[:count])
 
 
-class MaxPool2D(Pool):
+class MaxPool2D(Pooling):
     """y[n, i, j] = maxₖₗ x[n, i·s + k, j·s + l], channel by channel; ∂y/∂x = 1 at the window's first maximum, else 0.
 
-    x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. First is meant row by row. Forward saves the place
-    of each maximum, so that backward needs neither x nor y.
+    x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. The first is meant row by row. Forward saves
+    the tap of each maximum, so that backward needs neither x nor y.
     """
 
     kernels = "pooling"
 
     def _compiled(self, x: tuple[int, ...]) -> ModuleType | None:
-        """The compiled kernels, for the windows that they are made for."""
+        """The compiled kernels, if these are the windows that they are for."""
         fits = all(axis.kernel == 2 <= axis.stride and axis.padded == axis.length for axis in self._windows(x))
         return compiled_kernels(self.kernels) if fits else None
 
-    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
         if self._compiled(x):
-            return {"winner": Work(y, "saved", np.int32)}
+            return {"winner": Buffer(y, "saved", np.int32)}
         asked, kind = super().work(y, x), np.uint8 if size(self.window) <= 256 else np.uint32
         part = asked["part"].shape
         return asked | {
-            "winner": Work((y[0], *part[1:]), "saved", kind),
-            "rival": Work(part, "forward", kind),
-            "better": Work(part, "forward", np.bool_),
-            "mask": Work(part, "backward", np.bool_),
+            "winner": Buffer((y[0], *part[1:]), "saved", kind),
+            "rival": Buffer(part, "forward", kind),
+            "better": Buffer(part, "forward", np.bool_),
+            "mask": Buffer(part, "backward", np.bool_),
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
@@ -192,10 +179,10 @@ class MaxPool2D(Pool):
 
         return forward, nothing if dx is None else backward
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
         winner, rivals, better = work["winner"], work["rival"], work["better"]
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             images = slice(block.first, block.last)
             out, won, rival, more = y[images], winner[images], rivals[: block.images], better[: block.images]
             gather.begin(block, -np.inf)
@@ -211,10 +198,10 @@ class MaxPool2D(Pool):
 
         return step
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
         winner, mask = work["winner"], work["mask"]
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             images, hit = slice(block.first, block.last), mask[: block.images]
             spread.begin(block)
             for k, (i, j) in enumerate(spread.order):
@@ -232,17 +219,17 @@ class MaxPool1D(MaxPool2D):
     axes = 1
 
 
-class AveragePool2D(Pool):
+class AveragePool2D(Pooling):
     """y[n, i, j] = the mean over k, l of x[n, i·s + k, j·s + l], channel by channel.
 
     x (N, H, W, C) → y (N, H′, W′, C), H′ = ⌊(H − window) / s⌋ + 1. Padding isn't counted: a window at the edge has the
     mean of what it sees, as in TensorFlow and Keras. ∂y/∂x = 1 / count.
     """
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> Step:
+    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
         weight = _share(gather.over, y.dtype)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             out = y[block.first : block.last]
             gather.begin(block, 0)
             for i, j in gather.order[1:]:
@@ -251,10 +238,10 @@ class AveragePool2D(Pool):
 
         return step
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> Step:
+    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
         weight = _share(spread.over, dy.dtype)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             spread.begin(block)
             np.multiply(dy[block.first : block.last], weight, out=spread.part[: block.images])
             for i, j in spread.order:

@@ -12,7 +12,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation
-from distnn.ops.op import Closures, Work
+from distnn.ops.op import Buffer, Closures
 
 
 class _OverLastAxis(Activation):
@@ -30,8 +30,8 @@ class _OverLastAxis(Activation):
 class Softmax(_OverLastAxis):
     """yₙⱼ = e^zₙⱼ / Σₖ e^zₙₖ over the last axis;   ∂J/∂z = y (dy − Σₖ dyₖ yₖ)."""
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {"row": Work((*y[:-1], 1), "forward"), "dot": Work((*y[:-1], 1), "backward")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"row": Buffer((*y[:-1], 1), "forward"), "dot": Buffer((*y[:-1], 1), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         z, dy, dz = arrays
@@ -58,10 +58,10 @@ class LogSoftmax(_OverLastAxis):
 
     label = "log_softmax"
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         row = (*y[:-1], 1)
-        forward = {"row": Work(row, "forward"), "exp": Work(y, "forward")}
-        return forward | {"total": Work(row, "backward"), "share": Work(y, "backward")}
+        forward = {"row": Buffer(row, "forward"), "exp": Buffer(y, "forward")}
+        return forward | {"total": Buffer(row, "backward"), "share": Buffer(y, "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         z, dy, dz = arrays

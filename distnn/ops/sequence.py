@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Closures, Op, Work
+from distnn.ops.op import Buffer, Closures, Op
 
 
 class Steps(Op):
@@ -69,8 +69,8 @@ class LastStep(Op):
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         return 0
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {"index": Work(y[:1], "saved", np.intp), "empty": Work((y[0], 1), "saved", np.bool_)}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"index": Buffer(y[:1], "saved", np.intp), "empty": Buffer((y[0], 1), "saved", np.bool_)}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, lengths, dy, dx, _ = arrays

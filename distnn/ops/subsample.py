@@ -8,8 +8,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.conv.windows import image
 from distnn.ops.op import Closures, Op
+from distnn.ops.windows import image
 
 
 class Subsample(Op):
@@ -24,7 +24,7 @@ class Subsample(Op):
 
     Raises:
         UsageError: for fewer than one channel, or a stride below 1.
-        ShapeError: by the shape rule, for what is no image or has more channels than O.
+        ShapeError: by the shape rule, for an input that is no image or has more channels than O.
     """
 
     keeps_inputs = False

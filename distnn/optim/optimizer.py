@@ -14,7 +14,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.errors import UsageError
-from distnn.kernels import compiled_kernels
+from distnn.kernels.loading import compiled_kernels
 
 #: Elements updated at a time: few enough for values, gradient, slot and scratch to stay in a core's cache from one
 #: pass to the next (at 10 million parameters 1.3 times faster than whole vectors), enough to hide numpy's call.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from types import ModuleType
 
-from distnn.kernels import compiled_kernels, kept
+from distnn.kernels.loading import compiled_kernels, kept
 from distnn.models import Model
 from distnn.optim import Optimizer
 from distnn.parallel.world import World

@@ -16,7 +16,7 @@ from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
 from distnn.data.stream import block_length, source
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
 from distnn.parallel.world import World
@@ -78,7 +78,7 @@ class Evaluator:
         in_memory: bool = True,
     ) -> None:
         self.split, self.world = split, world
-        self._model, self._parameters, self._pool = model, parameters, Pool()
+        self._model, self._parameters, self._pool = model, parameters, BufferPool()
         self._plans: dict[int, Plan] = {}
         samples = file.count(split)
         if model.states:
@@ -169,7 +169,7 @@ def predict(model: Model, parameters: Parameters, loader: Loader, size: int = BA
     two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
     each sequence begins from the state 0.
     """
-    pool, nothing = Pool(), Carried(model, 0, parameters.dtype)
+    pool, nothing = BufferPool(), Carried(model, 0, parameters.dtype)
     plans: dict[int, Plan] = {}
     results: list[Array] = []
     for positions in _batches(len(loader), size):

@@ -13,7 +13,7 @@ from distnn.data import partition
 from distnn.data.loader import Loader
 from distnn.data.partition import Range, Shard
 from distnn.errors import RunFileError
-from distnn.graph.memory import Pool
+from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
 from distnn.ops.op import nothing
@@ -114,7 +114,7 @@ class Step:
                 f"must be computed at the same time, one on each rank; but parallel.shards is {self.shards} and the "
                 f"number of ranks {world.size}. Leave out one of the two settings."
             )
-        self._pool = Pool()
+        self._pool = BufferPool()
         self._plans: dict[int, Plan] = {}
         self._found = np.zeros(len(SUMS))
         self._counted = [(k, name) for k, name in enumerate(SUMS) if name in model.outputs]

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distnn.graph.memory import LINE, Buffer, Pool, lay_out
+from distnn.graph.memory import LINE, Allocation, BufferPool, lay_out
 
 FLOAT = np.dtype(np.float32)
 
@@ -19,7 +19,7 @@ def buffers(draw):
     for _ in range(draw(st.integers(1, 25))):
         start = draw(st.integers(0, 30))
         shape = (draw(st.integers(0, 500)),)
-        result.append(Buffer(shape, FLOAT, start, start + draw(st.integers(0, 15))))
+        result.append(Allocation(shape, FLOAT, start, start + draw(st.integers(0, 15))))
     return result
 
 
@@ -34,13 +34,13 @@ def test_buffers_alive_at_one_moment_do_not_overlap(found):
 
 
 def test_a_chain_needs_room_for_two_of_its_buffers():
-    chain = [Buffer((100,), FLOAT, moment, moment + 1) for moment in range(20)]
+    chain = [Allocation((100,), FLOAT, moment, moment + 1) for moment in range(20)]
     assert lay_out(chain) == 2 * chain[0].bytes
 
 
 def test_arrays_start_on_cache_lines_and_have_their_shapes():
-    pool = Pool()
-    found = [Buffer((3, 5), FLOAT, 0, 9), Buffer((7,), np.dtype(np.int64), 0, 9), Buffer((), FLOAT, 0, 9)]
+    pool = BufferPool()
+    found = [Allocation((3, 5), FLOAT, 0, 9), Allocation((7,), np.dtype(np.int64), 0, 9), Allocation((), FLOAT, 0, 9)]
     pool.place(found)
     for buffer in found:
         assert buffer.array is not None

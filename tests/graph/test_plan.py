@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from distnn import graph
 from distnn.errors import ShapeError, UsageError
-from distnn.graph import Plan, Pool
+from distnn.graph import BufferPool, Plan
 
 
 def weights(name, *shape, scale=0.7):
@@ -163,7 +163,7 @@ def test_a_shared_parameter_gets_the_sum_and_is_ready_only_then():
 def test_several_batch_sizes_share_one_pool():
     _, loss = network(graph.tanh)
     parameters = graph.initialize([loss])
-    pool = Pool()
+    pool = BufferPool()
     plans = {
         batch: Plan({"loss": loss}, batch=batch, loss=loss, parameters=parameters, pool=pool) for batch in (32, 9, 1)
     }

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from distnn.kernels import load, reference
+from distnn.kernels.loading import load, reference
 
 
 def both(name: str) -> list[ModuleType]:

@@ -1,4 +1,4 @@
-"""Batch normalisation's kernels: compiled, they give numpy's bits."""
+"""Batch norm's kernels: compiled, they give numpy's bits."""
 
 from __future__ import annotations
 

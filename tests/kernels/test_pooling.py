@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled_kernels
+from distnn.kernels.loading import compiled_kernels
 from distnn.ops import pooling
 from distnn.ops.pooling import MaxPool2D
 

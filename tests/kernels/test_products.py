@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled_kernels
-from distnn.ops.conv import convolution, direct, windows
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops import blocks, windows
+from distnn.ops.conv import convolution, direct
 from distnn.ops.conv.convolution import Conv1D, Conv2D
 from distnn.ops.conv.direct import Direct
-from distnn.ops.conv.im2col import Gemm
+from distnn.ops.conv.gemm import Gemm
 from distnn.ops.op import Op
 from distnn.ops.recurrent import products as repeated
-from distnn.ops.recurrent.gru import GRU
-from distnn.ops.recurrent.lstm import LSTM
-from distnn.ops.recurrent.recurrence import Recurrent
-from distnn.ops.recurrent.rnn import SimpleRNN
+from distnn.ops.recurrent.cells import GRU, LSTM, Cell, SimpleRNN
+from distnn.ops.recurrent.recurrence import Recurrence
 
 pytestmark = pytest.mark.skipif(compiled_kernels("products") is None, reason="numba isn't installed")
 
@@ -52,11 +51,11 @@ def run(op: Op, shapes: list[tuple[int, ...]], dtype: type, seed: int = 0) -> li
 
 
 def method(op: Conv2D, shapes: list[tuple[int, ...]]) -> Any:
-    return op._method(windows.image("x", shapes[0], op.axes), op._kernel(shapes[1]))
+    return op.method(windows.image("x", shapes[0], op.axes), op._kernel(shapes[1]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("block", [windows.BLOCK, 40_000, 3_000])
+@pytest.mark.parametrize("block", [blocks.BLOCK, 40_000, 3_000])
 @pytest.mark.parametrize(("op", "image", "weight"), CASES)
 def test_as_by_columns(
     op: Conv2D,
@@ -67,8 +66,8 @@ def test_as_by_columns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(direct, "LEAST_WORK", 0)
-    monkeypatch.setattr(windows, "BLOCK", block)
-    monkeypatch.setattr(windows, "LEAST", 1)
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(blocks, "LEAST", 1)
     shapes = [(6, *image), weight, weight[-1:]]
     assert isinstance(method(op, shapes), Direct)
     found = run(op, shapes, dtype)
@@ -95,8 +94,8 @@ def test_sums_are_those_of_a_sample_alone(
 
     together = outputs(x)
     assert all(outputs(x[n : n + 1]).tobytes() == together[n].tobytes() for n in range(len(x)))
-    monkeypatch.setattr(windows, "BLOCK", 1500)
-    monkeypatch.setattr(windows, "LEAST", 1)
+    monkeypatch.setattr(blocks, "BLOCK", 1500)
+    monkeypatch.setattr(blocks, "LEAST", 1)
     assert outputs(x).tobytes() == together.tobytes()
 
 
@@ -110,10 +109,10 @@ def test_what_is_chosen_hangs_on_the_sample_alone() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("cell", "gates"), [(SimpleRNN, 1), (GRU, 3), (LSTM, 4)])
-def test_steps_as_by_the_blas(cell: type[Recurrent], gates: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cell", [SimpleRNN(), GRU(), LSTM()])
+def test_steps_as_by_the_blas(cell: Cell, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeated, "LEAST", 0)
-    op, columns = cell(), 16 * gates
+    op, columns = Recurrence(cell), 16 * cell.gates
     shapes = [(7, 5, 3), (3, columns), (16, columns), *[(columns,)] * len(cell.biases)]
     assert "products" in op.compiles((7, 5, 16), *shapes)
     found = run(op, shapes, dtype)

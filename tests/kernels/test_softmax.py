@@ -55,7 +55,7 @@ def test_the_formula(kernels) -> None:
 CHOSEN = """
 import sys
 {before}
-from distnn.kernels import joined
+from distnn.kernels.loading import joined
 print(joined("softmax").__name__)
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distnn.kernels import compiled_kernels
+from distnn.kernels.loading import compiled_kernels
 from distnn.optim import SGD, Adam, AdamW, Optimizer, optimizer
 
 pytestmark = pytest.mark.skipif(compiled_kernels("updates") is None, reason="numba isn't installed")

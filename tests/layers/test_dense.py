@@ -1,4 +1,4 @@
-"""Dense layers with any activation, maxout, and layer normalisation: as layers of a graph."""
+"""Dense layers with any activation, maxout, and layer norm: as layers of a graph."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_each_piece_of_maxout_begins_as_a_layer_of_its_own():
     assert abs(weight.var() / (2 / 700) - 1) < 0.02
 
 
-def test_layer_normalisation_begins_with_mean_0_and_variance_1():
+def test_layer_norm_begins_with_mean_0_and_variance_1():
     output = LayerNorm()(graph.input("x", (N, 2, 50)))
     held = parameters(output)
     assert list(held.shapes) == ["layernorm1.gain", "layernorm1.bias"]
@@ -99,7 +99,7 @@ def test_layer_normalisation_begins_with_mean_0_and_variance_1():
     np.testing.assert_allclose(y.var(-1), 1, rtol=1e-5)
 
 
-def test_layer_normalisation_has_the_right_gradient():
+def test_layer_norm_has_the_right_gradient():
     loss = graph.sum(Dense(2)(LayerNorm()(Dense(5)(graph.input("x", (N, 3))))) ** 2)
     assert graph.check_gradients(loss, {"x": X}, batch=len(X), parameters=parameters(loss)) < 1e-7
 

@@ -9,7 +9,7 @@ import pytest
 
 from distnn import graph
 from distnn.errors import ShapeError, UsageError
-from distnn.graph import N, Plan, Pool
+from distnn.graph import BufferPool, N, Plan
 from distnn.layers import GRU, LSTM, Dense, Embedding, Sequential, SimpleRNN, name_parameters
 
 CELLS = [SimpleRNN, GRU, LSTM]
@@ -168,7 +168,7 @@ def test_a_language_model_has_the_gradient_of_central_differences(layer):
 
 def test_a_forward_only_plan_and_a_shared_pool_give_the_same():
     loss = language_model(LSTM)
-    held, pool = parameters(loss), Pool()
+    held, pool = parameters(loss), BufferPool()
     training = Plan({"loss": loss}, batch=8, loss=loss, parameters=held, pool=pool)
     forward = Plan({"loss": loss}, batch=8, parameters=held, pool=pool)
     tokens = np.random.default_rng(0).integers(0, 50, (2, 8, 20))

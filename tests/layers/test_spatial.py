@@ -111,8 +111,8 @@ def test_first_values_have_the_variance_of_the_papers(activation, initialization
 @pytest.mark.parametrize(("activation", "blocks"), [("tanh", None), ("gelu", None), ("gelu", 300)])
 def test_gradients_of_a_network_agree_with_central_differences(activation, blocks, monkeypatch):
     if blocks:
-        monkeypatch.setattr("distnn.ops.conv.windows.BLOCK", blocks)
-        monkeypatch.setattr("distnn.ops.conv.windows.LEAST", 1)
+        monkeypatch.setattr("distnn.ops.blocks.BLOCK", blocks)
+        monkeypatch.setattr("distnn.ops.blocks.LEAST", 1)
     output = convnet(image(7, 8, 2), activation)
     loss = graph.sum(output * output)
     held = parameters(loss, dtype=np.float64)

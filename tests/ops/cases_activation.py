@@ -1,4 +1,4 @@
-"""Cases of activations, softmax, maxout and layer normalisation."""
+"""Cases of activations, softmax, maxout and layer norm."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.special
 
 from distnn.graph import N
-from distnn.ops import classification, count, loss
+from distnn.ops import classification, loss
+from distnn.ops.classification import CorrectClasses
 from tests.support.ops import BITS, LABELS, SEQUENCES, Case
 
 #: Classes of these modules that are no ops by themselves.
@@ -67,7 +68,14 @@ CASES = [
     Case(classification.LabelWeight(), (SEQUENCES,), (), np.size),
     Case(classification.LabelWeight(ignore=3), (LABELS,), (), lambda t: np.sum(t != 3)),
     Case(classification.LabelWeight(WEIGHTS, 1), (SEQUENCES,), (), lambda t: np.sum(WEIGHTS[t] * (t != 1))),
-    Case(count.CorrectClasses(), ((N, 4), LABELS), (), lambda z, t: np.sum(z.argmax(1) == t)),
-    Case(count.CorrectClasses(0), ((N, 3, 4), SEQUENCES), (), lambda z, t: np.sum((z.argmax(2) == t) & (t != 0))),
-    Case(count.CorrectBinary(), ((N, 1), BITS), (), lambda z, t: np.sum((scipy.special.expit(z[:, 0]) >= 0.5) == t)),
+    Case(CorrectClasses(), ((N, 4), LABELS), (), lambda z, t: np.sum(z.argmax(1) == t)),
+    Case(
+        classification.CorrectClasses(0), ((N, 3, 4), SEQUENCES), (), lambda z, t: np.sum((z.argmax(2) == t) & (t != 0))
+    ),
+    Case(
+        classification.CorrectBinary(),
+        ((N, 1), BITS),
+        (),
+        lambda z, t: np.sum((scipy.special.expit(z[:, 0]) >= 0.5) == t),
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Cases of dropout and batch normalisation."""
+"""Cases of dropout and batch norm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from distnn.graph import N
 from distnn.ops.arithmetic import Identity
 from distnn.ops.batch_norm import BatchNorm, BatchNormInference
-from distnn.ops.random import Dropout
+from distnn.ops.dropout import Dropout
 from distnn.randomness import generator
 from tests.support.ops import KEY, Case
 

@@ -11,7 +11,7 @@ from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2
 from distnn.ops.subsample import Subsample
 from tests.support.ops import Case
 
-ABSTRACT = {pooling.Pool, global_pooling.GlobalPool}
+ABSTRACT = {pooling.Pooling, global_pooling.GlobalPooling}
 
 
 def pool(reduce, window, stride, pads=((0, 0), (0, 0))):

@@ -8,14 +8,12 @@ from scipy.special import expit
 from distnn.graph import N
 from distnn.ops.activation import Tanh
 from distnn.ops.linear import Affine, AffineActivation
-from distnn.ops.recurrent.gru import GRU
-from distnn.ops.recurrent.lstm import LSTM
-from distnn.ops.recurrent.recurrence import Recurrent
-from distnn.ops.recurrent.rnn import SimpleRNN
+from distnn.ops.recurrent.cells import GRU, LSTM, SimpleRNN
+from distnn.ops.recurrent.recurrence import Recurrence
 from distnn.ops.sequence import LastStep, Steps
 from tests.support.ops import LABELS, Case
 
-ABSTRACT: set[type] = {Recurrent}
+ABSTRACT: set[type] = set()
 
 T, I, H = 3, 2, 4  # noqa: E741
 X, H0 = (N, T, I), (N, H)
@@ -66,7 +64,7 @@ def last(x, lengths):
     return np.stack([row[length - 1] if length else 0 * row[0] for row, length in zip(x, lengths, strict=True)])
 
 
-CELLS = ((SimpleRNN, rnn_step, 1, 1, 1), (GRU, gru_step, 3, 2, 1), (LSTM, lstm_step, 4, 1, 2))
+CELLS = ((SimpleRNN(), rnn_step, 1, 1, 1), (GRU(), gru_step, 3, 2, 1), (LSTM(), lstm_step, 4, 1, 2))
 OPTIONS = (
     {},
     {"state": True},
@@ -79,12 +77,12 @@ OPTIONS = (
 def case(cell, step, gates, biases, states, options):
     inputs = (X, *weights(gates, biases), *(H0,) * states * ("state" in options), *(LABELS,) * ("lengths" in options))
     output = (N, T + states * ("final" in options), H)
-    return Case(cell(**options), inputs, output, unrolled(step, states, biases, **options))
+    return Case(Recurrence(cell, **options), inputs, output, unrolled(step, states, biases, **options))
 
 
 CASES = [
     *(case(*cell, options) for cell in CELLS for options in OPTIONS),
-    Case(LSTM(), ((N, 1, 1), (1, 4), (1, 4), (4,)), (N, 1, 1), lambda x, w, r, b: one_step(x[:, 0], w, b)),
+    Case(Recurrence(LSTM()), ((N, 1, 1), (1, 4), (1, 4), (4,)), (N, 1, 1), lambda x, w, r, b: one_step(x[:, 0], w, b)),
     Case(Steps(1, 3), ((N, 4, 2),), (N, 2, 2), lambda x: x[:, 1:3]),
     Case(Steps(0, 4), ((N, 4),), (N, 4), lambda x: x),
     Case(LastStep(), ((N, T, 2), LABELS), (N, 2), last),

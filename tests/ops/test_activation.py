@@ -122,7 +122,7 @@ def test_pieces_of_an_activation_give_what_the_whole_gives():
 
 
 def everything(x, t, labels, sequences):
-    """Every activation, normalisation and loss of these files in one scalar."""
+    """Every activation, norm and loss of these files in one scalar."""
     parts = [graph.sum(graph.activate(x, name)) for name in ACTIVATIONS]
     parts += [graph.sum(graph.maxout(x, 4)), graph.sum(graph.layer_norm(x, graph.constant(np.ones(8)), np.zeros(8)))]
     parts += [

@@ -1,4 +1,4 @@
-"""Activations, maxout and layer normalisation against PyTorch: values and gradients."""
+"""Activations, maxout and layer norm against PyTorch: values and gradients."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_values_and_gradients(name, spread, shape, dtype):
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("shape", [(1, 4, 5), (33, 7, 16)], ids=str)
 @both
-def test_layer_normalisation(axes, shape, dtype):
+def test_layer_norm(axes, shape, dtype):
     generator = np.random.default_rng(1)
     node = graph.input("x", (N, *shape[1:]))
     y = LayerNorm(axes)(node)

@@ -7,7 +7,8 @@ import pytest
 
 from distnn import graph
 from distnn.graph import N, Plan
-from distnn.ops.conv import direct, windows
+from distnn.ops import blocks
+from distnn.ops.conv import direct
 from distnn.ops.conv.convolution import Conv1D, Conv2D
 from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
 from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
@@ -68,8 +69,8 @@ def channels_last(function, axes):
 def in_small_blocks(monkeypatch, place):
     """Two of three combinations are cut into many blocks, of images and of rows."""
     if place % 3:
-        monkeypatch.setattr(windows, "BLOCK", (150, 1500)[place % 3 - 1])
-        monkeypatch.setattr(windows, "LEAST", 1)
+        monkeypatch.setattr(blocks, "BLOCK", (150, 1500)[place % 3 - 1])
+        monkeypatch.setattr(blocks, "LEAST", 1)
 
 
 def combination(seed, axes, wide=False):

@@ -8,9 +8,8 @@ import pytest
 from distnn import graph
 from distnn.graph import N, Plan
 from distnn.ops.embedding import Embedding
-from distnn.ops.recurrent.gru import GRU
-from distnn.ops.recurrent.lstm import LSTM
-from distnn.ops.recurrent.rnn import SimpleRNN
+from distnn.ops.recurrent.cells import GRU, LSTM, SimpleRNN
+from distnn.ops.recurrent.recurrence import Recurrence
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 
@@ -24,19 +23,19 @@ def draw_case(cell, seed, dtype):
     generator = np.random.default_rng([seed, *map(ord, cell)])
     samples, steps, features, units = (int(generator.integers(1, most)) for most in (9, 13, 8, 10))
     options = {name: bool(generator.integers(2)) for name in ("state", "lengths")}
-    op = CELLS[cell][0](final=True, **options)
+    op = Recurrence(CELLS[cell][0](), final=True, **options)
     shapes = op._expected((samples, steps, features), units)
     arrays = {name: generator.normal(0, 0.7, shape).astype(dtype) for name, shape in shapes.items()}
     arrays = {"x": generator.normal(size=(samples, steps, features)).astype(dtype)} | arrays
     if options["lengths"]:
         arrays["lengths"] = generator.integers(1, steps + 1, samples)
-    upstream = generator.normal(size=(samples, steps + len(op.states), units)).astype(dtype)
+    upstream = generator.normal(size=(samples, steps + len(op.cell.states), units)).astype(dtype)
     return op, arrays, upstream
 
 
 def ours(op, arrays, upstream):
     """The output and the gradients of Σ output · upstream."""
-    per_sample = ("x", *op.states, "lengths")
+    per_sample = ("x", *op.cell.states, "lengths")
     nodes = {}
     for name, array in arrays.items():
         shape = (N, *array.shape[1:]) if name in per_sample else array.shape

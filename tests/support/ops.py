@@ -89,7 +89,7 @@ def values(case, batch, seed=0, dtype=np.float64):
 def scalar(node):
     """Σ w (y² / 2 + y): a scalar that weighs every element of y differently, by the integer input ``weights``.
 
-    Without weights, normalisation would hide a wrong derivative: what it computes has Σ y and Σ y² fixed.
+    Without weights, a norm would hide a wrong derivative: what it computes has Σ y and Σ y² fixed.
     """
     if node.shape == ():
         return node

@@ -57,13 +57,11 @@ def _key(node: Node, place: Mapping[int, str]) -> str:
 
 
 def _evaluation(nodes: list[Node], place: Mapping[int, str], inputs: Mapping[str, Any]) -> Evaluation:
-    """Every node's value and derivative, from a copy of the graph in which each node has a name of its own."""
+    """Every node's value and derivative, from a copy of the graph with names for all, and inputs for its parameters."""
     copies: dict[int, Node] = {}
     for node in nodes:
-        kind = "input" if node.kind == "parameter" else node.kind
         sources = tuple(copies[id(source)] for source in node.inputs)
         copies[id(node)] = Node(
-            kind,
             node.shape,
             op=node.op,
             inputs=sources,

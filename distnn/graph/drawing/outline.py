@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable
 
 from distnn.arrays import BatchSize, Shape, size
-from distnn.graph.fusion import Step, fuse
+from distnn.graph.fusion import PlanStep, fuse
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
 from distnn.ops.op import Op
+from distnn.ops.recurrent.recurrence import Recurrence
 
 _INPUT, _PLAIN, _LEARNS, _OUTPUT = "#ffffff", "#f3f3f3", "#dbe9fb", "#fde3d3"
 Group = tuple[str, ...]
@@ -19,7 +20,7 @@ Group = tuple[str, ...]
 def body(output: Node) -> tuple[list[str], str]:
     """The DOT statements for the graph of ``output``, and a line of its counts."""
     nodes = topological([output])
-    steps = fuse([Step(node.op, node.inputs, node) for node in nodes if node.op is not None], {id(output)}, set())
+    steps = fuse([PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None], {id(output)}, set())
     drawn = [node for node in nodes if node.kind == "input" and _is_data(node)]
     place = {id(node): f"n{i}" for i, node in enumerate([*drawn, *(step.node for step in steps)])}
     lines = [_box(place[id(node)], [f"<B>{html.escape(str(node.name))}</B>"], _INPUT) for node in drawn]
@@ -39,10 +40,10 @@ def body(output: Node) -> tuple[list[str], str]:
 
 def words(op: Op) -> str:
     """What an operation is called in a drawing: ``squared error`` for SquaredError, ``relu`` for ReLU."""
-    automatic = op.label == type(op).__name__.lower()
-    if not automatic or isinstance(op, Activation):
+    name = type(op.cell if isinstance(op, Recurrence) else op).__name__
+    if op.label != name.lower() or isinstance(op, Activation):
         return op.label.replace("+", " + ")
-    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", type(op).__name__).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", name).lower()
 
 
 def _is_data(node: Node) -> bool:
@@ -50,11 +51,11 @@ def _is_data(node: Node) -> bool:
     return not node.integer or any(isinstance(length, BatchSize) for length in node.shape)
 
 
-def _parameters(step: Step) -> list[Node]:
+def _parameters(step: PlanStep) -> list[Node]:
     return list({id(node): node for node in step.inputs if node.kind == "parameter"}.values())
 
 
-def _owner(step: Step) -> Group:
+def _owner(step: PlanStep) -> Group:
     """The words of the dotted name of the step's layer; none if no layer has all its parameters, or it has no layer."""
     owners = {tuple(str(node.name).split(".")[:-1]) for node in _parameters(step)}
     if not owners and step.op.name:
@@ -62,7 +63,7 @@ def _owner(step: Step) -> Group:
     return owners.pop() if len(owners) == 1 else ()
 
 
-def _step_box(step: Step, name: str, group: Group, last: bool) -> str:
+def _step_box(step: PlanStep, name: str, group: Group, last: bool) -> str:
     """A step's box: its layer, named as within the frame of ``group``; its operation; its counts."""
     parameters = _parameters(step)
     rows = []
@@ -93,7 +94,7 @@ def _bound(shape: Shape) -> tuple[int, ...]:
     return tuple(1 if isinstance(length, BatchSize) else length for length in shape)
 
 
-def _flops(step: Step) -> int:
+def _flops(step: PlanStep) -> int:
     """Floating-point operations of one forward for one sample."""
     return step.op.flops(_bound(step.node.shape), *(_bound(source.shape) for source in step.inputs))
 
@@ -111,14 +112,14 @@ def _shape(shape: Shape) -> str:
     return " × ".join(map(str, shape))
 
 
-def _totals(nodes: list[Node], steps: list[Step]) -> str:
+def _totals(nodes: list[Node], steps: list[PlanStep]) -> str:
     parameters = [node for node in nodes if node.kind == "parameter"]
     running = sum(size(_bound(node.shape)) for node in parameters if not node.trainable)
     kept = f" and {running:,} running means" if running else ""
     return f"{_count(parameters):,} parameters{kept}; {_units(sum(map(_flops, steps)))} forward for a sample"
 
 
-def _groups(steps: list[Step]) -> dict[int, Group]:
+def _groups(steps: list[PlanStep]) -> dict[int, Group]:
     """The container that each step's box is drawn in.
 
     For a step with a layer it is the layer's; for another, such as a ReLU between two layers of a block, the innermost
@@ -128,8 +129,8 @@ def _groups(steps: list[Step]) -> dict[int, Group]:
     before, after = dict(owned), dict(owned)
     readers: dict[int, list[int]] = {}
     for step in steps:
-        found = [before[id(source)] for source in step.inputs if id(source) in before]
-        before.setdefault(id(step.node), _common(found))
+        sources = [before[id(source)] for source in step.inputs if id(source) in before]
+        before.setdefault(id(step.node), _common(sources))
         for source in step.inputs:
             readers.setdefault(id(source), []).append(id(step.node))
     for step in reversed(steps):

@@ -34,7 +34,7 @@ def total(x: Array, block: int, part: Array, out: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def squares(x: Array, mean: Array, block: int, room: Array, part: Array, out: Array) -> None:
+def squares(x: Array, mean: Array, block: int, scratch: Array, part: Array, out: Array) -> None:
     """See `distnn.kernels.batch_norm.squares`."""
     out[:] = 0
     for start in range(0, len(x), block):
@@ -54,19 +54,19 @@ def normalise(
 ) -> None:
     """See `distnn.kernels.batch_norm.normalise`."""
     for i in range(len(x)):
-        row, found, result = x[i], normal[i], out[i]
+        row, centred, result = x[i], normal[i], out[i]
         for j in range(len(mean)):
             value = (row[j] - mean[j]) * inverse[j]
-            found[j] = value
+            centred[j] = value
             result[j] = value * gain[j] + bias[j]
 
 
 @njit(cache=True, nogil=True)
-def slopes(dy: Array, normal: Array, block: int, room: Array, part: Array, of_bias: Array, of_gain: Array) -> None:
+def slopes(dy: Array, normal: Array, block: int, scratch: Array, part: Array, of_bias: Array, of_gain: Array) -> None:
     """See `distnn.kernels.batch_norm.slopes`."""
     of_bias[:] = 0
     of_gain[:] = 0
-    second = room[0]
+    second = scratch[0]
     for start in range(0, len(dy), block):
         part[:] = 0
         second[:] = 0
@@ -82,7 +82,7 @@ def slopes(dy: Array, normal: Array, block: int, room: Array, part: Array, of_bi
 
 @njit(cache=True, nogil=True)
 def spread(
-    dy: Array, normal: Array, shift: Array, scale: Array, factor: Array, block: int, room: Array, dx: Array
+    dy: Array, normal: Array, shift: Array, scale: Array, factor: Array, block: int, scratch: Array, dx: Array
 ) -> None:
     """See `distnn.kernels.batch_norm.spread`."""
     for i in range(len(dy)):

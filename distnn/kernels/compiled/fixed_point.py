@@ -24,15 +24,15 @@ def prepare(dtype: npt.DTypeLike) -> None:
 
 @njit(cache=True, nogil=True)
 def accumulate(
-    total: Array, values: Array, ends: Array, scales: Array, largest: Array, first: bool, room: Array
+    total: Array, values: Array, ends: Array, scales: Array, largest: Array, first: bool, buffer: Array
 ) -> None:
     """See `distnn.kernels.fixed_point.accumulate`."""
-    integers = room.view(np.int64)
+    integers = buffer.view(np.int64)
     for k in range(len(ends)):
         most = largest[k]
-        for start in range(ends[k, 0], ends[k, 1], len(room)):
-            stop = min(start + len(room), ends[k, 1])
-            _round(values[start:stop], scales[k], room)
+        for start in range(ends[k, 0], ends[k, 1], len(buffer)):
+            stop = min(start + len(buffer), ends[k, 1])
+            _round(values[start:stop], scales[k], buffer)
             if first:
                 total[start:stop] = 0  # in the cache from here on
             most = max(most, _add(total[start:stop], integers))
@@ -59,10 +59,10 @@ def _add(total: Array, integers: Array) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Array, room: Array) -> None:
+def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Array, buffer: Array) -> None:
     """See `distnn.kernels.fixed_point.restore`."""
-    half = len(room) // 2
-    high, low = room[:half], room[half:]
+    half = len(buffer) // 2
+    high, low = buffer[:half], buffer[half:]
     for k in range(len(ends)):
         most = np.int64(0)
         for start in range(ends[k, 0], ends[k, 1], half):

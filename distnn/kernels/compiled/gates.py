@@ -77,8 +77,8 @@ def forward(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def backward(gates: Array, before: Array, squashed: Array, dh: Array, dc: Array, step: Array, rooms: Array) -> None:
-    """A step back, as in `distnn.kernels.gates`; it needs no rooms, and leaves the gates as they are."""
+def backward(gates: Array, before: Array, squashed: Array, dh: Array, dc: Array, step: Array, scratch: Array) -> None:
+    """A step back, as in `distnn.kernels.gates`; ``scratch`` is unused, and the gates are not overwritten."""
     samples, units = dh.shape
     for n in range(samples):
         i, f, g, o = gates[0, n], gates[1, n], gates[2, n], gates[3, n]

@@ -47,8 +47,8 @@ def forward(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def backward(gates: Array, before: Array, apart: Array, dh: Array, step: Array, rooms: Array) -> None:
-    """A step back, as in `distnn.kernels.gru`; it needs no rooms, and leaves the gates as they are."""
+def backward(gates: Array, before: Array, apart: Array, dh: Array, step: Array, scratch: Array) -> None:
+    """A step back, as in `distnn.kernels.gru`; ``scratch`` is unused, and the gates are not overwritten."""
     samples, units = dh.shape
     for n in range(samples):
         r, z, new = gates[0, n], gates[1, n], gates[2, n]

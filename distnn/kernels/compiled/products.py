@@ -1,8 +1,8 @@
-"""Products of matrices whose rows lie anywhere: so convolutions need no columns, and few rows no new start each time.
+"""Products of matrices whose rows lie anywhere: convolutions need no columns, and repeated products no new start.
 
-They are made of tiles of sums that stay in registers. The order of a sum depends on neither the other rows nor blocks,
-but it isn't the BLAS's, and product and sum are rounded once where the CPU can: other than those of the other kernels,
-the last bits differ from numpy's.
+They are made of tiles of sums that stay in registers. The order of a sum depends on neither the other rows nor the
+blocks, but it isn't the BLAS's, and a product and its sum are rounded together where the CPU can: unlike those of the
+other kernels, the last bits differ from numpy's.
 
 Source: Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures, 2018.
 """
@@ -44,7 +44,7 @@ def multiply(
     for piece in range(pieces):
         for p in range(0, len(places), ROWS):
             at, to = six(places, p, start), six(targets, p, origin + piece * lanes)
-            tile(x, at, taps, count, kernel, piece * count * lanes, lanes, y, to, False)
+            tile(x, at, taps, kernel, (piece * count * lanes, lanes, count), y, to, False)
 
 
 @njit(cache=True, nogil=True)
@@ -76,4 +76,4 @@ def correlate(
             upper = origin + first * outputs + piece
             for t in range(0, len(taps), ROWS):
                 at, to = six(taps, t, start), six(along, t, piece)
-                tile(x, at, seen, len(seen), dy, upper, outputs, flat, to, add or first > 0)
+                tile(x, at, seen, dy, (upper, outputs, len(seen)), flat, to, add or first > 0)

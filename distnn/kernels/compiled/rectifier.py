@@ -1,4 +1,4 @@
-"""The rectifier in one pass, eight times as fast as numpy in two; the functions of `distnn.kernels.rectifier`."""
+"""The rectifier max(x, 0), also with a bias, and its derivative: one pass each, eight times as fast as numpy's two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prepare(dtype: npt.DTypeLike) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rectify(x: Array, y: Array) -> None:
-    """y = max(x, 0); NaN and −0 stay what they are, as in numpy."""
+    """y = max(x, 0), of flat arrays that may be the same one; NaN and −0 stay what they are, as in numpy."""
     zero = x.dtype.type(0)
     for k in range(len(y)):
         y[k] = zero if x[k] < zero else x[k]
@@ -27,7 +27,7 @@ def rectify(x: Array, y: Array) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def shift(y: Array, bias: Array) -> None:
-    """y = max(y + b, 0)."""
+    """y = max(y + b, 0) in place, for rows y (N, O) and b (O,)."""
     zero = y.dtype.type(0)
     for n in range(len(y)):
         row = y[n]
@@ -38,7 +38,7 @@ def shift(y: Array, bias: Array) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def slope(dy: Array, y: Array, dx: Array) -> None:
-    """dx = dy where y > 0, else dy · 0: a product keeps the signs of zeros, infinities and NaN as numpy's does."""
+    """dx = dy where y > 0, else dy · 0, with numpy's zeros, infinities and NaN; flat arrays, ``dx`` may be ``dy``."""
     zero, one = y.dtype.type(0), y.dtype.type(1)
     for k in range(len(dx)):
         dx[k] = dy[k] * (one if y[k] > zero else zero)

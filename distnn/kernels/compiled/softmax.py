@@ -32,16 +32,16 @@ def shift(z: Array, t: Array, starts: Array, p: Array, index: Array, picked: Arr
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def normalise(p: Array, row: Array, room: Array) -> None:
-    """See `distnn.kernels.softmax.normalise`; it needs no room."""
+def normalise(p: Array, row: Array, scratch: Array) -> None:
+    """See `distnn.kernels.softmax.normalise`; ``scratch`` is unused."""
     for n in range(len(p)):
-        found = p[n]
-        total = found[0]
-        for j in range(1, len(found)):
-            total += found[j]
+        values = p[n]
+        total = values[0]
+        for j in range(1, len(values)):
+            total += values[j]
         row[n] = total
-        for j in range(len(found)):
-            found[j] = found[j] / total
+        for j in range(len(values)):
+            values[j] = values[j] / total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -50,6 +50,6 @@ def slopes(p: Array, index: Array, scale: Array, picked: Array, dz: Array) -> No
     factor, one, flat = scale[0], scale.dtype.type(1), p.reshape(-1)
     for n in range(len(p)):
         flat[index[n]] -= one
-        found, out = p[n], dz[n]
-        for j in range(len(found)):
-            out[j] = found[j] * factor
+        values, out = p[n], dz[n]
+        for j in range(len(values)):
+            out[j] = values[j] * factor

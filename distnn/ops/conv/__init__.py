@@ -1,1 +1,1 @@
-"""Convolutions: one op, and the ways in which it is computed."""
+"""Convolutions: one op, the ways of computing it, and the choice between them."""

@@ -1,6 +1,6 @@
 """Convolutions of sequences and images, alone and with an activation in place.
 
-As in every deep-learning library the kernel isn't turned round: strictly, this is a cross-correlation. Formulas:
+As in every deep-learning library the kernel isn't turned round: strictly, this is a cross-correlation. Source:
 Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016.
 """
 
@@ -15,15 +15,25 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import Activation, Shifted
-from distnn.ops.arithmetic import together
+from distnn.ops.blocks import WindowBlock
 from distnn.ops.conv.depthwise import Depthwise
 from distnn.ops.conv.direct import Direct, kernels, suits
-from distnn.ops.conv.im2col import Gemm, Pass
-from distnn.ops.conv.windows import Block, Padding, Windows, check_output, image, lengths, sides, windows
-from distnn.ops.op import Closure, Closures, Op, Work, nothing
+from distnn.ops.conv.gemm import Gemm
+from distnn.ops.conv.method import Method, Pass
+from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
+from distnn.ops.windows import Padding, Windows, check_output, image, lengths, sides, windows
 
-#: Elements to which a bias is written out before it is added: few enough for a core's first cache or two.
+#: Elements that a bias is repeated to before it is added: few enough for a core's L1 or L2 cache.
 TILE = 2**14
+
+
+def choose(x: tuple[int, ...], weight: tuple[int, ...], over: Windows, groups: int) -> Method:
+    """The fastest way of computing this convolution, of those that can."""
+    if groups == x[3] == weight[3] > 1:
+        return Depthwise(x, weight, over)
+    if (compiled := kernels(weight, over, groups)) is not None:
+        return Direct(x, weight, over, compiled)
+    return Gemm(x, weight, over, groups)
 
 
 class Conv2D(Op):
@@ -39,7 +49,7 @@ class Conv2D(Op):
             (height, width); or ((top, bottom), (left, right)).
         dilation: d, one number or (height, width).
         groups: into which channels and outputs are split; as many as channels and outputs make it depthwise.
-        activation: f, which works in place; a plan puts it here.
+        activation: f, which works in place; a plan sets it where one follows.
 
     Raises:
         UsageError: for options out of range.
@@ -61,7 +71,7 @@ class Conv2D(Op):
         if groups < 1:
             raise UsageError(f"groups is {groups}; expected at least 1.")
         self.groups, self.activation = groups, activation
-        self.spoils_dy = activation is not None
+        self.overwrites_dy = activation is not None
         self.keeps_output = activation is not None and activation.keeps_output
 
     @property
@@ -72,7 +82,7 @@ class Conv2D(Op):
     def followed_by(self, activation: Activation) -> Conv2D:
         """The same convolution with this activation in place."""
         fused = copy.copy(self)
-        fused.activation, fused.keeps_output, fused.spoils_dy = activation, activation.keeps_output, True
+        fused.activation, fused.keeps_output, fused.overwrites_dy = activation, activation.keeps_output, True
         return fused
 
     def _kernel(self, weight: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -88,9 +98,9 @@ class Conv2D(Op):
             raise ShapeError(f"{self.label}: weight has shape {show(weight)}; expected {expected}.")
         kernel = self._kernel(weight)
         self._check_channels(images[3], kernel[2], kernel[3], bias)
-        found = self._windows(images, kernel)
-        check_output(self.label, found, self.axes)
-        return (x[0], *(axis.output for axis in found[: self.axes]), kernel[3])
+        over = self._windows(images, kernel)
+        check_output(self.label, over, self.axes)
+        return (x[0], *(axis.output for axis in over[: self.axes]), kernel[3])
 
     def _check_channels(self, channels: int, each: int, outputs: int, bias: Shape | None) -> None:
         if channels != each * self.groups:
@@ -114,26 +124,22 @@ class Conv2D(Op):
         return own | (self.activation.compiles(y) if self.activation else set())
 
     def _shifted(self, y: tuple[int, ...]) -> Shifted | None:
-        """What does the bias and the activation in one pass, if there is such a thing."""
+        """The kernel that adds the bias and applies the activation in one pass, if there is one."""
         return self.activation.shifted(y) if self.activation else None
 
-    def _method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Gemm | Direct | Depthwise:
-        over = self._windows(x, weight)
-        if self.groups == x[3] == weight[3] > 1:
-            return Depthwise(x, weight, over)
-        if (found := kernels(weight, over, self.groups)) is not None:
-            return Direct(x, weight, over, found)
-        return Gemm(x, weight, over, self.groups)
+    def method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Method:
+        """How the convolution of images of this shape (N, H, W, C) is computed."""
+        return choose(x, weight, self._windows(x, weight), self.groups)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        method = self._method(image(self.label, inputs[0], self.axes), self._kernel(inputs[1]))
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        method = self.method(image(self.label, inputs[0], self.axes), self._kernel(inputs[1]))
         block, outputs = method.blocks[0], y[-1]
         asked = method.work()
         if len(inputs) == 3:
-            asked["dbias"] = Work((outputs,), "backward")
+            asked["dbias"] = Buffer((outputs,), "backward")
         if len(inputs) == 3 and self._shifted(y) is None:
             tile = max(1, min(TILE // outputs, block.stop - block.start))
-            asked["bias"] = Work((tile, outputs), "forward")
+            asked["bias"] = Buffer((tile, outputs), "forward")
         if self.activation:
             asked |= _activation_work(self.activation, (size(y[:-1]), outputs), block)
         return asked
@@ -151,7 +157,7 @@ class Conv2D(Op):
         dx, dweight = self._as_images(arrays[count + 1 : count + 3])
         (y,), (dy,) = self._as_images([y]), self._as_images([arrays[count]])
         bias, dbias = (arrays[2], arrays[-1]) if count == 3 else (None, None)
-        method = self._method(x.shape, weight.shape)
+        method = self.method(x.shape, weight.shape)
         passes, back = [method.forward(work, y, x, weight)], []
         shifted = self._shifted(y.shape)
         if bias is not None:
@@ -185,8 +191,8 @@ class Conv1D(Conv2D):
     axes = 1
 
 
-def _over(blocks: list[Block], passes: list[Pass]) -> Closure:
-    """A closure that starts every pass, then takes each block through all of them while it is in the cache."""
+def _over(blocks: list[WindowBlock], passes: list[Pass]) -> Closure:
+    """A closure that starts every pass, then puts each block through all of them while it is in the cache."""
     starts, steps = [start for start, _ in passes], [step for _, step in passes]
 
     def run() -> None:
@@ -200,10 +206,10 @@ def _over(blocks: list[Block], passes: list[Pass]) -> Closure:
 
 
 def _add_bias(tile: Array, y: Array, bias: Array) -> Pass:
-    """y += b, by way of b written out for some positions: numpy adds arrays of one shape about twice as fast."""
+    """y += b, with b repeated for some positions: numpy adds arrays of one shape about twice as fast."""
     flat, length = y.reshape(-1, y.shape[3]), len(tile)
 
-    def step(block: Block) -> None:
+    def step(block: WindowBlock) -> None:
         for start in range(block.start, block.stop, length):
             out = flat[start : min(start + length, block.stop)]
             np.add(out, tile[: len(out)], out=out)
@@ -217,7 +223,7 @@ def _shift(shifted: Shifted, y: Array, bias: Array) -> Pass:
     return nothing, lambda block: shifted(flat[block.start : block.stop], bias)
 
 
-def _activation_work(activation: Activation, y: tuple[int, ...], block: Block) -> dict[str, Work]:
+def _activation_work(activation: Activation, y: tuple[int, ...], block: WindowBlock) -> dict[str, Buffer]:
     """What is saved for all of y, (positions, O); the rest for the largest block."""
     rows = (block.stop - block.start, y[1])
     whole, piece = activation.work(y, y), activation.work(rows, rows)
@@ -225,7 +231,7 @@ def _activation_work(activation: Activation, y: tuple[int, ...], block: Block) -
 
 
 def _activation(
-    activation: Activation, blocks: list[Block], work: dict[str, Array], y: Array, dy: Array | None
+    activation: Activation, blocks: list[WindowBlock], work: dict[str, Array], y: Array, dy: Array | None
 ) -> tuple[Pass, Pass]:
     """y ← f(y) and dy ← dy · f′, a block at a time and in place, by the activation's own rules."""
     lower, upper = y.reshape(-1, y.shape[3]), None if dy is None else dy.reshape(-1, y.shape[3])
@@ -233,21 +239,21 @@ def _activation(
     closures = {}
     for block in blocks:
         rows = slice(block.start, block.stop)
-        room = {
+        piece = {
             name.partition(".")[2]: work[name][rows] if asked[name].span == "saved" else work[name]
             for name in asked
             if name in work
         }
         dpiece = None if upper is None else upper[rows]
-        closures[block.start] = activation.bind(room, lower[rows], lower[rows], dpiece, dpiece)
+        closures[block.start] = activation.bind(piece, lower[rows], lower[rows], dpiece, dpiece)
     return (nothing, lambda block: closures[block.start][0]()), (nothing, lambda block: closures[block.start][1]())
 
 
-def _bias_gradient(spare: Array, dbias: Array, dy: Array, largest: Block) -> Pass:
+def _bias_gradient(spare: Array, dbias: Array, dy: Array, largest: WindowBlock) -> Pass:
     """Σ dy over the positions, as a matrix-vector product: written by the first block, added by the others."""
     flat, ones = dy.reshape(-1, dy.shape[3]), np.ones(largest.stop - largest.start, dy.dtype)
 
-    def step(block: Block) -> None:
+    def step(block: WindowBlock) -> None:
         rows = flat[block.start : block.stop]
         np.dot(ones[: len(rows)], rows, out=spare if block.start else dbias)
         if block.start:

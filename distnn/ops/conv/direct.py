@@ -1,13 +1,12 @@
-"""Convolution without columns, by compiled kernels that multiply the images where they lie.
+"""Convolution without columns, by compiled tiles that multiply the images where they lie.
 
-The gradient of the images is a convolution too. For a stride of s the elements of a row of dx fall into s phases, by
-their places modulo s; each phase is seen through every s-th tap of the kernel, and is a convolution of dy with these,
-turned round, with a stride of 1. Source: Dumoulin and Visin, A guide to convolution arithmetic, 2016, section 4.
+The gradient of the images is a convolution, too. For a stride of s the elements of a row of dx fall into s phases, by
+their positions modulo s. Each phase is seen through every s-th tap of the kernel, and is a convolution of dy with
+these, turned round, with a stride of 1. Source: Dumoulin and Visin, A guide to convolution arithmetic, 2016, section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -17,23 +16,25 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.arrays import Array, size
-from distnn.kernels import compiled_kernels
-from distnn.ops.conv.im2col import Gemm, Pass
-from distnn.ops.conv.windows import Axis, Block, Padded, Windows, cut
-from distnn.ops.op import Closure, Work
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops.blocks import BlockStep, Padded, WindowBlock, cut
+from distnn.ops.conv.gemm import Gemm
+from distnn.ops.conv.method import Pass
+from distnn.ops.op import Buffer, Closure
+from distnn.ops.windows import Axis, Windows
 
 #: A kernel's outputs, and its channels for a gradient of the images, are a multiple of this: of 64 bytes in float32.
 LANES = 16
-#: Products for a sample, at least, that are worth numba's start: what is chosen hangs on the sample, not the batch.
+#: The fewest products for a sample that are worth numba's start: the choice depends on the sample, not the batch.
 LEAST_WORK = 2**16
-#: Elements of images and outputs that stay in the L1 cache, while the weights' gradient is summed over them.
+#: Elements of images and outputs that stay in the L1 cache while the weight's gradient is summed over them.
 NEAR = 2**13
-#: Elements of a kernel, at most, whose gradient stays in the L2 cache; the BLAS is faster with larger ones.
+#: The most elements of a kernel whose gradient stays in the L2 cache; with larger ones the BLAS is faster.
 LARGEST = 2**18
 
 
 def suits(weight: tuple[int, ...], over: Windows, groups: int) -> bool:
-    """Whether the kernels can do this convolution, and faster than products of columns can."""
+    """Whether the tiles can compute this convolution, and faster than products of columns."""
     enough = over[0].output * over[1].output * size(weight) >= LEAST_WORK
     return groups == 1 and enough and weight[3] % LANES == 0 and size(weight) <= LARGEST
 
@@ -63,21 +64,21 @@ class Phase(NamedTuple):
 
 
 def phases(axis: Axis) -> list[Phase]:
-    """One for each place modulo the stride. An axis with a stride has no dilation."""
-    found, dilation = [], axis.dilation if axis.stride == 1 else 1
+    """One for each position modulo the stride. An axis with a stride has no dilation."""
+    result, dilation = [], axis.dilation if axis.stride == 1 else 1
     for first in range(min(axis.stride, axis.length)):
         tap = (first + axis.before) % axis.stride
         seen = len(range(tap, axis.kernel, axis.stride))
         begin = (first + axis.before - tap) // axis.stride - max(0, seen - 1) * dilation
         count = len(range(first, axis.length, axis.stride))
-        found.append(Phase(first, count, slice(tap, None, axis.stride), seen, begin if seen else 0, dilation))
-    return found
+        result.append(Phase(first, count, slice(tap, None, axis.stride), seen, begin if seen else 0, dilation))
+    return result
 
 
-def around(axis: Axis, found: list[Phase]) -> Axis:
+def around(axis: Axis, phases: list[Phase]) -> Axis:
     """The outputs along an axis with the zeros that its phases see before and after."""
-    before = max(0, -min(phase.begin for phase in found))
-    after = max(0, max(phase.end for phase in found) - axis.output)
+    before = max(0, -min(phase.begin for phase in phases))
+    after = max(0, max(phase.end for phase in phases) - axis.output)
     return Axis(axis.output, 1, before=before, after=after)
 
 
@@ -94,17 +95,17 @@ def elements(shape: tuple[int, ...], rows: range, columns: range) -> Array:
 
 
 def spaced(count: int, step: int, first: int = 0) -> range:
-    """So many numbers, ``step`` apart."""
+    """``count`` numbers, ``step`` apart."""
     return range(first, first + count * step, step)
 
 
 @dataclass(frozen=True)
-class Windowed:
-    """Images, and where in them windows are, a block of images at a time.
+class PlacedWindows:
+    """Images, and where in them the windows start, a block at a time.
 
     Arguments:
         images: with their padding, loaded before.
-        places: of the windows in the images of a block, in flat memory; for as many images as the largest has.
+        places: of the windows in the images of the largest block, in flat memory.
         taps: the windows' elements, from their places.
         line: the number of windows for each of a block's rows.
     """
@@ -114,20 +115,21 @@ class Windowed:
     taps: Array
     line: int
 
-    def part(self, block: Block) -> slice:
+    def part(self, block: WindowBlock) -> slice:
         """Those of the places that the block has."""
         first = block.top * self.line
         return slice(first, first + block.images * (block.bottom - block.top) * self.line)
 
-    def start(self, block: Block) -> int:
+    def start(self, block: WindowBlock) -> int:
         """Where the block's images start."""
         return 0 if self.images.needed else block.first * size(self.images.array.shape[1:])
 
 
 class Direct:
-    """Convolution by compiled kernels; the arguments but the last are those of `Gemm`, which does what these can't.
+    """The `Method` by compiled tiles; `Gemm` computes the images' gradient where they can't.
 
     Arguments:
+        x, weight, over: as for `Gemm`.
         kernels: `distnn.kernels.compiled.products`.
     """
 
@@ -138,8 +140,8 @@ class Direct:
         self.gemm = None if plain and x[3] % LANES == 0 else Gemm(x, weight, over, 1)
 
     @cached_property
-    def blocks(self) -> list[Block]:
-        """What fits into the cache, images and outputs: of the forward pass and of the weights' gradient."""
+    def blocks(self) -> list[WindowBlock]:
+        """Of images and outputs that fit into the cache together."""
         return cut(self.x[0], self.output[1], self.output[2], self._each)
 
     @cached_property
@@ -148,13 +150,13 @@ class Direct:
         return self.over[0].stride * self.over[1].stride * self.x[3] + self.weight[3]
 
     @cached_property
-    def back(self) -> list[Block]:
-        """Of the images' gradient: whole images, since its phases have rows of their own."""
+    def back(self) -> list[WindowBlock]:
+        """The blocks of the images' gradient: whole images, since its phases have rows of their own."""
         return cut(self.x[0], 1, size(self.output[1:3]), self._each)
 
     @cached_property
     def phases(self) -> tuple[list[Phase], list[Phase]]:
-        """Of the images' gradient, down and across."""
+        """The phases of the images' gradient, down and across."""
         return phases(self.over[0]), phases(self.over[1])
 
     @property
@@ -162,28 +164,27 @@ class Direct:
         """The outputs with the zeros around them that the images' gradient sees."""
         return around(self.over[0], self.phases[0]), around(self.over[1], self.phases[1])
 
-    def work(self) -> dict[str, Work]:
-        """The buffers that the passes need."""
+    def work(self) -> dict[str, Buffer]:
         padded, weight = Padded.elements(self.x, self.over, self.blocks[0].images), size(self.weight)
-        asked = {"forward": Work((padded,), "forward"), "kernel": Work((weight,), "forward")}
+        asked = {"forward": Buffer((padded,), "forward"), "kernel": Buffer((weight,), "forward")}
         if self.gemm is not None:
             others = self.gemm.work()
-            room = max(padded, size(others["backward"].shape))
-            return others | asked | {"backward": Work((room,), "backward")}
+            longer = max(padded, size(others["backward"].shape))
+            return others | asked | {"backward": Buffer((longer,), "backward")}
         around = Padded.elements(self.output, self.seen, self.back[0].images)
         return asked | {
-            "backward": Work((max(padded, around),), "backward"),
-            "turned": Work((weight,), "backward"),
+            "backward": Buffer((max(padded, around),), "backward"),
+            "turned": Buffer((weight,), "backward"),
         }
 
-    def _windowed(self, x: Array, buffer: Array) -> Windowed:
+    def _windowed(self, x: Array, buffer: Array) -> PlacedWindows:
         """The convolution's windows over x."""
         images, (rows, columns) = self.blocks[0].images, self.over
         padded = Padded(x, self.over, images, buffer)
         shape = padded.array.shape[1:]
         places = offsets(images, shape, spaced(rows.output, rows.stride), spaced(columns.output, columns.stride))
         taps = elements(shape, spaced(rows.kernel, rows.dilation), spaced(columns.kernel, columns.dilation))
-        return Windowed(padded, places, taps, columns.output)
+        return PlacedWindows(padded, places, taps, columns.output)
 
     def _pieces(self, weight: Array) -> Array:
         """Kernels (kh, kw, C, O) with their outputs in pieces: a view (pieces, kh, kw, C, lanes), to be copied."""
@@ -202,13 +203,13 @@ class Direct:
             windowed.images.clear()
             np.copyto(kernel, source)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             windowed.images.load(block)
             sweep(block)
 
         return start, step
 
-    def _sweep(self, windowed: Windowed, kernel: Array, y: Array, targets: Array) -> Callable[[Block], None]:
+    def _sweep(self, windowed: PlacedWindows, kernel: Array, y: Array, targets: Array) -> BlockStep:
         """What fills, for each window of a block, its target in y."""
         seen, flat, out, run = (
             windowed.images.array.reshape(-1),
@@ -218,7 +219,7 @@ class Direct:
         )
         places, taps, image, pieces = windowed.places, windowed.taps, size(y.shape[1:]), len(kernel)
 
-        def sweep(block: Block) -> None:
+        def sweep(block: WindowBlock) -> None:
             part = windowed.part(block)
             start, origin = windowed.start(block), block.first * image
             run(seen, start, places[part], taps, flat, pieces, out, origin, targets[part])
@@ -226,12 +227,12 @@ class Direct:
         return sweep
 
     def weight_gradient(self, work: dict[str, Array], dweight: Array, x: Array, dy: Array) -> Pass:
-        """Each tap's images times dy, summed over the positions: written by the first block, added by the others."""
+        """For each tap what it sees times dy, summed over the positions."""
         windowed, outputs = self._windowed(x, work["backward"]), self.weight[3]
         seen, upper, target = windowed.images.array.reshape(-1), dy.reshape(-1), dweight.reshape(-1, outputs)
         places, taps, run, chunk = windowed.places, windowed.taps, self.kernels.correlate, max(1, NEAR // self._each)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             windowed.images.load(block)
             here, start, first = places[windowed.part(block)], windowed.start(block), block.start
             run(seen, start, here, taps, upper, first * outputs, target, chunk, first > 0)
@@ -262,7 +263,7 @@ class Direct:
 
         return backward
 
-    def _phase(self, padded: Padded, kernel: Array, dx: Array, down: Phase, across: Phase) -> Callable[[Block], None]:
+    def _phase(self, padded: Padded, kernel: Array, dx: Array, down: Phase, across: Phase) -> BlockStep:
         """What fills one phase of dx."""
         shape, images, (above, left) = padded.array.shape[1:], self.back[0].images, self.seen
         places = offsets(
@@ -274,5 +275,5 @@ class Direct:
         taps = elements(shape, spaced(down.seen, down.dilation), spaced(across.seen, across.dilation))
         rows, columns = self.over
         to = spaced(down.many, rows.stride, down.first), spaced(across.many, columns.stride, across.first)
-        windowed = Windowed(padded, places, taps, down.many * across.many)
+        windowed = PlacedWindows(padded, places, taps, down.many * across.many)
         return self._sweep(windowed, kernel, dx, offsets(images, dx.shape[1:], *to))

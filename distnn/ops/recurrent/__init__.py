@@ -1,1 +1,1 @@
-"""Recurrence: one op runs a cell over a whole sequence; a file for each cell."""
+"""Recurrence: one op, which runs a cell over a whole sequence, and the cells."""

@@ -1,4 +1,4 @@
-"""Products of rows with one matrix, again and again: the matrix is brought into the best order once for all of them."""
+"""Products of rows with one matrix, step after step: the matrix is put into the best order once for all of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.kernels import compiled_kernels
+from distnn.kernels.loading import compiled_kernels
 from distnn.ops.op import Closure
 
 #: The matrix's columns are a multiple of this: of 64 bytes in float32.
 LANES = 16
-#: Elements of a matrix that is worth numba's start, at least: what is chosen hangs on the matrix, not the batch.
+#: The fewest elements of a matrix that are worth numba's start: the choice depends on the matrix, not the batch.
 LEAST = 2**16
+
+#: What writes a · matrix (N, M) into an array, for a (N, K), both contiguous.
+Product = Callable[[Array, Array], object]
 
 
 def suits(rows: int, columns: int) -> bool:
@@ -21,24 +24,22 @@ def suits(rows: int, columns: int) -> bool:
     return columns % LANES == 0 and rows * columns >= LEAST
 
 
-def repeated(matrix: Array, room: Array) -> tuple[Closure, Callable[[Array, Array], object]]:
-    """What takes the matrix over, before the first product, and what writes a product a · matrix into an array.
+def repeated(matrix: Array, copy: Array) -> tuple[Closure, Product]:
+    """What copies the matrix, before the first product of a pass, and what writes a product with the copy.
 
     Arguments:
         matrix: (K, M), also a transposed one.
-        room: for as many elements.
+        copy: of as many elements, to be filled.
 
-    Returns:
-        A closure, and a function of a (N, K) and of what is to be filled (N, M), both contiguous.
     """
     inner, outer = matrix.shape
     kernels = compiled_kernels("products") if suits(inner, outer) else None
     if kernels is None:
-        copy = room.reshape(inner, outer)
-        return (lambda: np.copyto(copy, matrix)), (lambda a, out: np.matmul(a, copy, out=out))
+        plain = copy.reshape(inner, outer)
+        return (lambda: np.copyto(plain, matrix)), (lambda a, out: np.matmul(a, plain, out=out))
     lanes = kernels.VECTOR // matrix.itemsize
     source = matrix.reshape(inner, outer // lanes, lanes).swapaxes(0, 1)
-    pieces, flat, taps, multiply = room.reshape(source.shape), room.reshape(-1), np.arange(inner), kernels.multiply
+    pieces, flat, taps, multiply = copy.reshape(source.shape), copy.reshape(-1), np.arange(inner), kernels.multiply
 
     def product(a: Array, out: Array) -> None:
         rows = np.arange(len(a))

@@ -1,136 +1,110 @@
-"""What the recurrent cells share: one op runs a cell over a whole sequence, and back-propagates through time.
+"""Recurrence: one op runs a cell over a whole sequence, and back-propagates through time.
 
 Inside, time comes first: all steps together are the rows of one matrix (T·N, kH), so that the projections of the input
-are one matrix product, and each weight's gradient is, too. Between the products, each gate of a step is an array of its
-own (N, H), in the same memory: elementwise work on columns of a wider matrix takes three times as long, and numpy's
-buffers. The cells are `rnn`, `gru` and `lstm` beside this. Source: Goodfellow, Bengio and Courville, Deep Learning,
-2016, chapter 10.
+are one matrix product, and so is each weight's gradient. Between the products, each gate of a step is an array of its
+own (N, H), in the same memory: elementwise work on columns of a wider matrix takes three times as long, and needs
+numpy's buffers. Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, chapter 10.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.kernels import load, reference
-from distnn.ops.arithmetic import together
-from distnn.ops.op import Closure, Closures, Op, Work
-from distnn.ops.recurrent.products import repeated, suits
-
-#: What a cell does at step t.
-Move = Callable[[int], object]
-#: What writes a · R into an array, for one R.
-Product = Callable[[Array, Array], object]
+from distnn.ops.op import Buffer, Closure, Closures, Op, together
+from distnn.ops.recurrent.cells import Cell, CellStep, columns_of
+from distnn.ops.recurrent.products import Product, repeated, suits
 
 
-class Recurrent(Op):
+class Recurrence(Op):
     """h₁ … h_T from a sequence x₁ … x_T, one step after the other, from the state h₀.
 
-    x (N, T, I), weight_input (I, kH), weight_recurrent (H, kH), each bias (kH,), and where the op was told to expect
-    them h0 (N, H), for the LSTM c0 (N, H), and lengths (N,), integers → y (N, T, H). Without h0 the state begins as 0.
+    x (N, T, I), weight_input (I, kH), weight_recurrent (H, kH), the cell's biases (kH,) each, and where they are inputs
+    its state, h0 and for the LSTM c0, (N, H) each, and lengths (N,), integers → y (N, T, H). Without h0 the state is 0
+    at first.
 
     From step ``lengths[n]`` on a sample's state stays as it is, its outputs are 0, and its inputs are not used and get
-    no gradient. Where ``final`` is asked for, y has one row more for each state, behind the T outputs: the state after
-    the last step, h and then c, whose gradient flows back as that of any output.
+    no gradient. With ``final``, y has one row more for each state, behind the T outputs: the state after the last step,
+    h and then c, whose gradient flows back as that of any output.
 
     Arguments:
+        cell: what is computed at each step.
         state: whether the initial state is an input.
         lengths: whether the samples' lengths are.
-        final: whether the output carries the final state.
+        final: whether the output ends with the final state.
 
     Raises:
         ShapeError: by the shape rule, naming every shape.
     """
 
-    #: k, the number of blocks of H columns in the weights; the vectors of H that make the state; the biases.
-    gates = 1
-    states: tuple[str, ...] = ("h0",)
-    biases: tuple[str, ...] = ("bias",)
-    #: Whether the last gate keeps what comes from h apart from what comes from x, in ``work["apart"]`` (T, N, H).
-    apart = False
+    def __init__(self, cell: Cell, *, state: bool = False, lengths: bool = False, final: bool = False) -> None:
+        self.cell, self.final, self.kernels = cell, final, cell.kernels
+        optional = (cell.states if state else ()) + (("lengths",) if lengths else ())
+        self.names = ("x", "weight_input", "weight_recurrent", *cell.biases, *optional)
 
-    def __init__(self, *, state: bool = False, lengths: bool = False, final: bool = False) -> None:
-        self.final = final
-        optional = (self.states if state else ()) + (("lengths",) if lengths else ())
-        self.names = ("x", "weight_input", "weight_recurrent", *self.biases, *optional)
+    @property
+    def label(self) -> str:
+        return self.cell.label
 
     def shape(self, *inputs: Any) -> Shape:
-        found = dict(zip(self.names, inputs, strict=True))
-        x, recurrent = found["x"], found["weight_recurrent"]
+        given = dict(zip(self.names, inputs, strict=True))
+        x, recurrent = given["x"], given["weight_recurrent"]
         hidden = recurrent[0] if recurrent else 0
         fits = len(x) == 3 and all(isinstance(length, int) and length > 0 for length in (*x[1:], hidden))
-        if not fits or any(found[name] != expected for name, expected in self._expected(x, hidden).items()):
-            listed = ", ".join(f"{name} {show(shape)}" for name, shape in found.items())
+        if not fits or any(given[name] != expected for name, expected in self._expected(x, hidden).items()):
+            listed = ", ".join(f"{name} {show(shape)}" for name, shape in given.items())
             expected = {name: show(shape) for name, shape in self._expected(("N", "T", "I"), "H").items()}
             raise ShapeError(
                 f"{self.label}: {listed} do not fit; expected x (N, T, I)"
                 + "".join(f", {name} {expected[name]}" for name in self.names[1:])
                 + "."
             )
-        return (x[0], x[1] + (len(self.states) if self.final else 0), hidden)
+        return (x[0], x[1] + (len(self.cell.states) if self.final else 0), hidden)
 
     def _expected(self, x: Any, hidden: Any) -> dict[str, Any]:
         """The shapes of all inputs but x; of letters, if x and ``hidden`` are letters."""
-        columns = f"{self.gates}{hidden}".removeprefix("1") if isinstance(hidden, str) else self.gates * hidden
+        columns = (
+            f"{self.cell.gates}{hidden}".removeprefix("1") if isinstance(hidden, str) else self.cell.gates * hidden
+        )
         rules = {"weight_input": (x[-1], columns), "weight_recurrent": (hidden, columns), "lengths": x[:1]}
-        rules |= dict.fromkeys(self.biases, (columns,)) | dict.fromkeys(self.states, (x[0], hidden))
+        rules |= dict.fromkeys(self.cell.biases, (columns,)) | dict.fromkeys(self.cell.states, (x[0], hidden))
         return {name: rules[name] for name in self.names[1:]}
 
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
         (samples, steps, features), hidden = inputs[0], y[-1]
-        return int(2 * samples * steps * (features + hidden) * self.gates * hidden)
+        return int(2 * samples * steps * (features + hidden) * self.cell.gates * hidden)
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         (samples, steps, features), hidden = inputs[0], y[-1]
+        wide, state = self.cell.gates * hidden, (samples, hidden)
         asked = {
-            "x": Work((steps, samples, features), "saved"),
-            "gates": Work((steps, self.gates, samples, hidden), "saved"),
-            "room": Work((samples, self.gates * hidden), "forward"),
-            "weight": Work((hidden, self.gates * hidden), "forward"),
-            "scratch": Work((2, samples, hidden), "backward"),
-            "step": Work((samples, self.gates * hidden), "backward"),
-            "turned": Work((self.gates * hidden, hidden), "backward"),
-            "sums": Work((self.gates * hidden,), "backward"),
+            "x": Buffer((steps, samples, features), "saved"),
+            "gates": Buffer((steps, self.cell.gates, *state), "saved"),
+            "projected": Buffer((samples, wide), "forward"),
+            "weight": Buffer((hidden, wide), "forward"),
+            "scratch": Buffer((2, *state), "backward"),
+            "step": Buffer((samples, wide), "backward"),
+            "turned": Buffer((wide, hidden), "backward"),
+            "sums": Buffer((wide,), "backward"),
         }
-        if self.apart:
-            asked["apart"] = Work((steps, samples, hidden), "saved")
-        for name in self.states:
-            asked[name] = Work((steps + 1, samples, hidden), "saved")
-            asked[f"d{name}"] = Work((samples, hidden), "backward")
+        if self.cell.apart:
+            asked["apart"] = Buffer((steps, *state), "saved")
+        for name in self.cell.states:
+            asked[name] = Buffer((steps + 1, *state), "saved")
+            asked[f"d{name}"] = Buffer(state, "backward")
             if "lengths" in self.names:
-                asked["idle"] = Work((steps, samples, 1), "saved", np.bool_)
-                asked[f"held {name}"] = Work((samples, hidden), "backward")
-        return asked
-
-    def chosen(self, array: Array) -> ModuleType:
-        """The kernels for arrays like this one: the compiled ones have float32 only."""
-        return load(self.kernels) if array.dtype == np.float32 else reference(self.kernels)
+                asked["idle"] = Buffer((steps, samples, 1), "saved", np.bool_)
+                asked[f"held {name}"] = Buffer(state, "backward")
+        return asked | self.cell.work(steps, samples, hidden)
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
-        """Of the recurrent products, forward and backward."""
+        """Those of the cell, and of the recurrent products, forward and backward."""
         hidden, columns = inputs[self.names.index("weight_recurrent")]
         products = {"products"} if suits(hidden, columns) or suits(columns, hidden) else set()
         return super().compiles(y, *inputs) | products
-
-    def advance(self, work: dict[str, Array], values: dict[str, Array], product: Product) -> Move:
-        """What writes the states after step t from those before it and the projections of the input.
-
-        ``product(a, out)`` writes a times ``weight_recurrent``.
-        """
-        raise AssertionError(f"{type(self).__name__} defines no advance")
-
-    def derive(self, work: dict[str, Array]) -> Move:
-        """What turns the gradients of the states after step t into those of its pre-activations.
-
-        They are left in ``work["step"]`` (N, kH), as columns; what the forward saved may be spoiled. Of the gradients
-        of the states before step t, what doesn't come by way of ``weight_recurrent`` takes the place of those after it.
-        """
-        raise AssertionError(f"{type(self).__name__} defines no derive")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         count = len(self.names)
@@ -140,15 +114,16 @@ class Recurrent(Op):
         if arrays[count] is None:
             return forward, forward
         through_time = self._through_time(work, values, gradients, arrays[count])
-        last = _recurrent_gradients(work, [gradients[name] for name in ("weight_recurrent", *self.biases)])
+        last = _recurrent_gradients(work, [gradients[name] for name in ("weight_recurrent", *self.cell.biases)])
         return forward, together([through_time, last, _input_gradients(work, values, gradients)])
 
     def _forward(self, work: dict[str, Array], values: dict[str, Array], y: Array) -> Closure:
-        x, states, idle = work["x"], [work[name] for name in self.states], work.get("idle")
+        x, states, idle = work["x"], [work[name] for name in self.cell.states], work.get("idle")
         begin, product = repeated(values["weight_recurrent"], work["weight"])
-        source, steps, advance = values["x"].transpose(1, 0, 2), len(x), self.advance(work, values, product)
+        source, steps = values["x"].transpose(1, 0, 2), len(x)
+        advance = self.cell.advance(work, [values[name] for name in self.cell.biases], product)
         rows, columns, weight = by_rows(x), by_rows(columns_of(work["gates"])), values["weight_input"]
-        starts = [(state[0], values.get(name, 0)) for name, state in zip(self.states, states, strict=True)]
+        starts = [(state[0], values.get(name, 0)) for name, state in zip(self.cell.states, states, strict=True)]
         ends = [(y[:, steps + k], state[steps]) for k, state in enumerate(states)] if self.final else []
         times = np.arange(steps)[:, None, None]
 
@@ -178,10 +153,10 @@ class Recurrent(Op):
         self, work: dict[str, Array], values: dict[str, Array], gradients: dict[str, Any], dy: Array
     ) -> Closure:
         steps, idle, dh = len(work["x"]), work.get("idle"), work["dh0"]
-        flowing = [(work[f"d{name}"], work.get(f"held {name}", dh), gradients.get(name)) for name in self.states]
-        ends = [dy[:, steps + k] if self.final else 0 for k in range(len(self.states))]
+        flowing = [(work[f"d{name}"], work.get(f"held {name}", dh), gradients.get(name)) for name in self.cell.states]
+        ends = [dy[:, steps + k] if self.final else 0 for k in range(len(self.cell.states))]
         begin, product = repeated(values["weight_recurrent"].T, work["turned"])
-        derive, carry = self.derive(work), _carry(work, product)
+        derive, carry = self.cell.derive(work), _carry(work, product)
 
         def through_time() -> None:
             begin()
@@ -204,8 +179,8 @@ class Recurrent(Op):
         return through_time
 
 
-def _carry(work: dict[str, Array], product: Product) -> Move:
-    """What takes the gradients of a step's pre-activations to h before it, and keeps them for those of the weights."""
+def _carry(work: dict[str, Array], product: Product) -> CellStep:
+    """What adds to dh what flows from a step's pre-activations, and keeps their gradients for those of the weights."""
     columns, step, idle = columns_of(work["gates"]), work["step"], work.get("idle")
     apart, dh, passed = work.get("apart"), work["dh0"], work["scratch"][0]
     units = dh.shape[-1]
@@ -225,7 +200,7 @@ def _carry(work: dict[str, Array], product: Product) -> Move:
 
 
 def _recurrent_gradients(work: dict[str, Array], gradients: list[Any]) -> Closure:
-    """What writes the gradients of ``weight_recurrent`` and the biases, of which a second belongs to h alone."""
+    """What writes the gradients of ``weight_recurrent`` and of the biases, a second of which is added to h R alone."""
     before, columns, sums, units = by_rows(work["h0"][:-1]), by_rows(columns_of(work["gates"])), work["sums"], 0
     (dweight, *dbiases), apart = gradients, None
     if "apart" in work:
@@ -248,7 +223,7 @@ def _recurrent_gradients(work: dict[str, Array], gradients: list[Any]) -> Closur
 
 
 def _input_gradients(work: dict[str, Array], values: dict[str, Array], gradients: dict[str, Any]) -> Closure:
-    """What writes the gradients of ``weight_input`` and x; it uses up the copy of x."""
+    """What writes the gradients of ``weight_input`` and x; the copy of x is overwritten."""
     rows, columns, weight = by_rows(work["x"]), by_rows(columns_of(work["gates"])), values["weight_input"]
     dx, dweight, by_sample = gradients["x"], gradients["weight_input"], work["x"].transpose(1, 0, 2)
 
@@ -265,9 +240,3 @@ def _input_gradients(work: dict[str, Array], values: dict[str, Array], gradients
 def by_rows(array: Array) -> Array:
     """All steps of (T, N, K) as the rows of one matrix (T·N, K): a view."""
     return array.reshape(-1, array.shape[-1])
-
-
-def columns_of(gates: Array) -> Array:
-    """The memory of (T, k, N, H) seen as (T, N, kH)."""
-    steps, count, samples, units = gates.shape
-    return gates.reshape(steps, samples, count * units)

@@ -24,7 +24,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.errors import DistnnError
 from distnn.kernels import fixed_point as reference
-from distnn.kernels import load
+from distnn.kernels.loading import load
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import Gradients, Totals
 from distnn.parallel.reduction.slices import Slices

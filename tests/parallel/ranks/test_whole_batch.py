@@ -1,4 +1,4 @@
-"""Batch normalisation over whole mini-batches gives the same on any number of ranks."""
+"""Batch norm over whole mini-batches gives the same on any number of ranks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpi4py import MPI
 from distnn.data.loader import Loader
 from distnn.errors import RunFileError
 from distnn.layers import Dense, Sequential
-from distnn.layers.regularisation import BatchNorm
+from distnn.layers.norm import BatchNorm
 from distnn.models import Model
 from distnn.optim import SGD
 from distnn.parallel.world import World

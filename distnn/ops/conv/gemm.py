@@ -6,19 +6,16 @@ Source: Chellapilla, Puri and Simard, High Performance Convolutional Neural Netw
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.conv.views import joined, places, runs, seen
-from distnn.ops.conv.windows import Block, Padded, Windows, cut
-from distnn.ops.op import Closure, Work
-
-#: What starts a pass over the blocks, and what is done for each.
-Pass = tuple[Closure, Callable[[Block], object]]
+from distnn.ops.blocks import Padded, WindowBlock, as_items, contiguous_axes, cut, each, tap_items, window_view
+from distnn.ops.conv.method import Pass
+from distnn.ops.op import Buffer, Closure, together
+from distnn.ops.windows import Windows
 
 
 def by_group(weight: Array, groups: int) -> Array:
@@ -28,8 +25,8 @@ def by_group(weight: Array, groups: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What the columns of images of this shape look like, and the room they need.
+class ColumnLayout:
+    """How the columns of images of this shape lie in a buffer, behind the padded images.
 
     Arguments:
         shape: of the images, (N, H, W, C).
@@ -54,8 +51,8 @@ class Layout:
         return self.over[0].kernel * self.over[1].kernel * self.shape[3] // self.groups
 
     @cached_property
-    def blocks(self) -> list[Block]:
-        """What fits into the cache with its columns and its outputs."""
+    def blocks(self) -> list[WindowBlock]:
+        """Of columns and outputs that fit into the cache together."""
         return cut(self.shape[0], self.over[0].output, self.over[1].output, self.taps * self.groups + self.outputs)
 
     @property
@@ -87,14 +84,14 @@ class Columns:
         buffer: a flat array of ``layout.elements`` elements.
     """
 
-    def __init__(self, layout: Layout, x: Array, buffer: Array) -> None:
+    def __init__(self, layout: ColumnLayout, x: Array, buffer: Array) -> None:
         self.padded = Padded(x, layout.over, layout.blocks[0].images, buffer)
         self.direct = layout.direct
         groups, first = layout.groups, layout.blocks[0]
         if self.direct:
             self.matrices = x.reshape(-1, groups, layout.taps).transpose(1, 0, 2)
             return
-        views = seen(self.padded.array, layout.over, groups)
+        views = window_view(self.padded.array, layout.over, groups)
         self.matrices = layout.columns(buffer)
         shape = (groups, first.images, first.bottom, *views.shape[3:])
         if x.shape[3] == 1:  # windows of a few numbers: their transpose is copied in longer runs
@@ -103,24 +100,24 @@ class Columns:
             self.target = np.moveaxis(across.reshape(shape[4:6] + shape[:4]), (0, 1), (4, 5))
         else:
             target = self.matrices.reshape(shape)
-            axes = joined(views, 3)
-            self.source, self.target = runs(views, axes, self.padded.array), runs(target, axes, self.matrices)
+            axes = contiguous_axes(views, 3)
+            self.source, self.target = as_items(views, axes, self.padded.array), as_items(target, axes, self.matrices)
 
     def clear(self) -> None:
-        """Begin a pass over the blocks."""
+        """Start a pass over the blocks."""
         self.padded.clear()
 
-    def matrix(self, block: Block) -> Array:
+    def matrix(self, block: WindowBlock) -> Array:
         """The block's windows: (groups, positions, taps)."""
         if self.direct:
             return self.matrices[:, block.start : block.stop]
         self.padded.load(block)
-        np.copyto(self.target[:, *block.room], self.source[:, *self.padded.where(block)])
+        np.copyto(self.target[:, *block.in_buffer], self.source[:, *self.padded.where(block)])
         return self.matrices[:, : block.stop - block.start]
 
 
 class Gemm:
-    """Convolution by columns and matrix products.
+    """The `Method` by columns and matrix products.
 
     Arguments:
         x: the shape of the images, (N, H, W, C).
@@ -132,46 +129,44 @@ class Gemm:
     def __init__(self, x: tuple[int, ...], weight: tuple[int, ...], over: Windows, groups: int) -> None:
         rows, columns = over
         self.groups, self.weight = groups, weight
-        self.layout = Layout(x, over, groups, weight[3])
-        self.back: Layout | None = None
+        self.layout = ColumnLayout(x, over, groups, weight[3])
+        self.back: ColumnLayout | None = None
         if rows.reversible and columns.reversible:
             output = (x[0], rows.output, columns.output, weight[3])
-            self.back = Layout(output, (rows.reversed(), columns.reversed()), groups, x[3])
+            self.back = ColumnLayout(output, (rows.reversed(), columns.reversed()), groups, x[3])
 
     @property
-    def blocks(self) -> list[Block]:
-        """Of the forward pass and of the weights' gradient."""
+    def blocks(self) -> list[WindowBlock]:
         return self.layout.blocks
 
-    def work(self) -> dict[str, Work]:
-        """The buffers that the passes need."""
-        asked = {"forward": Work((self.layout.elements,), "forward"), "spare": Work(self.weight, "backward")}
+    def work(self) -> dict[str, Buffer]:
+        asked = {"forward": Buffer((self.layout.elements,), "forward"), "spare": Buffer(self.weight, "backward")}
         if self.back is not None:
             backward = max(self.layout.elements, self.back.elements)
-            return asked | {"backward": Work((backward,), "backward")}
+            return asked | {"backward": Buffer((backward,), "backward")}
         first, channels = self.layout.blocks[0], self.layout.shape[3]
         parts = (2, first.images, first.bottom, self.layout.over[1].output, channels)
-        return asked | {"backward": Work((self.layout.elements,), "backward"), "parts": Work(parts, "backward")}
+        return asked | {"backward": Buffer((self.layout.elements,), "backward"), "parts": Buffer(parts, "backward")}
 
     def forward(self, work: dict[str, Array], y: Array, x: Array, weight: Array) -> Pass:
         """Columns times kernels, for each group."""
         return self._product(self.layout, work["forward"], y, x, weight)
 
-    def _product(self, layout: Layout, buffer: Array, y: Array, x: Array, weight: Array) -> Pass:
+    def _product(self, layout: ColumnLayout, buffer: Array, y: Array, x: Array, weight: Array) -> Pass:
         columns, kernels = Columns(layout, x, buffer), by_group(weight, self.groups)
         out = by_group(y, self.groups)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             np.matmul(columns.matrix(block), kernels, out=out[:, block.start : block.stop])
 
         return columns.clear, step
 
     def weight_gradient(self, work: dict[str, Array], dweight: Array, x: Array, dy: Array) -> Pass:
-        """Columnsᵀ times dy: written by the first block, added by the others."""
+        """Columnsᵀ times dy."""
         columns, dys, spare = Columns(self.layout, x, work["backward"]), by_group(dy, self.groups), work["spare"]
         target, second = by_group(dweight, self.groups), by_group(spare, self.groups)
 
-        def step(block: Block) -> None:
+        def step(block: WindowBlock) -> None:
             rows = columns.matrix(block).transpose(0, 2, 1)
             np.matmul(rows, dys[:, block.start : block.stop], out=second if block.start else target)
             if block.start:
@@ -180,7 +175,7 @@ class Gemm:
         return columns.clear, step
 
     def input_gradient(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
-        """dy convolved with the kernels turned round for a stride of 1; else dy times kernelsᵀ, added in place."""
+        """dy convolved with the kernels turned round for a stride of 1, else dy times kernelsᵀ, added up in place."""
         if self.back is None:
             return self._scatter(work, dx, dy, weight)
         kh, kw, channels, outputs = weight.shape
@@ -189,42 +184,30 @@ class Gemm:
         spare = work["spare"].reshape(source.shape)
         turned = spare.reshape(kh, kw, outputs // self.groups, -1)
         start, step = self._product(self.back, work["backward"], dx, dy, turned)
-        blocks = self.back.blocks
-
-        def backward() -> None:
-            np.copyto(spare, source)
-            start()
-            for block in blocks:
-                step(block)
-
-        return backward
+        return together([lambda: np.copyto(spare, source), start, each(self.back.blocks, step)])
 
     def _scatter(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
         layout, first, (rows, columns) = self.layout, self.layout.blocks[0], self.layout.over
         padded = Padded(dx, layout.over, first.images, work["backward"])
         matrices, parts = layout.columns(work["backward"]), work["parts"]
         split = matrices.reshape(self.groups, *parts.shape[1:4], rows.kernel, columns.kernel, -1)
-        source = runs(split, 1, matrices)
-        part = np.moveaxis(runs(parts[0].reshape(*parts.shape[1:4], self.groups, -1), 1, parts[0]), 3, 0)
-        target, other = places(padded.array, layout.over, parts[1])
+        source = as_items(split, 1, matrices)
+        part = np.moveaxis(as_items(parts[0].reshape(*parts.shape[1:4], self.groups, -1), 1, parts[0]), 3, 0)
+        target, other = tap_items(padded.array, layout.over, parts[1])
         dys, kernels = by_group(dy, self.groups), by_group(weight, self.groups).transpose(0, 2, 1)
 
-        def step(block: Block) -> None:
-            where, room = padded.where(block), block.room
+        def step(block: WindowBlock) -> None:
+            where, here = padded.where(block), block.in_buffer
             if block.top == 0:
                 padded.array[where[0]].fill(0)
             np.matmul(dys[:, block.start : block.stop], kernels, out=matrices[:, : block.stop - block.start])
             for i, j in np.ndindex(rows.kernel, columns.kernel):
-                place = target[i, j][where]
-                np.copyto(part[:, *room], source[:, *room, :, i, j])
-                np.copyto(other[room], place)
-                np.add(parts[1][room], parts[0][room], out=parts[1][room])
-                np.copyto(place, other[room])
+                seen = target[i, j][where]
+                np.copyto(part[:, *here], source[:, *here, :, i, j])
+                np.copyto(other[here], seen)
+                np.add(parts[1][here], parts[0][here], out=parts[1][here])
+                np.copyto(seen, other[here])
             if block.bottom == rows.output:
                 padded.unload(block)
 
-        def backward() -> None:
-            for block in layout.blocks:
-                step(block)
-
-        return backward
+        return each(layout.blocks, step)

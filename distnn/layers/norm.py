@@ -1,47 +1,20 @@
-"""Dropout and batch normalisation."""
+"""Batch norm and layer norm."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from distnn.arrays import Array, show
-from distnn.errors import ShapeError
-from distnn.graph.node import Node, apply, input
+from distnn.errors import ShapeError, UsageError
+from distnn.graph.functions import layer_norm
+from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
 from distnn.ops.batch_norm import BatchNorm as BatchNormOp
-from distnn.ops.random import Dropout as DropoutOp
-
-#: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.
-KEY = input("key", (3,), integer=True)
 
 
 def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
-
-
-class Dropout(Layer):
-    """y = x m / (1 − rate) in training, with a mask m that zeroes a share ``rate`` of the elements; y = x otherwise.
-
-    The mask is keyed to (seed, step, micro-shard) and the layer's name, so it doesn't depend on the number of ranks.
-
-    Arguments:
-        rate: from 0 to below 1.
-        name: the layer's name.
-
-    Raises:
-        UsageError: for a rate outside its range.
-    """
-
-    def __init__(self, rate: float = 0.5, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.rate = rate
-        DropoutOp(rate)  # refuses a rate out of range
-
-    def __call__(self, x: Node) -> Node:
-        node = apply(DropoutOp(self.rate), x, KEY)
-        node.layer = self
-        return node
 
 
 class BatchNorm(Layer):
@@ -74,3 +47,35 @@ class BatchNorm(Layer):
         mean = self.parameter("mean", (channels,), initial.zeros, trainable=False)
         variance = self.parameter("variance", (channels,), _ones, trainable=False)
         return apply(BatchNormOp(self.epsilon, whole=self.whole), x, gain, bias, mean, variance)
+
+
+class LayerNorm(Layer):
+    """y = γ (x − μ) / √(σ² + ε) + β with μ and σ² over the last axes.   x (N, …, D…), ``gain`` γ and ``bias`` β (D…).
+
+    Each sample, and each position of a sequence, has its own statistics: prediction computes what training does.
+
+    Arguments:
+        axes: how many of the last axes D… has.
+        epsilon: ε.
+        name: the layer's name.
+
+    Raises:
+        UsageError: for fewer than one axis.
+        ShapeError: when called on a node that hasn't so many axes of fixed length after the batch.
+    """
+
+    def __init__(self, axes: int = 1, epsilon: float = 1e-5, *, name: str | None = None) -> None:
+        super().__init__(name)
+        if axes < 1:
+            raise UsageError(f"LayerNorm: axes is {axes}; expected at least 1.")
+        self.axes, self.epsilon = axes, epsilon
+
+    def __call__(self, x: Node) -> Node:
+        features = tuple(length for length in x.shape[-self.axes :] if isinstance(length, int))
+        if len(features) < self.axes or len(x.shape) <= self.axes:
+            raise ShapeError(
+                f"LayerNorm({self.axes}{f', name={self.name!r}' if self.name else ''}): its input has shape "
+                f"{show(x.shape)}; expected (N, …) with {self.axes} or more axes of fixed length after the batch."
+            )
+        gain = self.parameter("gain", features, _ones)
+        return layer_norm(x, gain, self.parameter("bias", features, initial.zeros), self.epsilon)

@@ -1,4 +1,4 @@
-"""Dropout: noise that is keyed to the step and the micro-shard, never to the rank."""
+"""Dropout: random masks keyed to the step and the micro-shard, never to the rank."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.arithmetic import Identity
-from distnn.ops.op import Closures, Op, Work
+from distnn.ops.op import Buffer, Closures, Op
 from distnn.randomness import generator
 
 
@@ -38,8 +38,8 @@ class Dropout(Op):
             raise ShapeError(f"dropout: the key has shape {show(key)}; expected (3,): seed, step, micro-shard.")
         return x
 
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Work]:
-        return {"mask": Work(y, "saved")}
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"mask": Buffer(y, "saved")}
 
     def inference(self, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         return Identity(), inputs[:1]
