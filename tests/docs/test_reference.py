@@ -49,9 +49,7 @@ def test_a_key_without_a_meaning_stops_the_build() -> None:
 
     rows = run_file.rows(Unexplained)
     assert next(rows) == "| `explained` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
-    with pytest.raises(
-        ExtensionError, match=r"Unexplained\.unexplained has no meaning .* comment that begins with #:"
-    ):
+    with pytest.raises(ExtensionError, match=r"Unexplained\.unexplained has no meaning .* comment that begins with #:"):
         next(rows)
 
 
