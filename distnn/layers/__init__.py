@@ -1,5 +1,6 @@
 """Layers: parameters plus a graph fragment."""
 
+# isort: off (in this order messages and pages list them)
 from distnn.layers.activation import Activation
 from distnn.layers.compose import Flatten, Residual, Sequential
 from distnn.layers.dense import Dense, Maxout
@@ -19,6 +20,8 @@ from distnn.layers.spatial import (
     MaxPool2D,
     Subsample,
 )
+
+# isort: on
 
 __all__ = [
     "GRU",

@@ -10,28 +10,32 @@ from distnn.graph.functions import layer_norm
 from distnn.graph.node import Node
 from distnn.layers import initial
 from distnn.layers.layer import Layer
+from distnn.registry import Count, Positive
 
 
 def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
-class LayerNorm(Layer):
+class LayerNorm(Layer, kind="layer_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β with μ and σ² over the last axes.   x (N, …, D…), ``gain`` γ and ``bias`` β (D…).
 
     Each sample, and each position of a sequence, has its own statistics: prediction computes what training does.
-
-    Arguments:
-        axes: how many of the last axes D… has.
-        epsilon: ε.
-        name: the layer's name.
 
     Raises:
         UsageError: for fewer than one axis.
         ShapeError: when called on a node that hasn't so many axes of fixed length after the batch.
     """
 
-    def __init__(self, axes: int = 1, epsilon: float = 1e-5, *, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        axes: Count = 1,  #: how many of the last axes D… has
+        epsilon: Positive = 1e-5,  #: ε
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if axes < 1:
             raise UsageError(f"LayerNorm: axes is {axes}; expected at least 1.")

@@ -11,6 +11,7 @@ from distnn.layers import initial
 from distnn.layers.layer import Layer
 from distnn.ops.batch_norm import BatchNorm as BatchNormOp
 from distnn.ops.random import Dropout as DropoutOp
+from distnn.registry import BelowOne, Positive
 
 #: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.
 KEY = input("key", (3,), integer=True)
@@ -20,20 +21,23 @@ def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
-class Dropout(Layer):
+class Dropout(Layer, kind="dropout"):
     """y = x m / (1 − rate) in training, with a mask m that zeroes a share ``rate`` of the elements; y = x otherwise.
 
     The mask is keyed to (seed, step, micro-shard) and the layer's name, so it doesn't depend on the number of ranks.
-
-    Arguments:
-        rate: from 0 to below 1.
-        name: the layer's name.
 
     Raises:
         UsageError: for a rate outside its range.
     """
 
-    def __init__(self, rate: float = 0.5, *, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        rate: BelowOne = 0.5,  #: the share of the elements that is zeroed
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.rate = rate
         DropoutOp(rate)  # refuses a rate out of range
@@ -44,7 +48,7 @@ class Dropout(Layer):
         return node
 
 
-class BatchNorm(Layer):
+class BatchNorm(Layer, kind="batch_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β over all axes but the last.   x (N, …, C), ``gain`` γ and ``bias`` β (C,).
 
     In training μ and σ² are those of the micro-shard; ``mean`` and ``variance`` follow them, by a tenth of the way each
@@ -52,16 +56,19 @@ class BatchNorm(Layer):
     they are those of the whole mini-batch, which takes three more sums over the ranks in each step, and depend on
     nothing else: for micro-shards that are too small to tell.
 
-    Arguments:
-        epsilon: ε.
-        whole: statistics of the whole mini-batch; its micro-shards are then one for each rank.
-        name: the layer's name.
-
     Raises:
         ShapeError: when called on a node without a fixed number of channels.
     """
 
-    def __init__(self, epsilon: float = 1e-5, *, whole: bool = False, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        epsilon: Positive = 1e-5,  #: ε
+        *,
+        whole: bool = False,  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.epsilon, self.whole = epsilon, whole
 

@@ -14,7 +14,6 @@ from distnn.data.file.hdf5 import DataFile
 from distnn.data.partition import Range
 from distnn.graph.initial import parameter_nodes
 from distnn.models import Model
-from distnn.session.parts import optimizer
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -80,5 +79,5 @@ class Work:
             shards=parallel.shards,
             elements=elements,
             message=elements * itemsize,
-            sliced=parallel.reduction != "allreduce" and not optimizer(settings).layerwise,
+            sliced=parallel.reduction != "allreduce" and not settings.optimizer.make().layerwise,
         )

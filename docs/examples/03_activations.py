@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from distnn import graph
-from distnn.ops.by_name import ACTIVATIONS
+from distnn.ops.activation import Activation
 
 figures, _ = lecture.folders()
 
@@ -24,7 +24,7 @@ def value_and_derivative(name, x):
 
 
 x = np.linspace(-4, 4, 400)  # an even number of points: none falls on a kink at 0
-names = [name for name in ACTIVATIONS if name != "identity"]
+names = [name for name in Activation.family.kinds if name != "identity"]
 figure, grid = plt.subplots(-(-(len(names) + 1) // 3), 3, figsize=(9, 2.6 * -(-(len(names) + 1) // 3)), sharex=True)
 for axes, name in zip(grid.flat, names, strict=False):
     f, derivative = value_and_derivative(name, x)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from distnn.cli.main import VERBS
-from distnn.config.section import Count, Section
+from distnn.config.section import Section
 from distnn.config.sections import RunSettings
+from distnn.registry import Count
 
 pytest.importorskip("sphinx", reason="the pages' tools are missing; pip install '.[docs]'")
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "extensions"))
