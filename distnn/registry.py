@@ -212,6 +212,9 @@ def options_of(made: Callable[..., Any]) -> str:
 
 
 def _extras(hint: Any) -> tuple[Any, ...]:
+    """What an annotation carries, or those of the members of a union."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(extra for inner in typing.get_args(hint) for extra in _extras(inner))
     return typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
 
 

@@ -1,14 +1,9 @@
 """Layers: parameters plus a graph fragment."""
 
-# isort: off (in this order messages and pages list them)
-from distnn.layers.activation import Activation
-from distnn.layers.compose import Flatten, Residual, Sequential
-from distnn.layers.dense import Dense, Maxout
-from distnn.layers.embedding import Embedding
+# Messages and pages list kinds in this order.
+# isort: off
 from distnn.layers.layer import Layer, name_parameters
-from distnn.layers.normalisation import LayerNorm
-from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
-from distnn.layers.regularisation import BatchNorm, Dropout
+from distnn.layers.dense import Dense, Maxout
 from distnn.layers.spatial import (
     AveragePool1D,
     AveragePool2D,
@@ -20,7 +15,12 @@ from distnn.layers.spatial import (
     MaxPool2D,
     Subsample,
 )
-
+from distnn.layers.regularisation import BatchNorm, Dropout
+from distnn.layers.normalisation import LayerNorm
+from distnn.layers.activation import Activation
+from distnn.layers.embedding import Embedding
+from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
+from distnn.layers.compose import Flatten, Residual, Sequential
 # isort: on
 
 __all__ = [

@@ -1,11 +1,11 @@
 """Losses: what is minimised."""
 
-# isort: off (in this order messages and pages list them)
-from distnn.losses.auto import Auto
-from distnn.losses.cross_entropy import CrossEntropy
-from distnn.losses.errors import AbsoluteError, Huber, SquaredError
+# Messages and pages list kinds in this order.
+# isort: off
 from distnn.losses.loss import Loss
-
+from distnn.losses.errors import AbsoluteError, Huber, SquaredError
+from distnn.losses.cross_entropy import CrossEntropy
+from distnn.losses.auto import Auto
 # isort: on
 
 __all__ = ["AbsoluteError", "Auto", "CrossEntropy", "Huber", "Loss", "SquaredError"]

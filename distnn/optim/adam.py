@@ -65,7 +65,7 @@ class Moments(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Moments, kind="adam"):
-    """Adam: w ← w − α r, with r of `Moments` for the mean gradient g + λ w of the batch.
+    """Adam: w ← w − α r, with r of `Moments` for the mean gradient g + λ w of the batch, and α the learning rate.
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015. The same update as torch.optim.Adam.
 
@@ -73,11 +73,11 @@ class Adam(Moments, kind="adam"):
         UsageError: for a value outside its range.
     """
 
-    learning_rate: Positive = 0.001  #: α, the length of a step; a schedule's factor comes on top
-    beta1: BelowOne = 0.9  #: β₁, decay of the mean gradient
-    beta2: BelowOne = 0.999  #: β₂, decay of the mean squared gradient
-    epsilon: Positive = 1e-8  #: ε, keeps the division by the root of the mean square from blowing up
-    weight_decay: NotNegative = 0.0  #: λ, pulls weights towards 0, but not biases and gains; AdamW's serves better
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
 
     def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
         return self._moments(kernels, *vectors, coupled=True)
@@ -95,7 +95,7 @@ class Adam(Moments, kind="adam"):
 
 @dataclass(frozen=True)
 class AdamW(Moments, kind="adamw"):
-    """AdamW: w ← w − α λ w − α r, with r of `Moments` for the mean gradient of the batch alone.
+    """AdamW: w ← w − α λ w − α r, with r of `Moments` for the mean gradient of the batch alone, and weight decay λ.
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. The same update as torch.optim.AdamW.
 
@@ -103,11 +103,11 @@ class AdamW(Moments, kind="adamw"):
         UsageError: for a value outside its range.
     """
 
-    learning_rate: Positive = 0.001  #: α, the length of a step; a schedule's factor comes on top
-    beta1: BelowOne = 0.9  #: β₁, decay of the mean gradient
-    beta2: BelowOne = 0.999  #: β₂, decay of the mean squared gradient
-    epsilon: Positive = 1e-8  #: ε, keeps the division by the root of the mean square from blowing up
-    weight_decay: NotNegative = 0.01  #: λ, pulls weights towards 0, but not biases and gains
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
 
     def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
         return self._moments(kernels, *vectors, coupled=False)

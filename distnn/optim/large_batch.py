@@ -89,10 +89,10 @@ class LARS(LayerWise, kind="lars"):
 
     slots = ("velocity",)
 
-    learning_rate: Positive = 1.0  #: α, the length of a step; a schedule's factor comes on top
-    momentum: BelowOne = 0.9  #: μ, how much of the last step is taken along
-    weight_decay: NotNegative = 0.0005  #: β, pulls weights towards 0, but not biases and gains
-    trust: Positive = 0.001  #: η, a layer's step as a fraction of the norm of its weights
+    learning_rate: Positive = 1.0  #: the length of a step; a schedule's factor comes on top
+    momentum: BelowOne = 0.9  #: how much of the last step is taken along
+    weight_decay: NotNegative = 0.0005  #: pulls weights towards 0, but not biases and gains
+    trust: Positive = 0.001  #: a layer's step as a fraction of the norm of its weights
 
     def __post_init__(self) -> None:
         check(self)
@@ -119,7 +119,8 @@ class LARS(LayerWise, kind="lars"):
 class LAMB(LayerWise, Moments, kind="lamb"):
     """Layer-wise adaptive moments.
 
-    With r of Adam's moments (`distnn.optim.adam.Moments`) for the mean gradient of the batch, for each parameter:
+    With r of Adam's moments (`distnn.optim.adam.Moments`) for the mean gradient of the batch, learning rate α and
+    weight decay λ, for each parameter:
 
         u = r + λ w        w ← w − α ‖w‖ / ‖u‖ u
 
@@ -130,11 +131,11 @@ class LAMB(LayerWise, Moments, kind="lamb"):
         UsageError: for a value outside its range.
     """
 
-    learning_rate: Positive = 0.001  #: α, the length of a step; a schedule's factor comes on top
-    beta1: BelowOne = 0.9  #: β₁, decay of the mean gradient
-    beta2: BelowOne = 0.999  #: β₂, decay of the mean squared gradient
-    epsilon: Positive = 1e-6  #: ε, keeps the division by the root of the mean square from blowing up
-    weight_decay: NotNegative = 0.01  #: λ, pulls weights towards 0, but not biases and gains
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-6  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
 
     def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
         for piece in layer.pieces:

@@ -29,10 +29,10 @@ class SGD(Optimizer, kind="sgd"):
         UsageError: for a value outside its range, or ``nesterov`` without momentum.
     """
 
-    learning_rate: Positive = 0.1  #: α, the length of a step; a schedule's factor comes on top
-    momentum: BelowOne = 0.0  #: μ, how much of the last step is taken along
+    learning_rate: Positive = 0.1  #: the length of a step; a schedule's factor comes on top
+    momentum: BelowOne = 0.0  #: how much of the last step is taken along
     nesterov: bool = False  #: look ahead along the velocity; needs momentum
-    weight_decay: NotNegative = 0.0  #: λ, pulls weights towards 0, but not biases and gains
+    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
 
     def __post_init__(self) -> None:
         check(self)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from distnn.graph.node import topological
+from distnn.layers import Layer
 
 if TYPE_CHECKING:
     from distnn.session.build import Run
@@ -20,12 +22,23 @@ def sources(run: Run) -> dict[str, str]:
 
     They are those of the loss, the optimiser, the schedule, and the layers and operations of the network.
     """
-    used: list[object] = [run.model.criterion, run.optimizer, run.schedule]
-    for node in topological([run.model.loss]):
-        used += [node.op, *(node.layer.lineage if node.layer is not None else ())]
-    classes = {type(thing) for thing in used if thing is not None}
+    used = [run.model.criterion, run.optimizer, run.schedule, *_layers(run.model.network)]
+    used += [node.op for node in topological([run.model.loss]) if node.op is not None]
+    classes = {type(thing) for thing in used}
     own = sorted((kind for kind in classes if kind.__module__.partition(".")[0] != "distnn"), key=_name)
     return {f"{SOURCE}{_name(kind)}": found for kind in own if (found := _hash(kind))}
+
+
+def _layers(thing: object) -> Iterator[object]:
+    """A layer, and those that it holds."""
+    if isinstance(thing, Layer):
+        yield thing
+        for key, value in vars(thing).items():
+            if key != "parent":
+                yield from _layers(value)
+    elif isinstance(thing, tuple | list):
+        for item in thing:
+            yield from _layers(item)
 
 
 def _name(kind: type) -> str:
