@@ -65,7 +65,7 @@ class Case:
             return Model(
                 mlp(self.widths[-1], self.widths[1:-1]), self.widths[:1], task="classification", classes=classes
             )
-        settings = config.from_dict({"model": NETWORKS[self.network], "data": {"path": "none"}}, "case").model
+        settings = config.from_dict({"model": NETWORKS[self.network], "data": {"path": "none"}}, "case").model.table()
         if self.network == "char-lstm":
             tokens = [str(token) for token in range(protocol.TOKENS)]
             ends = {"target_shape": (protocol.LENGTH,), "classes": tokens}

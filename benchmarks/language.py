@@ -109,7 +109,7 @@ def train_twin(run: Run, twin: Twin, steps: int) -> Iterator[float]:
         if number == steps:
             return
         states = [None] * len(twin.cells) if first or not streams else narrowed(states, len(x))
-        optimizer.param_groups[0]["lr"] = settings.optimizer.learning_rate * run.schedule(number)
+        optimizer.param_groups[0]["lr"] = settings.optimizer.learning_rate * run.factor(number)
         logits, states = twin(x, states)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
         optimizer.zero_grad()
@@ -127,7 +127,7 @@ def train_ours(run: Run, steps: int) -> Iterator[float]:
         epoch, window = divmod(number, step.windows)
         if window == 0:
             step.loader.begin(settings.train.seed, epoch)
-        step.run(window, settings.optimizer.learning_rate * run.schedule(number), number=number)
+        step.run(window, settings.optimizer.learning_rate * run.factor(number), number=number)
         yield step.loss / step.weight
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distnn.models.layers import KINDS
+from distnn.layers import Layer
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_list_of_layers_trains_and_names_every_kind(readme: str, checkout: P
     run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=1"], checkout)
     assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
     named = set(re.findall(r"\w+", " ".join(line.partition("#")[2] for line in layers.splitlines())))
-    assert {kind for kind in KINDS if not kind.endswith("pool1d")} <= named
+    assert {kind for kind in Layer.family.kinds if not kind.endswith("pool1d")} <= named
 
 
 def test_the_same_bits_and_large_data(readme: str, checkout: Path) -> None:

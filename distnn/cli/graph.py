@@ -38,11 +38,12 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     settings = config.read(run, overrides)
     with config.located(run, overrides), DataFile(settings.data.path) as file:
         model = build(
-            settings.model,
+            settings.model.table(),
             file.sample_shape,
             task=file.task,
             classes=file.classes,
             target_shape=file.target_shape,
+            loss=settings.loss.make(),
         )
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")
     if output is None:

@@ -153,7 +153,7 @@ def _looked_up(asked: _Asked) -> Outlook:
         lambda batch: costs(outputs, batch),
         threads=threads,
         itemsize=np.dtype(settings.train.dtype).itemsize,
-        slots=len(parts.optimizer(settings).slots),
+        slots=len(settings.optimizer.make().slots),
     )
     return Outlook(work, Machine(rates, compute, ranks), threads, [f"all rates are those of {whose}"])
 

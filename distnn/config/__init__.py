@@ -17,19 +17,14 @@ from pydantic import ValidationError
 
 from distnn.config import text as run_file
 from distnn.config.explain import explained
-from distnn.config.layers import LayerSettings
-from distnn.config.model import ModelSettings
-from distnn.config.section import Section
+from distnn.config.kinds import recorded
 from distnn.config.sections import (
     AugmentSettings,
     CheckpointSettings,
     DataSettings,
     LogSettings,
-    LossSettings,
-    OptimizerSettings,
     ParallelSettings,
     RunSettings,
-    ScheduleSettings,
     TrainSettings,
 )
 from distnn.config.text import Keys, dotted
@@ -39,18 +34,14 @@ __all__ = [
     "AugmentSettings",
     "CheckpointSettings",
     "DataSettings",
-    "LayerSettings",
     "LogSettings",
-    "LossSettings",
-    "ModelSettings",
-    "OptimizerSettings",
     "ParallelSettings",
     "RunSettings",
-    "ScheduleSettings",
     "TrainSettings",
     "from_dict",
     "located",
     "read",
+    "recorded",
     "to_dict",
     "to_toml",
 ]
@@ -120,7 +111,7 @@ def to_dict(settings: RunSettings) -> dict[str, Any]:
 
     Left out is what has no value, or no meaning beside the others. ``from_dict`` of it gives equal settings.
     """
-    table = _plain(settings)
+    table: dict[str, Any] = _lists(settings.table())
     if settings.checkpoint.every_epochs is None:
         table["checkpoint"]["every_epochs"] = 0
     return table
@@ -131,19 +122,11 @@ def to_toml(settings: RunSettings) -> str:
     return run_file.write(to_dict(settings))
 
 
-def _plain(section: Section) -> dict[str, Any]:
-    """One section as a dictionary."""
-    unused = section.unused()
-    table: dict[str, Any] = {}
-    for key in type(section).model_fields:
-        value = getattr(section, key)
-        if isinstance(value, Section):
-            table[key] = _plain(value)
-        elif isinstance(value, tuple):
-            table[key] = [_plain(item) if isinstance(item, Section) else item for item in value]
-        elif value is not None:
-            table[key] = value
-    return {key: value for key, value in table.items() if key not in unused}
+def _lists(value: Any) -> Any:
+    """Values with lists for tuples, as JSON and TOML have them."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [*map(_lists, value)] if isinstance(value, tuple | list) else value
 
 
 def _validated(table: Mapping[str, Any], place: Callable[[Keys], str], mistakes: list[str], where: str) -> RunSettings:

@@ -7,11 +7,13 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from distnn.config.kinds import OneOf
 from distnn.config.section import Section
-from distnn.config.text import Keys, dotted, either, show
+from distnn.config.text import Keys, described, dotted, either
 from distnn.errors import nearest
+from distnn.registry import Named
 
 #: What a section that may not be missing must at least hold.
 LEAST = {
@@ -19,75 +21,65 @@ LEAST = {
     "data": 'path = "data/digits.h5"',
     "node": "cores, ranks and threads, such as 128, 32 and 4",
 }
+#: What a value must be whose type carries no words of its own.
+PLAIN = {bool: "true or false", int: "an integer", float: "a finite number", str: "text in quotation marks"}
 
 
-def explained(root: type[Section], error: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+def explained(
+    root: type[Section], error: Mapping[str, Any], section: type[Section] | None = None, before: Keys = ()
+) -> Iterator[tuple[Keys, str]]:
     """The (keys, words) of one item of pydantic's ``errors()`` on the model ``root``.
 
     A union yields an item per member, which all come to the same keys and words; the caller keeps one.
+
+    Arguments:
+        root: the whole file's.
+        error: the item.
+        section: the one within it that the item is of, if it isn't the root itself.
+        before: the keys of this section.
     """
-    keys, hint, owner = _found_at(root, error["loc"])
-    if error["type"] == "clash":
+    inner, hint, owner = _found_at(section or root, error["loc"])
+    keys = (*before, *inner)
+    if error["type"] == "inside":
+        for item in error["ctx"]["errors"]:
+            yield from explained(root, item, error["ctx"]["section"], keys)
+    elif error["type"] == "clash":
         for inner, why in error["ctx"]["found"]:
             yield (*keys, *inner), f"{dotted((*keys, *inner))} {why}"
     elif error["type"] == "extra_forbidden":
         yield keys, _unknown(root, owner, keys)
-    elif error["type"] == "union_tag_invalid":
-        given = error["input"]["kind"]
-        hint = nearest(str(given), (kinds := _kinds(hint)))
-        yield (*keys, "kind"), f"{dotted((*keys, 'kind'))} is {_found(given)}, but must be {either(kinds)}{hint}"
     elif error["type"] == "missing":
         yield keys, _missing(keys, hint)
     else:
         value = error["input"]
-        yield keys, f"{dotted(keys)} is {_found(value)}, but must be {wanted(hint)}{_nearest_value(value, hint)}"
+        yield keys, f"{dotted(keys)} is {described(value)}, but must be {wanted(hint)}{_nearest_value(value, hint)}"
 
 
-def _found(value: Any) -> str:
-    """A value, and what TOML calls its type."""
-    return f"{show(value)} ({_type_name(value)})"
-
-
-def _found_at(root: type[BaseModel], loc: Iterable[str | int]) -> tuple[Keys, Any, type[BaseModel]]:
-    """The keys in ``loc``, the type there, its section. In ``loc``, a table of one of several kinds is followed by its
-    kind, and it may end in the names of a union's members.
-    """
+def _found_at(section: type[Section], loc: Iterable[str | int]) -> tuple[Keys, Any, type[Section]]:
+    """The keys in ``loc``, which may end in the names of a union's members; the type there, and its section."""
     keys: list[str | int] = []
-    hint: Any = root
-    owner = root
+    hint: Any = section
+    owner = section
     for key in loc:
-        section = _section(hint)
         if isinstance(key, int):
             hint = _item(hint)
-        elif key in (kinds := _kinds(hint)):
-            hint = owner = kinds[key]
-            continue
-        elif section is None:
-            break
         else:
-            owner = section
-            hint = typing.get_type_hints(section, include_extras=True).get(key)
+            inside = _section(hint)
+            if inside is None:
+                break
+            owner = inside
+            hint = typing.get_type_hints(owner, include_extras=True).get(key)
         keys.append(key)
     return tuple(keys), hint, owner
 
 
-def _section(hint: Any) -> type[BaseModel] | None:
+def _section(hint: Any) -> type[Section] | None:
     """The section that ``hint`` is, or may be."""
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
+    if isinstance(hint, type) and issubclass(hint, Section):
         return hint
     if typing.get_origin(hint) in (Annotated, typing.Union, types.UnionType):
         return next((found for inner in typing.get_args(hint) if (found := _section(inner))), None)
     return None
-
-
-def _kinds(hint: Any) -> dict[str, type[BaseModel]]:
-    """The sections that may stand where ``hint`` is wanted, by their kind; none if it can be one only."""
-    while typing.get_origin(hint) is Annotated:
-        hint = typing.get_args(hint)[0]
-    sections = [inner for inner in typing.get_args(hint) if isinstance(inner, type) and issubclass(inner, BaseModel)]
-    if len(sections) < 2:
-        return {}
-    return {kind: section for section in sections for kind in typing.get_args(section.model_fields["kind"].annotation)}
 
 
 def _item(hint: Any) -> Any:
@@ -97,10 +89,12 @@ def _item(hint: Any) -> Any:
     return next((found for inner in typing.get_args(hint) if (found := _item(inner)) is not None), None)
 
 
-def _unknown(root: type[Section], owner: type[BaseModel], keys: Keys) -> str:
-    """A key, or a section, that nobody knows."""
+def _unknown(root: type[Section], owner: type[Section], keys: Keys) -> str:
+    """A key, or a section, that the owner doesn't take."""
     *sections, key = keys
-    elsewhere = [name for name, field in root.model_fields.items() if str(key) in _fields(field.annotation)]
+    if why := owner.stray(str(key)):
+        return f"{dotted(keys)} {why}"
+    elsewhere = [name for name, field in root.model_fields.items() if str(key) in _keys(field)]
     hint = nearest(str(key), owner.model_fields)
     if not hint and elsewhere and elsewhere != sections:
         hint = f" (it belongs in [{elsewhere[0]}])"
@@ -111,8 +105,12 @@ def _unknown(root: type[Section], owner: type[BaseModel], keys: Keys) -> str:
     return f"{dotted(keys)} is not a setting{hint}; [{dotted(tuple(sections))}] takes {valid}"
 
 
-def _fields(hint: Any) -> Iterable[str]:
-    section = _section(hint)
+def _keys(field: FieldInfo) -> Iterable[str]:
+    """The keys of the section that a field is, whatever its kind."""
+    for extra in field.metadata:
+        if isinstance(extra, OneOf):
+            return {key for made in extra.family.kinds.values() for key in extra.family.keys(made)}
+    section = _section(field.annotation)
     return section.model_fields if section else ()
 
 
@@ -127,12 +125,17 @@ def wanted(hint: Any) -> str:
     """What is valid, in words: those that the type carries, or its own."""
     if typing.get_origin(hint) is Annotated:
         inner, *extras = typing.get_args(hint)
+        for extra in extras:
+            if isinstance(extra, Named):
+                return either(extra.family.kinds)
         return next((extra for extra in extras if isinstance(extra, str)), None) or wanted(inner)
     if typing.get_origin(hint) is Literal:
         return either(typing.get_args(hint))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(wanted(inner) for inner in typing.get_args(hint) if inner is not type(None))
-    return "true or false" if hint is bool else "a table of settings"
+    if typing.get_origin(hint) is tuple:
+        return "a list"
+    return PLAIN.get(hint, "a table of settings" if _section(hint) else "a value")
 
 
 def _nearest_value(value: Any, hint: Any) -> str:
@@ -151,12 +154,8 @@ def choices(hint: Any) -> Iterator[str]:
     """The words that may stand where ``hint`` is wanted."""
     if typing.get_origin(hint) is Literal:
         yield from typing.get_args(hint)
+    elif isinstance(hint, Named):
+        yield from hint.family.kinds
     else:
         for inner in typing.get_args(hint):
             yield from choices(inner)
-
-
-def _type_name(value: Any) -> str:
-    """What TOML calls the type of ``value``."""
-    names = {bool: "a boolean", int: "an integer", float: "a float", str: "text", list: "a list", dict: "a table"}
-    return names.get(type(value), type(value).__name__)

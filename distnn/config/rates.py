@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from distnn.config.section import Fraction, NotNegative, Positive, Section
+from distnn.config.section import Section
+from distnn.registry import Fraction, NotNegative, Positive
 
 
 class RatesSettings(Section):

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, PlainValidator
 
+from distnn.config.kinds import KindSettings, OneOf, choose
 from distnn.config.model import ModelSettings
-from distnn.config.section import (
-    BelowOne,
-    Count,
-    CountOrNever,
-    CountOrZero,
-    Fraction,
-    NotNegative,
-    Number,
-    Positive,
-    Section,
-    Seed,
-    Text,
-    Weights,
-    belongs,
-)
-from distnn.config.text import Keys, show
+from distnn.config.section import CountOrNever, Number, Section, Seed, Text
+from distnn.config.text import Keys
+from distnn.losses import Loss
+from distnn.optim import Optimizer, Schedule
+from distnn.registry import Count, CountOrZero, Fraction, NotNegative, Positive
 
 
 class DataSettings(Section):
@@ -97,98 +88,6 @@ class TrainSettings(Section):
     patience: Count | None = None  #: end after so many epochs without a better loss
 
 
-_ADAM: dict[str, float | bool] = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-#: The keys that each kind of optimizer takes, with their defaults.
-RULES: dict[str, dict[str, float | bool]] = {
-    "sgd": {"learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False},
-    "adam": {"learning_rate": 0.001, "weight_decay": 0.0, **_ADAM},
-    "adamw": {"learning_rate": 0.001, "weight_decay": 0.01, **_ADAM},
-    "lars": {"learning_rate": 1.0, "weight_decay": 0.0005, "momentum": 0.9, "trust": 0.001},
-    "lamb": {"learning_rate": 0.001, "weight_decay": 0.01, **_ADAM, "epsilon": 1e-6},
-}
-
-
-class OptimizerSettings(Section):
-    """``[optimizer]``: the update rule and its numbers; the defaults are those of the ``kind``."""
-
-    kind: Literal["sgd", "adam", "adamw", "lars", "lamb"] = "sgd"  #: the update rule
-    learning_rate: Positive = 0.1  #: the length of a step; a schedule's factor comes on top
-    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
-    momentum: BelowOne = 0.0  #: how much of the last step is taken along
-    nesterov: bool = False  #: look ahead along the velocity; needs momentum
-    beta1: BelowOne = 0.9  #: decay of the mean gradient
-    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
-    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
-    trust: Positive = 0.001  #: a layer's step as a fraction of the norm of its weights
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults(cls, given: Any) -> Any:
-        kind = given.get("kind", "sgd") if isinstance(given, dict) else None
-        return {**RULES[kind], **given} if isinstance(kind, str) and kind in RULES else given
-
-    def unused(self) -> dict[str, str]:
-        """Each kind has its own keys."""
-        found = {}
-        for key in type(self).model_fields:
-            if key != "kind" and key not in RULES[self.kind]:
-                found[key] = belongs(RULES, key, f"kind = {show(self.kind)}")
-        return found
-
-    def clashes(self) -> list[tuple[Keys, str]]:
-        """Nesterov's step looks ahead along the velocity, so it needs one."""
-        if self.kind == "sgd" and self.nesterov and self.momentum == 0:
-            return [(("nesterov",), "is true, which needs a momentum above 0, such as momentum = 0.9")]
-        return []
-
-
-class ScheduleSettings(Section):
-    """``[schedule]``: the learning rate over time; ``final`` is the cosine's last rate as a fraction of the first."""
-
-    kind: Literal["constant", "step", "cosine"] = "constant"  #: the shape of the learning rate over time
-    warmup_steps: CountOrZero = 0  #: steps over which the rate first grows linearly
-    every_epochs: Count | None = None  #: epochs after which the rate is multiplied by factor; needed
-    factor: Fraction = 0.1  #: by which the rate is multiplied
-    final: BelowOne = 0.0  #: the last rate, as a fraction of the first
-
-    def unused(self) -> dict[str, str]:
-        """Each kind has its own keys."""
-        owners = {"every_epochs": "step", "factor": "step", "final": "cosine"}
-        why = 'belongs to kind = "{}" and has no meaning with kind = {}; remove it'
-        return {key: why.format(kind, show(self.kind)) for key, kind in owners.items() if kind != self.kind}
-
-    def clashes(self) -> list[tuple[Keys, str]]:
-        """A step schedule must say when it steps."""
-        if self.kind == "step" and self.every_epochs is None:
-            why = 'is "step", which needs every_epochs: the epochs after which the rate is multiplied by factor'
-            return [(("kind",), why)]
-        return []
-
-
-class LossSettings(Section):
-    """``[loss]``: what is minimised; ``auto`` is squared error for a regression, cross-entropy for classes."""
-
-    #: auto: squared error for a regression, cross-entropy for classes
-    kind: Literal["auto", "squared_error", "absolute_error", "huber", "cross_entropy"] = "auto"
-    delta: Positive = 1.0  #: the error from which on the loss grows linearly
-    label_smoothing: BelowOne = 0.0  #: the share of the probability that is spread evenly over all classes
-    class_weights: Weights | None = None  #: how much a sample of each class counts; all alike if not given
-    ignore_label: CountOrZero | None = None  #: the label of what is not to be counted
-
-    def unused(self) -> dict[str, str]:
-        """``delta`` is Huber's own; the others belong to the cross-entropy."""
-        owners = dict.fromkeys(("label_smoothing", "class_weights", "ignore_label"), "cross_entropy")
-        others = {"delta": "huber"} | (owners if self.kind not in ("auto", "cross_entropy") else {})
-        why = 'belongs to kind = "{}" and has no meaning with kind = {}; remove it'
-        return {key: why.format(kind, show(self.kind)) for key, kind in others.items() if kind != self.kind}
-
-    def clashes(self) -> list[tuple[Keys, str]]:
-        """Some class must count."""
-        if self.class_weights is not None and not any(self.class_weights):
-            return [(("class_weights",), "holds no number above 0, so nothing would be learned")]
-        return []
-
-
 class ParallelSettings(Section):
     """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
 
@@ -259,6 +158,11 @@ class LogSettings(Section):
     trace: bool = False
 
 
+LossSettings = Annotated[KindSettings, PlainValidator(partial(choose, Loss.family)), OneOf(Loss.family)]
+OptimizerSettings = Annotated[KindSettings, PlainValidator(partial(choose, Optimizer.family)), OneOf(Optimizer.family)]
+ScheduleSettings = Annotated[KindSettings, PlainValidator(partial(choose, Schedule.family)), OneOf(Schedule.family)]
+
+
 class RunSettings(Section):
     """A whole run file."""
 
@@ -266,9 +170,9 @@ class RunSettings(Section):
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
-    loss: LossSettings = LossSettings()
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
+    loss: LossSettings = Field(default_factory=partial(choose, Loss.family))
+    optimizer: OptimizerSettings = Field(default_factory=partial(choose, Optimizer.family))
+    schedule: ScheduleSettings = Field(default_factory=partial(choose, Schedule.family))
     parallel: ParallelSettings = ParallelSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     log: LogSettings = LogSettings()

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from distnn.config.explain import explained
 from distnn.config.rates import RatesSettings
-from distnn.config.section import Count, Lines, Options, Section, Text, Word
+from distnn.config.section import Lines, Options, Section, Text, Word
 from distnn.config.text import Keys, line_of, load
 from distnn.errors import RunFileError, UsageError, nearest
+from distnn.registry import Count
 
 BUILT_IN = Path(__file__).parent / "sites"
 

@@ -157,6 +157,12 @@ def show(value: Any) -> str:
     return repr(value) if isinstance(value, int | float) else str(value)
 
 
+def described(value: Any) -> str:
+    """A value, and what TOML calls its type: ``3 (an integer)``."""
+    names = {bool: "a boolean", int: "an integer", float: "a float", str: "text", list: "a list", dict: "a table"}
+    return f"{show(value)} ({names.get(type(value), type(value).__name__)})"
+
+
 def either(choices: Iterable[Any]) -> str:
     """``"a", "b" or "c"``: the choices as TOML writes them."""
     *most, last = map(show, choices)

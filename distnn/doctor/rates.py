@@ -27,7 +27,7 @@ from distnn.scaling.compute import Measured
 from distnn.scaling.rates import Link, Rates
 from distnn.scaling.reduction import barrier, rabenseifner, recursive_doubling
 from distnn.session.compiling import prepare
-from distnn.session.parts import augmentation, optimizer
+from distnn.session.parts import augmentation
 from distnn.train.step import Step
 
 Key = TypeVar("Key")
@@ -63,7 +63,7 @@ def measure_work(
         slices: the numbers of elements whose update to measure.
         cores: the cores of a node.
     """
-    rule, exact = optimizer(settings), settings.parallel.reproducible
+    rule, exact = settings.optimizer.make(), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
@@ -118,7 +118,7 @@ def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Para
         model,
         parameters,
         loader,
-        optimizer(settings),
+        settings.optimizer.make(),
         World(),
         batch_size=length,
         clip_norm=settings.train.clip_norm,

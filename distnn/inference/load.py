@@ -110,7 +110,7 @@ class Restored:
     def _build(self, input_shape: tuple[int, ...]) -> Model:
         """The model for sequences of another length."""
         facts: dict[str, Any] = {"task": self.model.task, "classes": self.model.classes, "target_shape": input_shape}
-        return build(self.settings.model, input_shape, loss=self.settings.loss, **facts)
+        return build(self.settings.model.table(), input_shape, loss=self.settings.loss.make(), **facts)
 
     def _check(self, file: DataFile) -> None:
         if file.sample_shape != self.model.input_shape:
@@ -141,23 +141,39 @@ def restore(path: str | Path, world: World) -> Restored:
         file = checkpoint.resolve(Path(path))
         return file, checkpoint.load(file)
 
-    file, saved = world.on_root(read)
-    settings = from_dict(saved.settings, str(file))
-    if settings.model.factory and settings.model.factory.startswith("python:"):
-        raise CheckpointError(
-            f"{file} holds a network that was written in Python and passed to distnn.fit ({settings.model.factory}); "
-            f"predict with the object that fit returns, or put the function into a module and name it in the run file: "
-            f'factory = "module:function".'
-        )
+    found, saved = world.on_root(read)
+
+    _check_named(saved.settings, found)
+    # Neither is needed for a trained model, nor need the user's own optimiser or schedule still be there.
+    settings = from_dict(
+        {name: keys for name, keys in saved.settings.items() if name not in ("optimizer", "schedule")}, str(found)
+    )
     facts = saved.model
     model = build(
-        settings.model,
+        settings.model.table(),
         tuple(facts["input_shape"]),
         task=facts["task"],
         classes=facts["classes"],
         target_shape=tuple(facts["target_shape"]),
-        loss=settings.loss,
+        loss=settings.loss.make(),
     )
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
-    checkpoint.fit_into(saved.parameters, parameters.value, file)
-    return Restored(file, model, parameters, settings)
+    checkpoint.fit_into(saved.parameters, parameters.value, found)
+    return Restored(found, model, parameters, settings)
+
+
+def _check_named(settings: dict[str, Any], path: Path) -> None:
+    """Refuse what was made in Python under a name by which it can't be found again."""
+    factory = settings["model"].get("factory", "")
+    if factory.startswith("python:"):
+        raise CheckpointError(
+            f"{path} holds a network that was written in Python and passed to distnn.fit ({factory}); predict with the "
+            f"object that fit returns, or put the function into a module and name it in the run file: factory = "
+            f'"module:function".'
+        )
+    kind = settings.get("loss", {}).get("kind", "")
+    if kind.startswith("python:"):
+        raise CheckpointError(
+            f"{path} was trained with a loss that was passed to distnn.fit and whose class isn't in a module ({kind}); "
+            f"predict with the object that fit returns, or put the class into a module."
+        )

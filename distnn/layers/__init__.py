@@ -1,13 +1,9 @@
 """Layers: parameters plus a graph fragment."""
 
-from distnn.layers.activation import Activation
-from distnn.layers.compose import Flatten, Residual, Sequential
-from distnn.layers.dense import Dense, Maxout
-from distnn.layers.dropout import Dropout
-from distnn.layers.embedding import Embedding
+# Messages and pages list kinds in this order.
+# isort: off
 from distnn.layers.layer import Layer, name_parameters
-from distnn.layers.norm import BatchNorm, LayerNorm
-from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
+from distnn.layers.dense import Dense, Maxout
 from distnn.layers.spatial import (
     AveragePool1D,
     AveragePool2D,
@@ -19,6 +15,13 @@ from distnn.layers.spatial import (
     MaxPool2D,
     Subsample,
 )
+from distnn.layers.dropout import Dropout
+from distnn.layers.norm import BatchNorm, LayerNorm
+from distnn.layers.activation import Activation
+from distnn.layers.embedding import Embedding
+from distnn.layers.recurrent import GRU, LSTM, SimpleRNN
+from distnn.layers.compose import Flatten, Residual, Sequential
+# isort: on
 
 __all__ = [
     "GRU",

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 from distnn.errors import UsageError
 from distnn.graph.functions import activate
 from distnn.graph.node import Node
 from distnn.layers.layer import Layer
+from distnn.ops.activation import Activation as ActivationOp
+from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as activation_named
-
-#: The activations that have an option, by its name.
-OWNERS = {"slope": "leaky_relu", "alpha": "elu"}
+from distnn.registry import OptionsOf
 
 
-class Activation(Layer):
+class Activation(Layer, kind="activation"):
     """y = f(x), elementwise.
 
-    Arguments:
-        activation: f: identity, relu or another.
-        slope: of ``leaky_relu`` below 0; 0.1 if None.
-        alpha: of ``elu``; 1 if None.
-        name: the layer's name.
+    ``options`` are the activation's own, such as ``slope`` for ``leaky_relu``.
 
     Raises:
         UsageError: for an unknown activation, or an option that isn't its own.
     """
 
+    plain = True
+
     def __init__(
-        self, activation: str, *, slope: float | None = None, alpha: float | None = None, name: str | None = None
+        self,
+        activation: ActivationLike,  #: f
+        *,
+        name: str | None = None,
+        **options: Annotated[Any, OptionsOf("activation")],
     ) -> None:
         super().__init__(name)
-        given = {"slope": slope, "alpha": alpha}
-        options = {key: value for key, value in given.items() if value is not None}
+        family = ActivationOp.family
         for key in options:
-            if OWNERS[key] != activation:
-                raise UsageError(f"Activation: {key} belongs to {OWNERS[key]} and has no meaning with {activation}.")
+            if isinstance(activation, ActivationOp) or key not in family.keys(family.find(activation)):
+                owners = [kind for kind, op in family.kinds.items() if key in family.keys(op)]
+                whose = f"belongs to {' and '.join(owners)} and" if owners else "is unknown and"
+                raise UsageError(f"Activation: {key} {whose} has no meaning with {activation}.")
         self.activation = activation_named(activation, **options)
 
     def __call__(self, x: Node) -> Node:

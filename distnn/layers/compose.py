@@ -9,7 +9,7 @@ from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
-from distnn.layers.layer import Layer, number
+from distnn.layers.layer import Inner, Layer, number
 
 
 @contextlib.contextmanager
@@ -65,31 +65,33 @@ class Sequential(Layer):
         return x, tuple(ends)
 
 
-class Flatten(Layer):
+class Flatten(Layer, kind="flatten"):
     """All axes after the batch as one.   x (N, a, b, …) → (N, a·b·…). Costs nothing: the output is a view."""
 
     def __call__(self, x: Node) -> Node:
         return x if len(x.shape) == 2 else reshape(x, -1)
 
 
-class Residual(Layer):
+class Residual(Layer, kind="residual"):
     """y = f(x) + s(x): a block f with a shortcut s around it, the identity by default.
 
     Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016.
-
-    Arguments:
-        block: the layer f.
-        shortcut: the layer s, for a block that changes the shape; None for the identity.
-        name: the layer's name, within another container.
 
     Raises:
         ShapeError: when called, if the outputs of block and shortcut differ in shape.
     """
 
-    def __init__(self, block: Layer, shortcut: Layer | None = None, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        layers: Inner,  #: the block f, in a run file written [[model.layers.layers]]
+        #: s around the block, in a run file written [[model.layers.shortcut]]; the identity if not given
+        shortcut: Inner | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
-        self.block, self.shortcut = block, shortcut
-        for layer, role in ((block, "block"), (shortcut, "shortcut")):
+        self.block, self.shortcut = layers, shortcut
+        for layer, role in ((self.block, "block"), (shortcut, "shortcut")):
             if layer is not None:
                 layer.parent = self
                 layer.name = layer.name or role

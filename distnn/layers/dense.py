@@ -9,10 +9,11 @@ from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import activate, affine, maxout
 from distnn.graph.node import Node, constant
 from distnn.layers import initial
-from distnn.layers.layer import Layer
-from distnn.ops.activation import Activation
+from distnn.layers.layer import Layer, Outputs
+from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.maxout import Maxout as MaxoutOp
+from distnn.registry import Count, Initialization
 
 
 def _features(layer: Layer, what: str, x: Node) -> int:
@@ -28,28 +29,23 @@ def _features(layer: Layer, what: str, x: Node) -> int:
     return found
 
 
-class Dense(Layer):
+class Dense(Layer, kind="dense"):
     """y = f(x W + b) over the last axis.   x (N, …, I), ``weight`` (I, O), ``bias`` (O,) → y (N, …, O).
-
-    Arguments:
-        units: the number of outputs O.
-        activation: f, by its name in `distnn.ops.by_name`, or an op such as ``LeakyReLU(0.2)``.
-        bias: False leaves b out.
-        initialization: of the weights: auto, glorot or he.
-        name: the layer's name.
 
     Raises:
         UsageError: for an unknown activation or initialization, or fewer than one unit.
         ShapeError: when called on a node that isn't (N, …, I) with the I of its first call.
     """
 
+    plain = True
+
     def __init__(
         self,
-        units: int,
-        activation: str | Activation = "identity",
+        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
+        activation: ActivationLike = "identity",  #: f
         *,
-        bias: bool = True,
-        initialization: str = "auto",
+        bias: bool = True,  #: false leaves b out
+        initialization: Initialization = "auto",  #: of the weights
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -67,23 +63,26 @@ class Dense(Layer):
         return activate(product, self.activation)
 
 
-class Maxout(Layer):
+class Maxout(Layer, kind="maxout"):
     """yⱼ = maxᵢ (x Wᵢ + bᵢ)ⱼ over k pieces.   x (N, …, I), ``weight`` (I, k O), ``bias`` (k O,) → y (N, …, O).
 
     Source: Goodfellow, Warde-Farley, Mirza, Courville and Bengio, Maxout Networks, 2013.
-
-    Arguments:
-        units: the number of outputs O.
-        pieces: k.
-        initialization: of each piece's weights: auto, glorot or he.
-        name: the layer's name.
 
     Raises:
         UsageError: for an unknown initialization, or fewer than one unit or piece.
         ShapeError: when called on a node that isn't (N, …, I) with the I of its first call.
     """
 
-    def __init__(self, units: int, pieces: int = 2, *, initialization: str = "auto", name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
+        pieces: Count = 2,  #: k
+        *,
+        initialization: Initialization = "auto",  #: of each piece's weights
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if units < 1:
             raise UsageError(f"Maxout: units is {units}; expected at least 1.")

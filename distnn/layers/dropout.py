@@ -5,25 +5,29 @@ from __future__ import annotations
 from distnn.graph.node import Node, apply, input
 from distnn.layers.layer import Layer
 from distnn.ops.dropout import Dropout as DropoutOp
+from distnn.registry import BelowOne
 
 #: What a step's random numbers are keyed to: seed, step and micro-shard. One input for all layers of a graph.
 KEY = input("key", (3,), integer=True)
 
 
-class Dropout(Layer):
+class Dropout(Layer, kind="dropout"):
     """y = x m / (1 − rate) in training, with a mask m that zeroes a share ``rate`` of the elements; y = x otherwise.
 
     The mask is keyed to (seed, step, micro-shard) and the layer's name, so it doesn't depend on the number of ranks.
-
-    Arguments:
-        rate: from 0 to below 1.
-        name: the layer's name.
 
     Raises:
         UsageError: for a rate outside its range.
     """
 
-    def __init__(self, rate: float = 0.5, *, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        rate: BelowOne = 0.5,  #: the share of the elements that is zeroed
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.rate = rate
         DropoutOp(rate)  # refuses a rate out of range

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from distnn.arrays import Array
@@ -9,28 +11,30 @@ from distnn.errors import UsageError
 from distnn.graph.node import Node, apply
 from distnn.layers.layer import Layer
 from distnn.ops.embedding import Embedding as EmbeddingOp
+from distnn.registry import Count, FromData
 
 
 def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return generator.normal(size=shape)
 
 
-class Embedding(Layer):
+class Embedding(Layer, kind="embedding"):
     """yₙₜ = ``weight``[tokensₙₜ].   tokens (N,) or (N, T), integers 0 … V−1, ``weight`` (V, D) → y (N, D) or (N, T, D).
 
     First values are normal with variance 1. Source: Bengio, Ducharme, Vincent and Jauvin, A Neural Probabilistic
     Language Model, 2003.
 
-    Arguments:
-        tokens: V, how many different ones there are.
-        units: D.
-        name: the layer's name.
-
     Raises:
         UsageError: for fewer than one token or unit, or when called on a node that doesn't hold integers.
     """
 
-    def __init__(self, tokens: int, units: int, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Annotated[Count, FromData()],  #: V, how many different ones there are; those of the data if not given
+        units: Count,  #: D
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if tokens < 1 or units < 1:
             raise UsageError(f"Embedding: tokens is {tokens} and units {units}; expected at least 1 each.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from distnn.errors import UsageError
 from distnn.graph.node import Initializer, Node, parameter, topological
+from distnn.registry import Count, Family, FromData, Registered, Stack
 
 
 class Origin(NamedTuple):
@@ -21,18 +22,24 @@ class Origin(NamedTuple):
         return error if error.keys else type(error)(f"{self.name}: {error}").at(*self.keys)
 
 
-class Layer:
+class Layer(
+    Registered,
+    family=Family("layer", meaning="the layer", default="dense", apart=("name", "initialization")),
+):
     """Call it on a node and it returns the node of its output; called again, it shares its parameters.
 
-    Parameters are named ``<layer>.<role>``, as in ``dense1.weight``. A layer without a name gets one from its kind and
+    Parameters are named ``<layer>.<role>``, as in ``dense1.weight``. A layer without a name gets one from its class and
     its place: among its container's layers, or among the graph's.
 
     Arguments:
         name: the layer's own name; automatic if None.
 
     Attributes:
+        plain: whether it works on vectors: a run file's list of such layers alone is given each sample as one.
         origin: where a run file asks for it; None for layers made in Python.
     """
+
+    plain: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not name or "." in name or "/" in name):
@@ -43,7 +50,7 @@ class Layer:
         self.roles: dict[str, Node] = {}
 
     @property
-    def kind(self) -> str:
+    def stem(self) -> str:
         """The word that automatic names begin with."""
         return type(self).__name__.lower()
 
@@ -76,17 +83,22 @@ class Layer:
         return [*(self.parent.lineage if self.parent is not None else []), self]
 
 
+#: Arguments for one unit per output of the data, if a run file leaves them out; and for layers within a layer.
+Outputs = Annotated[Count, FromData(last=True)]
+Inner = Annotated[Layer, Stack()]
+
+
 def number(layers: Iterable[Layer]) -> None:
-    """Name those of ``layers`` that have no name: their kind and their number among their like."""
+    """Name those of ``layers`` that have no name: their `Layer.stem` and their number among their like."""
     layers = list(layers)
     taken = {layer.name for layer in layers if layer.name}
     counts: Counter[str] = Counter()
     for layer in layers:
         if layer.name is None:
-            counts[layer.kind] += 1
-            while f"{layer.kind}{counts[layer.kind]}" in taken:
-                counts[layer.kind] += 1
-            layer.name = f"{layer.kind}{counts[layer.kind]}"
+            counts[layer.stem] += 1
+            while f"{layer.stem}{counts[layer.stem]}" in taken:
+                counts[layer.stem] += 1
+            layer.name = f"{layer.stem}{counts[layer.stem]}"
 
 
 def name_parameters(outputs: Iterable[Node]) -> None:

@@ -11,13 +11,14 @@ from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
 from distnn.ops.batch_norm import BatchNorm as BatchNormOp
+from distnn.registry import Count, Positive
 
 
 def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
-class BatchNorm(Layer):
+class BatchNorm(Layer, kind="batch_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β over all axes but the last.   x (N, …, C), ``gain`` γ and ``bias`` β (C,).
 
     In training μ and σ² are those of the micro-shard; ``mean`` and ``variance`` follow them, by a tenth of the way each
@@ -25,16 +26,19 @@ class BatchNorm(Layer):
     they are those of the whole mini-batch, which takes three more sums over the ranks in each step, and depend on
     nothing else: for micro-shards that are too small to tell.
 
-    Arguments:
-        epsilon: ε.
-        whole: statistics of the whole mini-batch; its micro-shards are then one for each rank.
-        name: the layer's name.
-
     Raises:
         ShapeError: when called on a node without a fixed number of channels.
     """
 
-    def __init__(self, epsilon: float = 1e-5, *, whole: bool = False, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        epsilon: Positive = 1e-5,  #: ε
+        *,
+        whole: bool = False,  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.epsilon, self.whole = epsilon, whole
 
@@ -49,22 +53,25 @@ class BatchNorm(Layer):
         return apply(BatchNormOp(self.epsilon, whole=self.whole), x, gain, bias, mean, variance)
 
 
-class LayerNorm(Layer):
+class LayerNorm(Layer, kind="layer_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β with μ and σ² over the last axes.   x (N, …, D…), ``gain`` γ and ``bias`` β (D…).
 
     Each sample, and each position of a sequence, has its own statistics: prediction computes what training does.
-
-    Arguments:
-        axes: how many of the last axes D… has.
-        epsilon: ε.
-        name: the layer's name.
 
     Raises:
         UsageError: for fewer than one axis.
         ShapeError: when called on a node that hasn't so many axes of fixed length after the batch.
     """
 
-    def __init__(self, axes: int = 1, epsilon: float = 1e-5, *, name: str | None = None) -> None:
+    plain = True
+
+    def __init__(
+        self,
+        axes: Count = 1,  #: how many of the last axes D… has
+        epsilon: Positive = 1e-5,  #: ε
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if axes < 1:
             raise UsageError(f"LayerNorm: axes is {axes}; expected at least 1.")

@@ -17,6 +17,7 @@ from distnn.layers.layer import Layer
 from distnn.ops.recurrent import cells
 from distnn.ops.recurrent.recurrence import Recurrence
 from distnn.ops.sequence import LastStep, Steps
+from distnn.registry import Count
 
 
 class Recurrent(Layer):
@@ -26,11 +27,6 @@ class Recurrent(Layer):
     the LSTM's forget gate as 1. Source: Jozefowicz, Zaremba and Sutskever, An Empirical Exploration of Recurrent
     Network Architectures, 2015, section 2.
 
-    Arguments:
-        units: H.
-        last: True gives each sample's last output alone, (N, H).
-        name: the layer's name.
-
     Raises:
         UsageError: for fewer than one unit, or another number of states than the cell has.
         ShapeError: when called on a node that isn't (N, T, I) with the I of its first call.
@@ -38,7 +34,13 @@ class Recurrent(Layer):
 
     cell: ClassVar[cells.Cell]
 
-    def __init__(self, units: int, *, last: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self,
+        units: Count,  #: H
+        *,
+        last: bool = False,  #: true gives each sample's last output alone, (N, H)
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if units < 1:
             raise UsageError(f"{type(self).__name__}: units is {units}; expected at least 1.")
@@ -114,19 +116,19 @@ class Recurrent(Layer):
         return initial.zeros(generator, shape)
 
 
-class SimpleRNN(Recurrent):
+class SimpleRNN(Recurrent, kind="rnn"):
     """hₜ = tanh(xₜ W + hₜ₋₁ R + b): ``weight_input`` W, ``weight_recurrent`` R, ``bias`` b. See `Recurrent`."""
 
     cell = cells.SimpleRNN()
 
 
-class GRU(Recurrent):
+class GRU(Recurrent, kind="gru"):
     """The gated recurrent unit of `distnn.ops.recurrent.cells.GRU`. See `Recurrent`."""
 
     cell = cells.GRU()
 
 
-class LSTM(Recurrent):
+class LSTM(Recurrent, kind="lstm"):
     """The long short-term memory of `distnn.ops.recurrent.cells.LSTM`. See `Recurrent`."""
 
     cell = cells.LSTM()

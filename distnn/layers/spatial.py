@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
@@ -12,11 +12,22 @@ from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
 from distnn.ops import global_pooling, pooling, subsample
-from distnn.ops.activation import Activation
+from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.conv import convolution
 from distnn.ops.op import Op
-from distnn.ops.windows import Padding, lengths
+from distnn.ops.windows import lengths
+from distnn.registry import Count, CountOrZero, Initialization, Lengths
+
+Fitting = Literal["valid", "same"]
+Sides = tuple[CountOrZero, CountOrZero]
+Padding1D = Annotated[
+    Fitting | CountOrZero | Sides, '"valid", "same", a number of zeros on each side, or [before, after]'
+]
+Padding2D = Annotated[
+    Fitting | CountOrZero | Sides | tuple[Sides, Sides],
+    '"valid", "same", a number of zeros on each side, [height, width], or [[top, bottom], [left, right]]',
+]
 
 
 class Spatial(Layer):
@@ -33,62 +44,32 @@ class Spatial(Layer):
         return f"{type(self).__name__}({what}{name})" if what else f"{type(self).__name__}({name[2:]})"
 
 
-class Conv2D(Spatial):
-    """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
+class Convolution(Spatial):
+    """What `Conv1D` and `Conv2D` share; the arguments are theirs."""
 
-    x (N, H, W, C), ``weight`` (kh, kw, C / groups, O), ``bias`` (O,) → y (N, H′, W′, O). Images without channels,
-    (N, H, W), are taken for images of one channel. `distnn.ops.conv.convolution.Conv2D` has the details.
-
-    >>> from distnn import graph
-    >>> Conv2D(32, 3, "relu", padding="same")(graph.input("x", (graph.N, 28, 28)))
-    <relu: relu (N, 28, 28, 32)>
-
-    Arguments:
-        filters: the number of output channels O.
-        kernel: its size, one number or (height, width).
-        activation: f, by its name in `distnn.ops.by_name`, or an op such as ``LeakyReLU(0.2)``.
-        stride: s, one number or (height, width).
-        padding: ``valid``, ``same`` (as in TensorFlow and Keras), a number of zeros on each side, (height, width), or
-            ((top, bottom), (left, right)).
-        dilation: d, one number or (height, width).
-        groups: into which channels and filters are split.
-        bias: False leaves b out.
-        initialization: of the weights: auto, glorot or he, with fan-in kh · kw · C / groups.
-        name: the layer's name.
-
-    Raises:
-        UsageError: for options out of range, an unknown activation or initialization.
-        ShapeError: when called on what is no image, has other channels than at first, or is smaller than the kernel.
-    """
-
-    axes = 2
+    axes: ClassVar[int]
+    op: ClassVar[type[convolution.Conv2D]]
 
     def __init__(
         self,
         filters: int,
-        kernel: int | Sequence[int] = 3,
-        activation: str | Activation = "identity",
+        kernel: int | Sequence[int],
+        activation: ActivationLike,
         *,
-        stride: int | Sequence[int] = 1,
-        padding: Padding = "valid",
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        initialization: str = "auto",
-        name: str | None = None,
+        bias: bool,
+        initialization: Initialization,
+        name: str | None,
+        **options: Any,
     ) -> None:
         super().__init__(name)
         if filters < 1:
             raise UsageError(f"{type(self).__name__}: filters is {filters}; expected at least 1.")
         check_activation(activation)
-        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, groups
+        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, options["groups"]
         self.kernel = lengths("kernel", kernel, self.axes)[: self.axes]
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        self._op()  # refuses options out of range
+        self.options = options
+        self.op(**self.options)  # refuses options out of range
         self.weights = initial.for_weights(initialization, activation)
-
-    def _op(self) -> Op:
-        return convolution.Conv2D(**self.options)
 
     def __call__(self, x: Node) -> Node:
         if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
@@ -103,46 +84,103 @@ class Conv2D(Spatial):
         each = channels // self.groups if isinstance(channels, int) else 1
         weight = self.parameter("weight", (*self.kernel, each, self.filters), self.weights)
         biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
-        return activate(self._told(what, x, self._op(), weight, *biases), self.activation)
+        return activate(self._told(what, x, self.op(**self.options), weight, *biases), self.activation)
 
 
-class Conv1D(Conv2D):
+class Conv2D(Convolution, kind="conv2d"):
+    """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
+
+    x (N, H, W, C), ``weight`` (kh, kw, C / groups, O), ``bias`` (O,) → y (N, H′, W′, O). Images without channels,
+    (N, H, W), are taken for images of one channel. `distnn.ops.conv.convolution.Conv2D` has the details.
+
+    >>> from distnn import graph
+    >>> Conv2D(32, 3, "relu", padding="same")(graph.input("x", (graph.N, 28, 28)))
+    <relu: relu (N, 28, 28, 32)>
+
+    Raises:
+        UsageError: for options out of range, an unknown activation or initialization.
+        ShapeError: when called on what is no image, has other channels than at first, or is smaller than the kernel.
+    """
+
+    axes, op = 2, convolution.Conv2D
+
+    def __init__(
+        self,
+        filters: Count,  #: the number of output channels O
+        kernel: Lengths = 3,  #: its size
+        activation: ActivationLike = "identity",  #: f
+        *,
+        stride: Lengths = 1,  #: s
+        padding: Padding2D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
+        dilation: Lengths = 1,  #: d
+        groups: Count = 1,  #: into which channels and filters are split
+        bias: bool = True,  #: false leaves b out
+        initialization: Initialization = "auto",  #: of the weights, with fan-in kh · kw · C / groups
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            filters,
+            kernel,
+            activation,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            initialization=initialization,
+            name=name,
+        )
+
+
+class Conv1D(Convolution, kind="conv1d"):
     """y[n, i] = f(Σₖ x[n, i·s + k·d − p] · W[k] + b), with x = 0 outside of the sequence.
 
     x (N, L, C), ``weight`` (k, C / groups, O), ``bias`` (O,) → y (N, L′, O). Sequences without channels, (N, L), are
-    taken for sequences of one channel. Arguments and errors are those of `Conv2D`, with one number each; padding may
-    also be (before, after).
+    taken for sequences of one channel. Errors are those of `Conv2D`.
     """
 
-    axes = 1
+    axes, op = 1, convolution.Conv1D
 
-    def _op(self) -> Op:
-        return convolution.Conv1D(**self.options)
+    def __init__(
+        self,
+        filters: Count,  #: the number of output channels O
+        kernel: Count = 3,  #: its size
+        activation: ActivationLike = "identity",  #: f
+        *,
+        stride: Count = 1,  #: s
+        padding: Padding1D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
+        dilation: Count = 1,  #: d
+        groups: Count = 1,  #: into which channels and filters are split
+        bias: bool = True,  #: false leaves b out
+        initialization: Initialization = "auto",  #: of the weights, with fan-in k · C / groups
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            filters,
+            kernel,
+            activation,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            initialization=initialization,
+            name=name,
+        )
 
 
 class Pool(Spatial):
-    """What the pooling layers share.
-
-    Arguments:
-        window: its size, one number or, for images, (height, width).
-        stride: from window to window; the window's size if None.
-        padding: ``valid``: elements at the end that fill no window are left out; ``same``: ⌈H / stride⌉ windows.
-        name: the layer's name.
+    """What the pooling layers share; the arguments are theirs.
 
     Raises:
         UsageError: for options out of range.
         ShapeError: when called on what has another number of axes, or is smaller than a window.
     """
 
-    op: type[pooling.Pooling]
+    op: ClassVar[type[pooling.Pooling]]
 
     def __init__(
-        self,
-        window: int | Sequence[int] = 2,
-        stride: int | Sequence[int] | None = None,
-        *,
-        padding: str = "valid",
-        name: str | None = None,
+        self, window: int | Sequence[int], stride: int | Sequence[int] | None, *, padding: str, name: str | None
     ) -> None:
         super().__init__(name)
         self.options: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
@@ -152,60 +190,91 @@ class Pool(Spatial):
         return self._told(str(self.options["window"]), x, self.op(**self.options))
 
 
-class MaxPool2D(Pool):
-    """The maximum of each window of an image, by channel.   x (N, H, W, C) → y (N, H′, W′, C); see `Pool`."""
+class Pool1D(Pool):
+    """Pooling of sequences; errors are those of `Pool`."""
 
-    op = pooling.MaxPool2D
+    def __init__(
+        self,
+        window: Count = 2,  #: its size
+        stride: Count | None = None,  #: from window to window; the window's size if not given
+        *,
+        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
+        padding: Fitting = "valid",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(window, stride, padding=padding, name=name)
 
 
-class MaxPool1D(Pool):
-    """The maximum of each window of a sequence, by channel.   x (N, L, C) → y (N, L′, C); see `Pool`."""
+class Pool2D(Pool):
+    """Pooling of images; errors are those of `Pool`."""
+
+    def __init__(
+        self,
+        window: Lengths = 2,  #: its size
+        stride: Lengths | None = None,  #: from window to window; the window's size if not given
+        *,
+        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
+        padding: Fitting = "valid",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(window, stride, padding=padding, name=name)
+
+
+class MaxPool1D(Pool1D, kind="max_pool1d"):
+    """The maximum of each window of a sequence, by channel.   x (N, L, C) → y (N, L′, C)."""
 
     op = pooling.MaxPool1D
 
 
-class AveragePool2D(Pool):
-    """The mean of each window of an image, without its padding.   x (N, H, W, C) → y (N, H′, W′, C); see `Pool`."""
-
-    op = pooling.AveragePool2D
-
-
-class AveragePool1D(Pool):
-    """The mean of each window of a sequence, without its padding.   x (N, L, C) → y (N, L′, C); see `Pool`."""
+class AveragePool1D(Pool1D, kind="average_pool1d"):
+    """The mean of each window of a sequence, without its padding.   x (N, L, C) → y (N, L′, C)."""
 
     op = pooling.AveragePool1D
 
 
-class GlobalAveragePool(Spatial):
+class MaxPool2D(Pool2D, kind="max_pool2d"):
+    """The maximum of each window of an image, by channel.   x (N, H, W, C) → y (N, H′, W′, C)."""
+
+    op = pooling.MaxPool2D
+
+
+class AveragePool2D(Pool2D, kind="average_pool2d"):
+    """The mean of each window of an image, without its padding.   x (N, H, W, C) → y (N, H′, W′, C)."""
+
+    op = pooling.AveragePool2D
+
+
+class GlobalAveragePool(Spatial, kind="global_average_pool"):
     """The mean of each channel over all positions.   x (N, …, C) → y (N, C)."""
 
     def __call__(self, x: Node) -> Node:
         return self._told("", x, global_pooling.GlobalAveragePool())
 
 
-class GlobalMaxPool(Spatial):
+class GlobalMaxPool(Spatial, kind="global_max_pool"):
     """The maximum of each channel over all positions.   x (N, …, C) → y (N, C)."""
 
     def __call__(self, x: Node) -> Node:
         return self._told("", x, global_pooling.GlobalMaxPool())
 
 
-class Subsample(Spatial):
+class Subsample(Spatial, kind="subsample"):
     """Every s-th pixel of an image, with channels of zeros behind its own: a residual block's shortcut without weights.
 
     x (N, H, W, C) → y (N, ⌈H/s⌉, ⌈W/s⌉, O); `distnn.ops.subsample.Subsample` has the details.
-
-    Arguments:
-        channels: O, at least C.
-        stride: s.
-        name: the layer's name.
 
     Raises:
         UsageError: for options out of range.
         ShapeError: when called on what is no image, or has more channels than O.
     """
 
-    def __init__(self, channels: int, stride: int = 1, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        channels: Count,  #: O, at least C
+        stride: Count = 1,  #: s
+        *,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.op = subsample.Subsample(channels, stride)
 

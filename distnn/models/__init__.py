@@ -1,12 +1,14 @@
 """Models: builders that put layers together."""
 
-from distnn.models.build import build
-from distnn.models.char_lstm import char_lstm
-from distnn.models.convnet import convnet
+# Messages and pages list kinds in this order.
+# isort: off
 from distnn.models.linear import linear, logistic, softmax
-from distnn.models.loss import Loss
 from distnn.models.mlp import mlp
-from distnn.models.model import Model
+from distnn.models.convnet import convnet
 from distnn.models.resnet import resnet
+from distnn.models.char_lstm import char_lstm
+from distnn.models.model import Model
+from distnn.models.build import build
+# isort: on
 
-__all__ = ["Loss", "Model", "build", "char_lstm", "convnet", "linear", "logistic", "mlp", "resnet", "softmax"]
+__all__ = ["Model", "build", "char_lstm", "convnet", "linear", "logistic", "mlp", "resnet", "softmax"]

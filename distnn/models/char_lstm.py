@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Literal
 
-from distnn.layers import GRU, LSTM, Dense, Dropout, Embedding, Layer, Sequential, SimpleRNN
+from distnn.layers import Dense, Dropout, Embedding, Layer, Sequential
+from distnn.models.kinds import model
+from distnn.registry import BelowOne, Count, Initialization, Widths
 
-#: The recurrent layers by the names that run files give them.
-CELLS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
 
-
+@model("char-lstm", "language")
 def char_lstm(
-    tokens: int,
-    embedding: int = 64,
-    hidden: Sequence[int] = (256,),
+    outputs: int,
+    embedding: Count = 64,  #: the length of a character's vector
+    hidden: Widths = (64,),  #: the units of each recurrent layer
     *,
-    cell: str = "lstm",
-    dropout: float = 0.0,
-    initialization: str = "auto",
+    cell: Literal["lstm", "gru", "rnn"] = "lstm",  #: what a recurrent layer is made of
+    dropout: BelowOne = 0.0,  #: the rate behind each recurrent layer; 0 for none
+    #: of the last layer's weights; auto is Glorot's
+    initialization: Initialization = "auto",
 ) -> Layer:
     """A vector for each token, recurrent layers one upon the other, and at every step a logit for each next token.
 
-    Tokens (N, T) → (N, T, V). Dropout works between layers only, never from one step to the next. Source: Graves,
-    Generating Sequences With Recurrent Neural Networks, 2013; dropout as in Zaremba, Sutskever and Vinyals, Recurrent
-    Neural Network Regularization, 2014.
-
-    Arguments:
-        tokens: V, how many different ones there are.
-        embedding: the length of a token's vector.
-        hidden: the units of each recurrent layer.
-        cell: lstm, gru or rnn.
-        dropout: the rate behind each recurrent layer; 0 for none.
-        initialization: of the last layer's weights.
+    Tokens (N, T) → (N, T, V) with V ``outputs``. Dropout works between layers only, never from one step to the next.
+    Source: Graves, Generating Sequences With Recurrent Neural Networks, 2013; dropout as in Zaremba, Sutskever and
+    Vinyals, Recurrent Neural Network Regularization, 2014.
     """
-    layers: list[Layer] = [Embedding(tokens, embedding)]
+    layers: list[Layer] = [Embedding(outputs, embedding)]
     for units in hidden:
-        layers += [CELLS[cell](units), *([Dropout(dropout)] if dropout else [])]
-    return Sequential(*layers, Dense(tokens, initialization=initialization))
+        layers += [Layer.family.find(cell)(units), *([Dropout(dropout)] if dropout else [])]
+    return Sequential(*layers, Dense(outputs, initialization=initialization))

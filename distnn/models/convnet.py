@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from distnn.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from distnn.models.images import ImageNetwork
+from distnn.models.kinds import model
+from distnn.ops.by_name import ActivationLike
+from distnn.registry import BelowOne, Channels, Count, Initialization, Widths
 
 
+@model("convnet", "regression", "classification")
 def convnet(
     outputs: int,
-    channels: Sequence[int] = (32, 64),
-    hidden: Sequence[int] = (128,),
-    activation: str = "relu",
+    channels: Channels = (32, 64),  #: the filters of each convolution; each halves the image's height and width
+    hidden: Widths = (128,),  #: the units of each dense layer before the last
+    activation: ActivationLike = "relu",  #: after every layer but the last
     *,
-    kernel: int = 3,
-    dropout: float = 0.0,
-    initialization: str = "auto",
+    kernel: Count = 3,  #: the height and width of the filters; the image is padded to keep its size
+    dropout: BelowOne = 0.0,  #: the rate before each dense layer; 0 for none
+    #: of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise
+    initialization: Initialization = "auto",
 ) -> Layer:
     """For each of ``channels`` a convolution with its activation and a 2 × 2 maximum, then dense layers.
 
     Images (N, H, W, C), or (N, H, W) of one channel → (N, outputs). Source: LeCun, Bottou, Bengio and Haffner,
     Gradient-based learning applied to document recognition, 1998, with the maximum and ReLU of later years.
-
-    Arguments:
-        outputs: of the last layer, which has no activation.
-        channels: the filters of each convolution; each halves the image's height and width.
-        hidden: the units of the dense layers before the last.
-        activation: after every layer but the last.
-        kernel: the height and width of the filters; the image is padded to keep its size.
-        dropout: the rate before each dense layer; 0 for none.
-        initialization: of all weights.
 
     Raises:
         UsageError: for options that `Conv2D`, `Dropout` or `Dense` refuse.

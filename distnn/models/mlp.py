@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from distnn.layers import Dense, Flatten, Layer, Sequential
+from distnn.models.kinds import model
+from distnn.ops.by_name import ActivationLike
+from distnn.registry import Initialization, Widths
 
 
+@model("mlp", "regression", "classification")
 def mlp(
-    outputs: int, hidden: Sequence[int] = (64,), activation: str = "relu", *, initialization: str = "auto"
+    outputs: int,
+    hidden: Widths = (64,),  #: the units of each hidden layer
+    activation: ActivationLike = "relu",  #: after every layer but the last
+    *,
+    #: of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise
+    initialization: Initialization = "auto",
 ) -> Layer:
     """Dense layers of ``hidden`` units, each with the activation, and a last one of ``outputs`` without.
 

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from distnn.arrays import N, Shape, show
-from distnn.errors import DataError, ShapeError
+from distnn.errors import DataError, ShapeError, UsageError
 from distnn.graph import functions
 from distnn.graph.initial import initialize, parameter_nodes
 from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, input, topological
 from distnn.graph.plan import Plan
 from distnn.layers.layer import Layer, name_parameters
+from distnn.losses import Auto, Loss
+from distnn.losses.loss import TASKS
 from distnn.models.description import describe
-from distnn.models.loss import Loss
 from distnn.ops.op import Exchange
 from distnn.parameters import Parameters
 
@@ -46,10 +47,11 @@ class Model:
         task: ``classification``, ``regression`` or ``language``.
         classes: the names of the classes in the order of the labels, or of a language's tokens.
         target_shape: of one sample's target, for regression and languages.
-        loss: what is minimised.
+        loss: what is minimised; what the task asks for if None.
 
     Attributes:
         network: as given.
+        criterion: what is minimised, as it serves the task.
         x, y: the input nodes of samples and targets.
         output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
@@ -77,21 +79,16 @@ class Model:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
         self.network = network
+        if task not in TASKS:
+            raise DataError(f"task '{task}': expected classification, regression or language.")
+        self.criterion = (loss or Auto()).serving(task)
         self.in_bits = False
         self.targets = math.prod(self.target_shape) if task == "language" else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
-        loss = loss or Loss()
         self.weight: Node | None = None
         self.count: Node | None = None
-        if task == "classification":
-            self._classify(loss)
-        elif task == "regression":
-            self._regress(loss)
-        elif task == "language":
-            self._predict_tokens(loss)
-        else:
-            raise DataError(f"task '{task}': expected classification, regression or language.")
+        {"classification": self._classify, "regression": self._regress, "language": self._predict_tokens}[task]()
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 
@@ -103,7 +100,7 @@ class Model:
         output, ends = network.unroll(self.x, state=tuple(starts.values()))
         return output, dict(zip(starts, zip(starts.values(), ends, strict=True), strict=True))
 
-    def _predict_tokens(self, loss: Loss) -> None:
+    def _predict_tokens(self) -> None:
         expected: Shape = (N, *self.input_shape, len(self.classes))
         if self.output.shape != expected:
             raise ShapeError(
@@ -112,17 +109,25 @@ class Model:
                 f"step a logit for each token."
             )
         self.y = input("y", (N, *self.target_shape), integer=True)
-        self.in_bits = loss.class_weights is None and not loss.label_smoothing
-        self._choose(loss)
+        self.in_bits = self.criterion.code_length
+        self._choose()
 
-    def _choose(self, loss: Loss) -> None:
+    def _choose(self) -> None:
         """What is computed from one logit for each class."""
-        self.correct: Node | None = functions.correct(self.output, self.y, ignore=loss.ignore_label)
-        self.loss = loss(self.task, self.output, self.y)
-        self.weight, self.count = loss.weight(self.y), loss.count(self.y)
+        self.correct: Node | None = functions.correct(self.output, self.y, ignore=self.criterion.ignore_label)
+        self._sum()
         self.prediction = functions.softmax(self.output)
 
-    def _classify(self, loss: Loss) -> None:
+    def _sum(self) -> None:
+        """What is summed over the samples: the loss, what it is divided by for its mean, and how many targets count."""
+        try:
+            self.loss = self.criterion(self.output, self.y)
+            self.weight, self.count = self.criterion.weight(self.y), self.criterion.count(self.y)
+        except UsageError as error:
+            error.at("loss")
+            raise
+
+    def _classify(self) -> None:
         width = self.output.shape[1] if len(self.output.shape) == 2 else None
         binary = width == 1 and len(self.classes) == 2
         if not binary and width != len(self.classes):
@@ -132,11 +137,11 @@ class Model:
                 f"{POSITIONS if len(self.output.shape) > 2 else ''}"
             )
         self.y = input("y", (N,), integer=not binary)
-        self._choose(loss)
+        self._choose()
         if binary:
             self.prediction = functions.sigmoid(self.output)
 
-    def _regress(self, loss: Loss) -> None:
+    def _regress(self) -> None:
         self.y = input("y", (N, *self.target_shape))
         expected = math.prod(self.target_shape)
         if not all(isinstance(d, int) for d in self.output.shape[1:]) or math.prod(self.output.shape[1:]) != expected:  # type: ignore[arg-type]
@@ -144,8 +149,8 @@ class Model:
                 f"the model's output has shape {show(self.output.shape)}, but the data's targets have shape "
                 f"{show(self.y.shape)}; the last layer needs {expected} outputs."
             )
-        self.loss = loss(self.task, self.output, self.y)
         self.correct = None
+        self._sum()
         self.prediction = self.output
 
     @property

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from distnn.errors import UsageError
 from distnn.layers import BatchNorm, Conv2D, Dense, GlobalAveragePool, Layer, Residual, Sequential, Subsample
 from distnn.layers.activation import Activation
 from distnn.models.images import ImageNetwork
+from distnn.models.kinds import model
+from distnn.ops.by_name import ActivationLike
+from distnn.registry import Channels, Count
 
 
+@model("resnet", "regression", "classification")
 def resnet(
     outputs: int,
-    depth: int = 14,
-    channels: Sequence[int] = (16, 32, 64),
-    activation: str = "relu",
+    #: the layers with weights on the longest way: 2 · n · stages + 2 for n blocks in each stage
+    depth: Count = 14,
+    channels: Channels = (16, 32, 64),  #: the filters of each stage
+    activation: ActivationLike = "relu",  #: after each normalisation
     *,
-    shortcut: str = "projection",
+    #: around a block that changes the shape: a 1 × 1 convolution (He et al.'s option B), or zeros for new channels (A)
+    shortcut: Literal["projection", "pad"] = "projection",
 ) -> Layer:
     """A first convolution, stages of basic blocks, the mean over the positions, and a dense layer.
 
@@ -25,15 +32,6 @@ def resnet(
     Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016, sections 4.1 and 4.2. Three
     stages of 16, 32 and 64 channels are the paper's networks for CIFAR-10; four of 64, 128, 256 and 512 with depth 18
     are its ResNet-18, here with the first convolution for small images (3 × 3, no stride, no pooling).
-
-    Arguments:
-        outputs: of the last layer.
-        depth: the layers with weights on the longest way, 2 · n · stages + 2 for n blocks a stage: for three stages 8,
-            14, 20, 32, …; for four 10, 18, 26, ….
-        channels: of each stage.
-        activation: after each normalisation.
-        shortcut: of a block that changes the shape: ``projection``, a 1 × 1 convolution with batch norm
-            (option B), or ``pad``, every second pixel with channels of zeros, without parameters (option A).
 
     Raises:
         UsageError: for another depth or shortcut, no channels, or fewer of them than before with ``pad``.
@@ -84,7 +82,7 @@ def _convolution(filters: int, kernel: int, stride: int = 1) -> Conv2D:
     return Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initialization="he")
 
 
-def _block(before: int, filters: int, stride: int, activation: str, shortcut: str) -> Layer:
+def _block(before: int, filters: int, stride: int, activation: ActivationLike, shortcut: str) -> Layer:
     inner = Sequential(
         _convolution(filters, 3, stride),
         BatchNorm(),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array, Shape, size
-from distnn.errors import UsageError
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.op import Buffer, Closures, Op
+from distnn.registry import Between, Family, Positive, Registered, check
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
@@ -23,7 +23,7 @@ Shifted = Callable[[Array, Array], object]
 LARGE = 8192
 
 
-class Activation(Op):
+class Activation(Op, Registered, family=Family("activation")):
     """y = f(x), which may work in place: ``bind(work, y, x, dy, dx)`` takes y for x, and dy for dx.
 
     So an op that computes x can apply f in the same buffers, whole or piece by piece. For some rows of y, the buffers
@@ -100,7 +100,7 @@ def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
     return np.multiply(out, 2, out=out)
 
 
-class Sigmoid(FromOutput):
+class Sigmoid(FromOutput, kind="sigmoid"):
     """y = σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2;   dy/dx = y (1 − y)."""
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
@@ -112,7 +112,7 @@ class Sigmoid(FromOutput):
         return np.multiply(dy, scratch, out=dx)
 
 
-class Tanh(FromOutput):
+class Tanh(FromOutput, kind="tanh"):
     """y = tanh x;   dy/dx = 1 − y²."""
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
@@ -124,7 +124,7 @@ class Tanh(FromOutput):
         return np.multiply(dy, scratch, out=dx)
 
 
-class ReLU(FromOutput):
+class ReLU(FromOutput, kind="relu"):
     """y = max(x, 0);   dy/dx = 1 where y > 0, else 0 (at 0 too)."""
 
     kernels = "rectifier"
@@ -158,13 +158,10 @@ class ReLU(FromOutput):
         return np.multiply(dy, scratch, out=dx)
 
 
-class LeakyReLU(FromOutput):
+class LeakyReLU(FromOutput, kind="leaky_relu"):
     """y = max(x, s x);   dy/dx = 1 where y > 0, else s (at 0 too).
 
     Source: Maas, Hannun and Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013.
-
-    Arguments:
-        slope: s, above 0 and below 1.
 
     Raises:
         UsageError: for a slope outside its range.
@@ -174,10 +171,12 @@ class LeakyReLU(FromOutput):
     ahead = 1
     rectifies = True
 
-    def __init__(self, slope: float = 0.1) -> None:
-        if not 0 < slope < 1:
-            raise UsageError(f"LeakyReLU: the slope is {slope}; expected a number above 0 and below 1.")
+    def __init__(
+        self,
+        slope: Between = 0.1,  #: s, of leaky_relu below 0
+    ) -> None:
         self.slope = slope
+        check(self)
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         np.multiply(x, self.slope, out=ahead)
@@ -189,13 +188,10 @@ class LeakyReLU(FromOutput):
         return np.multiply(dy, scratch, out=dx)
 
 
-class ELU(FromOutput):
+class ELU(FromOutput, kind="elu"):
     """y = x for x > 0, else α (eˣ − 1);   dy/dx = 1 for y > 0, else y + α.
 
     Source: Clevert, Unterthiner and Hochreiter, Fast and Accurate Deep Network Learning by ELUs, 2016.
-
-    Arguments:
-        alpha: α > 0.
 
     Raises:
         UsageError: for an α outside its range.
@@ -204,10 +200,12 @@ class ELU(FromOutput):
     ahead, behind = 2, 2
     rectifies = True
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        if not 0 < alpha < np.inf:
-            raise UsageError(f"ELU: alpha is {alpha}; expected a number above 0.")
+    def __init__(
+        self,
+        alpha: Positive = 1.0,  #: α, of elu
+    ) -> None:
         self.alpha = alpha
+        check(self)
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         below, spare = ahead
@@ -228,7 +226,7 @@ class ELU(FromOutput):
         return np.multiply(dy, slope, out=dx)
 
 
-class Softplus(FromOutput):
+class Softplus(FromOutput, kind="softplus"):
     """y = ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|);   dy/dx = σ(x) = 1 − e⁻ʸ.
 
     Source: Dugas et al., Incorporating Second-Order Functional Knowledge for Better Option Pricing, 2001.

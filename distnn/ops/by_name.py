@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from distnn.errors import UsageError, nearest
-from distnn.ops.activation import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from distnn.ops.gated import GELU, SiLU
-from distnn.ops.probability import LogSoftmax, Softmax
+from typing import Annotated, Any
 
-#: ``identity`` is the absence of one.
-ACTIVATIONS: dict[str, type[Activation] | None] = {
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "elu": ELU,
-    "softplus": Softplus,
-    "gelu": GELU,
-    "silu": SiLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-    "softmax": Softmax,
-    "log_softmax": LogSoftmax,
-    "identity": None,
-}
+from distnn.ops import gated, probability  # noqa: F401 (registers them)
+from distnn.ops.activation import Activation
+from distnn.registry import Named
 
 
-def activation(given: str | Activation | None, **options: float) -> Activation | None:
+class Identity(Activation, kind="identity"):
+    """y = x: no activation. It stands for itself in run files only, and makes no node."""
+
+
+#: What layers take: a name, or an op, such as ``LeakyReLU(0.2)``.
+ActivationLike = Annotated[str | Activation, Named(Activation.family)]
+
+
+def activation(given: ActivationLike | None, **options: Any) -> Activation | None:
     """The activation op of this name; an op itself, such as ``LeakyReLU(0.2)``, is taken as it is.
 
     Arguments:
-        given: the name, or the op.
+        given: the name, ``module:Class`` for a class of the user's own, or the op.
         options: the arguments of the op of this name, such as ``slope`` for ``leaky_relu``.
 
     Returns:
@@ -38,9 +32,5 @@ def activation(given: str | Activation | None, **options: float) -> Activation |
     """
     if given is None or isinstance(given, Activation):
         return given
-    if given not in ACTIVATIONS:
-        raise UsageError(
-            f"unknown activation '{given}'{nearest(given, ACTIVATIONS)}; known are {', '.join(sorted(ACTIVATIONS))}."
-        )
-    kind = ACTIVATIONS[given]
-    return kind(**options) if kind else None
+    kind = Activation.family.find(given)
+    return None if kind is Identity else kind(**options)

@@ -61,7 +61,7 @@ class Gated(Activation):
         np.subtract(y, tail, out=y)
 
 
-class GELU(Gated):
+class GELU(Gated, kind="gelu"):
     """y = x Φ(x) with the normal distribution function Φ, exactly;   dy/dx = Φ(x) + x φ(x).
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
@@ -71,7 +71,7 @@ class GELU(Gated):
         return normal_tail(a, tail, density, spare)
 
 
-class SiLU(Gated):
+class SiLU(Gated, kind="silu"):
     """y = x σ(x);   dy/dx = σ(x) + x σ(x) σ(−x).
 
     Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units, 2018; also known as swish.

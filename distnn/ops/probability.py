@@ -27,7 +27,7 @@ class _OverLastAxis(Activation):
         return 5 * size(y)
 
 
-class Softmax(_OverLastAxis):
+class Softmax(_OverLastAxis, kind="softmax"):
     """yₙⱼ = e^zₙⱼ / Σₖ e^zₙₖ over the last axis;   ∂J/∂z = y (dy − Σₖ dyₖ yₖ)."""
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
@@ -53,7 +53,7 @@ class Softmax(_OverLastAxis):
         return forward, backward
 
 
-class LogSoftmax(_OverLastAxis):
+class LogSoftmax(_OverLastAxis, kind="log_softmax"):
     """yₙⱼ = zₙⱼ − ln Σₖ e^zₙₖ over the last axis;   ∂J/∂z = dy − eʸ Σₖ dyₖ."""
 
     label = "log_softmax"

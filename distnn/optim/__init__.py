@@ -1,12 +1,12 @@
 """Optimisers and learning-rate schedules."""
 
+# Messages and pages list kinds in this order.
+# isort: off
+from distnn.optim.optimizer import Optimizer
+from distnn.optim.sgd import SGD
 from distnn.optim.adam import Adam, AdamW
 from distnn.optim.large_batch import LAMB, LARS
-from distnn.optim.optimizer import Optimizer
-from distnn.optim.schedule import Schedule
-from distnn.optim.sgd import SGD
+from distnn.optim.schedule import Constant, Cosine, Schedule, StepDecay
+# isort: on
 
-#: The optimisers by the names that run files use.
-OPTIMIZERS: dict[str, type[Optimizer]] = {rule.kind: rule for rule in (SGD, Adam, AdamW, LARS, LAMB)}
-
-__all__ = ["LAMB", "LARS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "Schedule"]
+__all__ = ["LAMB", "LARS", "SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule", "StepDecay"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.optim.optimizer import Block, Optimizer, Update
+from distnn.registry import BelowOne, NotNegative, Positive, check
 
 
 class Moments(Optimizer):
@@ -28,11 +29,7 @@ class Moments(Optimizer):
     epsilon: float
 
     def __post_init__(self) -> None:
-        self._require("learning_rate", self.learning_rate > 0, "a number above 0")
-        self._require("beta1", 0 <= self.beta1 < 1, "a number from 0 to below 1")
-        self._require("beta2", 0 <= self.beta2 < 1, "a number from 0 to below 1")
-        self._require("epsilon", self.epsilon > 0, "a number above 0")
-        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        check(self)
 
     def _moments(
         self, kernels: ModuleType, w: Array, g: Array, slots: list[Array], decay: Array | None, *, coupled: bool
@@ -67,33 +64,25 @@ class Moments(Optimizer):
 
 
 @dataclass(frozen=True)
-class Adam(Moments):
-    """Adam: w ← w − α r, with r of `Moments` for the mean gradient g + λ w of the batch.
+class Adam(Moments, kind="adam"):
+    """Adam: w ← w − α r, with r of `Moments` for the mean gradient g + λ w of the batch, and α the learning rate.
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015. The same update as torch.optim.Adam.
-
-    Arguments:
-        learning_rate: α > 0, which a schedule may scale.
-        beta1, beta2: β₁ and β₂ in [0, 1).
-        epsilon: ε > 0.
-        weight_decay: λ ≥ 0, for weights, but not for biases and gains; AdamW's serves better.
 
     Raises:
         UsageError: for a value outside its range.
     """
 
-    kind = "adam"
-
-    learning_rate: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
 
     def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
         return self._moments(kernels, *vectors, coupled=True)
 
-    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+    def update(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, _, decay, t = block
         np.multiply(g, scale, out=g)
         if decay is not None:
@@ -105,33 +94,25 @@ class Adam(Moments):
 
 
 @dataclass(frozen=True)
-class AdamW(Moments):
-    """AdamW: w ← w − α λ w − α r, with r of `Moments` for the mean gradient of the batch alone.
+class AdamW(Moments, kind="adamw"):
+    """AdamW: w ← w − α λ w − α r, with r of `Moments` for the mean gradient of the batch alone, and weight decay λ.
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. The same update as torch.optim.AdamW.
-
-    Arguments:
-        learning_rate: α > 0, which a schedule may scale.
-        beta1, beta2: β₁ and β₂ in [0, 1).
-        epsilon: ε > 0.
-        weight_decay: λ ≥ 0, for weights, but not for biases and gains.
 
     Raises:
         UsageError: for a value outside its range.
     """
 
-    kind = "adamw"
-
-    learning_rate: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.01
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-8  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
 
     def _fused(self, kernels: ModuleType, *vectors: Any) -> Update:
         return self._moments(kernels, *vectors, coupled=False)
 
-    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+    def update(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, _, decay, t = block
         np.multiply(g, scale, out=g)
         self._direction(block, step)

@@ -12,6 +12,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.optim.adam import Moments
 from distnn.optim.optimizer import BLOCK, Block, Optimizer, Update, block, is_weight
+from distnn.registry import BelowOne, NotNegative, Positive, check
 
 
 class Layer(NamedTuple):
@@ -73,7 +74,7 @@ def norm(arrays: Sequence[Array], scratch: Array) -> float:
 
 
 @dataclass(frozen=True)
-class LARS(LayerWise):
+class LARS(LayerWise, kind="lars"):
     """Layer-wise adaptive rate scaling.
 
     With the mean gradient g of the batch, learning rate α, momentum μ, weight decay β and trust η, for each parameter:
@@ -82,29 +83,19 @@ class LARS(LayerWise):
 
     λ = 1 where ‖w‖ or ‖g‖ is 0. Source: You, Gitman and Ginsburg, Large Batch Training of Convolutional Networks, 2017.
 
-    Arguments:
-        learning_rate: α > 0, which a schedule may scale.
-        momentum: μ in [0, 1).
-        weight_decay: β ≥ 0, for weights, but not for biases and gains.
-        trust: η > 0.
-
     Raises:
         UsageError: for a value outside its range.
     """
 
-    kind = "lars"
     slots = ("velocity",)
 
-    learning_rate: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
-    trust: float = 0.001
+    learning_rate: Positive = 1.0  #: the length of a step; a schedule's factor comes on top
+    momentum: BelowOne = 0.9  #: how much of the last step is taken along
+    weight_decay: NotNegative = 0.0005  #: pulls weights towards 0, but not biases and gains
+    trust: Positive = 0.001  #: a layer's step as a fraction of the norm of its weights
 
     def __post_init__(self) -> None:
-        self._require("learning_rate", self.learning_rate > 0, "a number above 0")
-        self._require("momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
-        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
-        self._require("trust", self.trust > 0, "a number above 0")
+        check(self)
 
     def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
         rate = learning_rate * (self._ratio(layer, scale) if layer.scaled else 1.0)
@@ -125,33 +116,26 @@ class LARS(LayerWise):
 
 
 @dataclass(frozen=True)
-class LAMB(LayerWise, Moments):
+class LAMB(LayerWise, Moments, kind="lamb"):
     """Layer-wise adaptive moments.
 
-    With r of Adam's moments (`distnn.optim.adam.Moments`) for the mean gradient of the batch, for each parameter:
+    With r of Adam's moments (`distnn.optim.adam.Moments`) for the mean gradient of the batch, learning rate α and
+    weight decay λ, for each parameter:
 
         u = r + λ w        w ← w − α ‖w‖ / ‖u‖ u
 
     The ratio is 1 where ‖w‖ or ‖u‖ is 0. Source: You et al., Large Batch Optimization for Deep Learning: Training BERT
     in 76 minutes, 2020, algorithm 2 with φ(z) = z.
 
-    Arguments:
-        learning_rate: α > 0, which a schedule may scale.
-        beta1, beta2: β₁ and β₂ in [0, 1).
-        epsilon: ε > 0.
-        weight_decay: λ ≥ 0, for weights, but not for biases and gains.
-
     Raises:
         UsageError: for a value outside its range.
     """
 
-    kind = "lamb"
-
-    learning_rate: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-6
-    weight_decay: float = 0.01
+    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
+    beta1: BelowOne = 0.9  #: decay of the mean gradient
+    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
+    epsilon: Positive = 1e-6  #: keeps the division by the root of the mean square from blowing up
+    weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
 
     def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
         for piece in layer.pieces:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.errors import UsageError
 from distnn.kernels.loading import compiled_kernels
+from distnn.registry import Family, Registered
 
 #: Elements updated at a time: few enough for values, gradient, slot and scratch to stay in a core's cache from one
 #: pass to the next (at 10 million parameters 1.3 times faster than whole vectors), enough to hide numpy's call.
@@ -43,31 +43,29 @@ def is_weight(name: str) -> bool:
     return name.rpartition(".")[2].startswith("weight")
 
 
-class Optimizer:
-    """An update rule.
+class Optimizer(
+    Registered,
+    family=Family(
+        "optimiser",
+        meaning="the update rule",
+        about="The update rule and its numbers; the defaults are those of the `kind`.",
+        default="sgd",
+    ),
+):
+    """An update rule: a subclass has a ``learning_rate``, and `update`, which changes one block.
 
     Attributes:
-        kind: its name in run files.
+        learning_rate: the length of a step, which a schedule scales.
+        weight_decay: pulls weights towards 0, but not biases and gains; see `decays`.
         layerwise: whether it needs whole parameters, since it looks at each one's norm; else any slices of a model's
             vectors can be bound, so that ranks may share the work.
         slots: the names of the state vectors, each as long as the values and zero at first.
     """
 
-    kind: ClassVar[str]
     layerwise: ClassVar[bool] = False
-    slots: tuple[str, ...]
+    slots: tuple[str, ...] = ()
     learning_rate: float
-    weight_decay: float
-
-    def _require(self, name: str, valid: bool, expected: str) -> None:
-        """Refuse the argument called ``name`` unless it is ``valid``."""
-        if not valid:
-            raise UsageError(f"{type(self).__name__}: {name} is {getattr(self, name)}; expected {expected}.")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a run file's ``[optimizer]`` says of it."""
-        return {"kind": self.kind, **vars(self)}
+    weight_decay: float = 0.0
 
     def decays(self, name: str) -> float:
         """The weight decay of the parameter called ``name``: none for biases, and for gains of normalisations."""
@@ -96,7 +94,7 @@ class Optimizer:
 
         def update(scale: float, learning_rate: float, step: int) -> None:
             for piece in blocks:
-                self._block(piece, scale, learning_rate, step)
+                self.update(piece, scale, learning_rate, step)
 
         return update
 
@@ -122,8 +120,11 @@ class Optimizer:
         """The update of whole vectors by compiled kernels, with the same bits as block by block, if there are any."""
         return None
 
-    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
-        """The update of one block."""
+    def update(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+        """Change one block's values and slots, by its gradient times ``scale``; ``step`` updates went before.
+
+        The gradient and the scratch may be spoiled.
+        """
         raise AssertionError(f"{type(self).__name__} defines no update")
 
 

@@ -10,61 +10,76 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distnn.errors import UsageError, nearest
+from distnn.registry import BelowOne, Count, CountOrZero, Family, Fraction, Registered, check
 
-KINDS = ("constant", "step", "cosine")
+#: From the step to the factor.
+Factor = Callable[[int], float]
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A learning-rate schedule.
-
-        constant   1
-        step       factor ^ ⌊step / every_steps⌋
-        cosine     final + (1 − final) (1 + cos π t) / 2,   t from 0 after the warm-up to 1 at ``total_steps``
-
-    Cosine: Loshchilov and Hutter, SGDR, 2017, without restarts.
-
-    Arguments:
-        kind: constant, step or cosine.
-        total_steps: of the whole run; for cosine.
-        warmup_steps: the length of the warm-up; 0 for none.
-        every_steps, factor: for step.
-        final: what cosine ends with, as a fraction of the learning rate.
+@dataclass(frozen=True, kw_only=True)
+class Schedule(
+    Registered,
+    family=Family(
+        "schedule",
+        meaning="the shape of the learning rate over time",
+        about="The learning rate over time.",
+        default="constant",
+    ),
+):
+    """A learning-rate schedule: a subclass has `factor`.
 
     Raises:
-        UsageError: for an unknown kind, or what the kind needs and hasn't got.
+        UsageError: for a value outside its range.
     """
 
-    kind: str = "constant"
-    total_steps: int = 0
-    warmup_steps: int = 0
-    every_steps: int = 0
-    factor: float = 0.1
-    final: float = 0.0
+    warmup_steps: CountOrZero = 0  #: steps over which the rate first grows linearly
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(
-                f"unknown schedule '{self.kind}'{nearest(self.kind, KINDS)}; known are {', '.join(KINDS)}."
-            )
-        if self.kind == "step" and self.every_steps < 1:
-            raise UsageError("schedule step: every_steps must be at least 1.")
-        if self.kind == "cosine" and self.total_steps < 1:
-            raise UsageError("schedule cosine: total_steps must be at least 1.")
+        check(self)
 
-    def __call__(self, step: int) -> float:
-        """The factor at ``step``."""
-        return self._shape()(step) * min(1.0, (step + 1) / self.warmup_steps if self.warmup_steps else 1.0)
+    def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
+        """The factor at ``step``, but for the warm-up, in a run of ``total_steps``, ``epoch_steps`` in each epoch."""
+        raise AssertionError(f"{type(self).__name__} defines no factor")
 
-    def _shape(self) -> Callable[[int], float]:
-        if self.kind == "step":
-            return lambda step: self.factor ** (step // self.every_steps)
-        if self.kind == "cosine":
-            return self._cosine
-        return lambda step: 1.0
+    def over(self, epoch_steps: int, epochs: int) -> Factor:
+        """The factor at each step of a run of so many epochs of so many steps each."""
+        total, warm = epoch_steps * epochs, self.warmup_steps
 
-    def _cosine(self, step: int) -> float:
-        length = max(1, self.total_steps - self.warmup_steps)
+        def factor(step: int) -> float:
+            return self.factor_at(step, epoch_steps, total) * min(1.0, (step + 1) / warm if warm else 1.0)
+
+        return factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule, kind="constant"):
+    """1."""
+
+    def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDecay(Schedule, kind="step"):
+    """factor ^ ⌊step / every⌋, with so many steps as ``every_epochs`` have."""
+
+    every_epochs: Count  #: epochs after which the rate is multiplied by factor
+    factor: Fraction = 0.1  #: by which the rate is multiplied
+
+    def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
+        return self.factor ** (step // (epoch_steps * self.every_epochs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule, kind="cosine"):
+    """final + (1 − final) (1 + cos π t) / 2, with t from 0 after the warm-up to 1 at the run's end.
+
+    Source: Loshchilov and Hutter, SGDR, 2017, without restarts.
+    """
+
+    final: BelowOne = 0.0  #: the last rate, as a fraction of the first
+
+    def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
+        length = max(1, total_steps - self.warmup_steps)
         t = min(1.0, max(0, step - self.warmup_steps) / length)
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * t)) / 2

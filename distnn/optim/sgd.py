@@ -10,10 +10,11 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.optim.optimizer import Block, Optimizer, Update
+from distnn.registry import BelowOne, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class SGD(Optimizer):
+class SGD(Optimizer, kind="sgd"):
     """Stochastic gradient descent.
 
     With the mean gradient g of the batch, learning rate α, momentum μ and weight decay λ:
@@ -24,29 +25,21 @@ class SGD(Optimizer):
     Sources: Robbins and Monro 1951; Polyak 1964; Nesterov 1983 in the form of Sutskever, Martens, Dahl and Hinton, On
     the importance of initialization and momentum in deep learning, 2013. The same update as torch.optim.SGD.
 
-    Arguments:
-        learning_rate: α > 0, which a schedule may scale.
-        momentum: μ in [0, 1).
-        nesterov: look ahead along the velocity; needs momentum.
-        weight_decay: λ ≥ 0, for weights, but not for biases and gains.
-
     Raises:
-        UsageError: for a value outside its range.
+        UsageError: for a value outside its range, or ``nesterov`` without momentum.
     """
 
-    kind = "sgd"
-
-    learning_rate: float = 0.1
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
+    learning_rate: Positive = 0.1  #: the length of a step; a schedule's factor comes on top
+    momentum: BelowOne = 0.0  #: how much of the last step is taken along
+    nesterov: bool = False  #: look ahead along the velocity; needs momentum
+    weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
 
     def __post_init__(self) -> None:
-        self._require("learning_rate", self.learning_rate > 0, "a number above 0")
-        self._require("momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
-        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        check(self)
         if self.nesterov and not self.momentum:
-            raise UsageError("SGD: nesterov = true needs a momentum above 0.")
+            raise UsageError(
+                f"{type(self).__name__}: nesterov is true, which needs a momentum above 0, such as momentum = 0.9."
+            ).at("nesterov")
 
     @property
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -69,7 +62,7 @@ class SGD(Optimizer):
             return momentum
         return plain if decay is None else None
 
-    def _block(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
+    def update(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         w, g, slots, decay, t = block
         if not slots and decay is None:
             np.multiply(g, scale * learning_rate, out=t)

@@ -13,7 +13,6 @@ from distnn.data import DataFile, partition
 from distnn.data.partition import Range
 from distnn.graph.initial import parameter_nodes
 from distnn.models import Model
-from distnn.session.parts import optimizer
 
 
 @dataclass(frozen=True)
@@ -78,5 +77,5 @@ class Workload:
             shards=parallel.shards,
             elements=elements,
             message=elements * itemsize,
-            sliced=parallel.reduction != "allreduce" and not optimizer(settings).layerwise,
+            sliced=parallel.reduction != "allreduce" and not settings.optimizer.make().layerwise,
         )

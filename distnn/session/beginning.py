@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from distnn import checkpoint
 from distnn.checkpoint.environment import differences
 from distnn.errors import RunFileError
+from distnn.session.sources import SOURCE
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -62,6 +63,13 @@ def other_bits(saved: checkpoint.Checkpoint, settings: RunSettings, now: dict[st
         found.append(f"parallel.shards was {before.get('shards')} and is {settings.parallel.shards}")
     reasons = "; ".join(reason for reason in found if reason)
     return [f"the bits may differ from those of the run without a break: {reasons}."] if reasons else []
+
+
+def other_sources(saved: checkpoint.Checkpoint, now: dict[str, str]) -> list[str]:
+    """Which classes of the user's own have another source file than when the checkpoint was written."""
+    before = saved.environment
+    changed = [name.removeprefix(SOURCE) for name, value in now.items() if before.get(name, value) != value]
+    return [f"the source file of {name} has changed since the checkpoint was written." for name in changed]
 
 
 def _checkpoints(folder: Path) -> Path:

@@ -12,11 +12,11 @@ from distnn.arrays import Array
 from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import RunFileError, SharedMemoryError
-from distnn.models.model import Network
+from distnn.optim import Optimizer, Schedule
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
-from distnn.session.parts import augmentation, batch_size, bucket_mb, memories, model, optimizer, schedule
+from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucket_mb, memories, model
 from distnn.session.progress import Progress
 from distnn.session.samples import fits, sample_order, training_source
 from distnn.train.evaluate import Evaluator, chunk
@@ -34,7 +34,7 @@ class Run:
         settings: the run file.
         file: the open data file.
         world: the ranks.
-        network: instead of what ``settings.model`` describes, a network built in Python.
+        given: objects to use instead of what the settings describe.
         former: the same run on more ranks, whose training samples are taken over if they are in memory.
 
     Raises:
@@ -47,15 +47,16 @@ class Run:
         settings: RunSettings,
         file: DataFile,
         world: World,
-        network: Network | None = None,
+        given: Given = NOTHING,
         former: Run | None = None,
     ) -> None:
         self.settings, self.world = settings, world
         settle_threads(settings.parallel, world)
-        self.model = model(settings, file, network)
+        self.model = model(settings, file, given)
         train, samples = settings.train, file.count("train")
         self.batch_size = batch_size(settings, file)
-        self.optimizer = optimizer(settings)
+        self.optimizer: Optimizer = given.optimizer or settings.optimizer.make()
+        self.schedule: Schedule = given.schedule or settings.schedule.make()
         self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world)
         in_memory = self.in_memory
         order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
@@ -88,7 +89,7 @@ class Run:
             for split in file.splits
             if split != "train"
         }
-        self.schedule = schedule(settings.schedule, self.step.windows, train.epochs)
+        self.factor = self.schedule.over(self.step.windows, train.epochs)
         self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
         self.samples = samples
 

@@ -11,16 +11,22 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.data import DataFile
 from distnn.data.loader import Loader
+from distnn.errors import UsageError
 from distnn.layers import Dense, Flatten, Sequential
+from distnn.losses import Loss
 from distnn.models import Model
 from distnn.models.model import Network
-from distnn.optim import SGD, Optimizer
+from distnn.optim import Optimizer, Schedule
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
+from distnn.session.parts import Given
 from distnn.session.records import Listener, Summary
 from distnn.session.run import train
 from distnn.supervision.guard import guarded
 from distnn.train.evaluate import predict
+
+#: What an object may stand for, and the class that its own is derived from.
+BASES: dict[str, type] = {"optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def fit(
     resume: str | None = None,
     comm: Any = None,
     listener: Listener | None = None,
-    **sections: dict[str, Any],
+    **sections: dict[str, Any] | Loss | Schedule,
 ) -> Fitted:
     """Train ``network`` on a data file: alone, or on every rank of a communicator together.
 
@@ -68,10 +74,11 @@ def fit(
         out: the run's folder.
         epochs, batch_size, seed, streams: as in a run file; ``batch_size`` is global.
         optimizer: the update rule; SGD with its defaults if None.
-        resume: as ``--resume``.
+        resume: as ``--resume``; the objects are to be given again.
         comm: an mpi4py communicator; all ranks that were launched if None.
         listener: hears of the progress, on rank 0.
-        sections: further keys by section, as in a run file: ``schedule={"kind": "cosine"}``.
+        sections: further keys by section, as in a run file: ``checkpoint={"every_steps": 100}``; or an object, of any
+            class that is derived from `Loss` or `Schedule`: ``loss=Huber(0.5)``.
 
     Raises:
         UsageError: for bad data, settings or folders.
@@ -79,25 +86,40 @@ def fit(
     """
     from distnn import config
 
-    table = {name: dict(section) for name, section in sections.items()}
+    objects: dict[str, Any] = {"optimizer": optimizer} if optimizer is not None else {}
+    objects |= {name: section for name, section in sections.items() if not isinstance(section, dict)}
+    _check(objects)
+    table: dict[str, Any] = {name: dict(section) for name, section in sections.items() if isinstance(section, dict)}
     table.setdefault("train", {}).update(epochs=epochs, seed=seed)
     table.setdefault("data", {}).update(path=str(data), batch_size=batch_size, streams=streams)
-    table["optimizer"] = (optimizer or SGD()).settings
+    table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
     table["model"] = _describe(network)
     world = World.open(comm)
     with guarded(world, exits=False, watched=True):
         settings = config.from_dict(table, "distnn.fit")
         with DataFile(data, world.comm) as file:
             scale = file.scale
-        summary, run = train(settings, out=Path(out), resume=resume, world=world, listener=listener, network=network)
+        given = Given(network, **objects)
+        summary, run = train(settings, out=Path(out), resume=resume, world=world, listener=listener, given=given)
     return Fitted(summary, run.model, run.parameters, scale)
+
+
+def _check(objects: dict[str, Any]) -> None:
+    """Refuse objects that aren't of the family that their section is about."""
+    for name, thing in objects.items():
+        base = BASES.get(name)
+        if base is None or not isinstance(thing, base):
+            expected = f"an object of a class derived from {base.__module__}.{base.__name__}, or " if base else ""
+            raise UsageError(
+                f"distnn.fit: {name} is {thing!r}; expected {expected}a dict of the keys that a run file has for it."
+            )
 
 
 def _describe(network: Network) -> dict[str, Any]:
     """The ``[model]`` section that builds the same graph; for any function but plain layers just its name."""
     layers = network.layers if isinstance(network, Sequential) else ()
     dense = [layer for layer in layers if isinstance(layer, Dense)]
-    plain = all(isinstance(layer, Dense | Flatten) for layer in layers)
+    plain = all(type(layer) in (Dense, Flatten) for layer in layers)
     plain = plain and all(isinstance(layer.activation, str) for layer in dense)
     if not dense or not plain or any(layer.name != f"dense{k}" for k, layer in enumerate(dense, 1)):
         return {"factory": f"python:{getattr(network, '__name__', type(network).__name__).strip('<>')}"}

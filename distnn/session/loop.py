@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distnn.errors import DistnnError
-from distnn.optim import Schedule
+from distnn.optim.schedule import Factor
 from distnn.parallel.world import World
 from distnn.session.progress import Progress
 from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summary
@@ -50,7 +50,7 @@ class Loop:
         settings: RunSettings,
         step: Step,
         evaluators: Mapping[str, Evaluator],
-        schedule: Schedule,
+        factor: Factor,
         saver: Saver,
         progress: Progress,
         world: World,
@@ -58,7 +58,7 @@ class Loop:
         max_time: float | None,
         out: Path,
     ) -> None:
-        self.settings, self.step, self.evaluators, self.schedule = settings, step, evaluators, schedule
+        self.settings, self.step, self.evaluators, self.factor = settings, step, evaluators, factor
         self.saver, self.progress, self.world, self.out = saver, progress, world, out
         self.listener = listener or Listener()
         self.max_time = max_time
@@ -108,7 +108,7 @@ class Loop:
         step.loader.begin(progress.seed, progress.epoch)
         self._totals, self._recent = Window(step, progress.sums), Window(step)
         while progress.window < step.windows:
-            rate = settings.optimizer.learning_rate * self.schedule(progress.step)
+            rate = step.optimizer.learning_rate * self.factor(progress.step)
             stop = bool(signals.received) or self._time_is_up() or self.saver.failed
             step.run(progress.window, rate, stop, number=progress.step, save=self.saver.overdue)
             if step.bad:

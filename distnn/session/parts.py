@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
 from distnn.errors import DataError, RunFileError
-from distnn.models import Loss, Model, build
+from distnn.losses import Loss
+from distnn.models import Model, build
 from distnn.models.model import Network
-from distnn.optim import OPTIMIZERS, Optimizer, Schedule
+from distnn.optim import Optimizer, Schedule
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
-    from distnn.config import RunSettings, ScheduleSettings
+    from distnn.config import RunSettings
     from distnn.config.sections import ParallelSettings
 
 #: The buckets on several nodes, in megabytes: large enough that a network's latency doesn't show.
 BUCKET_MB = 4.0
 
 
-def model(settings: RunSettings, file: DataFile, network: Network | None = None) -> Model:
-    """What ``[model]`` describes, or a ``network`` built in Python, for these data and with the loss of ``[loss]``.
+@dataclass(frozen=True)
+class Given:
+    """Objects made in Python, each to be used instead of what its section of the settings describes."""
+
+    network: Network | None = None
+    loss: Loss | None = None
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
+
+
+NOTHING = Given()
+
+
+def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Model:
+    """What ``[model]`` describes, for these data and with the loss of ``[loss]``.
 
     Raises:
         RunFileError, ShapeError: if the model doesn't fit the data.
     """
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
-    if network is not None:
-        found = Model(network, file.sample_shape, loss=Loss(**settings.loss.model_dump()), **facts)
+    loss = given.loss or settings.loss.make()
+    if given.network is not None:
+        found = Model(given.network, file.sample_shape, loss=loss, **facts)
     else:
-        found = build(settings.model, file.sample_shape, loss=settings.loss, **facts)
+        found = build(settings.model.table(), file.sample_shape, loss=loss, **facts)
     if settings.data.streams and not found.states:
         why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
         raise RunFileError(
@@ -66,24 +82,6 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
 
 
-def optimizer(settings: RunSettings) -> Optimizer:
-    """What ``[optimizer]`` describes."""
-    given = settings.optimizer
-    return OPTIMIZERS[given.kind](**given.model_dump(exclude={"kind", *given.unused()}))
-
-
-def schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
-    """What ``[schedule]`` describes, for epochs of so many steps."""
-    return Schedule(
-        settings.kind,
-        total_steps=steps * epochs,
-        warmup_steps=settings.warmup_steps,
-        every_steps=steps * (settings.every_epochs or 0),
-        factor=settings.factor,
-        final=settings.final,
-    )
-
-
 def bucket_mb(settings: ParallelSettings, world: World) -> float | None:
     """The size of the buckets: on one node they gain nothing (benchmarks/reduction.py)."""
     if settings.bucket_mb is None:
@@ -98,8 +96,9 @@ def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]
         RunFileError: if ``node`` is asked for and the optimiser can't be sliced.
     """
     if reduction == "node" and optimizer.layerwise:
+        name = optimizer.family.named(optimizer)
         raise RunFileError(
-            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
+            f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{name}" '
             f'looks at each one whole; use "auto" or "allreduce".'
         )
     if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:

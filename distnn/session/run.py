@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from distnn.checkpoint.environment import blas, environment
 from distnn.data import DataFile
 from distnn.errors import DataError, DistnnError
-from distnn.models.model import Network
 from distnn.parallel import survival
 from distnn.parallel.world import World
-from distnn.session.beginning import begin, make_folder, other_bits
+from distnn.session.beginning import begin, make_folder, other_bits, other_sources
 from distnn.session.build import Run
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
+from distnn.session.parts import NOTHING, Given
 from distnn.session.records import Listener, Listeners, RunInfo, Summary
 from distnn.session.saving import Saver
+from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
 from distnn.train.timeline import Timeline
 
@@ -33,7 +34,7 @@ def train(
     max_time: float | None = None,
     world: World,
     listener: Listener | None = None,
-    network: Network | None = None,
+    given: Given = NOTHING,
 ) -> tuple[Summary, Run]:
     """Train by a run file, on every rank of ``world`` together.
 
@@ -44,7 +45,7 @@ def train(
         max_time: seconds after which to stop with a checkpoint.
         world: the ranks.
         listener: hears of the progress on rank 0; where that may die, every rank has to bring one.
-        network: instead of what ``settings.model`` describes, a network built in Python.
+        given: objects made in Python, to be used instead of what the settings describe.
 
     Returns:
         How it ended, and the run with its trained parameters.
@@ -56,7 +57,7 @@ def train(
     world.patience = settings.parallel.timeout
     if settings.parallel.elastic:
         world.make_elastic()
-    training = _Training(settings, out, resume, max_time, world, listener, network)
+    training = _Training(settings, out, resume, max_time, world, listener, given)
     try:
         with StopSignals() as signals:
             while not training.attempt(signals):
@@ -80,10 +81,10 @@ class _Training:
         max_time: float | None,
         world: World,
         listener: Listener | None,
-        network: Network | None,
+        given: Given,
     ) -> None:
         self.settings, self.out, self.resume, self.max_time = settings, out, resume, max_time
-        self.world, self.listener, self.network = world, listener, network
+        self.world, self.listener, self.given = world, listener, given
         self._start = time.perf_counter()
         self._warnings: list[str] = []
         self._told: Listener | None = None
@@ -135,7 +136,7 @@ class _Training:
         left = self.max_time and self.max_time - (time.perf_counter() - self._start)
         former, self._run = self._run, run
         self._loop = Loop(
-            settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, self._told, left, folder
+            settings, run.step, run.evaluators, run.factor, saver, run.progress, world, self._told, left, folder
         )
         if former:
             former.close()
@@ -151,6 +152,8 @@ class _Training:
         run = self._assembled()
         if start:
             run.load(start[0], saved)
+        if saved:
+            self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
             self._warnings += other_bits(saved, self.settings, environment(world))
         return run, start[0] if start else None
@@ -189,7 +192,7 @@ class _Training:
     def _assembled(self, former: Run | None = None) -> Run:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         with DataFile(self.settings.data.path, None if self.world.elastic else self.world.comm) as file:
-            return Run(self.settings, file, self.world, self.network, former)
+            return Run(self.settings, file, self.world, self.given, former)
 
     def _saver(self, run: Run) -> Saver:
         from distnn.config import to_dict
@@ -202,7 +205,7 @@ class _Training:
             to_dict(settings),
             run.model,
             run.step,
-            environment(self.world),
+            environment(self.world) | sources(run),
             told,
         )
 

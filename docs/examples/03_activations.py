@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from distnn import graph
-from distnn.ops.by_name import ACTIVATIONS
+from distnn.ops.activation import Activation
 
 figures, _ = lecture.folders()
 
@@ -23,8 +23,8 @@ def value_and_derivative(name, x):
     return run["f"][:, 0], run.gradient["rows"][:, 0]
 
 
-x = np.linspace(-4, 4, 400)  # an even number of points, so that none lies on a kink at 0
-names = [name for name in ACTIVATIONS if name != "identity"]
+x = np.linspace(-4, 4, 400)  # an even number of points: none falls on a kink at 0
+names = [name for name in Activation.family.kinds if name != "identity"]
 figure, grid = plt.subplots(-(-(len(names) + 1) // 3), 3, figsize=(9, 2.6 * -(-(len(names) + 1) // 3)), sharex=True)
 for axes, name in zip(grid.flat, names, strict=False):
     f, derivative = value_and_derivative(name, x)

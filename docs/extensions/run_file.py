@@ -1,26 +1,27 @@
-"""Generates the page of the run file from `distnn.config`: every section and key, with values, default and meaning.
+"""The page of the run file: every section and key, with its values, default and meaning, from the program itself.
 
-The meaning of a key is the comment ``#:`` beside it there; for a key of a layer, it is what the layer's class says of
-that argument. A key without a meaning stops the build.
+A key's meaning is the comment ``#:`` beside it: in `distnn.config`, or beside the argument of what is registered for a
+kind. A key without a meaning stops the build.
 """
 
 from __future__ import annotations
 
-import inspect
-import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sphinx.errors import ExtensionError
 
-from distnn.config.explain import choices, wanted
-from distnn.config.meanings import about
-from distnn.config.meanings import meanings as own_meanings
+from distnn.config.explain import wanted
+from distnn.config.kinds import Choice, KindSettings, OneOf, section_of
+from distnn.config.meanings import about, meanings
+from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
 from distnn.config.text import show
-from distnn.models.layers import KINDS
+from distnn.layers import Layer
+from distnn.ops.activation import Activation
+from distnn.registry import Family
 
 HEAD = """\
 # Run file
@@ -28,105 +29,109 @@ HEAD = """\
 A run file is written in [TOML](https://toml.io). `[model]` and `[data]` are required, everything else has a default.
 Any key can be overridden on the command line: `distnn train run.toml --set train.epochs=3`. An unknown key or an
 impossible value is refused before any work begins. From Python, `distnn.fit` takes the same sections and keys.
+
+Where a `kind`, or an activation, is asked for, `"module:Class"` names a class of your own, from a module in the working
+directory or on Python's path. It is derived from `Layer`, `Activation`, `Loss`, `Optimizer` or `Schedule`, and its
+keys are the arguments of its constructor; for a model, `factory = "module:function"` serves.
 """
 TABLE = "\n| key | value | default | meaning |\n|---|---|---|---|\n"
 NEEDED = "required"
+#: A key's cells: what is valid, its default, and what it means.
+Cells = tuple[str, str, str]
 
 
 def page() -> str:
     """The whole page, in Markdown."""
     text = HEAD
-    for name, section in sections_of(RunSettings):
-        text += f"\n## `[{name}]`\n\n{about(section)}\n{TABLE}{''.join(rows(section))}"
-        for key, field in section.model_fields.items():
-            for table in sections_in(field.annotation):
-                text += layer_table(f"{name}.{key}", table)
+    for name, field in RunSettings.model_fields.items():
+        family = next((extra.family for extra in field.metadata if isinstance(extra, OneOf)), None)
+        if family:
+            text += f"\n## `[{name}]`\n\n{family.about}\n{TABLE}{''.join(family_rows(family))}"
+        else:
+            assert isinstance(field.annotation, type)
+            text += f"\n## `[{name}]`\n\n{about(field.annotation)}\n{TABLE}{''.join(rows(field.annotation))}"
+        if name == "model":
+            text += other_rows() + "".join(layer_tables())
     return text
 
 
-def sections_of(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The keys that hold a section, with that section."""
-    for key, field in section.model_fields.items():
-        for inner in sections_in(field.annotation):
-            yield key, inner
+def other_rows() -> str:
+    """The keys of a model that is of no kind; what it shares with those of a kind has been told."""
+    keys = {way: cells(section)[way] for way, section in OTHERS.items()}
+    return "".join(row(key, each) for key, each in keys.items())
 
 
-def layer_table(path: str, table: type[BaseModel]) -> str:
-    """The part of the page about one kind of layer, or about several with the same keys."""
-    kinds = kinds_of(table)
-    meanings = {"kind": "the layer"}
-    for kind in kinds:
-        meanings |= arguments(KINDS[kind])
-    names = ", ".join(f"`{kind}`" for kind in kinds)
-    about = ", ".join(f"{{py:obj}}`distnn.layers.{KINDS[kind].__name__}`" for kind in kinds)
-    return f"\n### `[[{path}]]`: {names}\n\nLetters as in {about}.\n{TABLE}{''.join(rows(table, meanings))}"
+def layer_tables() -> Iterator[str]:
+    """The part of the page about each kind of layer, or several that take the same keys."""
+    alike: dict[tuple[tuple[str, Cells], ...], list[str]] = {}
+    for kind, made in Layer.family.kinds.items():
+        found = cells(section_of(Choice(Layer.family, kind, made)))
+        if kind == "activation":
+            for name, op in Activation.family.kinds.items():
+                found |= cells(section_of(Choice(Layer.family, kind, made, "activation", op))) if name else {}
+        alike.setdefault(tuple((key, each) for key, each in found.items() if key != "kind"), []).append(kind)
+    for keys, kinds in alike.items():
+        names = ", ".join(f"`{kind}`" for kind in kinds)
+        classes = ", ".join(f"{{py:obj}}`distnn.layers.{Layer.family.kinds[kind].__name__}`" for kind in kinds)
+        default = value("dense") if "dense" in kinds else NEEDED
+        kind_row = row("kind", (" or ".join(show(kind) for kind in kinds), default, Layer.family.meaning))
+        rest = "".join(row(key, each) for key, each in keys)
+        yield f"\n### `[[model.layers]]`: {names}\n\nLetters as in {classes}.\n{TABLE}{kind_row}{rest}"
 
 
-def arguments(layer: type) -> dict[str, str]:
-    """The documentation of each argument, from the docstrings of a layer's class and its base classes."""
-    meanings: dict[str, str] = {}
-    for owner in reversed(layer.__mro__):
-        text = inspect.cleandoc(owner.__doc__ or "").partition("Arguments:\n")[2].partition("\n\n")[0]
-        for names, words in re.findall(r"^    (\w[\w, ]*): (.*(?:\n     .*)*)", text, flags=re.MULTILINE):
-            meanings |= dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", words).replace("``", "`").rstrip("."))
-    return meanings
+def family_rows(family: Family) -> Iterator[str]:
+    """A line of the table for each key of a section of several kinds."""
+    every = {kind: cells(section_of(Choice(family, kind, made))) for kind, made in family.kinds.items()}
+    valid = next(iter(every.values()))["kind"][0]
+    yield row("kind", (valid, value(family.default or None), family.meaning))
+    for key in dict.fromkeys(key for keys in every.values() for key in keys if key != "kind"):
+        taking = {kind: keys[key] for kind, keys in every.items() if key in keys}
+        owners = f"*{', '.join(taking)}*: " if len(taking) < len(every) else ""
+        valid = next(iter(taking.values()))[0]
+        yield row(key, (valid, merged(taking, 1), owners + merged(taking, 2)))
 
 
-def sections_in(hint: Any) -> list[type[BaseModel]]:
-    """The sections that a type is, or contains."""
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return [hint]
-    return [section for inner in typing.get_args(hint) for section in sections_in(inner)]
+def merged(taking: Mapping[str, Cells], part: int) -> str:
+    """One cell for all kinds; with the kinds behind each, where they differ."""
+    found: dict[str, list[str]] = {}
+    for kind, each in taking.items():
+        found.setdefault(each[part], []).append(kind)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{text} ({', '.join(kinds)})" for text, kinds in found.items())
 
 
-def rows(section: type[BaseModel], meanings: dict[str, str] | None = None) -> Iterator[str]:
+def rows(section: type[BaseModel]) -> Iterator[str]:
     """A line of the table for each key."""
+    for key, each in cells(section).items():
+        yield row(key, each)
+
+
+def row(key: str, each: Cells) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in (f"`{key}`", *each)) + " |\n"
+
+
+def cells(section: type[BaseModel]) -> dict[str, Cells]:
+    """What is said of each key."""
     hints = typing.get_type_hints(section, include_extras=True)
-    meanings = (meanings or {}) | own_meanings(section)
+    found = meanings(section)
     for key in section.model_fields:
-        if key not in meanings:
+        if key not in found:
+            place = section.chosen.made if issubclass(section, KindSettings) else section
             raise ExtensionError(
-                f"{section.__module__}.{section.__qualname__}.{key} has no meaning for the page of the run file; "
+                f"{place.__module__}.{place.__qualname__}.{key} has no meaning for the page of the run file; "
                 f"write one beside it, in a comment that begins with #:"
             )
-        owners, default = kinds_and_default(section, key)
-        cells = [f"`{key}`", wanted(hints[key]), default, owners + meanings[key]]
-        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+    return {key: (wanted(hints[key]), default(section, key), found[key]) for key in section.model_fields}
 
 
-def kinds_and_default(section: type[BaseModel], key: str) -> tuple[str, str]:
-    """The kinds that a key belongs to, if not all of them, and its default, for each kind if they differ."""
+def default(section: type[BaseModel], key: str) -> str:
+    """The default of a key."""
     field = section.model_fields[key]
-    if field.is_required():
-        return "", NEEDED
-    kinds = kinds_of(section)
-    variants = {kind: of_kind(section, kind) for kind in kinds} if len(kinds) > 1 else {}
-    taking = {kind: made for kind, made in variants.items() if key not in made.unused()}
-    if key == "kind" or not taking:
-        return "", value(field.default)
-    owners = f"*{', '.join(taking)}*: " if len(taking) < len(variants) else ""
-    defaults: dict[str, list[str]] = {}
-    for kind, made in taking.items():
-        defaults.setdefault(value(getattr(made, key)), []).append(kind)
-    if len(defaults) == 1:
-        return owners, next(iter(defaults))
-    return owners, "; ".join(f"{default} ({', '.join(kinds)})" for default, kinds in defaults.items())
+    return NEEDED if field.is_required() else value(field.default)
 
 
-def kinds_of(section: type[BaseModel]) -> tuple[str, ...]:
-    """The values of a section's key ``kind``."""
-    field = section.model_fields.get("kind")
-    return tuple(choices(field.annotation)) if field is not None else ()
-
-
-def of_kind(section: type[BaseModel], kind: str) -> Any:
-    """The section of a kind with its defaults, even if the kind requires further keys."""
-    try:
-        return section(kind=kind)
-    except ValidationError:
-        return section.model_construct(kind=kind)
-
-
-def value(default: Any) -> str:
-    """A default as it is written in a run file."""
-    return "–" if default is None else f"`{show(list(default) if isinstance(default, tuple) else default)}`"
+def value(given: Any) -> str:
+    """A default as a run file has it."""
+    return "–" if given is None else f"`{show(list(given) if isinstance(given, tuple) else given)}`"

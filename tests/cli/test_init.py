@@ -12,8 +12,8 @@ from distnn import config
 from distnn.cli.main import main
 from distnn.cli.proposal import RECIPES
 from distnn.config.draft import UNSET, WIDTH
-from distnn.config.model import KINDS
 from distnn.config.text import show
+from distnn.models.kinds import MODELS
 from tests.support.runs import DIGITS, babble, blobs, distnn, line, metrics
 
 
@@ -38,7 +38,7 @@ def model_of(*words: str | Path) -> config.RunSettings:
     return settings
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODELS.kinds)
 def test_every_kind_of_model(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert init("--model", kind) == 0
     assert capsys.readouterr().out.startswith(f"wrote run.toml: {kind}, for data that `distnn data ")
@@ -57,7 +57,7 @@ def test_every_kind_of_model(kind: str, here: Path, capsys: pytest.CaptureFixtur
 
 
 def test_recipes_are_for_every_kind() -> None:
-    assert RECIPES.keys() == KINDS.keys()
+    assert RECIPES.keys() == MODELS.kinds.keys()
 
 
 def test_the_meanings_are_those_of_the_settings(here: Path) -> None:

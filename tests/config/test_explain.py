@@ -137,6 +137,14 @@ def test_a_mistake_is_found_with_its_line(run: Path, addition: str, words: str) 
 
 
 COUNT = "an integer of at least 1"
+#: What stands beside a key that isn't every kind's.
+BESIDE = {
+    "beta1": {"kind": "adam"},
+    "epsilon": {"kind": "adam"},
+    "factor": {"kind": "step", "every_epochs": 1},
+    "final": {"kind": "cosine"},
+    "activation": {"kind": "mlp"},
+}
 
 
 @pytest.mark.parametrize(
@@ -192,11 +200,11 @@ COUNT = "an integer of at least 1"
 )
 def test_bad_values(section: str, key: str, value: Any, words: str | None) -> None:
     words = words or (
-        '"rely" (text), but must be "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh", '
+        '"rely" (text), but must be "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", '
         '"softmax", "log_softmax" or "identity" (did you mean \'relu\'?)'
     )
-    sections = table()
-    sections.setdefault(section, {})[key] = value
+    sections = table() | ({"model": {}} if section == "model" else {})
+    sections.setdefault(section, {}).update({**BESIDE.get(key, {}), key: value})
     with pytest.raises(RunFileError) as error:
         from_dict(sections, where="it")
     assert str(error.value) == f"it: {section}.{key} is {words}."
@@ -306,8 +314,7 @@ def test_other_clashes() -> None:
         'it: optimizer.trust belongs to kind = "lars" and has no meaning with kind = "sgd"; remove it.'
     )
     assert reason(schedule={"kind": "step"}) == (
-        'it: schedule.kind is "step", which needs every_epochs: the epochs after which the rate is multiplied by '
-        "factor."
+        "it: schedule.every_epochs is missing; it must be an integer of at least 1."
     )
     for key, owner, other in (
         ("every_epochs", "step", "cosine"),

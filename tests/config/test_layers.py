@@ -12,9 +12,9 @@ from distnn.config import from_dict, read, to_dict, to_toml
 from distnn.errors import RunFileError
 
 KINDS = (
-    '"dense", "maxout", "conv1d", "conv2d", "max_pool1d", "average_pool1d", "max_pool2d", "average_pool2d", '
-    '"global_average_pool", "global_max_pool", "flatten", "subsample", "dropout", "batch_norm", "layer_norm", '
-    '"activation", "embedding", "rnn", "gru", "lstm" or "residual"'
+    '"dense", "maxout", "conv2d", "conv1d", "max_pool1d", "average_pool1d", "max_pool2d", "average_pool2d", '
+    '"global_average_pool", "global_max_pool", "subsample", "dropout", "batch_norm", "layer_norm", "activation", '
+    '"embedding", "rnn", "gru", "lstm", "flatten" or "residual"'
 )
 LENGTHS = "an integer of at least 1, or two of them, [height, width]"
 SIDES = '"valid", "same", a number of zeros on each side, [height, width], or [[top, bottom], [left, right]]'

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from distnn.cli.main import VERBS
-from distnn.config.section import Count, Section
+from distnn.config.kinds import OneOf
+from distnn.config.section import Section
 from distnn.config.sections import RunSettings
+from distnn.registry import Count
 
 pytest.importorskip("sphinx", reason="the pages' tools are missing; pip install '.[docs]'")
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "extensions"))
@@ -27,12 +29,14 @@ class Unexplained(Section):
 
 def test_every_section_and_key_is_there_with_its_meaning() -> None:
     page = run_file.page()
-    for name, section in run_file.sections_of(RunSettings):
+    for name, field in RunSettings.model_fields.items():
+        families = [extra.family for extra in field.metadata if isinstance(extra, OneOf)]
+        keys = {key for family in families for made in family.kinds.values() for key in family.keys(made)}
         part = page.partition(f"\n## `[{name}]`\n")[2].partition("\n## ")[0]
-        for key in section.model_fields:
+        for key in keys or field.annotation.model_fields:
             (row,) = [line for line in part.partition("\n### ")[0].splitlines() if line.startswith(f"| `{key}` |")]
-            cells = row.removesuffix(" |").replace(r"\|", "").split(" | ")
-            assert len(cells) == 4 and all(cells), row
+            found = row.removesuffix(" |").replace(r"\|", "").split(" | ")
+            assert len(found) == 4 and all(found), row
 
 
 def test_defaults_and_kinds_are_the_settings_own() -> None:
@@ -40,17 +44,20 @@ def test_defaults_and_kinds_are_the_settings_own() -> None:
     assert '| `batch_size` | an integer of at least 1 or "full" | `64` | ' in page
     assert "| `path` | text in quotation marks | required | " in page
     assert "| `0.0` (sgd); `0.9` (lars) | *sgd, lars*: how much of the last step" in page
-    assert "| `every_epochs` | an integer of at least 1 | – | *step*: " in page
-    assert "| `bias` | true or false | `true` | False leaves b out |" in page
+    assert "| `every_epochs` | an integer of at least 1 | required | *step*: " in page
+    assert "| `bias` | true or false | `true` | false leaves b out |" in page
+    assert "| `slope` | a number above 0 and below 1 | `0.1` | s, of leaky_relu below 0 |" in page
+    assert '| `factory` | text such as "module:function" | required | ' in page
+    assert page.count("\n### `[[model.layers]]`: ") > 12
 
 
 def test_a_key_without_a_meaning_stops_the_build() -> None:
     from sphinx.errors import ExtensionError
 
-    rows = run_file.rows(Unexplained)
-    assert next(rows) == "| `explained` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
-    with pytest.raises(ExtensionError, match=r"Unexplained\.unexplained has no meaning .* comment that begins with #:"):
-        next(rows)
+    line = "| `told` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
+    assert run_file.row("told", ("an integer of at least 1", "`3`", "what it is | for whom")) == line
+    with pytest.raises(ExtensionError, match=r"Unexplained\.untold has no meaning .* a comment that begins with #:"):
+        next(run_file.rows(Unexplained))
 
 
 def test_every_command_prints_its_help_on_the_page() -> None:

@@ -9,8 +9,7 @@ from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N, Plan
 from distnn.layers import Dense, LayerNorm, Maxout, Sequential, initial, name_parameters
-from distnn.ops.activation import ELU, LeakyReLU
-from distnn.ops.by_name import ACTIVATIONS
+from distnn.ops.activation import ELU, Activation, LeakyReLU
 
 
 def parameters(output, dtype=np.float64):
@@ -25,6 +24,7 @@ def computed(output, x, held):
     return plan.value["y"].copy()
 
 
+ACTIVATIONS = Activation.family.kinds
 X = np.random.default_rng(0).normal(size=(9, 3))
 
 
@@ -108,8 +108,8 @@ def test_layer_norm_has_the_right_gradient():
     ("build", "error", "text"),
     [
         (lambda: Dense(3, "gleu"), UsageError, r"unknown activation 'gleu' \(did you mean 'gelu'\?\); known are elu, "),
-        (lambda: LeakyReLU(1.5), UsageError, "LeakyReLU: the slope is 1.5; expected a number above 0 and below 1"),
-        (lambda: ELU(0), UsageError, "ELU: alpha is 0; expected a number above 0"),
+        (lambda: LeakyReLU(1.5), UsageError, "LeakyReLU: slope is 1.5; expected a number above 0 and below 1"),
+        (lambda: ELU(0), UsageError, "ELU: alpha is 0; expected a finite number above 0"),
         (lambda: Maxout(0), UsageError, "Maxout: units is 0; expected at least 1"),
         (lambda: Maxout(3, 0), UsageError, "Maxout: pieces is 0; expected at least 1"),
         (

@@ -10,7 +10,8 @@ from distnn import config, graph
 from distnn.errors import RunFileError, ShapeError, UsageError
 from distnn.graph import N
 from distnn.layers import LSTM, Dense, Dropout, Embedding, Sequential
-from distnn.models import Loss, Model, build, char_lstm
+from distnn.losses import CrossEntropy
+from distnn.models import Model, build, char_lstm
 
 LETTERS = tuple("abcdef")
 FACTS = {"task": "language", "classes": LETTERS, "target_shape": (5,)}
@@ -106,13 +107,13 @@ def test_a_network_without_states_is_a_language_model_too():
 
 def test_only_a_plain_cross_entropy_is_told_in_bits():
     assert model().in_bits
-    assert model(loss=Loss(ignore_label=0)).in_bits
-    assert not model(loss=Loss(label_smoothing=0.1)).in_bits
-    assert not model(loss=Loss(class_weights=(1.0,) * 6)).in_bits
+    assert model(loss=CrossEntropy(ignore_label=0)).in_bits
+    assert not model(loss=CrossEntropy(label_smoothing=0.1)).in_bits
+    assert not model(loss=CrossEntropy(class_weights=(1.0,) * 6)).in_bits
 
 
 def test_ignored_characters_do_not_count():
-    found, values = model(loss=Loss(ignore_label=2)), tokens(3)
+    found, values = model(loss=CrossEntropy(ignore_label=2)), tokens(3)
     plan = found.evaluation_plan(3, found.initialize())
     fill(plan, values)
     plan.forward()
@@ -135,7 +136,7 @@ def test_an_output_that_is_no_logit_for_each_step(network, text):
 
 
 def settings(**keys):
-    return config.from_dict({"model": keys, "data": {"path": "x.h5"}}).model
+    return config.from_dict({"model": keys, "data": {"path": "x.h5"}}).model.table()
 
 
 def test_kinds_and_tasks_that_do_not_fit():

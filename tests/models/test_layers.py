@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import typing
 
 import numpy as np
 import pytest
 
 from distnn import config, graph, layers
 from distnn.arrays import N
-from distnn.config.layers import Table
 from distnn.errors import ShapeError, UsageError
-from distnn.layers.activation import Activation
+from distnn.layers import Activation, Layer
 from distnn.models import Model, build
-from distnn.models.layers import INITIALIZED, KINDS
+from distnn.registry import keys
 
 LABELS = tuple("abc")
 #: For each kind a list of tables that holds it, the same in Python, and the shape of its samples.
@@ -121,7 +119,7 @@ CASES = {
 
 
 def settings(tables, **model):
-    return config.from_dict({"model": {"layers": tables, **model}, "data": {"path": "x.h5"}}).model
+    return config.from_dict({"model": {"layers": tables, **model}, "data": {"path": "x.h5"}}).model.table()
 
 
 def classifier(tables, shape, **model):
@@ -145,24 +143,18 @@ def test_the_cases_and_the_table_of_layers_hold_every_kind():
             yield table.get("kind", "dense")
             yield from kinds([*table.get("layers", ()), *table.get("shortcut", ())])
 
-    assert {kind for tables, _, _ in CASES.values() for kind in kinds(tables)} | {"embedding"} == set(KINDS)
+    assert {kind for tables, _, _ in CASES.values() for kind in kinds(tables)} | {"embedding"} == set(
+        Layer.family.kinds
+    )
     layers_of_the_package = {getattr(layers, name) for name in layers.__all__} - {layers.Layer, layers.Sequential}
-    assert {kind for kind in layers_of_the_package if inspect.isclass(kind)} | {Activation} == set(KINDS.values())
+    assert {kind for kind in layers_of_the_package if inspect.isclass(kind)} == set(Layer.family.kinds.values())
 
 
 def test_the_keys_of_a_table_are_its_layers_arguments():
-    union, *_ = typing.get_args(typing.get_args(Table)[0])
-    for section in typing.get_args(union):
-        for kind in typing.get_args(section.model_fields["kind"].annotation):
-            if kind == "residual":
-                continue
-            arguments = set(inspect.signature(KINDS[kind]).parameters) - {"name"}
-            assert set(section.model_fields) - {"kind"} == arguments - {"initialization"}, kind
-            assert ("initialization" in arguments) == issubclass(KINDS[kind], INITIALIZED), kind
-            for name, parameter in inspect.signature(KINDS[kind]).parameters.items():
-                field = section.model_fields.get(name)
-                if field is not None and not field.is_required() and name not in ("units", "tokens"):
-                    assert field.default == parameter.default, (kind, name)
+    for kind, layer in Layer.family.kinds.items():
+        arguments = set(inspect.signature(layer).parameters) - {"name", "options"}
+        assert keys(layer).keys() - {"name"} == arguments, kind
+        assert Layer.family.keys(layer).keys() == arguments - {"initialization"}, kind
 
 
 def test_the_initialization_is_that_of_the_model():
@@ -197,7 +189,7 @@ def test_a_language_model_of_tables_carries_its_state():
     assert model.output.shape == (graph.N, 7, 3)
     assert model.states and model.description == "3-4-5-3, lstm"
     by_kind = config.from_dict({"model": {"kind": "char-lstm", "embedding": 4, "hidden": [5]}, "data": {"path": "x"}})
-    expected = build(by_kind.model, (7,), task="language", classes=LABELS, target_shape=(7,))
+    expected = build(by_kind.model.table(), (7,), task="language", classes=LABELS, target_shape=(7,))
     assert model.initialize().fingerprint() == expected.initialize().fingerprint()
 
 

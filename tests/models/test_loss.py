@@ -12,7 +12,8 @@ from distnn.config import from_dict
 from distnn.data import DataFile, write_data
 from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
-from distnn.models import Loss, Model, softmax
+from distnn.losses import CrossEntropy, Huber
+from distnn.models import Model, softmax
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
 from tests.support.runs import DIGITS, assembled, line, train_epoch
@@ -113,17 +114,17 @@ def test_a_step_of_which_nothing_counts_leaves_the_parameters(tmp_path: Path) ->
 
 def test_a_loss_for_another_task_is_refused() -> None:
     with pytest.raises(UsageError, match=r'loss.kind = "huber" is not for classification; expected one of: cross_ent'):
-        Model(softmax(3), (2,), task="classification", classes="abc", loss=Loss("huber"))
+        Model(softmax(3), (2,), task="classification", classes="abc", loss=Huber())
 
 
 def test_weights_of_other_classes_are_refused() -> None:
     with pytest.raises(ShapeError, match="2 class weights for logits of 3 classes"):
-        Model(softmax(3), (2,), task="classification", classes="abc", loss=Loss(class_weights=(1.0, 2.0)))
+        Model(softmax(3), (2,), task="classification", classes="abc", loss=CrossEntropy(class_weights=(1.0, 2.0)))
 
 
 def test_one_logit_takes_no_options() -> None:
     with pytest.raises(UsageError, match="need one output per class, but the model has one for both classes"):
-        Model(softmax(1), (2,), task="classification", classes="ab", loss=Loss(label_smoothing=0.1))
+        Model(softmax(1), (2,), task="classification", classes="ab", loss=CrossEntropy(label_smoothing=0.1))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from distnn.optim import SGD
 
 
 def settings(**model):
-    return config.from_dict({"model": model, "data": {"path": "x.h5"}}).model
+    return config.from_dict({"model": model, "data": {"path": "x.h5"}}).model.table()
 
 
 def descend(model, x, y, steps, learning_rate, momentum=0.9):

@@ -25,7 +25,7 @@ def test_a_run_file_builds_what_it_says(name):
     digits = name.startswith("digits")
     assert settings.data.path == ("data/digits.h5" if digits else "fm.h5")
     shape = (8, 8) if digits else (28, 28)
-    model = build(settings.model, shape, task="classification", classes=tuple("0123456789"))
+    model = build(settings.model.table(), shape, task="classification", classes=tuple("0123456789"))
     description, count = RUN_FILES[name]
     assert model.description == description
     drawn = graph.draw(model.loss).dot
@@ -36,7 +36,7 @@ def test_a_run_file_builds_what_it_says(name):
 def test_the_run_file_of_a_language_model():
     settings = config.read(REPOSITORY / "data" / "bible-lstm.toml")
     facts = {"task": "language", "classes": [chr(k) for k in range(63)], "target_shape": (100,)}
-    model = build(settings.model, (100,), **facts)
+    model = build(settings.model.table(), (100,), **facts)
     assert model.description == "63-64-256-63, lstm"
     assert "348,927 parameters" in graph.draw(model.loss).dot
     assert settings.data.streams and settings.data.path == "bible.h5"

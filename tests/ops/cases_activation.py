@@ -6,13 +6,13 @@ import numpy as np
 import scipy.special
 
 from distnn.graph import N
-from distnn.ops import activation, gated, probability
+from distnn.ops import activation, by_name, gated, probability
 from distnn.ops.layer_norm import LayerNorm
 from distnn.ops.maxout import Maxout
 from tests.support.ops import Case, away_from_zero
 
 #: Classes of these modules that are no ops by themselves.
-ABSTRACT = {activation.Activation, activation.FromOutput, gated.Gated, probability._OverLastAxis}
+ABSTRACT = {by_name.Identity, activation.Activation, activation.FromOutput, gated.Gated, probability._OverLastAxis}
 
 
 def layer_norm(axes):

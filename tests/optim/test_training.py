@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from distnn.config import read, to_dict
-from distnn.config.sections import RULES
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.ops.activation import LeakyReLU
-from distnn.optim import LAMB, OPTIMIZERS
+from distnn.optim import LAMB, Optimizer
 from distnn.parallel.world import World
+from distnn.registry import description
 from distnn.session.fit import fit
-from distnn.session.parts import optimizer as built
 from distnn.session.run import train
 from tests.support.runs import DIGITS, assembled, settings
 
+OPTIMIZERS = Optimizer.family.kinds
 RATES = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003, "lars": 5.0, "lamb": 0.02}
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_run_file_has_the_defaults_of_the_classes(kind):
-    chosen = settings(optimizer={"kind": kind, "learning_rate": RULES[kind]["learning_rate"]})
-    rule = built(chosen)
-    assert rule == OPTIMIZERS[kind]()
-    assert rule.settings == to_dict(chosen)["optimizer"]
+    rule = OPTIMIZERS[kind]()
+    chosen = settings(optimizer={"kind": kind, "learning_rate": rule.learning_rate})
+    assert chosen.optimizer.make() == rule
+    assert description(Optimizer.family, rule) == to_dict(chosen)["optimizer"]
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
@@ -62,5 +62,5 @@ def test_fit_takes_any_optimizer_and_activation_op(tmp_path):
     fitted = fit(network, DIGITS, out=tmp_path / "run", epochs=3, optimizer=LAMB(0.02))
     assert fitted.summary.test.accuracy > 0.8
     written = read(tmp_path / "run" / "run.toml")
-    assert built(written) == LAMB(0.02)
+    assert written.optimizer.make() == LAMB(0.02)
     assert written.model.factory == "python:Sequential"

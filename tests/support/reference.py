@@ -53,7 +53,7 @@ def epoch(run: Run, values: Arrays, velocity: Arrays, order: np.ndarray, first: 
         g = {name: array / len(chosen) for name, array in g.items()}
         norm = np.sqrt(sum(np.sum(array**2) for array in g.values()))
         factor = min(1, train.clip_norm / norm) if train.clip_norm else 1
-        rate = rule.learning_rate * run.schedule(number)
+        rate = rule.learning_rate * run.factor(number)
         for name, array in g.items():
             decay = rule.weight_decay if name.endswith("weight") else 0
             gradient = factor * array + decay * values[name]

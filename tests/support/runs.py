@@ -62,7 +62,7 @@ def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
     losses, samples = [], []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window
-        run.step.run(window, run.settings.optimizer.learning_rate * run.schedule(number), number=number)
+        run.step.run(window, run.settings.optimizer.learning_rate * run.factor(number), number=number)
         losses.append(run.step.loss / run.step.weight)
         samples.append(run.step.samples)
     return np.array(losses), samples

@@ -45,7 +45,11 @@ def whole_text(run: Run, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     loss = correct = 0.0
     for tokens, targets in zip(x, y, strict=True):
         model: Model = build(
-            run.settings.model, (len(tokens),), task="language", classes=run.model.classes, target_shape=(len(tokens),)
+            run.settings.model.table(),
+            (len(tokens),),
+            task="language",
+            classes=run.model.classes,
+            target_shape=(len(tokens),),
         )
         plan = model.evaluation_plan(1, run.parameters)
         for name in model.states:

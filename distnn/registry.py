@@ -1,0 +1,329 @@
+"""Kinds: classes that are registered where they are defined, and the settings that their constructors take.
+
+    class Optimizer(Registered, family=Family("optimiser", …)): …
+
+    @dataclass(frozen=True)
+    class SGD(Optimizer, kind="sgd"):
+        learning_rate: Positive = 0.1  #: the length of a step
+
+The arguments of a constructor are the keys that a run file has for its kind. Their annotations say what is valid, and
+in which words; the comments ``#:`` above or behind them say what they mean. ``module:Class`` stands for the kind of a
+class of the user's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import math
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
+
+from distnn.errors import RunFileError, UsageError, nearest
+
+# What numbers, and lists of them, may be: the words are those of messages.
+Count = Annotated[int, Ge(1), "an integer of at least 1"]
+CountOrZero = Annotated[int, Ge(0), "an integer of at least 0"]
+Positive = Annotated[float, Gt(0), "a finite number above 0"]
+NotNegative = Annotated[float, Ge(0), "a finite number of at least 0"]
+BelowOne = Annotated[float, Ge(0), Lt(1), "a number of at least 0 and below 1"]
+Fraction = Annotated[float, Gt(0), Le(1), "a number above 0, up to 1"]
+Between = Annotated[float, Gt(0), Lt(1), "a number above 0 and below 1"]
+Widths = Annotated[Sequence[Count], "a list of integers of at least 1, such as [64, 32]"]
+Channels = Annotated[Sequence[Count], MinLen(1), "a list of one or more integers of at least 1, such as [16, 32, 64]"]
+Weights = Annotated[Sequence[NotNegative], "a list of numbers of at least 0, one per class, such as [1.0, 2.5]"]
+Pair = Annotated[Sequence[Count], Len(2, 2)]
+Lengths = Annotated[Count | Pair, "an integer of at least 1, or two of them, [height, width]"]
+Initialization = Literal["auto", "glorot", "he"]
+
+#: The default of a key that must be given.
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class FromData:
+    """Marks an argument that a run file may leave out for the number of the data's outputs.
+
+    Arguments:
+        last: only the last layer of a network may.
+    """
+
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Marks an argument that is a layer, and in a run file a list of tables, one for each of several layers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """Marks an argument that a run file gives by its kind in this family."""
+
+    family: Family
+
+
+@dataclass(frozen=True)
+class OptionsOf:
+    """Marks ``**options`` that are the arguments of what the argument called ``key`` names."""
+
+    key: str
+
+
+@dataclass(eq=False)
+class Family:
+    """What a run file can name by its kind.
+
+    Arguments:
+        name: what messages call one of them.
+        meaning: of the key ``kind``.
+        about: the run file's section.
+        default: the kind that stands for none given.
+        apart: arguments of constructors that are no keys of a run file.
+
+    Attributes:
+        base: the class that all are derived from; None where they are functions.
+        kinds: them, in the order in which they were defined.
+    """
+
+    name: str
+    meaning: str = ""
+    about: str = ""
+    default: str = ""
+    apart: tuple[str, ...] = ()
+    base: type | None = None
+    kinds: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def find(self, kind: str) -> Callable[..., Any]:
+        """What is of this kind: registered here, or a class of the user's own, ``module:Class``.
+
+        Raises:
+            UsageError: for an unknown kind, with the nearest known one, or a class that isn't there or isn't of the
+                family.
+        """
+        if kind in self.kinds:
+            return self.kinds[kind]
+        if ":" not in kind or self.base is None:
+            known = ", ".join(sorted(self.kinds))
+            raise UsageError(f"unknown {self.name} '{kind}'{nearest(kind, self.kinds)}; known are {known}.")
+        found = load(kind, "class")
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            base = f"{self.base.__module__}.{self.base.__name__}"
+            raise RunFileError(f'"{kind}": this is no {self.name}; expected a class that is derived from {base}.')
+        return found
+
+    def named(self, thing: object) -> str:
+        """The kind of an object of the family, or ``module:Class``; ``python:Class`` if no import finds its class."""
+        cls = type(thing)
+        kind = vars(cls).get("kind", "")
+        if isinstance(kind, str) and self.kinds.get(kind) is cls:
+            return kind
+        module = sys.modules.get(cls.__module__)
+        found = cls.__module__ != "__main__" and getattr(module, cls.__name__, None) is cls
+        return f"{cls.__module__}:{cls.__name__}" if found else f"python:{cls.__name__}"
+
+    def keys(self, made: Callable[..., Any]) -> dict[str, Key]:
+        """The keys of a run file for one of the family."""
+        return {name: key for name, key in keys(made).items() if name not in self.apart}
+
+
+class Registered:
+    """The base of a family's classes: ``family=`` in its own base, ``kind=`` in those that a run file can name.
+
+    Attributes:
+        kind: the word for it in run files; that of a parent, or empty, for a class without one.
+    """
+
+    family: ClassVar[Family]
+    kind: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, kind: str = "", family: Family | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if family:
+            cls.family, family.base = family, cls
+        if kind:
+            cls.kind = kind
+            cls.family.kinds[kind] = cls
+
+
+@dataclass(frozen=True)
+class Key:
+    """An argument: its annotation, and its default, or `REQUIRED`."""
+
+    hint: Any
+    default: Any
+
+    def marked(self, mark: type) -> Any:
+        """The mark of this type in the annotation, or None."""
+        return next((extra for extra in _extras(self.hint) if isinstance(extra, mark)), None)
+
+
+def keys(made: Callable[..., Any]) -> dict[str, Key]:
+    """The arguments of a class's constructor, or of a function, by name.
+
+    One whose type can't be written in a run file is left out if it has a default.
+
+    Raises:
+        UsageError: if it has none.
+    """
+    found: dict[str, Key] = _keys(made)
+    return found
+
+
+@functools.cache
+def _keys(made: Any) -> dict[str, Key]:
+    hints = _hints(made)
+    found = {}
+    for name, parameter in inspect.signature(made).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        hint = hints.get(name, Any)
+        if _writable(hint):
+            found[name] = Key(hint, parameter.default)
+        elif parameter.default is REQUIRED:
+            raise UsageError(
+                f"{made.__qualname__}: a run file can't hold what the argument {name} takes; annotate it with bool, "
+                f"int, float, str or a list of them, or give it a default."
+            )
+    return found
+
+
+def _hints(made: Any) -> dict[str, Any]:
+    """The annotations of its arguments; of a dataclass each in its own class's module."""
+    constructor = made.__init__ if inspect.isclass(made) and not is_dataclass(made) else made
+    return typing.get_type_hints(constructor, include_extras=True)
+
+
+def options_of(made: Callable[..., Any]) -> str:
+    """The argument whose kind's own arguments it takes too, as ``**options``; empty if there is none."""
+    if not isinstance(made, type) or is_dataclass(made):
+        return ""
+    marks = (extra.key for hint in _hints(made).values() for extra in _extras(hint) if isinstance(extra, OptionsOf))
+    return next(marks, "")
+
+
+def _extras(hint: Any) -> tuple[Any, ...]:
+    """What an annotation carries, or those of the members of a union."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(extra for inner in typing.get_args(hint) for extra in _extras(inner))
+    return typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
+
+
+def _writable(hint: Any) -> bool:
+    """Whether a run file can hold a value of this type."""
+    if any(isinstance(extra, Named | Stack) for extra in _extras(hint)) or hint in (Any, bool, int, float, str, None):
+        return True
+    inner = [each for each in typing.get_args(hint) if each is not Ellipsis]
+    if typing.get_origin(hint) is Annotated:
+        return _writable(inner[0])
+    known = (tuple, list, Sequence, typing.Union, types.UnionType)
+    return typing.get_origin(hint) is Literal or (
+        typing.get_origin(hint) in known and all(each is types.NoneType or _writable(each) for each in inner)
+    )
+
+
+def check(thing: Any) -> None:
+    """Refuse numbers among the attributes of ``thing`` that its constructor's annotations don't allow.
+
+    Raises:
+        UsageError: naming the argument, its value, and what is valid.
+    """
+    for name, key in keys(type(thing)).items():
+        value = getattr(thing, name, None)
+        if isinstance(value, int | float) and not _within(value, _extras(key.hint)):
+            words = next(extra for extra in _extras(key.hint) if isinstance(extra, str))
+            raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.").at(name)
+
+
+def _within(value: float, extras: Sequence[Any]) -> bool:
+    limits = [extra for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
+    tests: dict[type, Callable[[Any, Any], bool]] = {
+        Gt: lambda x, limit: x > limit.gt,
+        Ge: lambda x, limit: x >= limit.ge,
+        Lt: lambda x, limit: x < limit.lt,
+        Le: lambda x, limit: x <= limit.le,
+    }
+    return not limits or (math.isfinite(value) and all(tests[type(limit)](value, limit) for limit in limits))
+
+
+def description(family: Family, thing: object) -> dict[str, Any]:
+    """What a run file would say of an object: its kind, and those of its keys that it keeps and TOML can hold."""
+    named = {"kind": family.named(thing)}
+    values = {name: getattr(thing, name, None) for name in family.keys(type(thing))}
+    return named | {name: value for name, value in values.items() if _plain(value)}
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str) or (isinstance(value, tuple | list) and all(map(_plain, value)))
+
+
+def load(reference: str, what: str) -> Any:
+    """What ``module:name`` names; modules in the working directory are found too. It runs the module's code.
+
+    This is the one place where code runs because a run file, or the settings in a checkpoint, names it.
+
+    Arguments:
+        reference: ``module:name``.
+        what: it is called in an error: a class, or a function.
+
+    Raises:
+        RunFileError: if there is no such module, or nothing of this name in it.
+    """
+    module_name, _, name = reference.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise RunFileError(
+            f"\"{reference}\": there is no module '{module_name}' in the working directory ({Path.cwd()}) or on "
+            f"Python's path."
+        ) from None
+    if not callable(getattr(module, name, None)):
+        raise RunFileError(f"\"{reference}\": module '{module_name}' has no {what} '{name}'.")
+    return getattr(module, name)
+
+
+#: An argument in the source of a signature or a class, with what follows its type and default on the same line.
+_ARGUMENT = re.compile(r" {4}(\w+)(?:\s?[:=,].*?)?(?:  #: (.*))?")
+
+
+def comments(lines: Sequence[str], names: typing.Container[str]) -> dict[str, str]:
+    """The comments ``#:`` above or behind these names in the source of a function's signature, or a class's body."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in inspect.cleandoc("\n" + "\n".join(lines)).splitlines():
+        if line.startswith("    #: "):
+            above.append(line[7:].strip())
+            continue
+        match = _ARGUMENT.fullmatch(line)
+        if match and match[1] in names and (text := " ".join([*above, match[2] or ""]).strip()):
+            found.setdefault(match[1], text)
+        above = []
+    return found
+
+
+def meanings(made: Callable[..., Any]) -> dict[str, str]:
+    """What the comments ``#:`` beside a constructor's arguments say, those of a parent's where it has none."""
+    names = keys(made)
+    found: dict[str, str] = {}
+    for owner in reversed(made.__mro__ if isinstance(made, type) else (made,)):
+        source = vars(owner).get("__init__") if isinstance(owner, type) and not is_dataclass(owner) else owner
+        if source is None or owner is object:
+            continue
+        try:
+            found |= comments(inspect.getsource(source).splitlines(), names)
+        except (OSError, TypeError):  # typed into an interpreter
+            continue
+    return found

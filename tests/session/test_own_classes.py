@@ -1,0 +1,372 @@
+"""A layer, an activation, a loss, an optimiser and a schedule of the user's own: one class each, in one file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distnn import config
+from distnn.config.kinds import Choice, section_of
+from distnn.config.meanings import meanings
+from distnn.errors import CheckpointError, RunFileError, UsageError
+from distnn.inference.load import restore
+from distnn.parallel.world import World
+from distnn.session.fit import fit
+from tests.support.launch import mpiexec
+from tests.support.runs import DIGITS, DISTNN, blobs, distnn, line, metrics, saved
+
+#: What a user writes: nothing else anywhere.
+MODULE = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from distnn.graph import functions
+from distnn.layers import Layer
+from distnn.losses import Loss
+from distnn.ops.activation import FromOutput
+from distnn.optim import Optimizer, Schedule
+from distnn.registry import Count, Positive, Between
+
+
+class Doubled(Layer):
+    """y = x · factor ^ times."""
+
+    plain = True
+
+    def __init__(
+        self,
+        factor: Positive = 2.0,  #: by which it is multiplied
+        times: Count = 1,  #: how often
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.factor, self.times = factor, times
+
+    def __call__(self, x):
+        return x * self.factor**self.times
+
+
+class Bent(FromOutput):
+    """y = x above 0, else s x."""
+
+    def __init__(self, bend: Between = 0.25):
+        self.bend = bend
+
+    def apply(self, y, x, ahead=None):
+        return np.copyto(y, np.where(x > 0, x, self.bend * x))
+
+    def backward(self, dx, dy, y, scratch):
+        return np.multiply(dy, np.where(y > 0, 1, self.bend), out=dx)
+
+
+@dataclass(frozen=True)
+class Shifted(Loss):
+    """Σ (p − t − s)²."""
+
+    shift: float = 0.0  #: s
+
+    def __call__(self, output, target):
+        return functions.squared_error(output, target + self.shift)
+
+
+@dataclass(frozen=True)
+class Signs(Optimizer):
+    """w ← w − α sign v, with v ← μ v + g."""
+
+    slots = ("velocity",)
+
+    learning_rate: Positive = 0.001  #: the length of a step
+    keep: Between = 0.9  #: μ
+
+    def update(self, block, scale, learning_rate, step):
+        v = block.slots[0]
+        v *= self.keep
+        v += block.g * scale
+        block.w[...] -= learning_rate * np.sign(v)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halves(Schedule):
+    """½ in every second epoch."""
+
+    low: Positive = 0.5  #: in every second epoch
+
+    def factor_at(self, step, epoch_steps, total_steps):
+        return self.low if step // epoch_steps % 2 else 1.0
+
+
+class Other:
+    """Of no family."""
+'''
+RUN = """\
+[data]
+path = "{data}"
+batch_size = 30
+
+[train]
+epochs = {epochs}
+dtype = "float64"
+
+[[model.layers]]
+kind = "own_parts:Doubled"
+times = 2
+
+[[model.layers]]
+units = 6
+activation = "own_parts:Bent"
+
+[[model.layers]]
+kind = "activation"
+activation = "own_parts:Bent"
+bend = 0.5
+
+[[model.layers]]
+
+[loss]
+kind = "own_parts:Shifted"
+shift = 0.125
+
+[optimizer]
+kind = "own_parts:Signs"
+keep = 0.8
+
+[schedule]
+kind = "own_parts:Halves"
+warmup_steps = 3
+
+[parallel]
+reproducible = true
+shards = 3
+"""
+FIT = """\
+import sys
+from own_parts import Bent, Doubled, Halves, Shifted, Signs
+from distnn import fit
+from distnn.layers import Dense, Sequential
+from tests.session.test_own_classes import network
+
+out, epochs, resume = sys.argv[1], int(sys.argv[2]), (sys.argv[3:] or [None])[0]
+fit(
+    network(), "data.h5", out=out, epochs=epochs, batch_size=30, optimizer=Signs(keep=0.8), loss=Shifted(0.125),
+    schedule=Halves(warmup_steps=3), train={"dtype": "float64"}, parallel={"reproducible": True, "shards": 3},
+    resume=resume,
+)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the module, data and a run file; the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_parts.py").write_text(MODULE)
+    (tmp_path / "fit.py").write_text(FIT)
+    line(tmp_path / "data.h5", {"train": 90, "test": 30})
+    (tmp_path / "run.toml").write_text(RUN.format(data="data.h5", epochs=4))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_parts", raising=False)
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+def network() -> Any:
+    from own_parts import Bent, Doubled  # type: ignore[import-not-found]
+
+    from distnn.layers import Activation, Dense, Sequential
+
+    return Sequential(Doubled(times=2), Dense(6, Bent()), Activation(Bent(0.5)), Dense(2))
+
+
+def parameters(folder: Path) -> dict[str, np.ndarray]:
+    return dict(saved(folder).parameters)
+
+
+def same(one: Path, other: Path) -> None:
+    mine, theirs = parameters(one), parameters(other)
+    assert mine.keys() == theirs.keys()
+    for name, value in mine.items():
+        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
+
+
+def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoint(here: Path) -> None:
+    for ranks in (1, 3):
+        done = mpiexec(ranks, [*DISTNN, "train", "run.toml", "--out", f"on{ranks}", "--quiet"], cwd=here)
+        assert done.returncode == 0, done
+    same(here / "on1", here / "on3")
+    found = saved(here / "on1")
+    assert found.settings["optimizer"] == {"kind": "own_parts:Signs", "learning_rate": 0.001, "keep": 0.8}
+    assert found.settings["loss"] == {"kind": "own_parts:Shifted", "shift": 0.125}
+    assert found.settings["model"]["layers"][0] == {"kind": "own_parts:Doubled", "factor": 2.0, "times": 2}
+    sources = {name: value for name, value in found.environment.items() if name.startswith("source of own_parts:")}
+    assert {name.partition(":")[2] for name in sources} == {"Bent", "Doubled", "Shifted", "Signs", "Halves"}
+    assert all(len(value) == 64 for value in sources.values())
+    half = distnn("train", "run.toml", "--out", "half", "--quiet", "--set", "train.epochs=2", cwd=here)
+    rest = distnn("train", "run.toml", "--out", "half", "--quiet", "--resume", "auto", cwd=here)
+    assert half.returncode == rest.returncode == 0, (half, rest)
+    same(here / "on1", here / "half")
+    done = distnn("evaluate", "on3", "data.h5", cwd=here)
+    assert done.returncode == 0, done.stderr
+    (last,) = [each for each in metrics(here / "on3", "evaluation") if each["split"] == "test"]
+    with config_file(here) as file:
+        assert restore(here / "on3", World()).evaluate(file, "test", World()).loss == last["loss"]
+    assert distnn("predict", "on3", "data.h5", "-o", "p.h5", cwd=here).returncode == 0
+    (here / "own_parts.py").write_text(MODULE + "\n# changed\n")
+    rest = distnn("train", "run.toml", "--out", "half", "--resume", "auto", "--set", "train.epochs=5", cwd=here)
+    assert (
+        "the source file of own_parts:Signs has changed since the checkpoint was written" in rest.stdout + rest.stderr
+    )
+
+
+def config_file(here: Path) -> Any:
+    from distnn.data.file.hdf5 import DataFile
+
+    return DataFile(here / "data.h5")
+
+
+def test_as_objects_in_fit_on_any_number_of_ranks(here: Path) -> None:
+    reference = distnn("train", "run.toml", "--out", "file", "--quiet", cwd=here)
+    assert reference.returncode == 0, reference.stderr
+    for ranks in (1, 3):
+        done = mpiexec(ranks, [sys.executable, "fit.py", f"fit{ranks}", "4"], cwd=here, env=path(here))
+        assert done.returncode == 0, done
+        same(here / f"fit{ranks}", here / "file")
+    done = mpiexec(3, [sys.executable, "fit.py", "half", "2"], cwd=here, env=path(here))
+    assert done.returncode == 0, done
+    done = mpiexec(1, [sys.executable, "fit.py", "half", "4", "auto"], cwd=here, env=path(here))
+    assert done.returncode == 0, done
+    same(here / "half", here / "file")
+    assert saved(here / "half").settings["optimizer"] == {
+        "kind": "own_parts:Signs",
+        "learning_rate": 0.001,
+        "keep": 0.8,
+    }
+    assert "source of own_parts:Halves" in saved(here / "half").environment
+
+
+def path(here: Path) -> dict[str, str | None]:
+    from tests.support.launch import REPOSITORY
+
+    return {"PYTHONPATH": f"{REPOSITORY}:{here}"}
+
+
+def test_an_object_is_used_as_it_is(here: Path) -> None:
+    """Its class is in no module that an import finds, and its constructor takes what no run file can hold."""
+    from distnn.layers import Dense
+    from distnn.losses import SquaredError
+    from distnn.optim import SGD
+
+    calls: list[Any] = []
+
+    class Watched(SGD):
+        def decays(self, name: str) -> float:
+            calls.append(name)
+            return super().decays(name)
+
+    class Counting(SquaredError):
+        def __init__(self, calls: list[Any], told: object = None) -> None:
+            self.calls = calls
+
+        def __call__(self, output: Any, target: Any) -> Any:
+            self.calls.append("loss")
+            return super().__call__(output, target)
+
+    rule = Watched(0.01, weight_decay=0.1)
+    found = fit(Dense(2), here / "data.h5", out=here / "run", epochs=1, optimizer=rule, loss=Counting(calls))
+    assert {"loss", "dense1.weight"} <= set(calls)
+    assert found.model.criterion.__class__ is Counting
+    kept = saved(here / "run").settings
+    assert kept["optimizer"]["kind"] == "python:Watched" and kept["optimizer"]["weight_decay"] == 0.1
+    assert kept["loss"] == {"kind": "python:Counting"}
+    with pytest.raises(CheckpointError, match="passed to distnn.fit"):
+        restore(here / "run", World())
+    with pytest.raises(
+        UsageError, match="distnn.fit: loss is 3; expected an object of a class derived from distnn.los"
+    ):
+        fit(Dense(2), here / "data.h5", out=here / "other", loss=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("section", "keys", "words"),
+    [
+        (
+            "optimizer",
+            {"kind": "absent_parts:Signs"},
+            'optimizer.kind = "absent_parts:Signs": there is no module \'abs',
+        ),
+        (
+            "optimizer",
+            {"kind": "own_parts:Sings"},
+            "optimizer.kind = \"own_parts:Sings\": module 'own_parts' has no cla",
+        ),
+        (
+            "loss",
+            {"kind": "own_parts:Signs"},
+            'loss.kind = "own_parts:Signs": this is no loss; expected a class that is',
+        ),
+        ("schedule", {"kind": "own_parts:Other"}, 'schedule.kind = "own_parts:Other": this is no schedule; expected a'),
+        ("optimizer", {"kind": "own_parts:Signs", "kep": 0.5}, "optimizer.kep is not a setting (did you mean 'keep'?)"),
+        (
+            "optimizer",
+            {"kind": "own_parts:Signs", "keep": 1},
+            "optimizer.keep is 1 (an integer), but must be a number abo",
+        ),
+        (
+            "optimizer",
+            {"kind": "own_parts:Signs", "beta1": 0.5},
+            'optimizer.beta1 belongs to kind = "adam", "adamw" or',
+        ),
+        (
+            "model",
+            {"layers": [{"kind": "own_parts:Bent"}]},
+            'model.layers[0].kind = "own_parts:Bent": this is no layer',
+        ),
+        (
+            "model",
+            {"layers": [{"activation": "own_parts:Other"}]},
+            'model.layers[0].activation = "own_parts:Other": thi',
+        ),
+        (
+            "model",
+            {"layers": [{"kind": "own_parts:Doubled", "times": 0}, {}]},
+            "model.layers[0].times is 0 (an integer), but must be an integer of at least 1",
+        ),
+        (
+            "model",
+            {"layers": [{"kind": "activation", "activation": "own_parts:Bent", "bend": 2}, {}]},
+            "model.layers[0].bend is 2 (an integer), but must be a number above 0 and below 1",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_refused_in_words(here: Path, section: str, keys: dict[str, Any], words: str) -> None:
+    table = {"model": {"kind": "mlp"}, "data": {"path": "d.h5"}} | {section: keys}
+    with pytest.raises(RunFileError) as error:
+        config.from_dict(table, "it")
+    assert str(error.value).startswith(f"it: {words}")
+
+
+def test_a_class_that_is_registered_is_known_everywhere(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distnn.optim import Optimizer
+
+    monkeypatch.setattr(Optimizer.family, "kinds", dict(Optimizer.family.kinds))
+    own: Any = importlib.import_module("own_parts")
+    Optimizer.family.kinds["signs"] = own.Signs
+    with pytest.raises(RunFileError, match=r'"lamb" or "signs" \(did you mean \'signs\'\?\)'):
+        config.from_dict({"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": "sings"}})
+    found = section_of(Choice(Optimizer.family, "signs", own.Signs))
+    assert meanings(found) == {"kind": "the update rule", "learning_rate": "the length of a step", "keep": "μ"}
+
+
+def test_classification_takes_own_activations_too(here: Path) -> None:
+    data = blobs(here / "blobs.h5", {"train": 90, "test": 30})
+    from distnn.layers import Dense, Sequential
+
+    own: Any = importlib.import_module("own_parts")
+    found = fit(Sequential(Dense(8, own.Bent()), Dense(3)), data, out=here / "c", epochs=5, batch_size=10)
+    assert found.summary.test is not None and DIGITS.exists()
