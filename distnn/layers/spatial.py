@@ -11,7 +11,7 @@ from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
 from distnn.layers.layer import Layer
-from distnn.ops import global_pooling, pooling, subsample
+from distnn.ops import pooling, subsample
 from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as check_activation
 from distnn.ops.conv import convolution
@@ -248,14 +248,14 @@ class GlobalAveragePool(Spatial, kind="global_average_pool"):
     """The mean of each channel over all positions.   x (N, …, C) → y (N, C)."""
 
     def __call__(self, x: Node) -> Node:
-        return self._told("", x, global_pooling.GlobalAveragePool())
+        return self._told("", x, pooling.GlobalAveragePool())
 
 
 class GlobalMaxPool(Spatial, kind="global_max_pool"):
     """The maximum of each channel over all positions.   x (N, …, C) → y (N, C)."""
 
     def __call__(self, x: Node) -> Node:
-        return self._told("", x, global_pooling.GlobalMaxPool())
+        return self._told("", x, pooling.GlobalMaxPool())
 
 
 class Subsample(Spatial, kind="subsample"):

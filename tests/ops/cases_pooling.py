@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.graph import N
-from distnn.ops import global_pooling, pooling
-from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
-from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
+from distnn.ops import pooling
+from distnn.ops.pooling import AveragePool1D, AveragePool2D, GlobalAveragePool, GlobalMaxPool, MaxPool1D, MaxPool2D
 from distnn.ops.subsample import Subsample
 from tests.support.ops import Case
 
-ABSTRACT = {pooling.Pooling, global_pooling.GlobalPooling}
+ABSTRACT = {pooling.Pooling, pooling.GlobalPooling}
 
 
 def pool(reduce, window, stride, pads=((0, 0), (0, 0))):

@@ -10,8 +10,7 @@ from distnn.graph import N, Plan
 from distnn.ops import blocks
 from distnn.ops.conv import direct
 from distnn.ops.conv.convolution import Conv1D, Conv2D
-from distnn.ops.global_pooling import GlobalAveragePool, GlobalMaxPool
-from distnn.ops.pooling import AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D
+from distnn.ops.pooling import AveragePool1D, AveragePool2D, GlobalAveragePool, GlobalMaxPool, MaxPool1D, MaxPool2D
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 functional = torch.nn.functional

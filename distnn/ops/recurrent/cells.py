@@ -43,7 +43,8 @@ class Cell(Protocol):
     kernels: str
 
     def work(self, steps: int, samples: int, units: int) -> dict[str, Buffer]:
-        """The buffers of its own, for T, N and H."""
+        """The buffers of its own, for T, N and H; none by default."""
+        return {}
 
     def advance(self, work: dict[str, Array], biases: list[Array], product: Product) -> CellStep:
         """What writes the states after step t from those before it and the projections of the input.
@@ -82,9 +83,6 @@ class SimpleRNN(Cell):
     """
 
     label, gates, states, biases, apart, kernels = "simplernn", 1, ("h0",), ("bias",), False, ""
-
-    def work(self, steps: int, samples: int, units: int) -> dict[str, Buffer]:
-        return {}
 
     def advance(self, work: dict[str, Array], biases: list[Array], product: Product) -> CellStep:
         gates, hidden, projected, (bias,) = work["gates"], work["h0"], work["projected"], biases
@@ -125,9 +123,6 @@ class GRU(Cell):
 
     label, gates, states, biases = "gru", 3, ("h0",), ("bias_input", "bias_recurrent")
     apart, kernels = True, "gru"  # m is kept apart
-
-    def work(self, steps: int, samples: int, units: int) -> dict[str, Buffer]:
-        return {}
 
     def advance(self, work: dict[str, Array], biases: list[Array], product: Product) -> CellStep:
         gates, hidden, projected, apart = (work[name] for name in ("gates", "h0", "projected", "apart"))
