@@ -1,6 +1,6 @@
 """``distnn data``: make a data file, from the digits that distnn ships or from files in another format.
 
-The converters are imported by the command that needs one: ``distnn --help`` loads neither numpy's rooms nor HDF5.
+The converters are imported by the command that needs one: ``distnn --help`` loads neither numpy nor HDF5.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from distnn.cli.launch import alone
+from distnn.report.output import show
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,10 +34,10 @@ def data() -> None:
 
 
 def writes(command: Command) -> Command:
-    """The options of every command that writes a data file."""
+    """The options of every command that writes a data file, which one rank does."""
     overwrite = click.option("--force", is_flag=True, help="Replace FILE.h5 if it is already there.")
     output = click.option("-o", "--output", metavar="FILE.h5", type=FILE, required=True, help="The data file to write.")
-    return output(overwrite(command))
+    return output(overwrite(alone(command)))  # type: ignore[return-value]
 
 
 def cuts(command: Command) -> Command:
@@ -60,7 +63,7 @@ def digits(output: Path, force: bool) -> None:
     """
     from distnn.data.convert.digits import convert
 
-    report(convert(output, force=force))
+    describe(convert(output, force=force))
 
 
 @data.command("fashion-mnist")
@@ -87,7 +90,7 @@ def fashion_mnist(source: Path | None, validation: int, output: Path, force: boo
     """
     from distnn.data.convert.fashion_mnist import FOLDER, convert
 
-    report(convert(output, folder=source or FOLDER, validation=validation, force=force))
+    describe(convert(output, folder=source or FOLDER, validation=validation, force=force))
 
 
 @data.command()
@@ -128,7 +131,7 @@ def idx(
     if (test_images is None) != (test_labels is None):
         raise click.UsageError("--test-images and --test-labels belong together: give both or neither.")
     test = None if test_images is None or test_labels is None else (test_images, test_labels)
-    report(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
+    describe(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
 
 
 @data.command()
@@ -159,7 +162,7 @@ def npz(
     """
     from distnn.data.convert.npz import convert
 
-    report(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
+    describe(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
 
 
 @data.command()
@@ -191,7 +194,7 @@ def csv(
     """
     from distnn.data.convert.csv import convert
 
-    report(
+    describe(
         convert(
             output,
             table,
@@ -226,10 +229,10 @@ def text(source: Path, length: int, validation: float, test: float, output: Path
     """
     from distnn.data.convert.text import convert
 
-    report(convert(output, source, length=length, validation=validation, test=test, force=force))
+    describe(convert(output, source, length=length, validation=validation, test=test, force=force))
 
 
-def report(path: Path) -> None:
+def describe(path: Path) -> None:
     """Print one line: the file, its splits and what one sample is."""
     from distnn.data import DataFile
 
@@ -238,4 +241,4 @@ def report(path: Path) -> None:
         shape = "×".join(map(str, file.sample_shape))
         kind = "characters" if file.task == "language" else "classes"
         task = f"{len(file.classes)} {kind}" if file.classes else "regression"
-        click.echo(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")
+        show(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")

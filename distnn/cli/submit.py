@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn import __version__
-from distnn.cli.fresh import write_new
+from distnn.cli.init import write_new
+from distnn.cli.launch import alone, report
 from distnn.cli.train import seconds, train
 from distnn.errors import UsageError
-from distnn.runtime import launch_rank
+from distnn.report.output import show
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -62,6 +63,7 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 @click.option("--job-name", callback=_word, default="distnn", show_default=True, help="The log is NAME-JOB.out.")
 @click.option("--out", metavar="SCRIPT", type=click.Path(path_type=Path), help="Keep the job script in a new file.")
 @click.option("--dry-run", is_flag=True, help="Print the job script and submit nothing.")
+@alone
 def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: bool, **options: Any) -> None:
     """Train what the run file RUN.toml describes in a job under Slurm, which runs again until the run is finished.
 
@@ -73,8 +75,6 @@ def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: boo
       distnn submit run.toml --site archer2 --nodes 4 --time 01:00:00 --account z01
       distnn submit run.toml --site cirrus --nodes 2 --time 30 --dry-run -- --set train.epochs=90 --out runs/long
     """
-    if launch_rank():
-        return
     from distnn.jobs.slurm import submit as hand_over
     from distnn.report.words import count
 
@@ -84,11 +84,11 @@ def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: boo
     if out is not None:
         write_new(out, script, "--out")
     if dry_run:
-        click.echo(script, nl=False)
+        show(script, end="")
         return
     number = hand_over(script, out)
     size = f"{count(job.nodes * job.ranks, 'rank')} on {count(job.nodes, 'node')}, {count(job.threads, 'core')} a rank"
-    click.echo(f"submitted job {number}: {size}; its log: {job.name}-{number}.out")
+    show(f"submitted job {number}: {size}; its log: {job.name}-{number}.out")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class _Asked:
         settings, batch = _checked(self.run, given["overrides"])
         ranks, threads = sites.layout(site, self.site, self.ranks_per_node, self.threads, settings.parallel.threads)
         for note in _notes(settings, batch, self.nodes * ranks, site.node.cores - ranks * threads):
-            click.echo(f"distnn: note: {note}", err=True)
+            report(f"distnn: note: {note}")
         return ranks, threads
 
     def _check_account(self, site: SiteSettings) -> None:

@@ -92,6 +92,7 @@ class Examination:
 
 def examine(world: World, folder: Path) -> Examination:
     """Ask and measure, on every rank of ``world`` together; takes about two seconds."""
+    world.beat("the measurements")
     sgemm, copy = _sgemm(world), _copy(world)
     sums = [(size, allreduce(world, size)) for size in SIZES]
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
@@ -148,6 +149,7 @@ def times(
         start = perf_counter()
         function()
         found.append(perf_counter() - start)
+    world.beat()
     return middle(found)
 
 

@@ -65,6 +65,7 @@ def measure_work(
         slices: the elements whose update is of interest.
         cores: of a node.
     """
+    world.beat("the measurements")
     rule, exact = optimizer(settings), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
