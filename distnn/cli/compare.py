@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--plot", type=click.Path(path_type=Path), help="Also draw samples/s by ranks, or the losses, to a file.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Also draw samples/s by ranks, or the losses, into this file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object for each run.")
 @alone
 def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:

@@ -41,8 +41,10 @@ def writes(command: Command) -> Command:
 
 
 def cuts(command: Command) -> Command:
-    """The options of a command that can cut one table of samples into splits at random."""
-    seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which random cut.")
+    """The options of a command that can split one table of samples at random."""
+    seed = click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random split."
+    )
     test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")
     validation = click.option(
         "--validation", type=FRACTION, help="Fraction of the samples to validate with.  [default: 0.1]"
@@ -153,8 +155,8 @@ def npz(
     \b
     x_train, y_train; x_validation (or x_val), y_validation; x_test, y_test
                 the splits as they are
-    x, y        cut at random by --validation, --test and --seed,
-                with every class in its due share of each split
+    x, y        split at random by --validation, --test and --seed,
+                with every class in proportion in each split
 
     \b
     Example:
@@ -185,7 +187,7 @@ def csv(
 ) -> None:
     """A CSV table with a header line, one sample a line.
 
-    Features have to be numbers and no value may be missing. The lines are cut into train, validation and test at
+    Features have to be numbers and no value may be missing. The lines are split into train, validation and test at
     random by --validation, --test and --seed. Write a tab as \\t.
 
     \b
@@ -220,8 +222,8 @@ def csv(
 def text(source: Path, length: int, validation: float, test: float, output: Path, force: bool) -> None:
     """A plain text in UTF-8, for a language model of characters.
 
-    It is cut into sequences in the order of the text; the first part is to train on, the next to validate, the last to
-    test. Line ends become \\n.
+    It is cut into sequences in order: the first part is for training, the next for validation, the last for testing.
+    Line ends become \\n.
 
     \b
     Example:

@@ -25,9 +25,9 @@ ROWS = 32
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @together
 def doctor(world: World, folder: Path, as_json: bool) -> None:
-    """What this launch really is: ranks, hosts, cores, threads, BLAS, MPI, HDF5 and its locks in FOLDER, speeds.
+    """Check this launch: ranks, hosts, cores, threads, BLAS, MPI, speeds, and HDF5 with its locks in FOLDER.
 
-    Start it as you would start the training; it takes some seconds. There is a line of advice for each fault.
+    Start it as you would start the training; it takes some seconds. It prints a line of advice for each fault.
 
     \b
     Example:

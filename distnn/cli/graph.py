@@ -15,7 +15,7 @@ from distnn.report.output import show
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="model.svg, .png, .pdf or .dot; replaced if there."
 )
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
 @alone
 def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Draw the model that the run file RUN.toml describes, for the shapes of its data file.

@@ -22,7 +22,7 @@ _CLASSES_SHOWN = 20
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @alone
 def inspect(file: Path, as_json: bool) -> None:
-    """What is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
+    """Show what is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
 
     A checkpoint's checksum is verified.
 

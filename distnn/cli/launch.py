@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 import click
 
+from distnn.errors import UsageError
 from distnn.report.output import show
 from distnn.runtime import launch_rank, launched_ranks
 
@@ -101,8 +102,11 @@ def _on_rank_0(world: World, work: Callable[[], None]) -> None:
     """
 
     def pulsing() -> None:
-        with _Pulse(world):
-            work()
+        try:
+            with _Pulse(world):
+                work()
+        except click.ClickException as error:  # whose context can't be sent to other ranks
+            raise UsageError(error.format_message()) from None
 
     world.beat(click.get_current_context().command_path)
     if not world.root:

@@ -28,11 +28,11 @@ VERBS = {
     "predict": "A checkpoint's predictions for a data file.",
     "sample": "Text that a trained language model writes.",
     "inspect": "What is in a checkpoint or data file.",
-    "compare": "Runs side by side: settings, speed and scores, in a table and a plot.",
+    "compare": "Runs side by side: settings, speed and scores, as a table and a plot.",
     "graph": "Draw a run file's model, with shapes and counts.",
-    "plan": "How fast a run file will train on more nodes, and what that costs: a prediction.",
-    "submit": "Train as a job under Slurm, checked before it waits in the queue.",
-    "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
+    "plan": "Predict how fast a run file trains on more nodes, and what that costs.",
+    "submit": "Train in a Slurm job, checked before it waits in the queue.",
+    "doctor": "Check a launch: its ranks, cores, libraries and speeds, with advice.",
 }
 
 

@@ -31,28 +31,40 @@ USUAL = "generic"
 
 @click.command()
 @click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option("--site", metavar="NAME", help="Predict for archer2, cirrus or generic, or by a site file; not for here.")
-@click.option("--nodes", default="1,2,4,…,64", show_default=True, help="Numbers of nodes; … or ... goes on like this.")
-@click.option("--ranks-per-node", type=click.IntRange(1), help="The site's usual number, or as launched here.")
-@click.option("--threads", type=click.IntRange(1), help="Cores of each rank; what the node has for each by default.")
+@click.option(
+    "--site", metavar="NAME", help="Predict for archer2, cirrus, generic or a site file, not for this machine."
+)
+@click.option(
+    "--nodes", default="1,2,4,…,64", show_default=True, help="Numbers of nodes; … or ... continues the series."
+)
+@click.option(
+    "--ranks-per-node",
+    type=click.IntRange(1),
+    help="The site's usual number, or as many as are started here, by default.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Cores of each rank; an equal share of the node's by default.")
 @click.option(
     "--efficiency",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.5,
     show_default=True,
-    help="What makes a number of ranks sensible.",
+    help="The lowest efficiency that is acceptable.",
 )
-@click.option("--measure", is_flag=True, help="With --site: measure here what can be, and take only the rest from it.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Also draw step time and efficiency by nodes to a file.")
+@click.option(
+    "--measure", is_flag=True, help="With --site: measure what can be measured here; only the rest is the site's."
+)
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Also draw step time and efficiency by nodes into this file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plan(run: Path, site: str | None, nodes: str, measure: bool, **options: Any) -> None:
-    """Predict how fast the run file RUN.toml trains on so many nodes, and what it costs, before asking for them.
+    """Predict how fast the run file RUN.toml trains on more nodes, and what that costs, before you ask for them.
 
     Without --site, or with --measure, the model's own steps are timed on this machine; started under mpiexec or srun,
     the ranks measure together, all at the same time, and their messages too. What isn't measured is taken from the
-    site's rates. The efficiency is that of a node, compared with a single one. Hours are those of the training steps:
-    evaluations, checkpoints, reading data and the start come on top.
+    site's rates. The efficiency is the speed of each node divided by that of a single node alone. Hours are those of
+    the training steps; evaluations, checkpoints, reading data and the start take more.
 
     \b
     Example:

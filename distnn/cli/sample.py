@@ -19,12 +19,12 @@ from distnn.report.output import show
     type=click.FloatRange(min=0),
     default=0.8,
     show_default=True,
-    help="1: as the model expects; lower: surer of itself; 0: always the likeliest character.",
+    help="1: the model's own probabilities; lower: less varied; 0: always the likeliest character.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, another text.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random draws.")
 @alone
 def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int) -> None:
-    """Let CHECKPOINT (a file, `latest`, or a run's folder), a language model, go on with a text.
+    """Continue a text with CHECKPOINT (a file, `latest`, or a run's folder), a language model.
 
     \b
     Example:

@@ -59,11 +59,14 @@ def folder(run: Path, resume: str | None) -> Path | None:
 
 @click.command()
 @click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME for NAME.toml by default.")
-@click.option("--resume", metavar="FROM", help="Go on from a run's folder or a checkpoint; 'auto': from OUT if it can.")
+@click.option("--resume", metavar="FROM", help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.")
 @click.option(
-    "--max-time", metavar="TIME", callback=_duration, help="Save and stop (exit code 75) before this time is over."
+    "--max-time",
+    metavar="TIME",
+    callback=_duration,
+    help="Save and stop (exit code 75) before this much time has passed.",
 )
 @click.option("--quiet", is_flag=True, help="Print warnings and the summary only.")
 @together

@@ -76,7 +76,7 @@ def test_the_command(runs: list[Path], tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     result = distnn("compare", tmp_path)
     assert result.returncode == 2
-    assert f"{tmp_path} is no run's folder: No such file or directory" in result.stderr
+    assert f"{tmp_path} is not a run's folder: No such file or directory" in result.stderr
 
 
 def test_a_plot_that_cannot_be_written_is_told(runs: list[Path]) -> None:
