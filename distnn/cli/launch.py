@@ -6,7 +6,9 @@ names it; a failure on any rank is reported once; all ranks end with the same ex
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import signal
 import sys
 import threading
 import time
@@ -50,6 +52,7 @@ def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, N
 
         with starting():
             world = World.open()
+        _heed_hangups()
         with guarded(world, watched=True):
             code = verb(world, *args, **options)
         world.exit(code or 0)
@@ -144,3 +147,13 @@ class _Pulse:
             if used != before:
                 self._world.beat()
                 self._world.bcast(True)
+
+
+def _heed_hangups() -> None:
+    """A terminal that goes away (SIGHUP) counts as SIGTERM, on which a training saves itself; but not under nohup.
+
+    UCX, through which MPI may communicate, uses that signal for itself from when it starts.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        with contextlib.suppress(ValueError):  # handlers are for the main thread
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))

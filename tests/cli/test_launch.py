@@ -52,7 +52,7 @@ COMMANDS = {
 }
 ALONE = ("data", "init", "sample", "inspect", "compare", "graph", "plan", "submit")
 #: What the first lines of their outputs hold.
-SIGNS = ("wrote d.h5", "wrote new.toml", "abc", "run/checkpoints", "samples/s", "digraph", "nodes", "#!/bin/bash")
+SIGNS = ("wrote d.h5", "wrote new.toml", "abc", "run/checkpoints", "samples/s", "digraph", "samples/s", "#!/bin/bash")
 
 
 # A rank that is stuck
@@ -207,12 +207,32 @@ def test_a_full_disk_is_one(here: Path) -> None:
     assert done.stderr == "distnn: error: the output can't be written: No space left on device.\n"
 
 
-# Ctrl-C
+# Signals
+
+#: A shell's background jobs, of which these tests may be one, ignore Ctrl-C.
+INTERRUPTIBLE = ["env", "--default-signal=INT", *DISTNN]
+
+
+@pytest.mark.parametrize(("ignored", "code"), [(False, 75), (True, None)], ids=["terminal", "nohup"])
+def test_a_terminal_that_goes_away(ignored: bool, code: int | None, tmp_path: Path) -> None:
+    run = run_file(tmp_path / "run.toml", train={"epochs": 10**6}, log={"interval": 0})
+    how = "--ignore-signal=HUP" if ignored else "--default-signal=HUP"
+    with Launch(1, ["env", how, *DISTNN, "train", run, "--out", tmp_path / "out"], launcher="none") as launch:
+        deadline = time.monotonic() + START
+        while "step 3 " not in launch.output()[0] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        launch.process.send_signal(signal.SIGHUP)
+        if ignored:
+            time.sleep(1)
+            assert launch.process.poll() is code
+        else:
+            assert launch.wait(LIMIT).returncode == code
+            assert (tmp_path / "out" / "checkpoints" / "latest").exists()
 
 
 def test_ctrl_c_twice(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", train={"epochs": 10**6}, checkpoint={"every_steps": 20})
-    with Launch(1, [*DISTNN, "train", run, "--out", tmp_path / "out"], launcher="none") as launch:
+    with Launch(1, [*INTERRUPTIBLE, "train", run, "--out", tmp_path / "out"], launcher="none") as launch:
         deadline = time.monotonic() + START
         while not (tmp_path / "out" / "checkpoints" / "latest").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -227,9 +247,8 @@ def test_ctrl_c_twice(tmp_path: Path) -> None:
 
 def test_ctrl_c_while_a_verb_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with Launch(1, [*DISTNN, "data", "text", tmp_path / "fifo", "-o", tmp_path / "t.h5"], launcher="none") as launch:
-        time.sleep(0.1)
-        with (tmp_path / "fifo").open("w"):  # it has come so far
-            launch.process.send_signal(signal.SIGINT)
-            result = launch.wait(LIMIT)
+    argv = [*INTERRUPTIBLE, "data", "text", tmp_path / "fifo", "-o", tmp_path / "t.h5"]
+    with Launch(1, argv, launcher="none") as launch, (tmp_path / "fifo").open("w"):  # it has come so far
+        launch.process.send_signal(signal.SIGINT)
+        result = launch.wait(LIMIT)
     assert (result.returncode, result.stderr.strip()) == (130, "distnn: interrupted"), result

@@ -208,12 +208,3 @@ def test_advice(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert submit("--dry-run", "--", "--set", "parallel.shards=6") == 0
     assert capsys.readouterr().err == ("distnn: note: parallel.shards = 6 keep no more than 6 of the 8 ranks busy\n")
-
-
-def test_other_ranks_submit_nothing(
-    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PMI_SIZE", "2")
-    monkeypatch.setenv("PMI_RANK", "1")
-    assert submit("--dry-run") == 0
-    assert capsys.readouterr().out == ""
