@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distnn.cli.launch import bear, together
+from distnn.cli.launch import set_patience, together
 from distnn.report.output import show
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     from distnn.inference.load import restore
 
     restored = restore(checkpoint, world)
-    bear(world, restored.settings)
+    set_patience(world, restored.settings)
     with DataFile(data, world.comm) as file:
         result = restored.evaluate(file, split, world)
     world.on_root(lambda: _show(result, split, restored, as_json=as_json))

@@ -76,7 +76,7 @@ def alone(verb: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def bear(world: World, settings: RunSettings) -> None:
+def set_patience(world: World, settings: RunSettings) -> None:
     """From now on any piece of work may take as long as the run file says."""
     world.patience = settings.parallel.timeout
 

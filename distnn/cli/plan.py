@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distnn.cli.launch import alone, bear, report, together
+from distnn.cli.launch import alone, report, set_patience, together
 from distnn.errors import UsageError
 from distnn.report.output import show
 from distnn.report.table import table
@@ -154,7 +154,7 @@ def _measure(world: World, question: _Question) -> None:
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
-    bear(world, settings)
+    set_patience(world, settings)
     ranks, cores = _laid_out(world, question, settings)
     with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)

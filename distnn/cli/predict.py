@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distnn.cli.launch import bear, together
+from distnn.cli.launch import set_patience, together
 from distnn.report.output import show
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def predict(world: World, checkpoint: str, data: str, output: Path, split: str, 
     from distnn.inference.load import restore
 
     restored = restore(checkpoint, world)
-    bear(world, restored.settings)
+    set_patience(world, restored.settings)
     with DataFile(data, world.comm) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
