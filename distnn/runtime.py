@@ -63,6 +63,14 @@ def launch_rank(environ: Mapping[str, str] = os.environ) -> int:
     return 0
 
 
+def launched_ranks(environ: Mapping[str, str] = os.environ) -> int:
+    """How many ranks a launcher has started, this process among them; 1 where none did, as in a job's own script."""
+    for size, rank, _ in LAUNCHERS:
+        if rank and environ.get(size, "").isdigit():
+            return int(environ[size])
+    return 1
+
+
 def ranks_on_node(environ: Mapping[str, str] = os.environ) -> int:
     """The number of ranks on this node according to the launcher; 1 if it doesn't say."""
     for variable in ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"):

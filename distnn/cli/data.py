@@ -1,6 +1,6 @@
 """``distnn data``: make a data file, from the digits that distnn ships or from files in another format.
 
-The converters are imported by the command that needs one: ``distnn --help`` loads neither numpy's rooms nor HDF5.
+The converters are imported by the command that needs one: ``distnn --help`` loads neither numpy nor HDF5.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from distnn.cli.launch import alone
+from distnn.report.output import show
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,15 +34,17 @@ def data() -> None:
 
 
 def writes(command: Command) -> Command:
-    """The options of every command that writes a data file."""
+    """The options of every command that writes a data file, which one rank does."""
     overwrite = click.option("--force", is_flag=True, help="Replace FILE.h5 if it is already there.")
     output = click.option("-o", "--output", metavar="FILE.h5", type=FILE, required=True, help="The data file to write.")
-    return output(overwrite(command))
+    return output(overwrite(alone(command)))  # type: ignore[return-value]
 
 
 def cuts(command: Command) -> Command:
-    """The options of a command that can cut one table of samples into splits at random."""
-    seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which random cut.")
+    """The options of a command that can split one table of samples at random."""
+    seed = click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random split."
+    )
     test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")
     validation = click.option(
         "--validation", type=FRACTION, help="Fraction of the samples to validate with.  [default: 0.1]"
@@ -60,7 +65,7 @@ def digits(output: Path, force: bool) -> None:
     """
     from distnn.data.convert.digits import convert
 
-    report(convert(output, force=force))
+    describe(convert(output, force=force))
 
 
 @data.command("fashion-mnist")
@@ -87,7 +92,7 @@ def fashion_mnist(source: Path | None, validation: int, output: Path, force: boo
     """
     from distnn.data.convert.fashion_mnist import FOLDER, convert
 
-    report(convert(output, folder=source or FOLDER, validation=validation, force=force))
+    describe(convert(output, folder=source or FOLDER, validation=validation, force=force))
 
 
 @data.command()
@@ -128,7 +133,7 @@ def idx(
     if (test_images is None) != (test_labels is None):
         raise click.UsageError("--test-images and --test-labels belong together: give both or neither.")
     test = None if test_images is None or test_labels is None else (test_images, test_labels)
-    report(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
+    describe(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
 
 
 @data.command()
@@ -150,8 +155,8 @@ def npz(
     \b
     x_train, y_train; x_validation (or x_val), y_validation; x_test, y_test
                 the splits as they are
-    x, y        cut at random by --validation, --test and --seed,
-                with every class in its due share of each split
+    x, y        split at random by --validation, --test and --seed,
+                with every class in proportion in each split
 
     \b
     Example:
@@ -159,7 +164,7 @@ def npz(
     """
     from distnn.data.convert.npz import convert
 
-    report(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
+    describe(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
 
 
 @data.command()
@@ -182,7 +187,7 @@ def csv(
 ) -> None:
     """A CSV table with a header line, one sample a line.
 
-    Features have to be numbers and no value may be missing. The lines are cut into train, validation and test at
+    Features have to be numbers and no value may be missing. The lines are split into train, validation and test at
     random by --validation, --test and --seed. Write a tab as \\t.
 
     \b
@@ -191,7 +196,7 @@ def csv(
     """
     from distnn.data.convert.csv import convert
 
-    report(
+    describe(
         convert(
             output,
             table,
@@ -217,8 +222,8 @@ def csv(
 def text(source: Path, length: int, validation: float, test: float, output: Path, force: bool) -> None:
     """A plain text in UTF-8, for a language model of characters.
 
-    It is cut into sequences in the order of the text; the first part is to train on, the next to validate, the last to
-    test. Line ends become \\n.
+    It is cut into sequences in order: the first part is for training, the next for validation, the last for testing.
+    Line ends become \\n.
 
     \b
     Example:
@@ -226,10 +231,10 @@ def text(source: Path, length: int, validation: float, test: float, output: Path
     """
     from distnn.data.convert.text import convert
 
-    report(convert(output, source, length=length, validation=validation, test=test, force=force))
+    describe(convert(output, source, length=length, validation=validation, test=test, force=force))
 
 
-def report(path: Path) -> None:
+def describe(path: Path) -> None:
     """Print one line: the file, its splits and what one sample is."""
     from distnn.data import DataFile
 
@@ -238,4 +243,4 @@ def report(path: Path) -> None:
         shape = "×".join(map(str, file.sample_shape))
         kind = "characters" if file.task == "language" else "classes"
         task = f"{len(file.classes)} {kind}" if file.classes else "regression"
-        click.echo(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")
+        show(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")

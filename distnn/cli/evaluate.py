@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+from distnn.cli.launch import set_patience, together
+from distnn.report.output import show
+
+if TYPE_CHECKING:
+    from distnn.inference.load import Restored
+    from distnn.parallel.world import World
+    from distnn.train.evaluate import Result
 
 
 @click.command()
@@ -12,7 +21,8 @@ import click
 @click.argument("data")
 @click.option("--split", default="test", show_default=True, help="train, validation or test.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
-def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
+@together
+def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool) -> None:
     """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.
 
     \b
@@ -22,24 +32,21 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     """
     from distnn.data import DataFile
     from distnn.inference.load import restore
-    from distnn.parallel.world import World
-    from distnn.supervision.guard import guarded
-    from distnn.supervision.watchdog import starting
 
-    with starting():
-        world = World.open()
-    with guarded(world, watched=True):
-        restored = restore(checkpoint, world)
-        with DataFile(data, world.comm) as file:
-            result = restored.evaluate(file, split, world)
-    if not world.root:
-        return
+    restored = restore(checkpoint, world)
+    set_patience(world, restored.settings)
+    with DataFile(data, world.comm) as file:
+        result = restored.evaluate(file, split, world)
+    world.on_root(lambda: _show(result, split, restored, as_json=as_json))
+
+
+def _show(result: Result, split: str, restored: Restored, *, as_json: bool) -> None:
+    """Print the scores."""
     if as_json:
-        found = {"accuracy": result.accuracy, "bits": result.bits}
-        report = {"loss": result.loss, "samples": result.samples}
-        report |= {name: value for name, value in found.items() if value is not None}
-        click.echo(json.dumps(report))
-    else:
-        bits = f", {result.bits:.4f} bits per character" if result.bits is not None else ""
-        accuracy = f", accuracy {result.accuracy:.4f}" if result.accuracy is not None else ""
-        click.echo(f"{split}: loss {result.loss:.6g}{bits}{accuracy} ({result.samples} samples, {restored.path})")
+        scores = {"accuracy": result.accuracy, "bits": result.bits}
+        facts = {"loss": result.loss, "samples": result.samples}
+        show(json.dumps(facts | {name: value for name, value in scores.items() if value is not None}))
+        return
+    bits = f", {result.bits:.4f} bits per character" if result.bits is not None else ""
+    accuracy = f", accuracy {result.accuracy:.4f}" if result.accuracy is not None else ""
+    show(f"{split}: loss {result.loss:.6g}{bits}{accuracy} ({result.samples} samples, {restored.path})")

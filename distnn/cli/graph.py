@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from distnn.runtime import launch_rank
+from distnn.cli.launch import alone
+from distnn.report.output import show
 
 
 @click.command()
@@ -14,7 +15,8 @@ from distnn.runtime import launch_rank
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="model.svg, .png, .pdf or .dot; replaced if there."
 )
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
+@alone
 def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Draw the model that the run file RUN.toml describes, for the shapes of its data file.
 
@@ -28,8 +30,6 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
       distnn graph data/digits.toml --set model.hidden='[256, 128]' -o model.png
       distnn graph data/digits.toml | dot -Tx11
     """
-    if launch_rank():
-        return
     from distnn import config
     from distnn.data import DataFile
     from distnn.graph import draw
@@ -47,6 +47,6 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
         )
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")
     if output is None:
-        click.echo(drawing.dot, nl=False)
+        show(drawing.dot, end="")
     else:
-        click.echo(f"{model.description}: wrote {drawing.save(output)}")
+        show(f"{model.description}: wrote {drawing.save(output)}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from distnn.cli.fresh import write_new
-from distnn.runtime import launch_rank
+from distnn.cli.launch import alone
+from distnn.errors import DistnnError, UsageError
+from distnn.report.output import show
 
 
 @click.command()
@@ -22,6 +23,7 @@ from distnn.runtime import launch_rank
 )
 @click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet or char-lstm.")
 @click.option("--data", metavar="FILE.h5", help="The data; model and batch are chosen for them.")
+@alone
 def init(output: Path, model: str | None, data: str | None) -> None:
     """Write a run file to start from, in which each setting stands with its meaning.
 
@@ -32,14 +34,12 @@ def init(output: Path, model: str | None, data: str | None) -> None:
       distnn init --data images.h5
       distnn init --model resnet -o resnet.toml
     """
-    if launch_rank():
-        return
     if data is None:
         text, about = _anywhere(output, model or "mlp")
     else:
         text, about = _fitting(output, model, data)
     write_new(output, text, "-o")
-    click.echo(f"wrote {output}: {about}")
+    show(f"wrote {output}: {about}")
 
 
 def _anywhere(output: Path, kind: str) -> tuple[str, str]:
@@ -87,3 +87,19 @@ def _head(output: Path, *before: str) -> list[str]:
         "",
         "Settings behind a # are at their defaults, or not set (...): take it away to change one.",
     ]
+
+
+def write_new(path: Path, text: str, option: str) -> None:
+    """Write a new file, which ``option`` of the command line has named.
+
+    Raises:
+        UsageError: if there is something of that name.
+        DistnnError: if it can't be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; name a new file with {option}, or remove it.") from None
+    except OSError as error:
+        raise DistnnError(f"{path} can't be written: {error.strerror}; name another place with {option}.") from None

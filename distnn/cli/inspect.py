@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from distnn.runtime import launch_rank
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from distnn.cli.launch import alone
+from distnn.report.output import show
+from distnn.report.table import table
 
 Facts = dict[str, Any]
 
-#: A log has no width of its own; wide enough for a table of parameters.
-_LOG_WIDTH = 120
 _CLASSES_SHOWN = 20
 
 
 @click.command()
 @click.argument("file", metavar="FILE.h5", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@alone
 def inspect(file: Path, as_json: bool) -> None:
-    """What is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
+    """Show what is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
 
     A checkpoint's checksum is verified.
 
@@ -37,81 +34,61 @@ def inspect(file: Path, as_json: bool) -> None:
     """
     from distnn.cli.contents import contents
 
-    if launch_rank():
-        return
     facts = contents(file)
     if as_json:
-        click.echo(json.dumps(facts, allow_nan=False))
+        show(json.dumps(facts, allow_nan=False))
     else:
         {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    # Names may hold brackets, which are no markup.
-    console = Console(markup=False, highlight=False, emoji=False)
-    return console if console.is_terminal else Console(width=_LOG_WIDTH, markup=False, highlight=False, emoji=False)
-
-
 def _show_checkpoint(facts: Facts) -> None:
     progress, model = dict(facts["progress"]), facts["model"]
-    click.echo(f"{facts['path']}: checkpoint, {_size(facts['bytes'])}, checksum ok")
-    click.echo(f"step {progress.pop('step', '?')}, epoch {progress.pop('epoch', '?')}  ({_pairs(progress)})")
-    click.echo(f"model: {model.get('description', 'without a description')}; {facts['count']:,} parameters")
-    click.echo(f"       {_pairs(model, without=('description',))}")
+    show(f"{facts['path']}: checkpoint, {_size(facts['bytes'])}, checksum ok")
+    show(f"step {progress.pop('step', '?')}, epoch {progress.pop('epoch', '?')}  ({_pairs(progress)})")
+    show(f"model: {model.get('description', 'without a description')}; {facts['count']:,} parameters")
+    show(f"       {_pairs(model, without=('description',))}")
     for section, values in facts["settings"].items():
         text = _pairs(values) if isinstance(values, dict) else _value(values)
-        click.echo(f"[{section}] {text}")
-    table = _table("parameter", "shape", "dtype", "count", "mean", "std", "min", "max", right=3)
+        show(f"[{section}] {text}")
+    rows = []
     for entry in facts["parameters"]:
         numbers = (_number(entry[key]) if entry["count"] else "" for key in ("mean", "std", "min", "max"))
-        table.add_row(entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers)
-    _console().print(table)
+        rows.append([entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers])
+    show(table(["parameter", "shape", "dtype", "count", "mean", "std", "min", "max"], rows, texts=3))
     slots = ", ".join(f"{slot} ({count:,})" for slot, count in facts["optimizer"].items())
-    click.echo(f"optimizer state: {slots or 'none'}")
-    click.echo(f"environment: {_pairs(facts['environment'])}")
-    click.echo(f"digest: {facts['digest']}")
+    show(f"optimizer state: {slots or 'none'}")
+    show(f"environment: {_pairs(facts['environment'])}")
+    show(f"digest: {facts['digest']}")
 
 
 def _show_data(facts: Facts) -> None:
-    click.echo(f"{facts['path']}: data file, {_size(facts['bytes'])}, {facts['task']}")
+    show(f"{facts['path']}: data file, {_size(facts['bytes'])}, {facts['task']}")
     if classes := facts["classes"]:
         more = " …" if len(classes) > _CLASSES_SHOWN else ""
-        click.echo(f"{len(classes)} classes: {', '.join(classes[:_CLASSES_SHOWN])}{more}")
+        show(f"{len(classes)} classes: {', '.join(classes[:_CLASSES_SHOWN])}{more}")
     for key in ("source", "licence", "created_by"):
         if facts[key]:
-            click.echo(f"{key.replace('_', ' ')}: {facts[key]}")
+            show(f"{key.replace('_', ' ')}: {facts[key]}")
     if facts["scale"] is not None:
-        click.echo(f"x is multiplied by {facts['scale']:.6g} when it is read")
-    table = _table("split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored", right=7)
+        show(f"x is multiplied by {facts['scale']:.6g} when it is read")
+    rows = []
     for split, entry in facts["splits"].items():
         for name in ("x", "y"):
-            found = entry[name]
-            chunks = _shape(found["chunks"]) if found["chunks"] else "contiguous"
-            how = (chunks, found["compression"] or "none", _size(found["stored"]))
-            table.add_row(split, f"{entry['samples']:,}", name, _shape(found["shape"]), found["dtype"], *how)
-    _console().print(table)
+            dataset = entry[name]
+            chunks = _shape(dataset["chunks"]) if dataset["chunks"] else "contiguous"
+            how = (chunks, dataset["compression"] or "none", _size(dataset["stored"]))
+            rows.append([split, f"{entry['samples']:,}", name, _shape(dataset["shape"]), dataset["dtype"], *how])
+    head = ["split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored"]
+    show(table(head, rows, texts=7))
 
 
 def _show_other(facts: Facts) -> None:
-    click.echo(
+    show(
         f"{facts['path']}: an HDF5 file of {_size(facts['bytes'])} that is neither a distnn checkpoint nor a data file"
     )
-    click.echo(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
+    show(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
     if facts["attributes"]:
-        click.echo(f"root attributes: {_pairs(facts['attributes'])}")
-
-
-def _table(*columns: str, right: int) -> Table:
-    """A table whose columns from ``right`` on hold numbers; long names are folded, never cut."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place >= right else "left", overflow="fold")
-    return table
+        show(f"root attributes: {_pairs(facts['attributes'])}")
 
 
 def _pairs(values: Facts, without: tuple[str, ...] = ()) -> str:

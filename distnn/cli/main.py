@@ -6,15 +6,17 @@ Exit codes: 0 finished; 1 error; 2 bad usage, run file or data; 75 stopped early
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-import time
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
 from distnn import __version__
+from distnn.cli.launch import INTERRUPTED, report, report_once
 from distnn.errors import DistnnError, UsageError, nearest
+from distnn.report.output import open_closed_streams
 from distnn.runtime import launch_rank, note_signals
 
 #: Each verb, with its line in the help. Written here so that the help needs no verb's imports.
@@ -26,16 +28,12 @@ VERBS = {
     "predict": "A checkpoint's predictions for a data file.",
     "sample": "Text that a trained language model writes.",
     "inspect": "What is in a checkpoint or data file.",
-    "compare": "Runs side by side: settings, speed and scores, in a table and a plot.",
+    "compare": "Runs side by side: settings, speed and scores, as a table and a plot.",
     "graph": "Draw a run file's model, with shapes and counts.",
-    "plan": "How fast a run file will train on more nodes, and what that costs: a prediction.",
-    "submit": "Train as a job under Slurm, checked before it waits in the queue.",
-    "doctor": "What this launch really is: ranks, cores, libraries, speeds; and what is wrong.",
+    "plan": "Predict how fast a run file trains on more nodes, and what that costs.",
+    "submit": "Train in a Slurm job, checked before it waits in the queue.",
+    "doctor": "Check a launch: its ranks, cores, libraries and speeds, with advice.",
 }
-
-INTERRUPTED = 130
-#: Seconds that the other ranks leave rank 0 for its message.
-REPORTING = 1.0
 
 
 class Verbs(click.Group):
@@ -84,8 +82,9 @@ def distnn() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line ``args`` (that of the process if None), and exit with its code.
 
-    Under a launcher every rank comes here and meets the same mistake; the one that the launcher numbers 0 tells.
+    Under a launcher every rank comes here and meets the same mistake; the one that the launcher numbers 0 reports it.
     """
+    open_closed_streams()
     args = sys.argv[1:] if args is None else list(args)
     if args[:1] == ["train"]:
         note_signals()
@@ -94,13 +93,14 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         result = distnn.main(args=args, prog_name="distnn", standalone_mode=False)
     except click.ClickException as error:
-        _tell_once(_usage(error))
+        report_once(_usage(error))
         sys.exit(UsageError.exit_code)
     except DistnnError as error:
-        _tell(error)
+        _report(error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _tell_once("distnn: interrupted")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts again won't wait
+        report_once("distnn: interrupted")
         sys.exit(INTERRUPTED)
     # click returns the code of ctx.exit() (as --help calls it), or what the verb returned.
     sys.exit(result if isinstance(result, int) else 0)
@@ -115,20 +115,9 @@ def _usage(error: click.ClickException) -> str:
     return f"distnn: error: {message}\nTry '{command} --help'."
 
 
-def _tell(error: DistnnError) -> None:
+def _report(error: DistnnError) -> None:
     """Print an error: once if every rank must have met it, else on each rank that did."""
     if isinstance(error, UsageError) or launch_rank() == 0:
-        _tell_once(f"distnn: error: {error}")
+        report_once(f"distnn: error: {error}")
     else:
-        print(f"distnn: error: rank {launch_rank()}: {error}", file=sys.stderr, flush=True)
-
-
-def _tell_once(text: str) -> None:
-    """Print on standard error, on the launcher's rank 0 only.
-
-    The others wait for it: Open MPI's launcher kills all ranks as soon as one has exited with an error.
-    """
-    if launch_rank() == 0:
-        print(text, file=sys.stderr, flush=True)
-    else:
-        time.sleep(REPORTING)
+        report(f"distnn: error: rank {launch_rank()}: {error}")

@@ -5,30 +5,103 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from distnn.cli.launch import alone, report, set_patience, together
 from distnn.errors import UsageError
-from distnn.runtime import launch_rank
+from distnn.report.output import show
+from distnn.report.table import table
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.site import SiteSettings
+    from distnn.data import DataFile
+    from distnn.models import Model
     from distnn.parallel.world import World
+    from distnn.scaling.compute import Measured
     from distnn.scaling.prediction import Machine, Prediction
     from distnn.scaling.rates import Rates
     from distnn.scaling.workload import Workload
 
 #: Whose rates stand for what can't be measured here, where no site is named.
 USUAL = "generic"
-#: What the table needs.
-_WIDTH = 130
+
+
+@click.command()
+@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@click.option(
+    "--site", metavar="NAME", help="Predict for archer2, cirrus, generic or a site file, not for this machine."
+)
+@click.option(
+    "--nodes", default="1,2,4,…,64", show_default=True, help="Numbers of nodes; … or ... continues the series."
+)
+@click.option(
+    "--ranks-per-node",
+    type=click.IntRange(1),
+    help="The site's usual number, or as many as are started here, by default.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Cores of each rank; an equal share of the node's by default.")
+@click.option(
+    "--efficiency",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="The lowest efficiency that is acceptable.",
+)
+@click.option(
+    "--measure", is_flag=True, help="With --site: measure what can be measured here; only the rest is the site's."
+)
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Also draw step time and efficiency by nodes into this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(run: Path, site: str | None, nodes: str, measure: bool, **options: Any) -> None:
+    """Predict how fast the run file RUN.toml trains on more nodes, and what that costs, before you ask for them.
+
+    Without --site, or with --measure, the model's own steps are timed on this machine; started under mpiexec or srun,
+    the ranks measure together, all at the same time, and their messages too. What isn't measured is taken from the
+    site's rates. The efficiency is the speed of each node divided by that of a single node alone. Hours are those of
+    the training steps; evaluations, checkpoints, reading data and the start take more.
+
+    \b
+    Example:
+      distnn plan data/digits.toml --site archer2 --nodes 1,2,4,…,1024
+      mpiexec -n 4 distnn plan run.toml --nodes 1,2,4
+      srun --nodes=2 distnn plan run.toml --site archer2 --measure --plot plan.png
+    """
+    from distnn.scaling.counts import counts
+
+    question = _Question(run, site, counts(nodes), **options)
+    (alone(_look_up) if site is not None and not measure else together(_measure))(question)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What the command line asks: of which run, on which machine, and how to answer."""
+
+    run: Path
+    site: str | None
+    numbers: list[int]
+    overrides: tuple[str, ...]
+    ranks_per_node: int | None
+    threads: int | None
+    efficiency: float
+    plot: Path | None
+    as_json: bool
+
+    def layout(self, site: SiteSettings, settings: RunSettings) -> tuple[int, int]:
+        """Ranks of a node and threads of a rank on the site."""
+        from distnn.config.site import layout
+
+        return layout(site, str(self.site), self.ranks_per_node, self.threads, settings.parallel.threads)
 
 
 @dataclass
-class Outlook:
-    """What is predicted, and from what.
+class _Outlook:
+    """From what is predicted.
 
     Attributes:
         work: of the run file.
@@ -42,94 +115,8 @@ class Outlook:
     sources: list[str] = field(default_factory=list)
 
 
-@click.command()
-@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option("--site", metavar="NAME", help="Predict for archer2, cirrus or generic, or by a site file; not for here.")
-@click.option("--nodes", default="1,2,4,…,64", show_default=True, help="Numbers of nodes; … or ... goes on like this.")
-@click.option("--ranks-per-node", type=click.IntRange(1), help="The site's usual number, or as launched here.")
-@click.option("--threads", type=click.IntRange(1), help="Cores of each rank; what the node has for each by default.")
-@click.option(
-    "--efficiency",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="What makes a number of ranks sensible.",
-)
-@click.option("--measure", is_flag=True, help="With --site: measure here what can be, and take only the rest from it.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Also draw step time and efficiency by nodes to a file.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def plan(
-    run: Path,
-    site: str | None,
-    nodes: str,
-    ranks_per_node: int | None,
-    threads: int | None,
-    efficiency: float,
-    measure: bool,
-    overrides: tuple[str, ...],
-    plot: Path | None,
-    as_json: bool,
-) -> None:
-    """Predict how fast the run file RUN.toml trains on so many nodes, and what it costs, before asking for them.
-
-    Without --site, or with --measure, the model's own steps are timed on this machine; started under mpiexec or srun,
-    the ranks measure together, all at the same time, and their messages too. What isn't measured is taken from the
-    site's rates. The efficiency is that of a node, compared with a single one. Hours are those of the training steps:
-    evaluations, checkpoints, reading data and the start come on top.
-
-    \b
-    Example:
-      distnn plan data/digits.toml --site archer2 --nodes 1,2,4,…,1024
-      mpiexec -n 4 distnn plan run.toml --nodes 1,2,4
-      srun --nodes=2 distnn plan run.toml --site archer2 --measure --plot plan.png
-    """
-    from distnn.scaling.counts import counts
-
-    numbers = counts(nodes)
-    asked = _Asked(run, overrides, site, ranks_per_node, threads)
-    if site is not None and not measure:
-        if launch_rank():
-            return
-        outlook = _looked_up(asked)
-    else:
-        from distnn.parallel.world import World
-        from distnn.supervision.guard import guarded
-
-        world = World.open()
-        with guarded(world):
-            outlook = _measured(asked, world, numbers)
-        if not world.root:
-            return
-    predictions = outlook.machine.predict(outlook.work, numbers)
-    _tell(outlook, predictions, numbers, efficiency, as_json=as_json)
-    if plot is not None:
-        from distnn.report import scaling
-
-        title = f"{run.name}, {outlook.machine.ranks} × {outlook.threads} cores a node, {site or 'here'}"
-        scaling.plot(predictions, plot, title, efficiency)
-        click.echo(f"drew {plot}", err=as_json)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the command line says of the run and the machine."""
-
-    run: Path
-    overrides: tuple[str, ...]
-    site: str | None
-    ranks: int | None
-    threads: int | None
-
-    def layout(self, site: SiteSettings, settings: RunSettings) -> tuple[int, int]:
-        """Ranks of a node and threads of a rank on the site."""
-        from distnn.config.site import layout
-
-        return layout(site, str(self.site), self.ranks, self.threads, settings.parallel.threads)
-
-
-def _looked_up(asked: _Asked) -> Outlook:
-    """From the site's rates alone."""
+def _look_up(question: _Question) -> None:
+    """Predict from the site's rates alone."""
     import numpy as np
 
     from distnn import config
@@ -141,13 +128,12 @@ def _looked_up(asked: _Asked) -> Outlook:
     from distnn.scaling.workload import Workload
     from distnn.session import parts
 
-    settings = config.read(asked.run, asked.overrides)
-    site = sites.read(str(asked.site))
-    ranks, threads = asked.layout(site, settings)
-    with config.located(asked.run, asked.overrides), DataFile(settings.data.path) as file:
+    settings = config.read(question.run, question.overrides)
+    ranks, threads = question.layout(sites.read(str(question.site)), settings)
+    with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model, parts.batch_size(settings, file))
-    (rates, whose), outputs = _rates(str(asked.site), measuring=False), list(model.outputs.values())
+    (rates, whose), outputs = _rates(str(question.site), measuring=False), list(model.outputs.values())
     compute = Estimated(
         rates,
         lambda batch: costs(outputs, batch),
@@ -155,35 +141,26 @@ def _looked_up(asked: _Asked) -> Outlook:
         itemsize=np.dtype(settings.train.dtype).itemsize,
         slots=len(settings.optimizer.make().slots),
     )
-    return Outlook(work, Machine(rates, compute, ranks), threads, [f"all rates are those of {whose}"])
+    _answer(question, _Outlook(work, Machine(rates, compute, ranks), threads, [f"all rates are those of {whose}"]))
 
 
-def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
-    """From what the ranks of this launch measure, and the site's rates for the rest."""
+def _measure(world: World, question: _Question) -> None:
+    """Predict from what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
-    from distnn.config import site as sites
     from distnn.data import DataFile
-    from distnn.doctor.facts import node_cores
-    from distnn.doctor.rates import measure_rates, measure_work
+    from distnn.doctor.rates import measure_rates
     from distnn.scaling.prediction import Machine
     from distnn.scaling.workload import Workload
     from distnn.session import parts
-    from distnn.session.build import settle_threads
 
-    settings = config.read(asked.run, asked.overrides)
-    site = sites.read(asked.site or USUAL)
-    settle_threads(settings.parallel, world)
-    ranks, threads = asked.layout(site, settings) if asked.site else (asked.ranks or world.node().size, asked.threads)
-    if threads is not None and threads != world.threads.count:
-        world.use_threads(threads, "--threads, or the site's")
-    with config.located(asked.run, asked.overrides), DataFile(settings.data.path) as file:
+    settings = config.read(question.run, question.overrides)
+    set_patience(world, settings)
+    ranks, cores = _laid_out(world, question, settings)
+    with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model, parts.batch_size(settings, file))
-        slices = {work.elements, -(-work.elements // ranks)}
-        lengths = work.lengths(count * ranks for count in (1, *numbers))
-        cores = site.node.cores if asked.site else node_cores()
-        compute = measure_work(world, settings, file, model, lengths=lengths, slices=sorted(slices), cores=cores)
-    rates, whose = _rates(asked.site or USUAL, measuring=True)
+        compute = _steps(world, settings, file, model, work, ranks=ranks, cores=cores, numbers=question.numbers)
+    rates, whose = _rates(question.site or USUAL, measuring=True)
     # The measured steps have their bookkeeping in them.
     rates, sources = measure_rates(world, replace(rates, step=0.0), work.message)
     together = f" on {world.size} ranks at once" if world.size > 1 else ""
@@ -194,7 +171,44 @@ def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
             f"steps were measured with {compute.busy} of {ranks} ranks a node; busy neighbours make them slower: start "
             f"as many (mpiexec -n {ranks})"
         )
-    return Outlook(work, Machine(rates, compute, ranks), world.threads.count, sources)
+    outlook = _Outlook(work, Machine(rates, compute, ranks), world.threads.count, sources)
+    world.on_root(lambda: _answer(question, outlook))
+
+
+def _laid_out(world: World, question: _Question, settings: RunSettings) -> tuple[int, int]:
+    """Ranks of a node and its cores, where this rank now has the threads that are asked for."""
+    from distnn.config import site as sites
+    from distnn.doctor.facts import node_cores
+    from distnn.session.build import settle_threads
+
+    settle_threads(settings.parallel, world)
+    if question.site is None:
+        ranks, threads, cores = question.ranks_per_node or world.node().size, question.threads, node_cores()
+    else:
+        site = sites.read(question.site)
+        (ranks, threads), cores = question.layout(site, settings), site.node.cores
+    if threads is not None and threads != world.threads.count:
+        world.use_threads(threads, "--threads, or the site's")
+    return ranks, cores
+
+
+def _steps(
+    world: World,
+    settings: RunSettings,
+    file: DataFile,
+    model: Model,
+    work: Workload,
+    *,
+    ranks: int,
+    cores: int,
+    numbers: list[int],
+) -> Measured:
+    """The times of steps and updates on ``ranks`` a node, and on such nodes in these ``numbers``."""
+    from distnn.doctor.rates import measure_work
+
+    slices = {work.elements, -(-work.elements // ranks)}
+    lengths = work.lengths(count * ranks for count in (1, *numbers))
+    return measure_work(world, settings, file, model, lengths=lengths, slices=sorted(slices), cores=cores)
 
 
 def _rates(name: str, *, measuring: bool) -> tuple[Rates, str]:
@@ -217,57 +231,60 @@ def _rates(name: str, *, measuring: bool) -> tuple[Rates, str]:
     return Rates.of(given), name
 
 
-def _tell(
-    outlook: Outlook, predictions: list[Prediction], numbers: list[int], efficiency: float, *, as_json: bool
-) -> None:
-    """Print the table and what follows from it, or the same as JSON."""
-    from distnn.report.words import count
+def _answer(question: _Question, outlook: _Outlook) -> None:
+    """Print the predictions and what follows from them, or the same as JSON; and draw them."""
     from distnn.scaling.prediction import largest
 
-    most = largest(outlook.machine, outlook.work, numbers[-1], efficiency)
-    if as_json:
-        facts = {"ranks_per_node": outlook.machine.ranks, "threads": outlook.threads, "sources": outlook.sources}
-        found = {"predictions": [each.to_dict() for each in predictions], "largest": most.to_dict()}
-        click.echo(json.dumps(facts | {"rates": asdict(outlook.machine.rates)} | found))
-        return
-    _show(predictions)
+    machine = outlook.machine
+    predictions = machine.predict(outlook.work, question.numbers)
+    most = largest(machine, outlook.work, question.numbers[-1], question.efficiency)
+    if question.as_json:
+        facts = {"ranks_per_node": machine.ranks, "threads": outlook.threads, "sources": outlook.sources}
+        results = {"predictions": [each.to_dict() for each in predictions], "largest": most.to_dict()}
+        show(json.dumps(facts | {"rates": asdict(machine.rates)} | results))
+    else:
+        _show(question, outlook, predictions, most)
+    if question.plot is not None:
+        from distnn.report import scaling
+
+        layout = f"{machine.ranks} × {outlook.threads} cores a node, {question.site or 'here'}"
+        scaling.plot(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
+        (report if question.as_json else show)(f"drew {question.plot}")
+
+
+def _show(question: _Question, outlook: _Outlook, predictions: list[Prediction], most: Prediction) -> None:
+    """Print the table and what follows from it."""
+    from distnn.report.words import count
+
+    show(_table(predictions))
     places = f"{count(most.ranks, 'rank')} on {count(most.nodes, 'node')}"
-    click.echo(
-        f"with an efficiency of {efficiency:g} or better, up to {numbers[-1]:,} nodes, at most: {places}, "
-        f"{_hours(most.node_hours)} node-hours in {_hours(most.hours)} hours"
+    show(
+        f"with an efficiency of {question.efficiency:g} or better, up to {question.numbers[-1]:,} nodes, at most: "
+        f"{places}, {_hours(most.node_hours)} node-hours in {_hours(most.hours)} hours"
     )
     layout = f"{count(outlook.machine.ranks, 'rank')} a node, {count(outlook.threads, 'thread')} each"
-    click.echo(f"{layout}; {'; '.join(outlook.sources)}")
+    show(f"{layout}; {'; '.join(outlook.sources)}")
 
 
-def _show(predictions: list[Prediction]) -> None:
-    """The table."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+def _table(predictions: list[Prediction]) -> str:
+    """A row for each number of nodes."""
     parts = ("compute", "reduce", "update", "step")
-    for column in ("nodes", "ranks", *(f"{part} ms" for part in parts), "efficiency", "samples/s", "hours"):
-        table.add_column(column, justify="right")
-    table.add_column("node-hours", justify="right")
-    for each in predictions:
-        times = [f"{1e3 * getattr(each, part):,.3f}" for part in parts]
-        table.add_row(
-            f"{each.nodes:,}",
-            f"{each.ranks:,}",
-            *times,
-            f"{each.efficiency:.2f}",
-            f"{each.samples_per_s:,.0f}",
-            _hours(each.hours),
-            _hours(each.node_hours),
-        )
-    console = Console(markup=False, highlight=False, emoji=False)
-    # Cut columns can't be read; lines that a narrow terminal wraps can.
-    console.width = max(console.width if console.is_terminal else 0, _WIDTH)
-    console.print(table)
+    head = ["nodes", "ranks", *(f"{part}\nms" for part in parts), "efficiency", "samples/s", "hours", "node-\nhours"]
+    rows = [
+        [
+            *(f"{each.nodes:,}", f"{each.ranks:,}", *(_milliseconds(getattr(each, part)) for part in parts)),
+            *(f"{each.efficiency:.2f}", f"{each.samples_per_s:,.0f}", _hours(each.hours), _hours(each.node_hours)),
+        ]
+        for each in predictions
+    ]
+    return table(head, rows, texts=0)
+
+
+def _milliseconds(seconds: float) -> str:
+    """``12.345``; of a second and more, whole ones."""
+    return f"{1e3 * seconds:,.{3 if seconds < 1 else 0}f}"
 
 
 def _hours(number: float) -> str:
-    """``1.25``; what is less than a few seconds isn't worth its digits."""
-    return f"{number:,.3g}" if number >= 0.001 else "< 0.001"
+    """``1.25``; ``<0.001`` for less than a few seconds."""
+    return f"{number:,.3g}" if number >= 0.001 else "<0.001"

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from distnn.cli.launch import set_patience, together
+from distnn.report.output import show
+
+if TYPE_CHECKING:
+    from distnn.parallel.world import World
 
 
 @click.command()
@@ -13,7 +20,8 @@ import click
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HDF5 file to write.")
 @click.option("--split", default="test", show_default=True, help="train, validation or test.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
-def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:
+@together
+def predict(world: World, checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:
     """Predict with CHECKPOINT (a file, `latest`, or a run's folder) for the samples of the data file DATA.
 
     OUTPUT gets `y_pred`, and for classification `probabilities` (N, C) and the attribute `classes`.
@@ -24,15 +32,11 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
     """
     from distnn.data import DataFile
     from distnn.inference.load import restore
-    from distnn.parallel.world import World
-    from distnn.supervision.guard import guarded
 
-    world = World.open()
-    with guarded(world):
-        restored = restore(checkpoint, world)
-        with DataFile(data, world.comm) as file:
-            predictions = restored.predict(file, split, world)
-        about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
-        predictions.write(output, world, about=about, force=force)
-    if world.root:
-        click.echo(f"wrote {predictions.total} predictions for {split} of {data} to {output}")
+    restored = restore(checkpoint, world)
+    set_patience(world, restored.settings)
+    with DataFile(data, world.comm) as file:
+        predictions = restored.predict(file, split, world)
+    about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
+    predictions.write(output, world, about=about, force=force)
+    world.on_root(lambda: show(f"wrote {predictions.total} predictions for {split} of {data} to {output}"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-
 import click
+
+from distnn.cli.launch import alone
+from distnn.report.output import show
 
 
 @click.command()
@@ -20,11 +19,12 @@ import click
     type=click.FloatRange(min=0),
     default=0.8,
     show_default=True,
-    help="1: as the model expects; lower: surer of itself; 0: always the likeliest character.",
+    help="1: the model's own probabilities; lower: less varied; 0: always the likeliest character.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, another text.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random draws.")
+@alone
 def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int) -> None:
-    """Let CHECKPOINT (a file, `latest`, or a run's folder), a language model, go on with a text.
+    """Continue a text with CHECKPOINT (a file, `latest`, or a run's folder), a language model.
 
     \b
     Example:
@@ -32,21 +32,8 @@ def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: 
     """
     from distnn.inference.load import restore
     from distnn.parallel.world import World
-    from distnn.supervision.guard import guarded
 
-    world = World.open()
-    with guarded(world):
-        text = restore(checkpoint, world).write(prompt, length, temperature=temperature, seed=seed)
-        if world.root:
-            _print(text)
-
-
-def _print(text: Iterator[str]) -> None:
-    """Print piece by piece; a reader that has had enough (``| head``) ends it."""
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        for piece in text:
-            print(piece.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
-        print(flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its exit
+    text = restore(checkpoint, World()).write(prompt, length, temperature=temperature, seed=seed)
+    # A reader that has had enough (``| head``) ends it.
+    if all(show(piece, end="") for piece in text):
+        show("")

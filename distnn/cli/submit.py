@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn import __version__
-from distnn.cli.fresh import write_new
+from distnn.cli.init import write_new
+from distnn.cli.launch import alone, report
 from distnn.cli.train import seconds, train
 from distnn.errors import UsageError
-from distnn.runtime import launch_rank
+from distnn.report.output import show
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -34,7 +35,7 @@ def _time(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not enough:
         least = (WARNING + EARLY) // 60
         raise click.BadParameter(
-            f"'{value}' is too short: jobs are told to stop up to {least} minutes before their limit", ctx, param
+            f"'{value}' is too short: jobs are asked to stop up to {least} minutes before their limit", ctx, param
         )
     return value
 
@@ -50,31 +51,32 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 @click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
 @click.argument("arguments", metavar="[-- ARGUMENT…]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--site", required=True, metavar="NAME", help="archer2, cirrus, generic, or a site file.")
-@click.option("--nodes", required=True, type=click.IntRange(1), help="How many.")
+@click.option("--nodes", required=True, type=click.IntRange(1), help="The number of nodes.")
 @click.option("--time", required=True, metavar="TIME", callback=_time, help="The job's limit: HH:MM:SS.")
 @click.option("--ranks-per-node", type=click.IntRange(1), help="The site's usual number by default.")
 @click.option("--threads", type=click.IntRange(1), help="Cores of each rank; all of the node's by default.")
 @click.option(
-    "--account", callback=_word, envvar=["DISTNN_ACCOUNT", "SBATCH_ACCOUNT"], help="What the job is charged to."
+    "--account", callback=_word, envvar=["DISTNN_ACCOUNT", "SBATCH_ACCOUNT"], help="The account that is charged."
 )
-@click.option("--partition", callback=_word, help="Which nodes; the site's by default.")
+@click.option("--partition", callback=_word, help="The kind of nodes; the site's by default.")
 @click.option("--qos", callback=_word, help="The quality of service; the site's by default.")
 @click.option("--job-name", callback=_word, default="distnn", show_default=True, help="The log is NAME-JOB.out.")
-@click.option("--out", metavar="SCRIPT", type=click.Path(path_type=Path), help="Keep the job script in a new file.")
+@click.option(
+    "--out", metavar="SCRIPT", type=click.Path(path_type=Path), help="Also write the job script to a new file."
+)
 @click.option("--dry-run", is_flag=True, help="Print the job script and submit nothing.")
+@alone
 def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: bool, **options: Any) -> None:
-    """Train what the run file RUN.toml describes in a job under Slurm, which runs again until the run is finished.
+    """Train by the run file RUN.toml in a Slurm job, which runs again until the training is finished.
 
-    Run file, data and layout are checked first. What follows -- goes to `distnn train`. The job trains in the folder
-    that it is submitted from, with the Python environment of this distnn, or the one that DISTNN_VENV names.
+    Run file, data and layout are checked first. Arguments after -- are passed to `distnn train`. The job trains in the
+    folder that it is submitted from, with the Python environment of this distnn, or the one that DISTNN_VENV names.
 
     \b
     Example:
       distnn submit run.toml --site archer2 --nodes 4 --time 01:00:00 --account z01
       distnn submit run.toml --site cirrus --nodes 2 --time 30 --dry-run -- --set train.epochs=90 --out runs/long
     """
-    if launch_rank():
-        return
     from distnn.jobs.slurm import submit as hand_over
     from distnn.report.words import count
 
@@ -84,16 +86,16 @@ def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: boo
     if out is not None:
         write_new(out, script, "--out")
     if dry_run:
-        click.echo(script, nl=False)
+        show(script, end="")
         return
     number = hand_over(script, out)
     size = f"{count(job.nodes * job.ranks, 'rank')} on {count(job.nodes, 'node')}, {count(job.threads, 'core')} a rank"
-    click.echo(f"submitted job {number}: {size}; its log: {job.name}-{number}.out")
+    show(f"submitted job {number}: {size}; its log: {job.name}-{number}.out")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the command line says of the job."""
+    """The command line."""
 
     run: Path
     arguments: tuple[str, ...]
@@ -108,7 +110,7 @@ class _Asked:
     job_name: str
 
     def job(self, *, installed: bool) -> Job:
-        """The job, once all that can be checked here is found right; ``installed``: distnn in its environment, too.
+        """The job, once all that can be checked here has been; ``installed``: distnn in its environment, too.
 
         Raises:
             UsageError: for whatever `distnn train` would refuse, or the site can't do.
@@ -136,15 +138,15 @@ class _Asked:
         )
 
     def _layout(self, site: SiteSettings) -> tuple[int, int]:
-        """Ranks of a node and threads of a rank, for a run that `distnn train` takes; tells what wastes nodes."""
+        """Ranks of a node and threads of a rank, for a run that `distnn train` accepts; notes what wastes nodes."""
         from distnn.config import site as sites
 
-        # With the options of `distnn train`, which refuses what it doesn't know.
+        # Parsed as `distnn train` does, which refuses what it doesn't know.
         given = train.make_context("distnn train", [str(self.run), *self.arguments]).params
         settings, batch = _checked(self.run, given["overrides"])
         ranks, threads = sites.layout(site, self.site, self.ranks_per_node, self.threads, settings.parallel.threads)
         for note in _notes(settings, batch, self.nodes * ranks, site.node.cores - ranks * threads):
-            click.echo(f"distnn: note: {note}", err=True)
+            report(f"distnn: note: {note}")
         return ranks, threads
 
     def _check_account(self, site: SiteSettings) -> None:
@@ -177,15 +179,15 @@ def _notes(settings: RunSettings, batch: int, ranks: int, idle: int) -> list[str
     """What would train, but waste nodes."""
     from distnn.report.words import count
 
-    found, shards = [], settings.parallel.shards
+    notes, shards = [], settings.parallel.shards
     if (pieces := min(batch, shards or batch)) < ranks:
         what = f"parallel.shards = {shards}" if pieces == shards else f"batches of {batch} samples"
-        found.append(f"{what} keep no more than {pieces} of the {ranks} ranks busy")
+        notes.append(f"{what} keep no more than {pieces} of the {ranks} ranks busy")
     if idle:
-        found.append(
+        notes.append(
             f"{count(idle, 'core')} of each node without a rank; --ranks-per-node and --threads share them out"
         )
-    return found
+    return notes
 
 
 def _environment(*, installed: bool) -> tuple[Path, bool]:

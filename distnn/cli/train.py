@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-#: Exit code of a run that stopped early with a good checkpoint and has more to do (EX_TEMPFAIL of sysexits.h).
-MORE_TO_DO = 75
+from distnn.cli.launch import MORE_TO_DO, together
+
+if TYPE_CHECKING:
+    from distnn.parallel.world import World
 
 _WRITTEN = "write HH:MM:SS (00:50:00), MM:SS (50:00), minutes (50), or D-HH:MM:SS (1-12:00:00)"
 
@@ -56,19 +59,29 @@ def folder(run: Path, resume: str | None) -> Path | None:
 
 @click.command()
 @click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; give it again for more.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME for NAME.toml by default.")
-@click.option("--resume", metavar="FROM", help="Go on from a run's folder or a checkpoint; 'auto': from OUT if it can.")
+@click.option("--resume", metavar="FROM", help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.")
 @click.option(
-    "--max-time", metavar="TIME", callback=_duration, help="Save and stop (exit code 75) before this time is over."
+    "--max-time",
+    metavar="TIME",
+    callback=_duration,
+    help="Save and stop (exit code 75) before this much time has passed.",
 )
 @click.option("--quiet", is_flag=True, help="Print warnings and the summary only.")
+@together
 def train(
-    run: Path, overrides: tuple[str, ...], out: Path | None, resume: str | None, max_time: float | None, quiet: bool
-) -> None:
+    world: World,
+    run: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: str | None,
+    max_time: float | None,
+    quiet: bool,
+) -> int:
     """Train the model that the run file RUN.toml describes.
 
-    Run it alone, or under mpiexec or srun for several ranks; the batch is shared out between them.
+    Run it alone, or under mpiexec or srun on several ranks, which share each batch.
 
     \b
     Examples:
@@ -79,31 +92,20 @@ def train(
     --max-time takes HH:MM:SS, MM:SS, minutes, or D-HH:MM:SS. The folder gets run.toml (as resolved), metrics.jsonl
     and checkpoints/. Exit codes: 0 finished, 1 error, 2 bad usage, run file or data, 75 stopped early, more to do.
     """
-    from distnn.parallel.world import World
-    from distnn.supervision.guard import guarded
-    from distnn.supervision.watchdog import starting
+    from distnn import config
+    from distnn.report.console import Console
+    from distnn.session.run import train as run_training
 
-    with starting():
-        world = World.open()
-    with guarded(world, watched=True):
-        from distnn import config
-        from distnn.report.console import Console
-        from distnn.session.run import train as run_training
-
-        settings = config.read(run, overrides)
-        tells = world.root or settings.parallel.elastic  # who tells may be another rank in the end
-        listener = Console(log_interval=settings.log.interval, quiet=quiet) if tells else None
-        try:
-            with config.located(run, overrides):
-                summary, _ = run_training(
-                    settings,
-                    out=out or folder(run, resume),
-                    resume=resume,
-                    max_time=max_time,
-                    world=world,
-                    listener=listener,
-                )
-        finally:
-            if listener is not None:
-                listener.close()
-    world.exit(0 if summary.complete else MORE_TO_DO)
+    settings = config.read(run, overrides)
+    reports = world.root or settings.parallel.elastic  # the rank that reports may be another one in the end
+    listener = Console(log_interval=settings.log.interval, quiet=quiet) if reports else None
+    out = out or folder(run, resume)
+    try:
+        with config.located(run, overrides):
+            summary, _ = run_training(
+                settings, out=out, resume=resume, max_time=max_time, world=world, listener=listener
+            )
+    finally:
+        if listener is not None:
+            listener.close()
+    return 0 if summary.complete else MORE_TO_DO

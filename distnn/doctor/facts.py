@@ -97,6 +97,7 @@ class Examination:
 
 def examine(world: World, folder: Path) -> Examination:
     """Collect the facts and measure the speeds; every rank of ``world`` must call it. Takes about two seconds."""
+    world.beat("the measurements")
     sgemm, copy = _sgemm(world), _copy(world)
     sums = [(size, allreduce(world, size)) for size in SIZES]
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
@@ -153,6 +154,7 @@ def times(
         start = perf_counter()
         function()
         durations.append(perf_counter() - start)
+    world.beat()
     return middle(durations)
 
 

@@ -63,6 +63,7 @@ def measure_work(
         slices: the numbers of elements whose update to measure.
         cores: the cores of a node.
     """
+    world.beat("the measurements")
     rule, exact = settings.optimizer.make(), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)

@@ -75,9 +75,10 @@ class Restored:
         total = file.count(split)
         size = chunk(total)
         mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
+        world.beat(f"the predictions for {split}")
         samples = source(file, split, mine, in_memory=roomy(file.bytes(split), world))
         try:
-            rows = predict(self.model, self.parameters, samples, size) if mine.length else None
+            rows = predict(self.model, self.parameters, samples, size, beat=world.beat) if mine.length else None
         finally:
             samples.close()
         shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)

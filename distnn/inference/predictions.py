@@ -44,6 +44,7 @@ class Predictions:
         Raises:
             DataError: on every rank, if the file exists and ``force`` isn't set, or it can't be written.
         """
+        world.beat("the file of predictions")
         if world.size > 1 and collective.available():
             self._write_together(path, world, about, force)
             return

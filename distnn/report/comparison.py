@@ -1,4 +1,4 @@
-"""Runs side by side: what they were told, how fast they were, how well they ended."""
+"""Runs side by side: their settings, their speed, their last scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distnn.report.figure import drawn
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run's folder says of it.
+    """What a run's folder holds.
 
     Attributes:
         settings: of its run file, by dotted key.
@@ -54,7 +54,7 @@ def finding(folder: Path) -> Finding:
         settings = _flat(tomllib.loads((folder / "run.toml").read_text()))
         lines = (folder / "metrics.jsonl").read_text().split("\n")[:-1]  # behind the last newline is half a line
     except OSError as error:
-        raise UsageError(f"{folder} is no run's folder: {error.strerror}: {error.filename}.") from None
+        raise UsageError(f"{folder} is not a run's folder: {error.strerror}: {error.filename}.") from None
     records = [json.loads(line) for line in lines]
     by_kind = {
         kind: [each for each in records if each["kind"] == kind] for kind in ("start", "train", "evaluation", "end")
@@ -81,10 +81,10 @@ def finding(folder: Path) -> Finding:
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """By dotted key."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in table.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def differing(findings: Sequence[Finding]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from distnn.errors import DistnnError
 from distnn.report import words
+from distnn.report.output import show
 from distnn.session.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary, Thinning
 
 #: Seconds between two movements of the bar: smooth to the eye, nothing to the loop.
@@ -38,7 +41,7 @@ class Console(Listener):
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream or sys.stdout
+        self._stream = stream or sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
         self._quiet = quiet
         self._clock = clock
         # Open MPI's launcher gives each rank a terminal of its own, also where its own output goes to a file.
@@ -130,17 +133,5 @@ class Console(Listener):
         if self._bar:
             self._bar.print(text)
             return
-        # A name that the stream's encoding lacks is shown escaped: it mustn't end the run.
-        encoding = self._stream.encoding or "utf-8"
-        try:
-            print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._stream, flush=True)
-        except OSError:
-            self._stream = _nowhere(self._stream)
-
-
-def _nowhere(broken: TextIO) -> TextIO:
-    """A stream that takes everything, in place of a broken one; Python's flush at exit then can't fail either."""
-    nowhere = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
-    if broken is sys.stdout:
-        os.dup2(nowhere.fileno(), broken.fileno())
-    return nowhere
+        with contextlib.suppress(DistnnError):  # a full disk ends the output, not the run
+            show(text, self._stream)

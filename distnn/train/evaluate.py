@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
 from distnn.models.model import SUMS, Model
+from distnn.ops.op import nothing
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.train.carried import Carried
@@ -164,10 +165,17 @@ def _batches(samples: int, size: int) -> Iterator[Range]:
         yield batch(samples, size, index)
 
 
-def predict(model: Model, parameters: Parameters, loader: Loader, size: int = BATCH) -> Array:
+def predict(
+    model: Model,
+    parameters: Parameters,
+    loader: Loader,
+    size: int = BATCH,
+    *,
+    beat: Callable[[], object] = nothing,
+) -> Array:
     """The model's predictions for a loader's samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
     two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
-    each sequence begins from the state 0.
+    each sequence begins from the state 0. ``beat`` is called after each batch.
     """
     pool, nothing = BufferPool(), Carried(model, 0, parameters.dtype)
     plans: dict[int, Plan] = {}
@@ -180,4 +188,5 @@ def predict(model: Model, parameters: Parameters, loader: Loader, size: int = BA
         nothing.before(plan, positions)
         plan.forward()
         results.append(plan.value["prediction"].copy())
+        beat()
     return np.concatenate(results)

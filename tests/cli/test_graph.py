@@ -99,7 +99,3 @@ def test_bad_input_ends_with_2(
     assert (end.value.code, said.out) == (2, "")
     assert message in said.err
     assert sorted(path.name for path in checkout.iterdir()) == ["bad.toml", "data"]
-
-
-def test_one_rank_draws(checkout: Path) -> None:
-    assert distnn_graph(checkout, "data/digits.toml", PMI_SIZE="2", PMI_RANK="1").stdout == ""

@@ -134,10 +134,3 @@ def test_refused(words: tuple[str, ...], message: str, here: Path, capsys: pytes
     assert init(*words) == 2
     assert message in capsys.readouterr().err
     assert list(here.iterdir()) == []
-
-
-def test_other_ranks_write_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PMI_SIZE", "2")
-    monkeypatch.setenv("PMI_RANK", "1")
-    assert init() == 0
-    assert list(here.iterdir()) == []

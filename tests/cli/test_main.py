@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_exit_codes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "launch_rank", lambda: 0)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     assert ended(raised, monkeypatch) == code
     assert capsys.readouterr().err.lstrip("\n") == words
 
@@ -146,7 +147,8 @@ def ended(raised: BaseException | None, monkeypatch: pytest.MonkeyPatch) -> int 
 def test_other_ranks_are_silent_about_what_all_have_met(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "launch_rank", lambda: 3)
+    monkeypatch.setenv("PMI_SIZE", "4")
+    monkeypatch.setenv("PMI_RANK", "3")
     assert ended(RunFileError("run.toml is bad"), monkeypatch) == 2
     with pytest.raises(SystemExit) as end:
         cli.main(["train", "--help"])

@@ -27,6 +27,7 @@ def test_a_site(run: Path) -> None:
     result = distnn("plan", run, "--site", "archer2", "--nodes", "1,2,4,…,1024", "--plot", run.with_name("plan.svg"))
     assert result.returncode == 0, result
     rows = [line.split() for line in result.stdout.splitlines() if line[:7].strip().replace(",", "").isdigit()]
+    assert max(len(line) for line in result.stdout.splitlines() if line.startswith("  ")) <= 80
     assert [row[0] for row in rows] == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1,024"]
     assert [row[1] for row in rows][-1] == "32,768"
     assert [float(row[6]) for row in rows] == sorted((float(row[6]) for row in rows), reverse=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from distnn.cli.doctor import _by_host, _by_rank
 from distnn.doctor.advice import advice, spans
 from distnn.doctor.facts import Examination, Rank
 
@@ -117,3 +118,11 @@ def test_ranks_that_take_turns_are_not_called_slow() -> None:
 @pytest.mark.parametrize(("numbers", "text"), [([], ""), ([3], "3"), ([0, 1, 2, 5, 7, 8], "0-2, 5, 7-8")])
 def test_spans(numbers: list[int], text: str) -> None:
     assert spans(numbers) == text
+
+
+def test_the_tables_fit_80_columns() -> None:
+    long = {"host": "nid001234.archer2-compute.example.org", "cores": list(range(0, 256, 2)), "node_cores": 256}
+    examination = launch(*[long] * 64, nodes=4)
+    for text in (_by_rank(examination.ranks), _by_host(examination)):
+        assert max(map(len, text.splitlines())) <= 80
+        assert "GFLOP/s" in text and "80.0" in text

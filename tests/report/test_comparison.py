@@ -60,9 +60,10 @@ def test_the_command(runs: list[Path], tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     (head,) = [line.split() for line in lines if "samples/s" in line]
     assert head[:6] == ["run", "batch_size", "ranks", "samples/s", "efficiency", "seconds"]
-    assert [
-        line.split()[:3] for line in lines if line.split()[:1] and line.split()[0] in ("one", "strong", "weak")
-    ] == [
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines if line.startswith(("  one ", "  strong ", "  weak "))]
+    assert len(rows) == 6, "the scores stand below"
+    assert [row[:3] for row in rows[:3]] == [
         ["one", "32", "1"],
         ["strong", "32", "2"],
         ["weak", "64", "2"],
@@ -75,7 +76,7 @@ def test_the_command(runs: list[Path], tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     result = distnn("compare", tmp_path)
     assert result.returncode == 2
-    assert f"{tmp_path} is no run's folder: No such file or directory" in result.stderr
+    assert f"{tmp_path} is not a run's folder: No such file or directory" in result.stderr
 
 
 def test_a_plot_that_cannot_be_written_is_told(runs: list[Path]) -> None:

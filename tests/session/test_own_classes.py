@@ -224,7 +224,7 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
 
 
 def config_file(here: Path) -> Any:
-    from distnn.data.file.hdf5 import DataFile
+    from distnn.data import DataFile
 
     return DataFile(here / "data.h5")
 

@@ -1,4 +1,4 @@
-"""The command line of distnn with a fault put in: python -m tests.support.failing PHASE WHO FAULT train RUN.toml …
+"""The command line of distnn with a fault put in: python -m tests.support.failing PHASE WHO FAULT VERB …
 
 The fault happens when rank WHO, or all, come to a PHASE of the work. Where DISTNN_TEST_STRUCK names a file, that holds
 the process and the time of the fault from then on. DISTNN_TEST_PATIENCE is how long the start may take, and
@@ -24,8 +24,10 @@ from distnn import runtime
 from distnn.checkpoint.writing import FileLayout
 from distnn.cli.main import main
 from distnn.data.loader import Loader
+from distnn.doctor import facts, rates
 from distnn.errors import DataError
 from distnn.graph.plan import Plan
+from distnn.inference.load import Restored
 from distnn.parallel.reduction.node import Node
 from distnn.parallel.world import World
 from distnn.session.saving import Saver
@@ -48,6 +50,13 @@ PHASES: dict[str, tuple[Any, str, int]] = {
 }
 #: Like these, but where there is no watchdog yet, or no more.
 EDGES: dict[str, tuple[Any, str, int]] = {"launch": (World, "open", 1), "end": (sys, "exit", 1)}
+#: In the work of other verbs than `train`: of all ranks, or of rank 0 alone.
+VERBS: dict[str, tuple[Any, str, int]] = {
+    "predict": (Restored, "predict", 1),
+    "doctor": (facts, "locking", 1),
+    "plan": (rates, "measure_rates", 1),
+    "sample": (Restored, "write", 1),
+}
 #: The memory that a fault takes at most: so many blocks, of so many bytes.
 BLOCKS, BLOCK = 16, 4 << 20
 
@@ -88,7 +97,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
 
 def put_in(phase: str, who: str, fault: str) -> None:
     """Make the phase's function fail on the rank that the launcher numbers ``who``."""
-    owner, name, due = (PHASES | EDGES)[phase]
+    owner, name, due = (PHASES | EDGES | VERBS)[phase]
     intact = getattr(owner, name)
     calls = 0
 

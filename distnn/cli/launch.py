@@ -1,0 +1,159 @@
+"""How a verb runs on the ranks of a launch: on all of them together, or on rank 0 while the others wait for it.
+
+Either way it starts and runs supervised: a rank that is missing, stopped or stuck ends the job, with a message that
+names it; a failure on any rank is reported once; all ranks end with the same exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
+
+import click
+
+from distnn.errors import UsageError
+from distnn.report.output import show
+from distnn.runtime import launch_rank, launched_ranks
+
+if TYPE_CHECKING:
+    from distnn.config import RunSettings
+    from distnn.parallel.world import World
+
+P = ParamSpec("P")
+
+#: Exit code of a run that stopped early with a good checkpoint and has more to do (EX_TEMPFAIL of sysexits.h).
+MORE_TO_DO = 75
+#: Exit code after Ctrl-C.
+INTERRUPTED = 130
+#: Seconds that the other ranks leave rank 0 for its message.
+REPORTING = 1.0
+#: How often rank 0 lets those that wait for it know that it makes progress. Seconds.
+INTERVAL = 0.5
+
+
+def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, None]:
+    """A verb that all ranks run together; it gets their `World` first, and returns its exit code (None is 0).
+
+    Its work calls `World.beat` where it makes progress: without that for too long, the job ends.
+    """
+
+    @functools.wraps(verb)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        from distnn.parallel.world import World
+        from distnn.supervision.guard import guarded
+        from distnn.supervision.watchdog import starting
+
+        with starting():
+            world = World.open()
+        _heed_hangups()
+        with guarded(world, watched=True):
+            code = verb(world, *args, **options)
+        world.exit(code or 0)
+
+    return run
+
+
+def alone(verb: Callable[P, None]) -> Callable[P, None]:
+    """A verb that one rank runs: under a launcher rank 0, whose outcome is that of all ranks.
+
+    A process without fellow ranks doesn't start MPI for it.
+    """
+
+    @functools.wraps(verb)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        if launched_ranks() == 1:
+            verb(*args, **options)
+        else:
+            together(lambda world: _on_rank_0(world, functools.partial(verb, *args, **options)))()
+
+    return run
+
+
+def set_patience(world: World, settings: RunSettings) -> None:
+    """From now on any piece of work may take as long as the run file says."""
+    world.patience = settings.parallel.timeout
+
+
+def report(text: str) -> None:
+    """Print an error or a note on standard error."""
+    show(text, sys.stderr)
+
+
+def report_once(text: str) -> None:
+    """Print on standard error what every rank has met, on the launcher's rank 0 only.
+
+    The others wait for it: Open MPI's launcher kills all ranks as soon as one has exited with an error.
+    """
+    if launch_rank() == 0:
+        report(text)
+    else:
+        time.sleep(REPORTING)
+
+
+def _on_rank_0(world: World, work: Callable[[], None]) -> None:
+    """Rank 0 works; the others wait, and hear from it for as long as it makes progress.
+
+    Raises:
+        Exception: on every rank, whatever the work raised.
+    """
+
+    def pulsing() -> None:
+        try:
+            with _Pulse(world):
+                work()
+        except click.ClickException as error:  # whose context can't be sent to other ranks
+            raise UsageError(error.format_message()) from None
+
+    world.beat(click.get_current_context().command_path)
+    if not world.root:
+        while world.bcast(None):
+            world.beat()
+    world.on_root(pulsing)
+
+
+class _Pulse:
+    """A context in which this thread's work counts as progress for as long as it uses its processor.
+
+    What waits for a file system, or for a reader of its output, uses none. Converters and readers of files know no
+    ranks, and so can't call `World.beat`; here it is done for them, in a thread beside them.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+        self._world.bcast(False)
+
+    def _run(self) -> None:
+        used: Any = None
+        while not self._over.wait(INTERVAL):
+            before, used = used, time.clock_gettime(self._clock)
+            if used != before:
+                self._world.beat()
+                self._world.bcast(True)
+
+
+def _heed_hangups() -> None:
+    """A terminal that goes away (SIGHUP) counts as SIGTERM, on which a training saves itself; but not under nohup.
+
+    UCX, through which MPI may communicate, uses that signal for itself from when it starts.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        with contextlib.suppress(ValueError):  # handlers are for the main thread
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))

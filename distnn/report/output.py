@@ -1,0 +1,58 @@
+"""Text for a stream that may lack letters, be closed, or have no reader any more: none of that is an error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TextIO
+
+from distnn.errors import DistnnError
+
+
+def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
+    """Write ``text`` to ``stream``, or to standard output if None, and flush it.
+
+    Letters that the stream's encoding lacks are written as escapes. Where the reader has gone (``| head``), this text
+    and all that follows is dropped.
+
+    Returns:
+        Whether anybody reads on.
+
+    Raises:
+        DistnnError: if it can't be written for another reason, such as a full disk.
+    """
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)
+    except BrokenPipeError:
+        discard(stream)
+        return False
+    except OSError as error:
+        discard(stream)
+        raise DistnnError(f"the output can't be written: {error.strerror}.") from None
+    return True
+
+
+def discard(stream: TextIO) -> None:
+    """Drop what standard output or error still holds, and all that follows: then no flush at exit can fail."""
+    if stream not in (sys.stdout, sys.stderr):
+        return  # somebody else's
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Open the standard streams that were closed (``>&-``) on /dev/null.
+
+    Otherwise the next file that is opened gets the descriptor, and with it whatever a library prints.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8"))  # noqa: SIM115 (open until the process ends)
