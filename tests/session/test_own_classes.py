@@ -323,6 +323,16 @@ def test_an_object_is_used_as_it_is(here: Path) -> None:
             'model.layers[0].activation = "own_parts:Other": thi',
         ),
         (
+            "optimizer",
+            {"kind": "python:Signs"},
+            'optimizer.kind = "python:Signs": this was made in Python',
+        ),
+        (
+            "model",
+            {"layers": [{"kind": "activation", "activation": "own_parts:Bent", "slope": 0.5}, {}]},
+            'model.layers[0].slope belongs to activation = "leaky_relu" and has no meaning with activation = "own_',
+        ),
+        (
             "model",
             {"layers": [{"kind": "own_parts:Doubled", "times": 0}, {}]},
             "model.layers[0].times is 0 (an integer), but must be an integer of at least 1",
@@ -352,6 +362,15 @@ def test_a_class_that_is_registered_is_known_everywhere(here: Path, monkeypatch:
         config.from_dict({"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": "sings"}})
     found = section_of(Choice(Optimizer.family, "signs", own.Signs))
     assert meanings(found) == {"kind": "the update rule", "learning_rate": "the length of a step", "keep": "μ"}
+
+
+def test_a_word_stands_for_one_class(here: Path) -> None:
+    from distnn.optim import Optimizer
+
+    with pytest.raises(UsageError, match=r"kind 'sgd' stands for another optimiser already, distnn\.optim\.sgd\.SGD"):
+
+        class Again(Optimizer, kind="sgd"):
+            pass
 
 
 def test_classification_takes_own_activations_too(here: Path) -> None:
