@@ -151,6 +151,12 @@ class Registered:
         if family:
             cls.family, family.base = family, cls
         if kind:
+            other = cls.family.kinds.get(kind)
+            if other and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise UsageError(
+                    f"{cls.__module__}.{cls.__qualname__}: kind '{kind}' stands for another {cls.family.name} already, "
+                    f"{other.__module__}.{other.__qualname__}; choose another word."
+                )
             cls.kind = kind
             cls.family.kinds[kind] = cls
 
@@ -279,6 +285,10 @@ def load(reference: str, what: str) -> Any:
         RunFileError: if there is no such module, or nothing of this name in it.
     """
     module_name, _, name = reference.partition(":")
+    if module_name == "python":
+        raise RunFileError(
+            f'"{reference}": this was made in Python and passed to distnn.fit; put it into a module and name that.'
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:

@@ -31,7 +31,8 @@ class Choice:
 
     Arguments:
         family, kind, made: the family, the kind as it is given, and what it stands for.
-        named, options: the key that names what has further keys in this table, and what it names; empty if none does.
+        named, options, called: the key that names what has further keys in this table, what it names, and by which
+            kind; empty if none does.
     """
 
     family: Family
@@ -39,6 +40,7 @@ class Choice:
     made: Callable[..., Any]
     named: str = ""
     options: Callable[..., Any] | None = None
+    called: str = ""
 
 
 class KindSettings(Section):
@@ -65,8 +67,7 @@ class KindSettings(Section):
         chosen = cls.chosen
         if chosen.named:
             family = chosen.family.keys(chosen.made)[chosen.named].marked(Named).family
-            named = next(kind for kind, made in family.kinds.items() if made is chosen.options)
-            return belongs(family, key, f"{chosen.named} = {show(named)}", chosen.named)
+            return belongs(family, key, f"{chosen.named} = {show(chosen.called)}", chosen.named)
         return belongs(chosen.family, key, f"kind = {show(chosen.kind)}") if chosen.family.about else ""
 
     def clashes(self) -> list[tuple[Keys, str]]:
@@ -121,7 +122,7 @@ def choice(family: Family, given: Mapping[str, Any]) -> Choice:
         wished = given.get(named, arguments[named].default) if named else None
         inner = arguments[named].marked(Named).family if named else family
         if isinstance(wished, str) and (wished in inner.kinds or ":" in wished):
-            return Choice(family, kind, made, named, inner.find(wished))
+            return Choice(family, kind, made, named, inner.find(wished), wished)
     except UsageError as error:
         _clash("kind", f"= {str(error).removesuffix('.')}")
     return Choice(family, kind, made)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from distnn.errors import UsageError
 from distnn.ops import gated, probability  # noqa: F401 (registers them)
 from distnn.ops.activation import Activation
-from distnn.registry import Named
+from distnn.registry import REQUIRED, Named, keys
 
 
 class Identity(Activation, kind="identity"):
@@ -28,9 +29,15 @@ def activation(given: ActivationLike | None, **options: Any) -> Activation | Non
         None for None and for ``identity``.
 
     Raises:
-        UsageError: for an unknown name, with the nearest known one.
+        UsageError: for an unknown name, with the nearest known one, or an argument that is missing.
     """
     if given is None or isinstance(given, Activation):
         return given
     kind = Activation.family.find(given)
+    needed = [name for name, key in keys(kind).items() if key.default is REQUIRED and name not in options]
+    if needed:
+        raise UsageError(
+            f"activation '{given}' needs {' and '.join(needed)}; give it to a layer of kind \"activation\", which "
+            f"takes its keys, or the op itself."
+        )
     return None if kind is Identity else kind(**options)

@@ -68,7 +68,7 @@ def layer_tables() -> Iterator[str]:
         found = cells(section_of(Choice(Layer.family, kind, made)))
         if kind == "activation":
             for name, op in Activation.family.kinds.items():
-                found |= cells(section_of(Choice(Layer.family, kind, made, "activation", op))) if name else {}
+                found |= cells(section_of(Choice(Layer.family, kind, made, "activation", op, name)))
         alike.setdefault(tuple((key, each) for key, each in found.items() if key != "kind"), []).append(kind)
     for keys, kinds in alike.items():
         names = ", ".join(f"`{kind}`" for kind in kinds)

@@ -11,6 +11,7 @@ import pytest
 from distnn.cli.main import main
 from tests.support.dot import boxes, edges, needs_dot
 from tests.support.launch import environment
+from tests.support.runs import line
 
 LAYERS = [
     ["x"],
@@ -53,6 +54,14 @@ def test_without_a_file_the_text_is_printed_and_set_changes_the_model(checkout: 
     assert result.returncode == 0
     assert list(boxes(result.stdout).values())[3] == ["dense1", "affine + tanh", "1,040 parameters", "2.06 kFLOP"]
     assert [path.name for path in checkout.iterdir()] == ["data"]
+
+
+def test_the_loss_is_the_runs_own(checkout: Path) -> None:
+    line(checkout / "line.h5", {"train": 20})
+    words = ("--set", "data.path=line.h5", "--set", "model.hidden=[4]", "--set", "loss.kind=huber")
+    result = distnn_graph(checkout, "data/digits.toml", *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [lines[0] for lines in boxes(result.stdout).values()][-1] == "huber"
 
 
 @needs_dot
