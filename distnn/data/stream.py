@@ -11,13 +11,14 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.file.hdf5 import READ_BYTES, DataFile
-from distnn.data.loader import Block, Loader
+from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
+from distnn.data.source import Block, Filling, Source
 
 
-class Stream(Loader):
-    """A `Loader` that has two blocks of its order in memory: one that is used, and the next, which a thread reads.
+class Stream:
+    """A `Source` that has two blocks of its order in memory: one that is used, and the next, which a thread reads.
 
     Arguments:
         file: the data file, which is opened once more.
@@ -40,18 +41,30 @@ class Stream(Loader):
         self._slots: list[_Slot] = []
         self._held: _Slot | None = None
         self._reader: _Reader | None = None
-        order = order or stored(self._piece.length, block_length(file, split))
-        self._prepare(order, file.scale, augmentation)
+        self.order = order or stored(self._piece.length, block_length(file, split))
+        self.augmentation = augmentation
+        self._filling = Filling(self.order, file.scale, augmentation)
+
+    def __len__(self) -> int:
+        return self.order.samples
 
     def begin(self, seed: int, epoch: int) -> None:
-        """Draw the order of ``epoch``, from 0; its first block is read when it is asked for."""
+        """As `Source.begin`; the epoch's first block is read when it is asked for."""
         self._stop()
-        super().begin(seed, epoch)
+        self._filling.begin(seed, epoch)
 
     def close(self) -> None:
         """End the thread, and close the file."""
         self._stop()
         self._file.close()
+
+    def numbers(self, positions: Range) -> Array:
+        """As `Source.numbers`."""
+        return self._filling.numbers(self._load, positions)
+
+    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
+        """As `Source.fill`."""
+        self._filling.fill(self._load, positions, x, y)
 
     def _stop(self) -> None:
         if self._reader is not None:
@@ -80,7 +93,7 @@ class Stream(Loader):
         return Block(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
 
 
-def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Loader:
+def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Source:
     """What gives the samples of a piece of a split to this rank.
 
     Raises:

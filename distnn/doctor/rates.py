@@ -15,11 +15,11 @@ from distnn.data.loader import Loader
 from distnn.data.order import shuffled
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
-from distnn.ops.op import nothing
 from distnn.optim import Optimizer
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.gradients import TAIL, Gradients
-from distnn.parallel.reduction.node import Node
+from distnn.parallel.reduction.choose import choose_reduction
+from distnn.parallel.reduction.gradients import Gradients, tail_length
+from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.scaling.allreduce import Link, barrier, rabenseifner, recursive_doubling
@@ -27,7 +27,10 @@ from distnn.scaling.compute import Measured
 from distnn.scaling.rates import Rates
 from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation, optimizer
+from distnn.sums import Layout
+from distnn.train.batching import Batching
 from distnn.train.step import Step
+from distnn.train.update import Update
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -66,7 +69,7 @@ def measure_work(
         cores: of a node.
     """
     rule, exact = optimizer(settings), settings.parallel.reproducible
-    parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
+    parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=tail_length(model.layout))
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
     calls: dict[tuple[str, int], Callable[[], object]] = {("meeting", 0): world.barrier}
@@ -100,7 +103,7 @@ class _Steps:
 
     def __init__(self, step: Step, world: World) -> None:
         self._step, self._world, self._number = step, world, 0
-        self._whole = len(step.loader) // step.batch_size
+        self._whole = len(step.source) // step.batching.batch_size
 
     def __call__(self) -> None:
         self._step.run(self._number % self._whole, 0.0, number=self._number)
@@ -111,23 +114,15 @@ class _Steps:
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
     """Samples from the beginning of the training split, at least so many, in a random order."""
     count = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
-    loader = Loader(*file.read("train", 0, count), file.scale, order=shuffled(count))
-    loader.augmentation = augmentation(settings, file)
-    return loader
+    return Loader(*file.read("train", 0, count), file.scale, augmentation(settings, file), shuffled(count))
 
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
     """The training step of one micro-shard of so many samples, on a rank that is alone in the world."""
-    return Step(
-        model,
-        parameters,
-        loader,
-        optimizer(settings),
-        World(),
-        batch_size=length,
-        clip_norm=settings.train.clip_norm,
-        reproducible=settings.parallel.reproducible,
-    )
+    exact = 1 if settings.parallel.reproducible else None
+    reduction = choose_reduction(World(), parameters, model.layout, exact=exact)
+    update, batching = Update(optimizer(settings), parameters), Batching(length, 1)
+    return Step(model, loader, reduction, update, batching, clip_norm=settings.train.clip_norm)
 
 
 def _update(rule: Optimizer, vector: Array):  # type: ignore[no-untyped-def]
@@ -195,13 +190,14 @@ class _Sums:
 
     def __init__(self, node: World, elements: int) -> None:
         memory = NodeMemory(node)
-        parameters = Parameters({"weight": (elements,)}, tail=TAIL, memory=memory)
-        self._reduction = Node(node, Gradients(parameters, memory), lambda part, total: lambda *_: nothing())
+        layout = Layout({"loss": 1})
+        parameters = Parameters({"weight": (elements,)}, tail=tail_length(layout), memory=memory)
+        self._reduction = NodeReduction(node, Gradients(parameters, memory, layout))
 
     def __call__(self) -> None:
         """The sum."""
         self._reduction.reduce()
-        self._reduction.update(1.0, 0.0, 0, 1)
+        self._reduction.finish()
 
 
 def _between(world: World, rates: Rates, places: int) -> Rates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distnn.train.accumulate import Accumulation
 from distnn.train.step import Step
 
 
@@ -11,18 +12,18 @@ def diagnose(step: Step, window: int) -> str:
     Every rank has to call it, before the next step. A model that sums over the ranks in mid-forward is not looked at.
     """
     world = step.world
-    found = world.allgather("" if step.model.exchanges else _own(step, window))
+    causes = world.allgather("" if step.model.exchanges else _own(step.accumulation, window))
     return next(
-        (f"{text}, on rank {rank} (host {world.hosts[rank]})" for rank, text in enumerate(found) if text),
+        (f"{text}, on rank {rank} (host {world.hosts[rank]})" for rank, text in enumerate(causes) if text),
         "",
     )
 
 
-def _own(step: Step, window: int) -> str:
+def _own(accumulation: Accumulation, window: int) -> str:
     """What this rank's micro-shards made."""
-    for piece in step.pieces(window):
-        plan = step.model.training_plan(piece.positions.length, step.parameters, keep=True)
-        step.fill(plan, piece)
+    for piece in accumulation.pieces(window):
+        plan = accumulation.model.training_plan(piece.positions.length, accumulation.parameters, keep=True)
+        accumulation.fill(plan, piece)
         plan.forward()
         plan.backward()
         if text := plan.not_finite():

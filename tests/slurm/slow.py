@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from distnn.layers import Dense, Flatten, Sequential
+from distnn.train.result import StepResult
 from distnn.train.step import Step
 
 #: Seconds that every step takes longer.
@@ -19,9 +20,9 @@ def network(input_shape: tuple[int, ...], outputs: int) -> Sequential:
     pause, run = float(os.environ.get(PAUSE, "0")), Step.run
 
     @wraps(run)
-    def slow(*arguments: Any, **options: Any) -> None:
+    def slow(*arguments: Any, **options: Any) -> StepResult:
         time.sleep(pause)
-        run(*arguments, **options)
+        return run(*arguments, **options)
 
     Step.run = slow  # type: ignore[method-assign]
     return Sequential(Flatten(), Dense(16, "relu"), Dense(outputs))
