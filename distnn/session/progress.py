@@ -48,7 +48,7 @@ class Progress:
     stale: int = 0
     seconds: float = 0.0
     sums: Sums = dataclasses.field(kw_only=True)
-    exponents: dict[str, int] = dataclasses.field(default_factory=dict)
+    exponents: dict[str, int | list[int]] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name."""

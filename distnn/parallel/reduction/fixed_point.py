@@ -17,7 +17,7 @@ new approach, 1986; for parallel sums: Hallberg and Adcroft, An order-invariant 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import finite
 from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.reduction.units import Units
+from distnn.parallel.reduction.units import Exponents, Units
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 from distnn.sums import FIXED, SAMPLES, Layout
@@ -49,9 +49,9 @@ TOLD = ("loss", "weight of the loss")
 
 
 class _Further(NamedTuple):
-    """Where a further sum is: its unit, the count of what is lost of it, and its numbers in `Sums` and in the tail."""
+    """Where a further sum is: its units, the count of what is lost of it, and its numbers in `Sums` and in the tail."""
 
-    unit: int
+    units: slice
     lost: int
     where: slice
     tail: slice
@@ -77,12 +77,14 @@ class FixedGradients:
         self.message = memory.each(max(length + tail, minimum), np.dtype(np.int64))
         self.tail = self.message[length : length + tail]
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
-        names = (*parameters.shapes, *TOLD, *(f"sum {name}" for name in layout.further))
-        bits = BITS - math.ceil(math.log2(shards))
-        self._units = Units(names, [min(reference.BITS, bits)] * count + [bits] * (len(names) - count))
+        self._bits = BITS - math.ceil(math.log2(shards))
+        lengths = dict.fromkeys((*parameters.shapes, *TOLD), 1)
+        lengths |= {f"sum {name}": where.stop - where.start for name, where in layout.further.items()}
+        bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
+        self._units = Units(lengths, bits)
         self._integers = np.zeros(count, np.int64)
         # Each rank's maxima of what it restores, which all ranks of the node read.
-        self._mine = memory.each(len(names), np.dtype(np.float64))
+        self._mine = memory.each(len(self._units.scales), np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
         self._kernels = load("fixed_point")
         self._ends = _ends(parameters, slice(0, length))
@@ -91,12 +93,12 @@ class FixedGradients:
         self._first = True
         self._further = [
             _Further(
-                count + len(TOLD) + number,
+                self._units.places[f"sum {name}"],
                 len(self.tail) - len(layout.further) + number,
                 where,
                 slice(where.start - len(FIXED) + TAIL, where.stop - len(FIXED) + TAIL),
             )
-            for number, where in enumerate(layout.further.values())
+            for number, (name, where) in enumerate(layout.further.items())
         ]
 
     def begin(self, pieces: int) -> None:
@@ -115,7 +117,7 @@ class FixedGradients:
             self.message, gradients, self._ends, units.scales, integers, self._first, self._scratch
         )
         self._first = False
-        limit = units.limit(0)
+        limit = 1 << min(reference.BITS, self._bits)
         if integers.max() >= limit:
             for place in np.flatnonzero(integers >= limit).tolist():
                 units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
@@ -130,7 +132,7 @@ class FixedGradients:
     def _add_number(self, place: int, where: int, value: float) -> None:
         """Add a number to the tail."""
         scaled = value * float(self._units.scales[place])
-        if abs(scaled) < self._units.limit(place):
+        if abs(scaled) < 1 << self._bits:
             self.tail[where] += round(scaled)
         else:
             self._units.note(place, abs(value))
@@ -140,12 +142,14 @@ class FixedGradients:
         if not finite(values):
             self.tail[further.lost] += 1
             return
+        units, where = self._units, further.units
         with np.errstate(over="ignore"):  # it shows in what follows
-            scaled = values * self._units.scales[further.unit]
-        if np.abs(scaled).max() < self._units.limit(further.unit):
-            self.tail[further.tail] += np.rint(scaled).astype(np.int64)
+            scaled = values * units.scales[where]
+        large = np.abs(scaled) >= float(1 << self._bits)
+        if large.any():
+            units.largest[where] = np.maximum(units.largest[where], np.where(large, np.abs(values), 0.0))
         else:
-            self._units.note(further.unit, float(np.abs(values).max()))
+            self.tail[further.tail] += np.rint(scaled).astype(np.int64)
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete."""
@@ -171,9 +175,9 @@ class FixedGradients:
         sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
         self._mine[place : place + len(TOLD)] = abs(loss) / scales[0], abs(weight) / scales[1]
         for further in self._further:
-            lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.unit]
+            lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
             sums.vector[further.where] = np.nan if lost else values
-            self._mine[further.unit] = 0.0 if lost else np.abs(values).max()
+            self._mine[further.units] = 0.0 if lost else np.abs(values)
         return Totals(sums, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
@@ -211,11 +215,11 @@ class FixedGradients:
         units.fit(HEADROOM)
 
     @property
-    def exponents(self) -> dict[str, int]:
+    def exponents(self) -> dict[str, int | list[int]]:
         """By name k, of the unit 2⁻ᵏ: what a checkpoint has to hold of this beside the parameters."""
         return self._units.exponents
 
-    def load(self, exponents: Mapping[str, int]) -> None:
+    def load(self, exponents: Exponents) -> None:
         """Take over `exponents`."""
         self._units.load(exponents)
 

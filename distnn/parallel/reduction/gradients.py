@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from distnn.ops.op import nothing
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.reduction.units import Exponents
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 from distnn.sums import FIXED, SAMPLES, Layout
@@ -114,9 +115,9 @@ class Gradients:
         """Prepare the next step, once the ranks have met after this one's update."""
 
     @property
-    def exponents(self) -> dict[str, int]:
+    def exponents(self) -> dict[str, int | list[int]]:
         """What a checkpoint has to hold of this beside the parameters."""
         return {}
 
-    def load(self, exponents: Mapping[str, int]) -> None:
+    def load(self, exponents: Exponents) -> None:
         """Take over what a checkpoint holds of this."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from distnn.arrays import Array
 from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.reduction.units import Exponents
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.sums import Sums
@@ -64,10 +65,10 @@ class GradientSum(Protocol):
         """Prepare the next step, once the ranks have met after this one's update."""
 
     @property
-    def exponents(self) -> dict[str, int]:
+    def exponents(self) -> dict[str, int | list[int]]:
         """What a checkpoint has to hold of this beside the parameters."""
 
-    def load(self, exponents: Mapping[str, int]) -> None:
+    def load(self, exponents: Exponents) -> None:
         """Take over `exponents`."""
 
 
