@@ -26,9 +26,9 @@ from training import training_step
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
+from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.batching import Batching
 from distnn.train.step import Step
 
 #: The way that the others are divided by.

@@ -25,11 +25,11 @@ from training import training_step
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
+from distnn.data.partition import Batching
 from distnn.kernels import load
 from distnn.models import Model, convnet, mlp
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.batching import Batching
 
 #: (network, input shape, batch, by how much the reproducible step may be longer)
 CASES: dict[str, tuple[Any, tuple[int, ...], int, float]] = {

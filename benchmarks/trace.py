@@ -25,10 +25,10 @@ import numpy as np
 from training import training_step
 
 from distnn.data.loader import Loader
+from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.train import timeline
-from distnn.train.batching import Batching
 from distnn.train.step import Step
 from distnn.train.timeline import Timeline
 

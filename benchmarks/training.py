@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.models import Model
 from distnn.optim import SGD, Optimizer
@@ -9,7 +10,6 @@ from distnn.parallel.reduction.choose import choose_reduction
 from distnn.parallel.reduction.gradients import tail_length
 from distnn.parallel.world import World
 from distnn.parameters import Memory
-from distnn.train.batching import Batching
 from distnn.train.step import Step
 from distnn.train.timeline import Timeline
 from distnn.train.update import Update

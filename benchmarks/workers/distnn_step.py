@@ -15,11 +15,11 @@ from training import training_step
 import distnn
 from distnn.data.loader import Loader
 from distnn.data.order import Whole, permutation
+from distnn.data.partition import Batching
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.session.compiling import prepare
-from distnn.train.batching import Batching
 
 world = World.open()
 #: The epoch whose order is the case's own.

@@ -13,6 +13,7 @@ from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import shuffled
+from distnn.data.partition import Batching
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
 from distnn.optim import Optimizer
@@ -28,7 +29,6 @@ from distnn.scaling.rates import Rates
 from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation, optimizer
 from distnn.sums import Layout
-from distnn.train.batching import Batching
 from distnn.train.step import Step
 from distnn.train.update import Update
 

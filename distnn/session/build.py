@@ -11,6 +11,7 @@ import numpy as np
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.data.file.hdf5 import DataFile
+from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.errors import RunFileError, SharedMemoryError
 from distnn.models.model import Model, Network
@@ -22,7 +23,6 @@ from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation, batch_size, bucket_mb, memories, model, optimizer, schedule
 from distnn.session.progress import Progress
 from distnn.session.samples import fits, sample_order, training_source
-from distnn.train.batching import Batching
 from distnn.train.evaluate import Evaluator, chunk
 from distnn.train.step import Step
 from distnn.train.timeline import Timeline
@@ -95,9 +95,8 @@ class Run:
     def _step_in(self, memory: Memory) -> Step:
         """The training step, with the model's parameters in this memory."""
         train, parallel, world, layout = self.settings.train, self.settings.parallel, self.world, self.model.layout
-        batching = Batching(
-            self.batch_size, parallel.shards or world.size, train.accumulate, self.settings.data.streams, train.seed
-        )
+        streams, shards = self.settings.data.streams, parallel.shards or world.size
+        batching = Batching(self.batch_size, shards, train.accumulate, streams)
         parameters = self.model.initialize(
             train.seed, train.dtype, tail=tail_length(layout), minimum=world.size, memory=memory
         )
@@ -115,6 +114,7 @@ class Run:
             reduction,
             Update(self.optimizer, parameters, memory),
             batching,
+            seed=train.seed,
             clip_norm=train.clip_norm,
             timeline=Timeline(world) if self.settings.log.trace else None,
         )

@@ -15,9 +15,9 @@ from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summa
 from distnn.session.saving import Saver
 from distnn.sums import Sums
 from distnn.supervision.guard import StopSignals
-from distnn.train.diagnosis import diagnose
+from distnn.train.accumulate import Seconds, diagnose
 from distnn.train.evaluate import bits
-from distnn.train.result import Seconds, StepResult
+from distnn.train.step import StepResult
 
 #: So many steps in a row are skipped at most: more won't make the parameters good again.
 SKIPS = 10
@@ -126,7 +126,7 @@ class Loop:
         step, number, settings = self.step, self.progress.step + 1, self.settings
         what = f"{'a gradient' if math.isfinite(result.sums.loss) else 'the loss'} is infinite or NaN"
         step.carried.rewind()
-        cause = diagnose(step, self.progress.window)
+        cause = diagnose(step.accumulation, self.progress.window)
         what += f" at step {number} (epoch {self.progress.epoch + 1}, learning rate {rate:g})"
         what += f", first made by {cause}" if cause else ""
         self._skipped = self._skipped + 1 if number == self._last_skipped + 1 else 1

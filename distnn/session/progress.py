@@ -12,7 +12,8 @@ from typing import Any
 
 from distnn.errors import CheckpointError
 from distnn.sums import Sums
-from distnn.train.result import Seconds, StepResult
+from distnn.train.accumulate import Seconds
+from distnn.train.step import StepResult
 
 #: What decides which samples the next step takes; only the seed does between two epochs.
 ORDER = ("seed", "batch_size", "accumulate", "order")

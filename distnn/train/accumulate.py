@@ -1,21 +1,42 @@
-"""This rank's micro-shards of a step, one after the other: forward, backward, and their sums added up."""
+"""This rank's micro-shards of a step, one after the other: forward, backward, and their sums added up; and, where a
+number isn't finite, once more, operation by operation, to find where it came from.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
-from distnn.data.partition import Shard
+from distnn.data.partition import Batching, Shard
 from distnn.data.source import Source
 from distnn.graph.memory import Pool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.parallel.reduction.protocol import Reduction
-from distnn.train.batching import Batching
 from distnn.train.carried import Carried
-from distnn.train.result import Seconds
 from distnn.train.timeline import Timeline
+
+
+@dataclass
+class Seconds:
+    """This rank's seconds of computing, of communicating, and of waiting for samples."""
+
+    compute: float = 0.0
+    comm: float = 0.0
+    data: float = 0.0
+
+    def __iadd__(self, other: Seconds) -> Seconds:
+        self.compute += other.compute
+        self.comm += other.comm
+        self.data += other.data
+        return self
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.compute + self.comm + self.data
 
 
 class Accumulation:
@@ -27,6 +48,7 @@ class Accumulation:
         reduction: whose gradients are added up, and which may be told of them while backward completes them.
         batching: what a step is made of.
         carried: the states of the streams.
+        seed: what random ops are keyed to, beside the step and the micro-shard.
         timeline: records where the time goes; None records nothing.
     """
 
@@ -37,6 +59,7 @@ class Accumulation:
         reduction: Reduction,
         batching: Batching,
         carried: Carried,
+        seed: int,
         timeline: Timeline | None,
     ) -> None:
         self.model, self.source, self.batching, self.carried = model, source, batching, carried
@@ -47,7 +70,7 @@ class Accumulation:
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
         self._found = model.layout.zeros().vector
-        self._key = np.array([batching.seed, 0, 0], np.intp)
+        self._key = np.array([seed, 0, 0], np.intp)
 
     def run(self, window: int, number: int, spent: Seconds) -> None:
         """Compute this rank's part of the epoch's ``window``-th step, which is the run's ``number``-th."""
@@ -103,3 +126,28 @@ class Accumulation:
             if self._timeline:
                 self._timeline.watch(self._plans[length])
         return self._plans[length]
+
+
+def diagnose(accumulation: Accumulation, window: int) -> str:
+    """What first made an infinite number or NaN in the epoch's ``window``-th step, and on which rank; empty if unknown.
+
+    Every rank has to call it, before the next step. A model that sums over the ranks in mid-forward is not looked at.
+    """
+    world = accumulation.world
+    causes = world.allgather("" if accumulation.model.exchanges else _own_cause(accumulation, window))
+    return next(
+        (f"{text}, on rank {rank} (host {world.hosts[rank]})" for rank, text in enumerate(causes) if text),
+        "",
+    )
+
+
+def _own_cause(accumulation: Accumulation, window: int) -> str:
+    """What this rank's micro-shards made."""
+    for piece in accumulation.pieces(window):
+        plan = accumulation.model.training_plan(piece.positions.length, accumulation.parameters, keep=True)
+        accumulation.fill(plan, piece)
+        plan.forward()
+        plan.backward()
+        if text := plan.not_finite():
+            return f"{text}, in micro-shard {piece.shard}"
+    return ""

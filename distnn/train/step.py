@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 
+from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.reduction.protocol import Reduction, Totals
-from distnn.sums import SAMPLES
-from distnn.train.accumulate import Accumulation
-from distnn.train.batching import Batching
+from distnn.sums import SAMPLES, Sums
+from distnn.train.accumulate import Accumulation, Seconds
 from distnn.train.carried import Carried
-from distnn.train.result import Seconds, StepResult
 from distnn.train.timeline import Timeline
 from distnn.train.update import Update
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step came to, the same on every rank but for the seconds.
+
+    Attributes:
+        sums: over the step's samples of all ranks.
+        stop, save: how many ranks wished to stop, and to save.
+        bad: whether the loss or a gradient was infinite or NaN, so that nothing was updated.
+        norm: of the mean gradient before clipping; 0 where nothing is clipped.
+        spent: this rank's seconds.
+    """
+
+    sums: Sums
+    stop: int
+    save: int
+    bad: bool
+    norm: float
+    spent: Seconds
 
 
 class Step:
@@ -28,6 +48,7 @@ class Step:
         reduction: sums the gradients of its parameters over its ranks.
         update: of these parameters.
         batching: what a step is made of.
+        seed: what random ops are keyed to, beside the step and the micro-shard.
         clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
         timeline: records where the time goes; None records nothing.
@@ -44,6 +65,7 @@ class Step:
         update: Update,
         batching: Batching,
         *,
+        seed: int = 0,
         clip_norm: float | None = None,
         timeline: Timeline | None = None,
     ) -> None:
@@ -51,7 +73,7 @@ class Step:
         self.batching, self.clip_norm, self.timeline = batching, clip_norm, timeline
         self.world, self.parameters = reduction.world, reduction.gradients.parameters
         self.carried = Carried(model, batching.batch_size if batching.streams else 0, self.parameters.dtype)
-        self.accumulation = Accumulation(model, source, reduction, batching, self.carried, timeline)
+        self.accumulation = Accumulation(model, source, reduction, batching, self.carried, seed, timeline)
         self._update = update.bind(reduction.part, reduction.values)
 
     @property

@@ -8,8 +8,7 @@ from functools import wraps
 from typing import Any
 
 from distnn.layers import Dense, Flatten, Sequential
-from distnn.train.result import StepResult
-from distnn.train.step import Step
+from distnn.train.step import Step, StepResult
 
 #: Seconds that every step takes longer.
 PAUSE = "DISTNN_TEST_PAUSE"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.models import Model
 from distnn.optim import Optimizer
@@ -14,7 +15,6 @@ from distnn.parallel.reduction.choose import choose_reduction
 from distnn.parallel.reduction.gradients import tail_length
 from distnn.parallel.world import World
 from distnn.parameters import Memory
-from distnn.train.batching import Batching
 from distnn.train.step import Step
 from distnn.train.update import Update
 
@@ -29,13 +29,13 @@ def step_of(
     dtype: npt.DTypeLike = np.float64,
     memory: Memory | None = None,
     reproducible: bool = False,
-    clip_norm: float | None = None,
     shards: int | None = None,
-    **batching: Any,
+    accumulate: int = 1,
+    **options: Any,
 ) -> Step:
-    """The step, one micro-shard on each rank unless ``shards`` are given; ``batching`` as for `Batching`."""
-    cut = Batching(batch_size, shards or world.size, **batching)
+    """The step, one micro-shard on each rank unless ``shards`` are given; ``options`` as for `Step`."""
+    cut = Batching(batch_size, shards or world.size, accumulate)
     parameters = model.initialize(0, dtype, tail=tail_length(model.layout), minimum=world.size, memory=memory)
     exact = cut.shards * cut.accumulate if reproducible else None
     reduction = choose_reduction(world, parameters, model.layout, memory, exact=exact)
-    return Step(model, samples, reduction, Update(optimizer, parameters, memory), cut, clip_norm=clip_norm)
+    return Step(model, samples, reduction, Update(optimizer, parameters, memory), cut, **options)

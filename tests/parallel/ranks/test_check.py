@@ -11,8 +11,7 @@ from mpi4py import MPI
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
 from distnn.session.run import train
-from distnn.train.result import StepResult
-from distnn.train.step import Step
+from distnn.train.step import Step, StepResult
 from tests.support.runs import saved, settings, some_digits
 
 pytestmark = pytest.mark.mpi

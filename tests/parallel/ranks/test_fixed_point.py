@@ -13,7 +13,7 @@ from distnn.data import write_data
 from distnn.errors import DistnnError, RunFileError
 from distnn.parallel.world import World
 from distnn.session.build import Run
-from distnn.train.diagnosis import diagnose
+from distnn.train.accumulate import diagnose
 from tests.support.runs import assembled, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
@@ -106,7 +106,7 @@ def test_gradients_that_overflow_update_nothing(tmp_path: Path) -> None:
     assert result.bad
     assert np.isfinite(result.sums.loss)
     assert run.parameters.fingerprint() == before
-    text = diagnose(run.step, 0)
+    text = diagnose(run.step.accumulation, 0)
     assert text.startswith("affine dense1 backward, in micro-shard 0, on rank 0 (host ")
     assert len(set(TOGETHER.allgather(text))) == 1
 

@@ -22,7 +22,7 @@ from distnn.parallel.fingerprints import agreed_fingerprint
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.train.evaluate import Evaluator
-from distnn.train.result import StepResult
+from distnn.train.step import StepResult
 from tests.support.runs import assembled, blobs, distance, line, some_digits, train_epoch
 
 pytestmark = pytest.mark.mpi

@@ -20,8 +20,7 @@ from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
-from distnn.train.result import StepResult
-from distnn.train.step import Step
+from distnn.train.step import Step, StepResult
 from tests.support.steps import step_of
 
 pytestmark = pytest.mark.mpi
