@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def training_source(
-    file: DataFile, order: Order, world: World, augmentation: Augmentation | None, *, in_memory: bool
+    file: DataFile, order: Order, world: World, augmentation: Augmentation | None = None, *, in_memory: bool
 ) -> Source:
     """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
 
