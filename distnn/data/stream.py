@@ -140,12 +140,12 @@ class _Reader:
 
     def next(self) -> tuple[_Slot, Block]:
         """The next block, once it has been read; what the thread raised is raised here."""
-        found = self._ready.get()
-        if isinstance(found, Exception):
-            self._ready.put(found)  # for whoever asks again
-            raise found
+        ready = self._ready.get()
+        if isinstance(ready, Exception):
+            self._ready.put(ready)  # for whoever asks again
+            raise ready
         self.upcoming += 1
-        return found
+        return ready
 
     def free(self, slot: _Slot) -> None:
         """The slot's block isn't needed any more."""

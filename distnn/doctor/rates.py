@@ -89,13 +89,13 @@ def measure_work(
 
 def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
     """Seconds of each of these calls, on the slowest rank."""
-    found: dict[Key, list[float]] = {key: [] for key in calls}
+    seconds: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
-            found[key].append(times(world, call, SECONDS, mean))
-    slowest = np.array([median(each) for each in found.values()])
+            seconds[key].append(times(world, call, SECONDS, mean))
+    slowest = np.array([median(each) for each in seconds.values()])
     world.maximum(slowest)
-    return dict(zip(found, slowest.tolist(), strict=True))
+    return dict(zip(seconds, slowest.tolist(), strict=True))
 
 
 class _Steps:
@@ -202,12 +202,12 @@ class _Sums:
 
 def _between(world: World, rates: Rates, places: int) -> Rates:
     """α and β of messages between nodes: by one rank of each, and the network's speed by all of them at once."""
-    nodes, found = world.nodes, []
+    nodes, groups = world.nodes, []
     place = next(node.index(world.rank) for node in nodes if world.rank in node)
     for number in range(places):
         ranks = [node[number] for node in nodes]
-        found += [World(world.among(ranks, tag=number))] if place == number else []
-    group = found[0] if found else World()
+        groups += [World(world.among(ranks, tag=number))] if place == number else []
+    group = groups[0] if groups else World()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
     world.barrier()
     together = allreduce(group, SIZES[-1])

@@ -45,7 +45,7 @@ class Accumulation:
     Arguments:
         model: whose loss is minimised.
         source: the training samples.
-        reduction: whose gradients are added up, and which may be told of them while backward completes them.
+        reduction: whose gradients are added up, and which may use them while backward completes them.
         batching: what a step is made of.
         carried: the states of the streams.
         seed: what random ops are keyed to, beside the step and the micro-shard.
@@ -69,7 +69,7 @@ class Accumulation:
         self._exchange = self.world.allreduce if model.exchanges and self.world.size > 1 else None
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
-        self._found = model.layout.zeros().vector
+        self._sums = model.layout.zeros().vector
         self._key = np.array([seed, 0, 0], np.intp)
 
     def run(self, window: int, number: int, spent: Seconds) -> None:
@@ -99,8 +99,8 @@ class Accumulation:
         if self._timeline:
             self._timeline.step(start, filled, turned, perf_counter(), piece.shard)
         self.carried.after(plan, piece.positions)
-        self.model.layout.read(plan.value, length, self._found)
-        self.gradients.add(self._found)
+        self.model.layout.read(plan.value, length, self._sums)
+        self.gradients.add(self._sums)
         self.world.beat()
         spent.data += filled - start
         spent.compute += perf_counter() - filled

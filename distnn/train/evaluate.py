@@ -100,7 +100,7 @@ class Evaluator:
         self.split, self.world = split, world
         self._model, self._parameters, self._pool = model, parameters, Pool()
         self._plans: dict[int, Plan] = {}
-        self._found = model.layout.zeros().vector
+        self._sums = model.layout.zeros().vector
         if model.states:
             streams = min(STREAMS, file.count(split))
             self._chunks = min(groups or world.size, streams)
@@ -159,8 +159,8 @@ class Evaluator:
             reader.carried.before(plan, positions)
             plan.forward()
             reader.carried.after(plan, positions)
-            self._model.layout.read(plan.value, positions.length, self._found)
-            totals += self._found
+            self._model.layout.read(plan.value, positions.length, self._sums)
+            totals += self._sums
 
     def _plan(self, length: int) -> Plan:
         if length not in self._plans:

@@ -66,10 +66,10 @@ class Update:
 
 def _segments(parameters: Parameters, part: slice) -> dict[str, slice]:
     """Where the trained parameters, or what of them is in ``part`` of the vectors, lie in that part."""
-    found = {}
+    segments = {}
     for name in parameters.trained:
         start, stop = parameters.offsets[name], parameters.offsets[name] + parameters.value[name].size
         start, stop = max(start, part.start), min(stop, part.stop)
         if start < stop:
-            found[name] = slice(start - part.start, stop - part.start)
-    return found
+            segments[name] = slice(start - part.start, stop - part.start)
+    return segments

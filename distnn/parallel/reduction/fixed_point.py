@@ -45,7 +45,7 @@ BLOCK = 1024
 #: the further sums, and for each of them the count of micro-shards in which it wasn't finite.
 LOSS, WEIGHT, CORRECT, COUNT, STOP, SAVE, LARGE, BAD, TAIL = range(9)
 #: How the two are named among the parameters.
-TOLD = ("loss", "weight of the loss")
+SCALARS = ("loss", "weight of the loss")
 
 
 class _Further(NamedTuple):
@@ -78,7 +78,7 @@ class FixedGradients:
         self.tail = self.message[length : length + tail]
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
         self._bits = BITS - math.ceil(math.log2(shards))
-        lengths = dict.fromkeys((*parameters.shapes, *TOLD), 1)
+        lengths = dict.fromkeys((*parameters.shapes, *SCALARS), 1)
         lengths |= {f"sum {name}": where.stop - where.start for name, where in layout.further.items()}
         bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
         self._units = Units(lengths, bits)
@@ -109,7 +109,7 @@ class FixedGradients:
         if not pieces:
             self.message[:] = 0
 
-    def add(self, found: Array) -> None:
+    def add(self, sums: Array) -> None:
         """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
         units, integers, gradients = self._units, self._integers, self.parameters.gradients
         integers[:] = 0
@@ -121,13 +121,13 @@ class FixedGradients:
         if integers.max() >= limit:
             for place in np.flatnonzero(integers >= limit).tolist():
                 units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
-        loss, correct, weight, count = found[:SAMPLES].tolist()
+        loss, correct, weight, count = sums[:SAMPLES].tolist()
         self._add_number(len(integers), LOSS, loss)
         self._add_number(len(integers) + 1, WEIGHT, weight)
         self.tail[CORRECT] += int(correct)
         self.tail[COUNT] += int(count)
         for further in self._further:
-            self._add_numbers(further, found[further.where])
+            self._add_numbers(further, sums[further.where])
 
     def _add_number(self, place: int, where: int, value: float) -> None:
         """Add a number to the tail."""
@@ -163,7 +163,7 @@ class FixedGradients:
         loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
         sums, units = self.layout.zeros(), self._units
         if bad:
-            lost = any(TOLD[0] in names for names in world.allgather(units.strange))
+            lost = any(SCALARS[0] in names for names in world.allgather(units.strange))
             sums.vector[0] = math.nan if lost else 0.0
             return Totals(sums, stop, save, bad)
         if large:
@@ -171,9 +171,9 @@ class FixedGradients:
             units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
         place = len(self._integers)
-        scales = units.scales[place : place + len(TOLD)].tolist()
+        scales = units.scales[place : place + len(SCALARS)].tolist()
         sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
-        self._mine[place : place + len(TOLD)] = abs(loss) / scales[0], abs(weight) / scales[1]
+        self._mine[place : place + len(SCALARS)] = abs(loss) / scales[0], abs(weight) / scales[1]
         for further in self._further:
             lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
             sums.vector[further.where] = np.nan if lost else values

@@ -54,19 +54,19 @@ class Gradients:
         self.message, self.tail = parameters.message, parameters.tail
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
         self._sum: Array | None = None
-        self._found = layout.zeros().vector
+        self._sums = layout.zeros().vector
         self._added = self._pieces = 0
 
     def begin(self, pieces: int) -> None:
         """Begin a step with so many micro-shards on this rank."""
         self._added, self._pieces = 0, pieces
-        self._found[:] = 0
+        self._sums[:] = 0
         if not pieces:
             self.message[:] = 0
 
-    def add(self, found: Array) -> None:
+    def add(self, sums: Array) -> None:
         """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
-        np.add(self._found, found, out=self._found)
+        np.add(self._sums, sums, out=self._sums)
         self._added += 1
         if self._pieces == 1:
             return
@@ -80,11 +80,11 @@ class Gradients:
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete. Gradients that were ``sent`` already can't be looked at any more."""
-        loss, correct, weight, count = self._found[:SAMPLES].tolist()
+        loss, correct, weight, count = self._sums[:SAMPLES].tolist()
         high, low = divmod(int(count), BASE)
         bad = not sent and not finite(self.parameters.gradients)
         self.tail[:TAIL] = loss, correct, weight, high, low, stop, save, bad
-        self.tail[TAIL:] = self._found[len(FIXED) :]
+        self.tail[TAIL:] = self._sums[len(FIXED) :]
 
     def read(self, tail: Array, world: World) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""

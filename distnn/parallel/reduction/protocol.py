@@ -46,7 +46,7 @@ class GradientSum(Protocol):
     def begin(self, pieces: int) -> None:
         """Begin a step with so many micro-shards on this rank."""
 
-    def add(self, found: Array) -> None:
+    def add(self, sums: Array) -> None:
         """Add a micro-shard: the parameters' gradients as they stand, and its sums as in `distnn.sums.Layout`."""
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:

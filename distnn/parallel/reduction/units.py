@@ -51,8 +51,8 @@ class Units:
     def exponents(self) -> dict[str, int | list[int]]:
         """By name k, of the unit 2⁻ᵏ."""
         exponents = (np.frexp(self.scales)[1] - 1).tolist()
-        found = {name: exponents[where] for name, where in self.places.items()}
-        return {name: each if len(each) > 1 else each[0] for name, each in found.items()}
+        lists = {name: exponents[where] for name, where in self.places.items()}
+        return {name: each if len(each) > 1 else each[0] for name, each in lists.items()}
 
     def load(self, exponents: Exponents) -> None:
         """Take over `exponents`."""
