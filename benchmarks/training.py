@@ -12,7 +12,7 @@ from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.train.step import Step
 from distnn.train.timeline import Timeline
-from distnn.train.update import Update
+from distnn.train.update import ParameterUpdate
 
 MOMENTUM = SGD(0.01, 0.9)
 
@@ -33,4 +33,4 @@ def training_step(
     parameters = model.initialize(0, tail=tail_length(model.layout), minimum=world.size, memory=memory)
     exact = batching.shards * batching.accumulate if reproducible else None
     reduction = choose_reduction(world, parameters, model.layout, memory, exact=exact, bucket_mb=bucket_mb)
-    return Step(model, samples, reduction, Update(optimizer, parameters, memory), batching, timeline=timeline)
+    return Step(model, samples, reduction, ParameterUpdate(optimizer, parameters, memory), batching, timeline=timeline)

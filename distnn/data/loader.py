@@ -9,7 +9,7 @@ from distnn.data.augment import Augmentation
 from distnn.data.file.hdf5 import DataFile
 from distnn.data.order import Order, stored
 from distnn.data.partition import Range
-from distnn.data.source import Block, Filling
+from distnn.data.source import Filling, SampleBlock
 from distnn.errors import DataError
 
 
@@ -70,6 +70,6 @@ class Loader:
         """As `Source.fill`."""
         self._filling.fill(self._load, positions, x, y)
 
-    def _load(self, number: int) -> Block:
+    def _load(self, number: int) -> SampleBlock:
         samples = self.order.numbers(number, self._samples)
-        return Block(number, samples, samples, self.x, self.y)
+        return SampleBlock(number, samples, samples, self.x, self.y)

@@ -43,7 +43,7 @@ class Source(Protocol):
         """
 
 
-class Block(NamedTuple):
+class SampleBlock(NamedTuple):
     """Samples of some positions of an epoch that follow each other.
 
     Attributes:
@@ -61,7 +61,7 @@ class Block(NamedTuple):
 
 
 #: The block of this number in the epoch.
-Load = Callable[[int], Block]
+Load = Callable[[int], SampleBlock]
 
 
 class Filling:
@@ -79,7 +79,7 @@ class Filling:
         self.order, self.scale, self.augmentation = order, scale, augmentation
         self._staging: dict[str, Array] = {}
         self._index = np.empty(0, np.intp)
-        self._block: Block | None = None
+        self._block: SampleBlock | None = None
         self.begin(0, 0)
 
     def begin(self, seed: int, epoch: int) -> None:
@@ -106,7 +106,7 @@ class Filling:
         if self.augmentation is not None:
             self.augmentation.apply(x, self._index[: positions.length])
 
-    def _blocks(self, load: Load, positions: Range) -> Iterator[tuple[Block, Array, slice]]:
+    def _blocks(self, load: Load, positions: Range) -> Iterator[tuple[SampleBlock, Array, slice]]:
         """The blocks at these positions, with the rows of each, and which of the positions they are."""
         if len(self._index) < positions.length:
             self._index = np.empty(positions.length, np.intp)

@@ -14,7 +14,7 @@ from distnn.data.file.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
-from distnn.data.source import Block, Filling, Source
+from distnn.data.source import Filling, SampleBlock, Source
 
 
 class Stream:
@@ -71,7 +71,7 @@ class Stream:
             self._reader.close()
         self._reader = self._held = None
 
-    def _load(self, number: int) -> Block:
+    def _load(self, number: int) -> SampleBlock:
         if self._reader is None or number < self._reader.upcoming:
             self._stop()  # a step that is computed again may go back
             self._slots = self._slots or [_Slot(self._file, self._split, self.order.longest) for _ in range(2)]
@@ -83,14 +83,14 @@ class Stream:
             if block.number == number:
                 return block
 
-    def _read(self, number: int, slot: _Slot) -> Block:
+    def _read(self, number: int, slot: _Slot) -> SampleBlock:
         """Read a block, in the thread."""
         pieces, rows = self.order.places(number)
         end = 0
         for piece in pieces:
             start, end = end, end + piece.length
             self._file.read_into(self._split, self._piece.start + piece.start, slot.x[start:end], slot.y[start:end])
-        return Block(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
+        return SampleBlock(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
 
 
 def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Source:
@@ -128,17 +128,17 @@ class _Reader:
         upcoming: the number of the block that `next` returns next.
     """
 
-    def __init__(self, read: Callable[[int, _Slot], Block], blocks: range, slots: list[_Slot]) -> None:
+    def __init__(self, read: Callable[[int, _Slot], SampleBlock], blocks: range, slots: list[_Slot]) -> None:
         self.upcoming = blocks.start
         self._read, self._blocks = read, blocks
         self._free: SimpleQueue[_Slot | None] = SimpleQueue()
-        self._ready: SimpleQueue[tuple[_Slot, Block] | Exception] = SimpleQueue()
+        self._ready: SimpleQueue[tuple[_Slot, SampleBlock] | Exception] = SimpleQueue()
         for slot in slots:
             self._free.put(slot)
         self._thread = Thread(target=self._run, name="distnn data", daemon=True)
         self._thread.start()
 
-    def next(self) -> tuple[_Slot, Block]:
+    def next(self) -> tuple[_Slot, SampleBlock]:
         """The next block, once it has been read; what the thread raised is raised here."""
         ready = self._ready.get()
         if isinstance(ready, Exception):

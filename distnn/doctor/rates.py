@@ -30,7 +30,7 @@ from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation, optimizer
 from distnn.sums import Layout
 from distnn.train.step import Step
-from distnn.train.update import Update
+from distnn.train.update import ParameterUpdate
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -121,7 +121,7 @@ def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Para
     """The training step of one micro-shard of so many samples, on a rank that is alone in the world."""
     exact = 1 if settings.parallel.reproducible else None
     reduction = choose_reduction(World(), parameters, model.layout, exact=exact)
-    update, batching = Update(optimizer(settings), parameters), Batching(length, 1)
+    update, batching = ParameterUpdate(optimizer(settings), parameters), Batching(length, 1)
     return Step(model, loader, reduction, update, batching, clip_norm=settings.train.clip_norm)
 
 

@@ -26,7 +26,7 @@ from distnn.session.samples import fits, sample_order, training_source
 from distnn.train.evaluate import Evaluator, chunk
 from distnn.train.step import Step
 from distnn.train.timeline import Timeline
-from distnn.train.update import Update
+from distnn.train.update import ParameterUpdate
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -112,7 +112,7 @@ class Run:
             self.model,
             self.loader,
             reduction,
-            Update(self.optimizer, parameters, memory),
+            ParameterUpdate(self.optimizer, parameters, memory),
             batching,
             seed=train.seed,
             clip_norm=train.clip_norm,

@@ -16,7 +16,7 @@ from distnn.sums import SAMPLES, Sums
 from distnn.train.accumulate import Accumulation, Seconds
 from distnn.train.carried import Carried
 from distnn.train.timeline import Timeline
-from distnn.train.update import Update
+from distnn.train.update import ParameterUpdate
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Step:
         model: Model,
         source: Source,
         reduction: Reduction,
-        update: Update,
+        update: ParameterUpdate,
         batching: Batching,
         *,
         seed: int = 0,

@@ -17,7 +17,7 @@ UpdatePart = Callable[[float, float, int, int], None]
 FOLLOW = 0.1
 
 
-class Update:
+class ParameterUpdate:
     """An optimiser with its state, beside the parameters that it updates.
 
     Arguments:

@@ -16,7 +16,7 @@ from distnn.parallel.reduction.gradients import tail_length
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.train.step import Step
-from distnn.train.update import Update
+from distnn.train.update import ParameterUpdate
 
 
 def step_of(
@@ -38,4 +38,4 @@ def step_of(
     parameters = model.initialize(0, dtype, tail=tail_length(model.layout), minimum=world.size, memory=memory)
     exact = cut.shards * cut.accumulate if reproducible else None
     reduction = choose_reduction(world, parameters, model.layout, memory, exact=exact)
-    return Step(model, samples, reduction, Update(optimizer, parameters, memory), cut, **options)
+    return Step(model, samples, reduction, ParameterUpdate(optimizer, parameters, memory), cut, **options)
