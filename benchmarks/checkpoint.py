@@ -89,7 +89,8 @@ class Measured:
     def step(self) -> float:
         """Seconds of a step."""
         start = time.perf_counter()
-        self.run.step.run(self.steps % self.run.step.windows, 0.001, number=self.steps)
+        window, ready = self.steps % self.run.step.windows, self.saver.wait_for_copy
+        self.run.step.run(window, 0.001, number=self.steps, before_reduction=ready)
         self.steps += 1
         self.run.progress.step = self.steps
         self.saver.after_step(self.run.progress)

@@ -110,18 +110,18 @@ def waiting(settings: Any, world: World, seconds: float) -> dict[str, float]:
     with DataFile(settings.data.path) as file:
         run = Run(settings, file, world)
     step = run.step
-    step.loader.begin(0, 0)
+    step.source.begin(0, 0)
     for window in range(10):
         step.run(window, 0.01, number=window)
-    before, start, window = step.data_s, time.perf_counter(), 10
+    data, start, window = 0.0, time.perf_counter(), 10
     go = np.ones(1)
     while go[0] and window < step.windows:
-        step.run(window, 0.01, number=window)
+        data += step.run(window, 0.01, number=window).spent.data
         window += 1
         if window % 50 == 0:
             go[0] = world.root and time.perf_counter() - start < seconds
             world.share(go)
-    spent, data = time.perf_counter() - start, step.data_s - before
+    spent = time.perf_counter() - start
     run.close()
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return {

@@ -96,7 +96,7 @@ def batches(loader: Any, epochs: int, order: Any, size: int) -> Iterator[tuple[b
 
 def train_twin(run: Run, twin: Twin, steps: int) -> Iterator[float]:
     """The loss per character of each of PyTorch's steps, before the step."""
-    settings, loader = run.settings, run.step.loader
+    settings, loader = run.settings, run.loader
     streams = run.step.carried.streams
     trained = [each for each in twin.parameters() if each.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=settings.optimizer.learning_rate, eps=settings.optimizer.epsilon)
@@ -126,9 +126,9 @@ def train_ours(run: Run, steps: int) -> Iterator[float]:
     for number in range(steps):
         epoch, window = divmod(number, step.windows)
         if window == 0:
-            step.loader.begin(settings.train.seed, epoch)
-        step.run(window, settings.optimizer.learning_rate * run.factor(number), number=number)
-        yield step.loss / step.weight
+            step.source.begin(settings.train.seed, epoch)
+        rate = settings.optimizer.learning_rate * run.factor(number)
+        yield step.run(window, rate, number=number).sums.mean_loss
 
 
 @torch.no_grad()

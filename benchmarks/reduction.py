@@ -22,13 +22,14 @@ import distnn.runtime  # noqa: F401 (before numpy)
 # isort: split
 import cases
 import numpy as np
+from training import training_step
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
-from distnn.optim import SGD
+from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
+from distnn.train.step import Step
 
 #: The way that the others are divided by.
 PLAIN = "allreduce"
@@ -40,10 +41,8 @@ def training(case: cases.Case, world: World, *, shared: bool, bucket_mb: float |
     samples = 4 * case.batch
     x = random.integers(0, 256, (samples, *model.input_shape), np.uint8)
     memory = NodeMemory(world) if shared else None
-    parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
     loader = Loader(x, random.integers(0, case.widths[-1], samples), 1 / 255)
-    chosen: dict[str, Any] = {"batch_size": case.batch, "memory": memory, "bucket_mb": bucket_mb}
-    return Step(model, parameters, loader, SGD(0.01, 0.9), world, **chosen)
+    return training_step(model, loader, world, Batching(case.batch, world.size), memory=memory, bucket_mb=bucket_mb)
 
 
 def seconds(step: Step, count: int) -> float:
@@ -66,7 +65,7 @@ def ways(case: cases.Case, world: World, apart: World, buckets: list[float]) -> 
 
 def raw(step: Step, count: int) -> float:
     """The mean time of MPI's Allreduce of the step's message alone."""
-    message = np.zeros_like(step.gradients.message)
+    message = np.zeros_like(step.reduction.gradients.message)
     step.world.allreduce(message)
     step.world.barrier()
     start = time.perf_counter()

@@ -21,15 +21,15 @@ import distnn.runtime  # noqa: F401 (before numpy)
 
 # isort: split
 import numpy as np
+from training import training_step
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
+from distnn.data.partition import Batching
 from distnn.kernels.loading import load
 from distnn.models import Model, convnet, mlp
-from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
 
 #: (network, input shape, batch, by how much the reproducible step may be longer)
 CASES: dict[str, tuple[Any, tuple[int, ...], int, float]] = {
@@ -53,17 +53,9 @@ class Trained:
         y = random.integers(0, 10, 2 * batch)
         model = Model(network(), shape, task="classification", classes=[str(k) for k in range(10)])
         memory = NodeMemory(world) if world.size > 1 else None
-        parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
-        self.step = Step(
-            model,
-            parameters,
-            Loader(x, y, 1 / 255),
-            SGD(0.01, 0.9),
-            world,
-            batch_size=batch,
-            memory=memory,
-            shards=shards,
-            reproducible=reproducible,
+        batching = Batching(batch, shards or world.size)
+        self.step = training_step(
+            model, Loader(x, y, 1 / 255), world, batching, memory=memory, reproducible=reproducible
         )
         self.number = 0
 

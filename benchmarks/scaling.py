@@ -23,13 +23,14 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import cases
 import numpy as np
 from protocol import SCALE, samples_of
+from training import training_step
 
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
-from distnn.optim import SGD
+from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
+from distnn.train.step import Step
 
 #: The efficiency to be reached.
 GOAL = 0.93
@@ -42,9 +43,8 @@ def training(case: cases.Case, world: World, batch: int) -> Step:
     x, y = samples_of(case.network, pixels, random.integers(0, case.widths[-1], 4 * batch))
     scale = None if case.network == "char-lstm" else SCALE
     memory = NodeMemory(world) if world.size > 1 else None
-    parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
     loader = Loader(x.reshape(-1, *model.input_shape), y, scale)
-    return Step(model, parameters, loader, SGD(0.01, 0.9), world, batch_size=batch, memory=memory)
+    return training_step(model, loader, world, Batching(batch, world.size), memory=memory)
 
 
 def rate(step: Step, everyone: World, seconds: float) -> float:
@@ -55,7 +55,7 @@ def rate(step: Step, everyone: World, seconds: float) -> float:
     while True:
         for number in range(4):
             step.run(number, 0.01)
-        samples += 4 * step.batch_size
+        samples += 4 * step.batching.batch_size
         # Together all have to stop after the same step; alone each for itself.
         if step.world.bcast(time.perf_counter() - start > seconds):
             break

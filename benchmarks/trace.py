@@ -22,13 +22,14 @@ import distnn.runtime  # noqa: F401 (before numpy)
 # isort: split
 import cases
 import numpy as np
+from training import training_step
 
 from distnn.data.loader import Loader
-from distnn.optim import SGD
+from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.train import timeline
-from distnn.train.step import TAIL, Step
+from distnn.train.step import Step
 from distnn.train.timeline import Timeline
 
 #: The part of a step's time that recording it may take.
@@ -36,14 +37,13 @@ GOAL = 0.03
 SAMPLES = 4096
 
 
-def training(case: cases.Case, world: World) -> Step:
+def training(case: cases.Case, world: World, timeline: Timeline | None = None) -> Step:
     """A step on random images."""
     random, model = np.random.default_rng(0), case.model
     x = random.integers(0, 256, (SAMPLES, *model.input_shape), np.uint8)
     memory = NodeMemory(world) if world.size > 1 else None
-    parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
     loader = Loader(x, random.integers(0, case.widths[-1], SAMPLES), 1 / 255)
-    return Step(model, parameters, loader, SGD(0.01, 0.9), world, batch_size=case.batch, memory=memory)
+    return training_step(model, loader, world, Batching(case.batch, world.size), memory=memory, timeline=timeline)
 
 
 def seconds(step: Step, count: int, world: World) -> float:
@@ -51,7 +51,7 @@ def seconds(step: Step, count: int, world: World) -> float:
     world.barrier()
     start = time.perf_counter()
     for number in range(count):
-        step.run(number % (SAMPLES // step.batch_size), 0.01)
+        step.run(number % (SAMPLES // step.batching.batch_size), 0.01)
     world.barrier()
     return time.perf_counter() - start
 
@@ -69,8 +69,8 @@ def main() -> None:
     timeline.EVENTS = 10**9  # so that none is left out
     results: dict[str, Any] = {}
     for case in map(cases.Case.parse, given.cases.split(",")):
-        plain, traced = training(case, world), training(case, world)
-        traced.timeline = Timeline(world)
+        line = Timeline(world)
+        plain, traced = training(case, world), training(case, world, line)
         each = min(seconds(step, 2, world) / 2 for _ in range(2) for step in (plain, traced))
         count = int(world.bcast(max(1, round(given.seconds / each))))
         rounds = []
@@ -79,7 +79,7 @@ def main() -> None:
             order = list(steps) if turn % 2 else list(steps)[::-1]
             rounds.append({name: seconds(steps[name], count, world) / count for name in order})
         ratios = sorted(found["traced"] / found["plain"] - 1 for found in rounds)
-        events = len(traced.timeline.events) / (count * given.rounds + 4)
+        events = len(line.events) / (count * given.rounds + 4)
         results[str(case)] = {"rounds": rounds, "cost": median(ratios)}
         if world.root:
             spread = f"({100 * ratios[0]:+.1f} – {100 * ratios[-1]:+.1f})"

@@ -10,15 +10,16 @@ from protocol import Case, serve
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import cases
+from training import training_step
 
 import distnn
 from distnn.data.loader import Loader
 from distnn.data.order import Whole, permutation
+from distnn.data.partition import Batching
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.session.compiling import prepare
-from distnn.train.step import TAIL, Step
 
 world = World.open()
 #: The epoch whose order is the case's own.
@@ -30,19 +31,20 @@ class Distnn:
         self.case = case
         model = cases.Case(case.widths, case.batch, case.network).model
         memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
-        self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
         self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
+        batching = Batching(case.batch, world.size)
+        self.step = training_step(model, self.loader, world, batching, optimizer, memory=memory)
+        self.parameters = self.step.parameters
         prepare(model, optimizer, self.parameters, world, -(-case.batch // world.size), reproducible=False)
-        self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
 
     def reset(self) -> None:
         for name, values in zip(self.parameters.trained, self.case.first, strict=True):
             self.parameters.value[name][...] = values
-        for slot in self.step.slots.values():
+        for slot in self.step.update.slots.values():
             slot[:] = 0
 
     def run(self, steps: int) -> None:
@@ -58,8 +60,7 @@ class Distnn:
         self.loader.begin(0, GIVEN)
         means = []
         for window in range(steps):
-            self.step.run(window, self.case.learning_rate)
-            means.append(self.step.loss / self.step.weight)
+            means.append(self.step.run(window, self.case.learning_rate).sums.mean_loss)
         return means
 
 

@@ -1,9 +1,6 @@
-"""Samples from memory into a plan's input arrays, in an order that the seed and the epoch alone decide."""
+"""Samples from memory."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,30 +9,12 @@ from distnn.data.augment import Augmentation
 from distnn.data.file.reading import DataFile
 from distnn.data.order import Order, stored
 from distnn.data.partition import Range
+from distnn.data.source import Filling, SampleBlock
 from distnn.errors import DataError
 
 
-class Block(NamedTuple):
-    """Samples of some positions of an epoch that follow each other.
-
-    Attributes:
-        number: of the block in the epoch's order.
-        samples: which samples of the split they are, position by position.
-        rows: where in ``x`` and ``y`` they are.
-        x, y: arrays that hold them.
-    """
-
-    number: int
-    samples: Array
-    rows: Array
-    x: Array
-    y: Array
-
-
 class Loader:
-    """A split in memory, copied batch by batch into input arrays.
-
-    Integers stay as compact as they are stored, and are converted and scaled on the way: x_float = scale · x_int.
+    """A `Source` that has its samples in memory.
 
     Arguments:
         x: samples (N, …), of any integer or float type.
@@ -59,15 +38,9 @@ class Loader:
         if len(x) != len(y):
             raise DataError(f"x holds {len(x)} samples and y {len(y)}; they must be equal.")
         self.x, self.y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        self._room = np.empty(len(x), np.intp)
-        self._prepare(order or stored(len(x)), scale, augmentation)
-
-    def _prepare(self, order: Order, scale: float | None, augmentation: Augmentation | None) -> None:
-        self.order, self.scale, self.augmentation = order, scale, augmentation
-        self._staging: dict[str, Array] = {}
-        self._index = np.empty(0, np.intp)
-        self._block: Block | None = None
-        self.begin(0, 0)
+        self.order, self.scale, self.augmentation = order or stored(len(x)), scale, augmentation
+        self._samples = np.empty(len(x), np.intp)
+        self._filling = Filling(self.order, scale, augmentation)
 
     @classmethod
     def read(cls, file: DataFile, split: str, piece: Range | None = None, order: Order | None = None) -> Loader:
@@ -83,61 +56,20 @@ class Loader:
         return self.order.samples
 
     def begin(self, seed: int, epoch: int) -> None:
-        """Draw the order of ``epoch``, from 0, and the changes of its samples."""
-        self.order.begin(seed, epoch)
-        self._block = None
-        if self.augmentation is not None:
-            self.augmentation.draw(seed, epoch)
+        """As `Source.begin`."""
+        self._filling.begin(seed, epoch)
 
     def close(self) -> None:
-        """Let go of what isn't memory."""
+        """There is nothing but memory."""
 
     def numbers(self, positions: Range) -> Array:
-        """Which samples of the split are at these positions of the epoch's order; good until the next call."""
-        for _ in self._blocks(positions):
-            pass
-        return self._index[: positions.length]
+        """As `Source.numbers`."""
+        return self._filling.numbers(self._load, positions)
 
     def fill(self, positions: Range, x: Array, y: Array | None) -> None:
-        """Write the samples at these positions of the epoch's order into ``x`` and ``y``, without allocating.
+        """As `Source.fill`."""
+        self._filling.fill(self._load, positions, x, y)
 
-        Raises:
-            DataError: if they are read from a file that can't be read, or holds what it shouldn't.
-        """
-        for block, rows, place in self._blocks(positions):
-            self._gather(block.x, rows, x[place], "x")
-            if y is not None:
-                self._gather(block.y, rows, y[place], "y")
-        if self.scale is not None:
-            np.multiply(x, self.scale, out=x)
-        if self.augmentation is not None:
-            self.augmentation.apply(x, self._index[: positions.length])
-
-    def _blocks(self, positions: Range) -> Iterator[tuple[Block, Array, slice]]:
-        """The blocks at these positions, with the rows of each, and which of the positions they are."""
-        if len(self._index) < positions.length:
-            self._index = np.empty(positions.length, np.intp)
-        start = 0
-        for number, within in self.order.sections(positions):
-            if self._block is None or self._block.number != number:
-                self._block = self._load(number)
-            inside, place = slice(*within), slice(start, start + within.length)
-            np.copyto(self._index[place], self._block.samples[inside])
-            yield self._block, self._block.rows[inside], place
-            start = place.stop
-
-    def _load(self, number: int) -> Block:
-        """The block of this number in the epoch."""
-        samples = self.order.numbers(number, self._room)
-        return Block(number, samples, samples, self.x, self.y)
-
-    def _gather(self, source: Array, rows: Array, target: Array, name: str) -> None:
-        if source.dtype == target.dtype:
-            # "raise" would copy through a buffer; positions are right by construction
-            source.take(rows, axis=0, out=target, mode="clip")
-            return
-        if name not in self._staging or len(self._staging[name]) < len(rows):
-            self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
-        staging = self._staging[name][: len(rows)]
-        source.take(rows, axis=0, out=staging, mode="clip")
-        np.copyto(target, staging, casting="unsafe")
+    def _load(self, number: int) -> SampleBlock:
+        samples = self.order.numbers(number, self._samples)
+        return SampleBlock(number, samples, samples, self.x, self.y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -58,3 +59,44 @@ def micro_shards(window: Range, shards: int, ranks: int, rank: int, whole: int |
         stop = min(piece.stop, window.length)
         if piece.start < stop:
             yield Shard(shard, Range(window.start + piece.start, window.start + stop))
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How an epoch is cut into steps, a step into batches, and a batch into micro-shards, of which each rank has some.
+
+    Arguments:
+        batch_size: of a global mini-batch.
+        shards: the micro-shards that each batch is cut into.
+        accumulate: batches per update.
+        streams: each place in a batch is a stream, along which a model's state is carried.
+    """
+
+    batch_size: int
+    shards: int
+    accumulate: int = 1
+    streams: bool = False
+
+    def steps(self, samples: int) -> int:
+        """The number of steps of an epoch."""
+        return batches(batches(samples, self.batch_size), self.accumulate)
+
+    def batches(self, samples: int, window: int) -> Range:
+        """The batches of the epoch's ``window``-th step."""
+        return batch(batches(samples, self.batch_size), self.accumulate, window)
+
+    def samples(self, samples: int, window: int) -> int:
+        """How many samples the epoch's ``window``-th step has on all ranks."""
+        return batch(samples, self.accumulate * self.batch_size, window).length
+
+    def pieces(self, samples: int, window: int, ranks: int, rank: int) -> list[Shard]:
+        """A rank's micro-shards in the epoch's ``window``-th step, numbered through its batches."""
+        first, last = self.batches(samples, window)
+        whole = self.batch_size if self.streams else None
+        return [
+            Shard(shard + (index - first) * self.shards, positions)
+            for index in range(first, last)
+            for shard, positions in micro_shards(
+                batch(samples, self.batch_size, index), self.shards, ranks, rank, whole
+            )
+        ]

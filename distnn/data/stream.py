@@ -11,13 +11,14 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
-from distnn.data.loader import Block, Loader
+from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
+from distnn.data.source import Filling, SampleBlock, Source
 
 
-class Stream(Loader):
-    """A `Loader` that has two blocks of its order in memory: one that is used, and the next, which a thread reads.
+class Stream:
+    """A `Source` that has two blocks of its order in memory: one that is used, and the next, which a thread reads.
 
     Arguments:
         file: the data file, which is opened once more.
@@ -40,25 +41,37 @@ class Stream(Loader):
         self._slots: list[_Slot] = []
         self._held: _Slot | None = None
         self._reader: _Reader | None = None
-        order = order or stored(self._piece.length, block_length(file, split))
-        self._prepare(order, file.scale, augmentation)
+        self.order = order or stored(self._piece.length, block_length(file, split))
+        self.augmentation = augmentation
+        self._filling = Filling(self.order, file.scale, augmentation)
+
+    def __len__(self) -> int:
+        return self.order.samples
 
     def begin(self, seed: int, epoch: int) -> None:
-        """Draw the order of ``epoch``, from 0; its first block is read when it is asked for."""
+        """As `Source.begin`; the epoch's first block is read when it is asked for."""
         self._stop()
-        super().begin(seed, epoch)
+        self._filling.begin(seed, epoch)
 
     def close(self) -> None:
         """End the thread, and close the file."""
         self._stop()
         self._file.close()
 
+    def numbers(self, positions: Range) -> Array:
+        """As `Source.numbers`."""
+        return self._filling.numbers(self._load, positions)
+
+    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
+        """As `Source.fill`."""
+        self._filling.fill(self._load, positions, x, y)
+
     def _stop(self) -> None:
         if self._reader is not None:
             self._reader.close()
         self._reader = self._held = None
 
-    def _load(self, number: int) -> Block:
+    def _load(self, number: int) -> SampleBlock:
         if self._reader is None or number < self._reader.upcoming:
             self._stop()  # a step that is computed again may go back
             self._slots = self._slots or [_Slot(self._file, self._split, self.order.longest) for _ in range(2)]
@@ -70,17 +83,17 @@ class Stream(Loader):
             if block.number == number:
                 return block
 
-    def _read(self, number: int, slot: _Slot) -> Block:
+    def _read(self, number: int, slot: _Slot) -> SampleBlock:
         """Read a block, in the thread."""
         pieces, rows = self.order.places(number)
         end = 0
         for piece in pieces:
             start, end = end, end + piece.length
             self._file.read_into(self._split, self._piece.start + piece.start, slot.x[start:end], slot.y[start:end])
-        return Block(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
+        return SampleBlock(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
 
 
-def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Loader:
+def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Source:
     """What gives the samples of a piece of a split to this rank.
 
     Raises:
@@ -115,24 +128,24 @@ class _Reader:
         upcoming: the number of the block that `next` returns next.
     """
 
-    def __init__(self, read: Callable[[int, _Slot], Block], blocks: range, slots: list[_Slot]) -> None:
+    def __init__(self, read: Callable[[int, _Slot], SampleBlock], blocks: range, slots: list[_Slot]) -> None:
         self.upcoming = blocks.start
         self._read, self._blocks = read, blocks
         self._free: SimpleQueue[_Slot | None] = SimpleQueue()
-        self._ready: SimpleQueue[tuple[_Slot, Block] | Exception] = SimpleQueue()
+        self._ready: SimpleQueue[tuple[_Slot, SampleBlock] | Exception] = SimpleQueue()
         for slot in slots:
             self._free.put(slot)
         self._thread = Thread(target=self._run, name="distnn data", daemon=True)
         self._thread.start()
 
-    def next(self) -> tuple[_Slot, Block]:
+    def next(self) -> tuple[_Slot, SampleBlock]:
         """The next block, once it has been read; what the thread raised is raised here."""
-        found = self._ready.get()
-        if isinstance(found, Exception):
-            self._ready.put(found)  # for whoever asks again
-            raise found
+        ready = self._ready.get()
+        if isinstance(ready, Exception):
+            self._ready.put(ready)  # for whoever asks again
+            raise ready
         self.upcoming += 1
-        return found
+        return ready
 
     def free(self, slot: _Slot) -> None:
         """The slot's block isn't needed any more."""

@@ -14,13 +14,14 @@ from distnn.config import RunSettings
 from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import shuffled
+from distnn.data.partition import Batching
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
-from distnn.ops.op import nothing
 from distnn.optim import Optimizer
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.gradients import TAIL, Gradients
-from distnn.parallel.reduction.node import Node
+from distnn.parallel.reduction.choose import choose_reduction
+from distnn.parallel.reduction.gradients import Gradients, tail_length
+from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.scaling.compute import Measured
@@ -28,7 +29,9 @@ from distnn.scaling.rates import Link, Rates
 from distnn.scaling.reduction import barrier, rabenseifner, recursive_doubling
 from distnn.session.compiling import prepare
 from distnn.session.parts import augmentation
+from distnn.sums import Layout
 from distnn.train.step import Step
+from distnn.train.update import ParameterUpdate
 
 Key = TypeVar("Key")
 
@@ -65,7 +68,7 @@ def measure_work(
     """
     world.beat("the measurements")
     rule, exact = settings.optimizer.make(), settings.parallel.reproducible
-    parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
+    parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=tail_length(model.layout))
     prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
     calls: dict[tuple[str, int], Callable[[], object]] = {("barrier", 0): world.barrier}
@@ -85,13 +88,13 @@ def measure_work(
 
 def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
     """Seconds of each of these calls, on the slowest rank."""
-    rounds: dict[Key, list[float]] = {key: [] for key in calls}
+    seconds: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
-            rounds[key].append(times(world, call, SECONDS, mean))
-    slowest = np.array([median(each) for each in rounds.values()])
+            seconds[key].append(times(world, call, SECONDS, mean))
+    slowest = np.array([median(each) for each in seconds.values()])
     world.maximum(slowest)
-    return dict(zip(rounds, slowest.tolist(), strict=True))
+    return dict(zip(seconds, slowest.tolist(), strict=True))
 
 
 class _Steps:
@@ -99,7 +102,7 @@ class _Steps:
 
     def __init__(self, step: Step, world: World) -> None:
         self._step, self._world, self._number = step, world, 0
-        self._whole = len(step.loader) // step.batch_size
+        self._whole = len(step.source) // step.batching.batch_size
 
     def __call__(self) -> None:
         self._step.run(self._number % self._whole, 0.0, number=self._number)
@@ -115,16 +118,10 @@ def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
     """The training step of one micro-shard of ``length`` samples, on a world of one rank."""
-    return Step(
-        model,
-        parameters,
-        loader,
-        settings.optimizer.make(),
-        World(),
-        batch_size=length,
-        clip_norm=settings.train.clip_norm,
-        reproducible=settings.parallel.reproducible,
-    )
+    exact = 1 if settings.parallel.reproducible else None
+    reduction = choose_reduction(World(), parameters, model.layout, exact=exact)
+    update, batching = ParameterUpdate(settings.optimizer.make(), parameters), Batching(length, 1)
+    return Step(model, loader, reduction, update, batching, clip_norm=settings.train.clip_norm)
 
 
 def _update(rule: Optimizer, vector: Array) -> Callable[[], object]:
@@ -193,13 +190,14 @@ class _Sums:
 
     def __init__(self, node: World, elements: int) -> None:
         memory = NodeMemory(node)
-        parameters = Parameters({"weight": (elements,)}, tail=TAIL, memory=memory)
-        self._reduction = Node(node, Gradients(parameters, memory), lambda part, total: lambda *_: nothing())
+        layout = Layout({"loss": 1})
+        parameters = Parameters({"weight": (elements,)}, tail=tail_length(layout), memory=memory)
+        self._reduction = NodeReduction(node, Gradients(parameters, memory, layout))
 
     def __call__(self) -> None:
         """The sum."""
         self._reduction.reduce()
-        self._reduction.update(1.0, 0.0, 0, 1)
+        self._reduction.finish()
 
 
 def _between(world: World, rates: Rates, places: int) -> Rates:

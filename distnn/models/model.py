@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,13 @@ from distnn.losses.loss import TASKS
 from distnn.models.description import describe
 from distnn.ops.op import Exchange
 from distnn.parameters import Parameters
+from distnn.sums import FIXED, Layout
 
 #: From the input's node to the output's: a layer, or any function of nodes.
 Network = Callable[[Node], Node]
+#: From the output's node and the targets' to what else is summed over the samples, by name.
+FurtherSums = Callable[[Node, Node], Mapping[str, Node]]
 
-#: What a model may sum over its samples: these outputs, of which each model has some.
-SUMS = ("loss", "correct", "weight", "count")
 #: What to do about an output for each position.
 POSITIONS = " Flatten, pool over all positions, or take the last step before the last layer."
 
@@ -48,6 +49,7 @@ class Model:
         classes: the names of the classes in the order of the labels, or of a language's tokens.
         target_shape: of one sample's target, for regression and languages.
         loss: what is minimised; what the task asks for if None.
+        further: what else is summed over the samples, each a node without the batch's axis; nothing if None.
 
     Attributes:
         network: as given.
@@ -58,12 +60,15 @@ class Model:
         weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count; None
             where that is just the number of targets.
         targets: how many targets one sample has that are counted each: a sequence's length, else 1.
+        sums: by name the nodes of all that is summed over the samples: of `distnn.sums.FIXED` what the model computes,
+            and what ``further`` has given.
+        layout: where these sums lie in a vector.
         in_bits: whether the loss is the code length of a text, which may be told in bits.
         states: the vectors of state by name, each as the nodes before the first step and after the last, (N, length).
 
     Raises:
-        ShapeError: if the output's shape doesn't fit the task.
-        UsageError: if the loss doesn't.
+        ShapeError: if the output's shape doesn't fit the task, or a further sum has the batch's axis.
+        UsageError: if the loss doesn't, or a further sum has a name that is taken.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Model:
         classes: Sequence[str] = (),
         target_shape: Sequence[int] = (),
         loss: Loss | None = None,
+        further: FurtherSums | None = None,
     ) -> None:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
@@ -89,6 +95,9 @@ class Model:
         self.weight: Node | None = None
         self.count: Node | None = None
         {"classification": self._classify, "regression": self._regress, "language": self._predict_tokens}[task]()
+        self.sums = self._all_sums(further(self.output, self.y) if further else {})
+        lengths = {name: math.prod(node.shape) for name, node in self.sums.items()}  # type: ignore[arg-type]
+        self.layout = Layout(lengths, self.targets)
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 
@@ -153,10 +162,19 @@ class Model:
         self._sum()
         self.prediction = self.output
 
+    def _all_sums(self, further: Mapping[str, Node]) -> dict[str, Node]:
+        for name, node in further.items():
+            if name in {*FIXED, "x", "y", "key"}:
+                raise UsageError(f"a further sum is named '{name}', which has a meaning already; choose another name.")
+            if N in node.shape:
+                raise ShapeError(f"the further sum '{name}' has shape {show(node.shape)}: sum it over the batch first.")
+        fixed = {"loss": self.loss, "correct": self.correct, "weight": self.weight, "count": self.count}
+        return {name: node for name, node in fixed.items() if node is not None} | dict(further)
+
     @property
     def outputs(self) -> dict[str, Node]:
-        """What training and evaluation compute: the loss, where there are such the other sums, and the last states."""
-        return {name: node for name in SUMS if (node := getattr(self, name)) is not None} | self._ends
+        """What training and evaluation compute: the sums, and the last states."""
+        return self.sums | self._ends
 
     @property
     def _ends(self) -> dict[str, Node]:

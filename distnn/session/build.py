@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ import numpy as np
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.data import DataFile
-from distnn.data.loader import Loader
+from distnn.data.partition import Batching
+from distnn.data.source import Source
 from distnn.errors import RunFileError, SharedMemoryError
+from distnn.models.model import Model
 from distnn.optim import Optimizer, Schedule
+from distnn.parallel.reduction.choose import choose_reduction
+from distnn.parallel.reduction.gradients import tail_length
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
@@ -20,7 +25,9 @@ from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucke
 from distnn.session.progress import Progress
 from distnn.session.samples import fits, sample_order, training_source
 from distnn.train.evaluate import Evaluator, chunk
-from distnn.train.step import TAIL, Step
+from distnn.train.step import Step
+from distnn.train.timeline import Timeline
+from distnn.train.update import ParameterUpdate
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -53,66 +60,73 @@ class Run:
         self.settings, self.world = settings, world
         settle_threads(settings.parallel, world)
         self.model = model(settings, file, given)
-        train, samples = settings.train, file.count("train")
-        self.batch_size = batch_size(settings, file)
+        check_whole_batches(self.model, settings, world)
+        self.samples, self.batch_size = file.count("train"), batch_size(settings, file)
         self.optimizer: Optimizer = given.optimizer or settings.optimizer.make()
         self.schedule: Schedule = given.schedule or settings.schedule.make()
         self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world)
-        in_memory = self.in_memory
-        order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
-        self.loader: Loader = (
-            former.loader if former and in_memory else training_source(file, order, world, in_memory=in_memory)
+        order = sample_order(settings, file, self.batch_size, in_memory=self.in_memory)
+        self.loader: Source = (
+            former.loader
+            if former and self.in_memory
+            else training_source(file, order, world, augmentation(settings, file), in_memory=self.in_memory)
         )
-        self.loader.augmentation = augmentation(settings, file)
-        # Without some of the ranks there are neither their slices of what is shared, nor sums over whole batches.
-        possible = memories("allreduce" if world.elastic else settings.parallel.reduction, world, self.optimizer)
-        if world.elastic and self.model.exchanges:
-            raise RunFileError(
-                "the model has batch normalisation over whole mini-batches (whole = true), which is cut into as many "
-                "micro-shards as there are ranks; leave it out, or set parallel.elastic = false."
-            )
-        while True:
-            try:
-                self.step = self._step(possible.pop(0))
-                break
-            except SharedMemoryError:  # on every rank alike
-                if not possible:
-                    raise
+        self.step = self._step()
         self.parameters = self.step.parameters
-        exact = settings.parallel.reproducible
-        together = [-(-self.batch_size // self.step.shards), *(chunk(file.count(split)) for split in file.splits)]
-        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, max(together), reproducible=exact)
+        self.kernels = self._kernels(file)
+        groups = settings.parallel.groups
         self.evaluators = {
-            split: Evaluator(
-                self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory
-            )
+            split: Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=self.in_memory)
             for split in file.splits
             if split != "train"
         }
+        train, sums = settings.train, self.model.layout.zeros()
         self.factor = self.schedule.over(self.step.windows, train.epochs)
-        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name)
-        self.samples = samples
+        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name, sums=sums)
 
-    def _step(self, memory: Memory) -> Step:
+    def _step(self) -> Step:
+        """The training step, in the first kind of memory that there is enough of."""
+        # Without some of the ranks there are neither their slices of what is shared, nor sums over whole batches.
+        way = "allreduce" if self.world.elastic else self.settings.parallel.reduction
+        *possible, last = memories(way, self.world, self.optimizer)
+        for memory in possible:
+            with suppress(SharedMemoryError):  # on every rank alike
+                return self._step_in(memory)
+        return self._step_in(last)
+
+    def _step_in(self, memory: Memory) -> Step:
         """The training step, with the model's parameters in this memory."""
-        train, world = self.settings.train, self.world
-        parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size, memory=memory)
+        train, parallel, world, layout = self.settings.train, self.settings.parallel, self.world, self.model.layout
+        streams, shards = self.settings.data.streams, parallel.shards or world.size
+        batching = Batching(self.batch_size, shards, train.accumulate, streams)
+        parameters = self.model.initialize(
+            train.seed, train.dtype, tail=tail_length(layout), minimum=world.size, memory=memory
+        )
+        reduction = choose_reduction(
+            world,
+            parameters,
+            layout,
+            memory,
+            exact=batching.shards * batching.accumulate if parallel.reproducible else None,
+            bucket_mb=None if world.elastic or self.model.exchanges else bucket_mb(parallel, world),
+        )
         return Step(
             self.model,
-            parameters,
             self.loader,
-            self.optimizer,
-            world,
-            batch_size=self.batch_size,
+            reduction,
+            ParameterUpdate(self.optimizer, parameters, memory),
+            batching,
             seed=train.seed,
-            memory=memory,
-            shards=self.settings.parallel.shards,
-            accumulate=train.accumulate,
             clip_norm=train.clip_norm,
-            streams=self.settings.data.streams,
-            reproducible=self.settings.parallel.reproducible,
-            bucket_mb=None if world.elastic else bucket_mb(self.settings.parallel, world),
+            timeline=Timeline(world) if self.settings.log.trace else None,
         )
+
+    def _kernels(self, file: DataFile) -> tuple[str, ...]:
+        """The names of the compiled kernels, which are ready now."""
+        shard = -(-self.batch_size // self.step.batching.shards)
+        together = max(shard, *(chunk(file.count(split)) for split in file.splits))
+        exact = self.settings.parallel.reproducible
+        return prepare(self.model, self.optimizer, self.parameters, self.world, together, reproducible=exact)
 
     def close(self) -> None:
         """Let go of the data, if they are read as they are needed."""
@@ -131,7 +145,7 @@ class Run:
             assert saved is not None
             self.progress.resume(saved.progress, str(path))
             checkpoint.fit_into(saved.parameters, self.parameters.value, path)
-            for name, vector in self.step.slots.items():
+            for name, vector in self.step.update.slots.items():
                 if name in saved.optimizer:
                     checkpoint.fit_into(saved.optimizer[name], self.parameters.views(vector), path)
             if self.progress.window:
@@ -143,16 +157,15 @@ class Run:
     def take_over(self, former: Run | None, progress: Progress | None, leader: int) -> None:
         """Take over the state of the rank ``leader``, which has it in its ``former`` run, at this progress."""
         if former and progress and self.world.rank == leader:
-            progress.exponents = former.step.gradients.exponents
+            progress.exponents = former.step.reduction.gradients.exponents
             for vector, before in zip(self._state, former._state, strict=True):
                 np.copyto(vector, before)
         self._spread(self.world.bcast(progress and progress.to_dict(), leader), leader)
 
     def _spread(self, progress: dict[str, Any], rank: int) -> None:
         """Give every rank this progress, and the state that one of them has."""
-        for key, value in progress.items():
-            setattr(self.progress, key, value)
-        self.step.gradients.load(self.progress.exponents)
+        self.progress.load(progress)
+        self.step.reduction.gradients.load(self.progress.exponents)
         for vector in self._state:
             self.world.share(vector, rank)
         self.world.confirm()
@@ -160,7 +173,7 @@ class Run:
     @property
     def _state(self) -> list[Array]:
         """What training changes: the parameters, the optimiser's state, and what recurrent models carry along."""
-        return [self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()]
+        return [self.parameters.values, *self.step.update.slots.values(), *self.step.carried.state.values()]
 
 
 def settle_threads(settings: ParallelSettings, world: World) -> None:
@@ -169,3 +182,32 @@ def settle_threads(settings: ParallelSettings, world: World) -> None:
         world.use_threads(settings.threads, "parallel.threads in the run file")
     elif settings.reproducible:
         world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
+
+
+def check_whole_batches(model: Model, settings: RunSettings, world: World) -> None:
+    """Refuse batch normalisation over whole mini-batches where these can't be computed by all ranks at once.
+
+    Raises:
+        RunFileError: with the setting that stands against it.
+    """
+    if not model.exchanges:
+        return
+    what, shards = (
+        "the model has batch normalisation over whole mini-batches (whole = true), ",
+        settings.parallel.shards,
+    )
+    if world.elastic:
+        raise RunFileError(
+            f"{what}which is cut into as many micro-shards as there are ranks; leave it out, or set "
+            f"parallel.elastic = false."
+        )
+    if settings.parallel.reproducible:
+        raise RunFileError(
+            f"{what}whose sums over the ranks depend on their number; leave it out, or set "
+            f"parallel.reproducible = false."
+        )
+    if shards and shards != world.size:
+        raise RunFileError(
+            f"{what}for which all micro-shards must be computed at the same time, one on each rank; but "
+            f"parallel.shards is {shards} and the number of ranks {world.size}. Leave out one of the two settings."
+        )

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distnn.errors import DistnnError
-from distnn.optim.schedule import Factor
-from distnn.parallel.world import World
-from distnn.session.progress import Progress
+from distnn.parallel.fingerprints import agreed_fingerprint
+from distnn.session.build import Run
+from distnn.session.progress import Progress, Window
 from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summary
 from distnn.session.saving import Saver
-from distnn.session.window import Window
+from distnn.sums import Sums
 from distnn.supervision.guard import StopSignals
-from distnn.train.diagnosis import diagnose
-from distnn.train.evaluate import Evaluator, bits
-from distnn.train.step import Step
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-
+from distnn.train.accumulate import Seconds, diagnose
+from distnn.train.evaluate import bits
+from distnn.train.step import StepResult
 
 #: So many steps in a row are skipped at most: more won't make the parameters good again.
 SKIPS = 10
@@ -33,37 +27,20 @@ class Loop:
     """Trains until the epochs are done, the user is happy, or the time is up.
 
     Arguments:
-        settings: the run file.
-        step: the bound training step.
-        evaluators: by split.
-        schedule: step → factor of the learning rate.
+        run: what is trained, from its progress on, which changes as the run goes on.
         saver: of checkpoints.
-        progress: where to begin; changed as the run goes on.
-        world: the ranks.
         listener: hears of everything, on rank 0; None elsewhere.
         max_time: seconds after which to stop with a checkpoint; None for no limit.
         out: the run's folder.
     """
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        step: Step,
-        evaluators: Mapping[str, Evaluator],
-        factor: Factor,
-        saver: Saver,
-        progress: Progress,
-        world: World,
-        listener: Listener | None,
-        max_time: float | None,
-        out: Path,
-    ) -> None:
-        self.settings, self.step, self.evaluators, self.factor = settings, step, evaluators, factor
-        self.saver, self.progress, self.world, self.out = saver, progress, world, out
+    def __init__(self, run: Run, saver: Saver, listener: Listener | None, max_time: float | None, out: Path) -> None:
+        self._run, self.settings, self.step = run, run.settings, run.step
+        self.progress, self.world = run.progress, run.world
+        self.saver, self.max_time, self.out = saver, max_time, out
         self.listener = listener or Listener()
-        self.max_time = max_time
         self.records: dict[str, EvaluationRecord] = {}
-        self.samples = 0
+        self._samples, self._spent = 0, Seconds()
         self._skipped, self._last_skipped = 0, 0
         self._ending: Progress | None = None
 
@@ -82,7 +59,7 @@ class Loop:
         self._began = self._origin = time.perf_counter()
         train, progress = self.settings.train, self.progress
         wished = train.target_loss is not None or train.target_accuracy is not None
-        if wished and progress.epoch and not progress.window and "validation" in self.evaluators:
+        if wished and progress.epoch and not progress.window and "validation" in self._run.evaluators:
             self._evaluate("validation")  # the target may have been reached before this run was resumed
         reason = self._reason_to_end()
         while reason is None:
@@ -95,7 +72,7 @@ class Loop:
             self._end_epoch()
             reason = self._reason_to_end()
         self.saver.save(self.progress)
-        if "test" in self.evaluators:
+        if "test" in self._run.evaluators:
             self._evaluate("test")
         self.world.beat("the last checkpoint")
         self.saver.finish()
@@ -105,21 +82,28 @@ class Loop:
         """The rest of the epoch's steps; returns why it was left early, or None."""
         step, progress, settings = self.step, self.progress, self.settings
         every = settings.parallel.check_steps
-        step.loader.begin(progress.seed, progress.epoch)
-        self._totals, self._recent = Window(step, progress.sums), Window(step)
+        step.source.begin(progress.seed, progress.epoch)
+        self._totals, self._recent = Window(progress.sums), Window(step.model.layout.zeros())
         while progress.window < step.windows:
-            rate = step.optimizer.learning_rate * self.factor(progress.step)
+            rate = self._run.optimizer.learning_rate * self._run.factor(progress.step)
             stop = bool(signals.received) or self._time_is_up() or self.saver.failed
-            step.run(progress.window, rate, stop, number=progress.step, save=self.saver.overdue)
-            if step.bad:
-                self._not_finite(rate)
+            result = step.run(
+                progress.window,
+                rate,
+                stop,
+                number=progress.step,
+                save=self.saver.overdue,
+                before_reduction=self.saver.wait_for_copy,
+            )
+            if result.bad:
+                self._not_finite(result, rate)
             progress.step += 1
             progress.window += 1
-            self._count(rate)
+            self._count(result, rate)
             if every and progress.step % every == 0:
-                step.reduction.check()
-            self.saver.after_step(progress)
-            if step.stop:
+                agreed_fingerprint(self.world, step.parameters)
+            self.saver.after_step(progress, wished=bool(result.save))
+            if result.stop:
                 return self._why_early(signals)
         return None
 
@@ -133,18 +117,18 @@ class Loop:
             return f"stopped after --max-time ({self.max_time:.0f} s)"
         return "stopped by a signal to another rank"
 
-    def _not_finite(self, rate: float) -> None:
+    def _not_finite(self, result: StepResult, rate: float) -> None:
         """Say where the number came from that isn't finite; skip the step, or end the run.
 
         Raises:
             DistnnError: if the run is not to skip it, or has just skipped many.
         """
         step, number, settings = self.step, self.progress.step + 1, self.settings
-        what = f"{'a gradient' if math.isfinite(step.loss) else 'the loss'} is infinite or NaN"
+        what = f"{'a gradient' if math.isfinite(result.sums.loss) else 'the loss'} is infinite or NaN"
         step.carried.rewind()
-        found = diagnose(step, self.progress.window)
+        cause = diagnose(step.accumulation, self.progress.window)
         what += f" at step {number} (epoch {self.progress.epoch + 1}, learning rate {rate:g})"
-        what += f", first made by {found}" if found else ""
+        what += f", first made by {cause}" if cause else ""
         self._skipped = self._skipped + 1 if number == self._last_skipped + 1 else 1
         self._last_skipped = number
         if settings.train.on_nan == "skip" and self._skipped <= SKIPS:
@@ -158,48 +142,47 @@ class Loop:
             f"The last checkpoint is {self.saver.latest or 'none yet'}."
         )
 
-    def _count(self, rate: float) -> None:
-        self.samples += self.step.samples
-        if not self.step.bad:
-            self._totals.add()
-            self._recent.add()
+    def _count(self, result: StepResult, rate: float) -> None:
+        self._samples += result.sums.samples
+        self._spent += result.spent
+        self._totals.add(result)
+        self._recent.add(result)
         now = time.perf_counter()
         ended = self.progress.window == self.step.windows
         if ended or now - self._recent.since >= self.listener.interval:
             self.listener.stepped(self._record(rate, now))
-            self._recent.empty()
+            self._recent = Window(self.step.model.layout.zeros())
 
     def _record(self, rate: float, now: float) -> StepRecord:
         recent, progress = self._recent, self.progress
-        compute, comm, data = recent.spent
+        sums, spent = recent.sums, recent.spent
         return StepRecord(
             epoch=progress.epoch + 1,
             epochs=self.settings.train.epochs,
             step=progress.step,
             batch=progress.window,
             batches=self.step.windows,
-            loss=recent.loss,
-            accuracy=recent.accuracy,
+            loss=sums.mean_loss,
+            accuracy=sums.accuracy,
             learning_rate=rate,
-            samples_per_s=recent.samples / max(now - recent.since, 1e-9),
-            compute_s=compute,
-            comm_s=comm,
-            data_s=data,
+            samples_per_s=sums.samples / max(now - recent.since, 1e-9),
+            compute_s=spent.compute,
+            comm_s=spent.comm,
+            data_s=spent.data,
             ranks=self.world.size,
-            bits=bits(self.step.model, recent.loss),
+            bits=bits(self.step.model, sums.mean_loss),
         )
 
     def _end_epoch(self) -> None:
         """Evaluate, compare the ranks, save."""
         progress, totals = self.progress, self._totals
-        self._ending = replace(progress, sums=list(progress.sums))
+        self._ending = replace(progress)
         progress.epoch += 1
         progress.window = 0
-        if totals.samples:
-            seconds = time.perf_counter() - totals.since
-            self._tell("train", totals.samples, totals.loss, totals.accuracy, seconds)
-        totals.empty()
-        if "validation" in self.evaluators:
+        progress.sums = self.step.model.layout.zeros()
+        if totals.sums.samples:
+            self._report("train", totals.sums, time.perf_counter() - totals.since)
+        if "validation" in self._run.evaluators:
             self._evaluate("validation")
         watched = self.records.get("validation") or self.records.get("train")
         best = watched is not None and (progress.best is None or watched.loss < progress.best)
@@ -207,7 +190,7 @@ class Loop:
         if best and watched is not None:
             progress.best, progress.best_step = watched.loss, progress.step
         self._mark_time()
-        self.step.reduction.check()
+        agreed_fingerprint(self.world, self.step.parameters)
         self.saver.after_epoch(progress, best)
         self._ending = None
 
@@ -218,14 +201,22 @@ class Loop:
 
     def _evaluate(self, split: str) -> None:
         start = time.perf_counter()
-        result = self.evaluators[split].run()
+        result = self._run.evaluators[split].run()
         if self.step.timeline:
             self.step.timeline.add(f"evaluate {split}", start, time.perf_counter())
-        self._tell(split, result.samples, result.loss, result.accuracy, result.seconds)
+        self._report(split, result.sums, result.seconds)
 
-    def _tell(self, split: str, samples: int, loss: float, accuracy: float | None, seconds: float) -> None:
-        progress, in_bits = self.progress, bits(self.step.model, loss)
-        record = EvaluationRecord(split, progress.epoch, progress.step, samples, loss, accuracy, seconds, in_bits)
+    def _report(self, split: str, sums: Sums, seconds: float) -> None:
+        record = EvaluationRecord(
+            split,
+            self.progress.epoch,
+            self.progress.step,
+            sums.samples,
+            sums.mean_loss,
+            sums.accuracy,
+            seconds,
+            bits(self.step.model, sums.mean_loss),
+        )
         self.records[split] = record
         self.listener.evaluated(record)
 
@@ -246,19 +237,18 @@ class Loop:
     def _summary(self, reason: str, *, complete: bool) -> Summary:
         self._mark_time()
         seconds = self._origin - self._began
-        step, progress = self.step, self.progress
-        spent = step.compute_s + step.comm_s + step.data_s
+        step, progress, spent = self.step, self.progress, self._spent
         return Summary(
             reason=reason,
             complete=complete,
             epoch=progress.epoch,
             step=progress.step,
             seconds=seconds,
-            compute_s=step.compute_s,
-            comm_s=step.comm_s,
-            data_s=step.data_s,
-            other_s=max(0.0, seconds - spent),
-            samples_per_s=self.samples / seconds if seconds else 0.0,
+            compute_s=spent.compute,
+            comm_s=spent.comm,
+            data_s=spent.data,
+            other_s=max(0.0, seconds - spent.total),
+            samples_per_s=self._samples / seconds if seconds else 0.0,
             train=self.records.get("train"),
             validation=self.records.get("validation"),
             test=self.records.get("test"),
@@ -266,5 +256,5 @@ class Loop:
             best_step=progress.best_step,
             checkpoint=self.saver.latest,
             out=self.out,
-            fingerprint=step.reduction.check(),
+            fingerprint=agreed_fingerprint(self.world, step.parameters),
         )

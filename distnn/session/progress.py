@@ -1,13 +1,19 @@
-"""How far a run has come: what a checkpoint needs to go on, with nothing in it that belongs to a rank."""
+"""How far a run has come: what a checkpoint needs to go on, with nothing in it that belongs to a rank; and sums over
+steps, which a line of the log, or an epoch, reports.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from distnn.errors import CheckpointError
+from distnn.sums import Sums
+from distnn.train.accumulate import Seconds
+from distnn.train.step import StepResult
 
 #: What decides which samples the next step takes; only the seed does between two epochs.
 ORDER = ("seed", "batch_size", "accumulate", "order")
@@ -26,7 +32,7 @@ class Progress:
         order: of the samples: the `distnn.data.order.Order`'s name.
         best, best_step: the lowest validation loss so far, and the step it was reached at.
         stale: epochs since then.
-        sums: of the epoch that is under way: loss, hits, weight, targets and samples.
+        sums: over the steps done of the epoch that is under way.
         exponents: of the units in which gradients are summed (`distnn.parallel.reduction.fixed_point`).
         seconds: spent training so far, over all parts of the run.
     """
@@ -42,12 +48,23 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     seconds: float = 0.0
-    sums: list[float] = dataclasses.field(default_factory=lambda: [0.0] * 5)
-    exponents: dict[str, int] = dataclasses.field(default_factory=dict)
+    sums: Sums = dataclasses.field(kw_only=True)
+    exponents: dict[str, int | list[int]] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name."""
-        return dataclasses.asdict(self)
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | {
+            "sums": self.sums.to_dict(),
+            "exponents": dict(self.exponents),
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `to_dict` gave."""
+        for field in dataclasses.fields(self):
+            if field.name == "sums" and "sums" in saved:
+                self.sums.load(saved["sums"])
+            elif field.name in saved:
+                setattr(self, field.name, saved[field.name])
 
     def resume(self, saved: Mapping[str, Any], where: str) -> None:
         """Take over the position of a checkpoint.
@@ -64,6 +81,26 @@ class Progress:
                     f"{getattr(self, key)}: the order of the samples would break. Set it back to go on with that run, "
                     f"or start a new one in another folder (--out)."
                 )
-        for field in dataclasses.fields(self):
-            if field.name not in ORDER and field.name in saved:
-                setattr(self, field.name, saved[field.name])
+        self.load({key: value for key, value in saved.items() if key not in ORDER})
+
+
+class Window:
+    """Sums over steps, from now on.
+
+    Arguments:
+        sums: to go on from, kept up to date.
+
+    Attributes:
+        spent: this rank's seconds in these steps.
+        since: when it began.
+    """
+
+    def __init__(self, sums: Sums) -> None:
+        self.sums, self.spent = sums, Seconds()
+        self.since = time.perf_counter()
+
+    def add(self, result: StepResult) -> None:
+        """Count a step; where nothing was updated, only its time."""
+        if not result.bad:
+            self.sums += result.sums
+        self.spent += result.spent

@@ -1,4 +1,4 @@
-"""What the training loop tells whoever listens: the records, and the listener's side of the bargain.
+"""What the training loop reports to whoever listens: the records, and the listener's side of the bargain.
 
 The loop knows nothing of consoles and files: on rank 0 it calls the methods of one `Listener`. A listener states in
 ``interval`` how many seconds it wants between two `StepRecord`; several together get the shortest of their intervals,

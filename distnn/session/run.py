@@ -135,13 +135,11 @@ class _Training:
         self._tell(run, start)
         left = self.max_time and self.max_time - (time.perf_counter() - self._start)
         former, self._run = self._run, run
-        self._loop = Loop(
-            settings, run.step, run.evaluators, run.factor, saver, run.progress, world, self._told, left, folder
-        )
+        self._loop = Loop(run, saver, self._told, left, folder)
         if former:
             former.close()
-        if settings.log.trace:
-            run.step.timeline = Timeline(world)
+        if run.step.timeline:
+            run.step.timeline.begin()
         self._summary = self._loop.run(signals)
 
     def _begin(self) -> tuple[Run, Path | None]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
 from distnn.data import memory as room
+from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
 from distnn.data.partition import batches, part
+from distnn.data.source import Source
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
 from distnn.parallel.memory import NodeMemory
@@ -22,14 +24,16 @@ if TYPE_CHECKING:
     from distnn.config.sections import DataSettings
 
 
-def training_source(file: DataFile, order: Order, world: World, *, in_memory: bool) -> Loader:
+def training_source(
+    file: DataFile, order: Order, world: World, augmentation: Augmentation | None = None, *, in_memory: bool
+) -> Source:
     """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
 
     Raises:
         DataError: if they are bad, as far as they are read now; on every rank of the node.
     """
     if not in_memory:
-        return Stream(file, "train", order=order)
+        return Stream(file, "train", None, order, augmentation)
     node = world.node()
     try:
         x, y = _room(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
@@ -37,7 +41,7 @@ def training_source(file: DataFile, order: Order, world: World, *, in_memory: bo
         node = World()
         x, y = _room(file, PrivateMemory())
     _load(file, x, y, world, node)
-    return Loader(x, y, file.scale, order=order)
+    return Loader(x, y, file.scale, augmentation, order)
 
 
 def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:

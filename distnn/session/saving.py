@@ -72,7 +72,6 @@ class Saver:
         self._failures = 0
         self._saved = (-1, -1)
         self._clock = time.monotonic()
-        step.before_reduction = self._before_reduction
         step.world.before_leaving.append(self._leave)
 
     def began_at(self, path: Path, progress: Progress) -> None:
@@ -102,15 +101,15 @@ class Saver:
         """Whether this rank wishes to stop because a save failed; the next `save` then raises why, on every rank."""
         return self._failure is not None and self.settings.on_failure == "stop"
 
-    def after_step(self, progress: Progress) -> None:
-        """Tell of a save that has ended, and save if a number of steps says so, or rank 0 told the others in the step
-        that it is `overdue`."""
+    def after_step(self, progress: Progress, *, wished: bool = False) -> None:
+        """Tell of a save that has ended, and save if a number of steps says so, or it is ``wished``: rank 0 has told
+        the others in the step that it is `overdue`."""
         if isinstance(self._writing, Together):
             self._writing.advance()
         if self._writing is not None and self._writing.done:
             self._conclude()
         steps = self.settings.every_steps
-        if self.step.save or (steps and progress.step % steps == 0):
+        if wished or (steps and progress.step % steps == 0):
             self.save(progress)
 
     def after_epoch(self, progress: Progress, best: bool) -> None:
@@ -131,9 +130,9 @@ class Saver:
         position = (progress.step, progress.epoch)
         if position == self._saved and not best:
             return
-        carried = self.step.carried.collect(self.step.world, self.step.shards) if progress.window else {}
+        carried = self.step.carried.collect(self.step.world, self.step.batching.shards) if progress.window else {}
         self._saved, self._failure = position, None
-        progress.exponents = self.step.gradients.exponents
+        progress.exponents = self.step.reduction.gradients.exponents
         self._clock = time.monotonic()
         if self._together:
             self._begin_together(progress.to_dict(), carried, best)
@@ -141,7 +140,7 @@ class Saver:
             self._begin(progress.to_dict(), carried, best)
 
     def _begin(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
-        slots = self.step.slots
+        slots = self.step.update.slots
 
         def write(copies: list[Array]) -> Path:
             values, *moments = copies
@@ -151,7 +150,7 @@ class Saver:
         self._writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
 
     def _begin_together(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
-        state, draft = self._state(self.step.parameters.values, self.step.slots, progress, {}), None
+        state, draft = self._state(self.step.parameters.values, self.step.update.slots, progress, {}), None
         arrays = checkpoint.arrays(state)
         if self.listener is not None:
             state.state = carried or {}
@@ -189,8 +188,8 @@ class Saver:
         assert self._failure is not None
         raise self._failure
 
-    def _before_reduction(self) -> None:
-        """From the reduction on the state may change."""
+    def wait_for_copy(self) -> None:
+        """Wait until the state may change, which it does from a step's reduction on."""
         if self._writing is not None:
             start = time.perf_counter()
             self._writing.wait_for_copy()
@@ -204,7 +203,7 @@ class Saver:
     @property
     def _bytes(self) -> int:
         """Of the parameters and the optimiser's state."""
-        return sum(vector.nbytes for vector in (self.step.parameters.values, *self.step.slots.values()))
+        return sum(vector.nbytes for vector in (self.step.parameters.values, *self.step.update.slots.values()))
 
     def _state(
         self, values: Array, slots: dict[str, Array], progress: dict[str, Any], carried: dict[str, Array]

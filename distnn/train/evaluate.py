@@ -12,16 +12,17 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data import DataFile
-from distnn.data.loader import Loader
 from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
+from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
-from distnn.models.model import SUMS, Model
+from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
+from distnn.sums import Sums
 from distnn.train.carried import Carried
 
 #: Samples of one forward at most: enough for a matrix product to run at full speed, few enough to stay in a core's
@@ -36,13 +37,32 @@ STREAMS = 64
 
 @dataclass(frozen=True)
 class Result:
-    """Means over a split, per target that counts; ``accuracy`` is None for a regression, ``bits`` as in `bits`."""
+    """What a split came to, and how long that took.
 
-    loss: float
-    accuracy: float | None
-    samples: int
+    Attributes:
+        sums: over its samples.
+        seconds: that the evaluation took.
+        bits: as in `bits`.
+    """
+
+    sums: Sums
     seconds: float
     bits: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean per target that counts."""
+        return self.sums.mean_loss
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of the targets that were classified right; None for a regression."""
+        return self.sums.accuracy
+
+    @property
+    def samples(self) -> int:
+        """How many the split has."""
+        return self.sums.samples
 
 
 def bits(model: Model, loss: float) -> float | None:
@@ -81,65 +101,67 @@ class Evaluator:
         self.split, self.world = split, world
         self._model, self._parameters, self._pool = model, parameters, BufferPool()
         self._plans: dict[int, Plan] = {}
-        samples = file.count(split)
+        self._sums = model.layout.zeros().vector
         if model.states:
-            streams = min(STREAMS, samples)
+            streams = min(STREAMS, file.count(split))
             self._chunks = min(groups or world.size, streams)
             mine = part(self._chunks, world.size, world.rank)
-            self._readers = []
-            for group in range(*mine):
-                inside = part(streams, self._chunks, group)
-                piece = Range(*(part(samples, streams, edge).start for edge in inside))
-                block = None if in_memory else block_length(file, split)
-                order = side_by_side(piece.length, inside.length, block)
-                found = source(file, split, piece, order, in_memory=in_memory)
-                carried = Carried(model, inside.length, parameters.dtype)
-                self._readers.append(_Reader(found, list(_batches(piece.length, inside.length)), carried))
+            self._readers = [self._stream(file, streams, group, in_memory=in_memory) for group in range(*mine)]
         else:
+            samples = file.count(split)
             length = chunk(samples)
             self._chunks = batches(samples, length)
             mine = part(self._chunks, world.size, world.rank)
-            found = source(file, split, Range(*(min(edge * length, samples) for edge in mine)), in_memory=in_memory)
-            nothing = Carried(model, 0, parameters.dtype)
-            self._readers = [_Reader(found, [positions], nothing) for positions in _batches(len(found), length)]
+            piece = Range(*(min(edge * length, samples) for edge in mine))
+            reader, nothing = source(file, split, piece, in_memory=in_memory), Carried(model, 0, parameters.dtype)
+            self._readers = [_Reader(reader, [positions], nothing) for positions in _batches(len(reader), length)]
         self._first = mine.start
-        self._loaders = list({id(reader.loader): reader.loader for reader in self._readers}.values())
+        self._sources = list({id(reader.source): reader.source for reader in self._readers}.values())
+
+    def _stream(self, file: DataFile, streams: int, group: int, *, in_memory: bool) -> _Reader:
+        """The chunk that is this group of the streams which a text is divided into."""
+        inside = part(streams, self._chunks, group)
+        piece = Range(*(part(file.count(self.split), streams, edge).start for edge in inside))
+        block = None if in_memory else block_length(file, self.split)
+        order = side_by_side(piece.length, inside.length, block)
+        return _Reader(
+            source(file, self.split, piece, order, in_memory=in_memory),
+            list(_batches(piece.length, inside.length)),
+            Carried(self._model, inside.length, self._parameters.dtype),
+        )
 
     def run(self) -> Result:
         """Evaluate; every rank gets the same result."""
         start = perf_counter()
-        totals = np.zeros((self._chunks, 1 + len(SUMS)))
+        layout = self._model.layout
+        totals = np.zeros((self._chunks, layout.length))
         self.world.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
             self.world.beat()
-        for loader in self._loaders:
-            loader.begin(0, 0)  # nothing more is read ahead
+        for each in self._sources:
+            each.begin(0, 0)  # nothing more is read ahead
         self.world.allreduce(totals)  # each row is added to zeros only
         self.world.confirm()
-        samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
-        model = self._model
-        count = samples * model.targets if model.count is None else count
-        weight = count if model.weight is None else weight
-        accuracy = None if model.correct is None else correct / (count or 1)
-        mean = loss / (weight or 1)
-        return Result(mean, accuracy, int(samples), perf_counter() - start, bits(model, mean))
+        sums = Sums(layout, np.add.reduce(totals, axis=0))
+        return Result(sums, perf_counter() - start, bits(self._model, sums.mean_loss))
 
     def close(self) -> None:
         """Let go of the file, if it is read anew each time."""
-        for loader in self._loaders:
-            loader.close()
+        for each in self._sources:
+            each.close()
 
     def _evaluate(self, reader: _Reader, totals: Array) -> None:
         """Add a chunk's sums to its totals."""
         reader.carried.reset()
         for positions in reader.batches:
             plan = self._plan(positions.length)
-            reader.loader.fill(positions, plan.value["x"], plan.value["y"])
+            reader.source.fill(positions, plan.value["x"], plan.value["y"])
             reader.carried.before(plan, positions)
             plan.forward()
             reader.carried.after(plan, positions)
-            totals += [positions.length, *(float(plan.value[name]) if name in plan.value else 0.0 for name in SUMS)]
+            self._model.layout.read(plan.value, positions.length, self._sums)
+            totals += self._sums
 
     def _plan(self, length: int) -> Plan:
         if length not in self._plans:
@@ -150,7 +172,7 @@ class Evaluator:
 class _Reader(NamedTuple):
     """A chunk: its batches, in their order, and what is carried from one to the next."""
 
-    loader: Loader
+    source: Source
     batches: list[Range]
     carried: Carried
 
@@ -166,25 +188,20 @@ def _batches(samples: int, size: int) -> Iterator[Range]:
 
 
 def predict(
-    model: Model,
-    parameters: Parameters,
-    loader: Loader,
-    size: int = BATCH,
-    *,
-    beat: Callable[[], object] = nothing,
+    model: Model, parameters: Parameters, samples: Source, size: int = BATCH, *, beat: Callable[[], object] = nothing
 ) -> Array:
-    """The model's predictions for a loader's samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
+    """The model's predictions for samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
     two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
     each sequence begins from the state 0. ``beat`` is called after each batch.
     """
     pool, nothing = BufferPool(), Carried(model, 0, parameters.dtype)
     plans: dict[int, Plan] = {}
     results: list[Array] = []
-    for positions in _batches(len(loader), size):
+    for positions in _batches(len(samples), size):
         if positions.length not in plans:
             plans[positions.length] = model.prediction_plan(positions.length, parameters, pool)
         plan = plans[positions.length]
-        loader.fill(positions, plan.value["x"], None)
+        samples.fill(positions, plan.value["x"], None)
         nothing.before(plan, positions)
         plan.forward()
         results.append(plan.value["prediction"].copy())

@@ -28,7 +28,7 @@ Event = tuple[str, float, float, int, str]
 
 
 class Timeline:
-    """Records this rank's events; made by every rank together.
+    """Records this rank's events.
 
     Arguments:
         world: the ranks.
@@ -37,13 +37,17 @@ class Timeline:
     def __init__(self, world: World) -> None:
         self.world = world
         self.events: list[Event] = []
-        self._room = max(100, EVENTS // world.size)
-        world.barrier()
+        self._most = max(100, EVENTS // world.size)
+        self._origin = perf_counter()
+
+    def begin(self) -> None:
+        """Count times from now on; every rank has to call it."""
+        self.world.barrier()
         self._origin = perf_counter()
 
     def add(self, name: str, start: float, stop: float, line: int = TRAINING, facts: str = "") -> None:
-        """Record an event, if there is room for it; ``facts`` are shown beside it."""
-        if len(self.events) < self._room:
+        """Record an event, if there aren't too many yet; ``facts`` are shown beside it."""
+        if len(self.events) < self._most:
             self.events.append((name, start, stop, line, facts))
 
     def step(self, start: float, filled: float, turned: float, stop: float, shard: int) -> None:
@@ -63,8 +67,8 @@ class Timeline:
         Raises:
             DataError: on every rank, if it can't be written.
         """
-        found = self.world.gather([self._plain(event) for event in self.events])
-        self.world.on_root(lambda: self._write(path, found or []))
+        everyone = self.world.gather([self._plain(event) for event in self.events])
+        self.world.on_root(lambda: self._write(path, everyone or []))
 
     def _plain(self, event: Event) -> dict[str, Any]:
         """An event in the format's words; its times are in microseconds."""
@@ -73,11 +77,11 @@ class Timeline:
         plain = {"name": name, "ph": "X", **times, "pid": self.world.rank, "tid": line}
         return plain | ({"args": {"of": facts}} if facts else {})
 
-    def _write(self, path: Path, found: Sequence[list[dict[str, Any]]]) -> None:
+    def _write(self, path: Path, events: Sequence[list[dict[str, Any]]]) -> None:
         names = []
         for rank, host in enumerate(self.world.hosts):
             names.append({"name": "process_name", "ph": "M", "pid": rank, "args": {"name": f"rank {rank} on {host}"}})
             for line, name in ((TRAINING, "training"), (SAVING, "checkpoints")):
                 names.append({"name": "thread_name", "ph": "M", "pid": rank, "tid": line, "args": {"name": name}})
         with new_file(path, force=True) as temporary:
-            temporary.write_text(json.dumps({"traceEvents": names + [event for events in found for event in events]}))
+            temporary.write_text(json.dumps({"traceEvents": names + [event for each in events for event in each]}))

@@ -156,11 +156,11 @@ def test_filling_allocates_no_arrays() -> None:
 
 def test_only_training_changes_its_images() -> None:
     run = assembled(World(), augment={"flip": True, "shift": 1})
-    assert run.step.loader.augmentation is not None
-    loaders = [reader.loader for evaluator in run.evaluators.values() for reader in evaluator._readers]
+    assert run.loader.augmentation is not None
+    loaders = [reader.source for evaluator in run.evaluators.values() for reader in evaluator._readers]
     assert len(loaders) > 2
     assert not any(loader.augmentation for loader in loaders)
-    assert assembled(World(), augment={"flip": False}).step.loader.augmentation is None
+    assert assembled(World(), augment={"flip": False}).step.source.augmentation is None
 
 
 @pytest.mark.parametrize(

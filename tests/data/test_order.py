@@ -164,8 +164,8 @@ def test_a_run_is_shuffled_by_its_file_s_chunks(tmp_path: Path) -> None:
     with DataFile(path) as file:
         assert (file.chunk("train"), file.sample_bytes("train")) == (524, 1000)
     run = assembled(World(), data={"path": str(path), "shuffle_buffer": 1200})
-    assert run.progress.order == run.step.loader.order.name == "buffer of 1200 over 6 groups of 524"
-    loader = run.step.loader
+    assert run.progress.order == run.loader.order.name == "buffer of 1200 over 6 groups of 524"
+    loader = run.loader
     loader.begin(0, 0)
     first = loader.numbers(Range(0, 1048)).copy()
     assert len(set((first // 524).tolist())) in (2, 3)  # the short last group may be among them

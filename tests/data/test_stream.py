@@ -85,13 +85,11 @@ def test_they_come_as_from_memory(file: DataFile, data: st.DataObject) -> None:
 
 
 def test_a_changed_sample_is_changed_alike(file: DataFile) -> None:
-    memory, stream = (
-        Loader.read(file, "train", order=shuffled(SAMPLES)),
-        Stream(file, "train", None, shuffled(SAMPLES, 50)),
-    )
+    changes = [Augmentation(SAMPLES, (3, 3), flip=True, shift=1) for _ in range(2)]
+    memory = Loader(*file.read("train"), file.scale, changes[0], shuffled(SAMPLES))
+    stream = Stream(file, "train", None, shuffled(SAMPLES, 50), changes[1])
     found = [np.empty((40, 3, 3), np.float32) for _ in range(2)]
     for source, x in zip((memory, stream), found, strict=True):
-        source.augmentation = Augmentation(SAMPLES, (3, 3), flip=True, shift=1)
         source.begin(1, 4)
         source.fill(Range(30, 70), x, None)
     stream.close()

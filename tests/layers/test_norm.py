@@ -13,7 +13,8 @@ from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD
 from distnn.parallel.world import World
-from distnn.train.step import FOLLOW, TAIL, Step
+from distnn.train.update import FOLLOW
+from tests.support.steps import step_of
 
 
 def test_an_input_that_does_not_fit_is_named():
@@ -21,17 +22,16 @@ def test_an_input_that_does_not_fit_is_named():
         BatchNorm()(graph.input("x", (N,)))
 
 
-def step_of(network, x, y, **options):
+def regression(network, x, y, **options):
     model = Model(network, x.shape[1:], task="regression", target_shape=y.shape[1:])
-    parameters = model.initialize(0, np.float64, tail=TAIL)
-    return Step(model, parameters, Loader(x, y), SGD(0.1), World(), batch_size=len(x), **options)
+    return step_of(model, Loader(x, y), SGD(0.1), World(), len(x), **options)
 
 
 def test_batch_norm_trains_and_predicts_as_torch():
     torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
     generator = np.random.default_rng(0)
     x, y = generator.normal(2, 3, size=(12, 5)), generator.normal(size=(12, 2))
-    step = step_of(Sequential(BatchNorm(), Dense(2)), x, y)
+    step = regression(Sequential(BatchNorm(), Dense(2)), x, y)
     values = step.parameters.value
     norm, dense = torch.nn.BatchNorm1d(5, momentum=FOLLOW).double(), torch.nn.Linear(5, 2).double()
     with torch.no_grad():
@@ -39,12 +39,12 @@ def test_batch_norm_trains_and_predicts_as_torch():
         dense.bias.zero_()
     theirs = torch.optim.SGD([*norm.parameters(), *dense.parameters()], lr=0.1)
     for _ in range(5):
-        step.run(0, 0.1)
+        result = step.run(0, 0.1)
         theirs.zero_grad()
         loss = ((dense(norm(torch.tensor(x))) - torch.tensor(y)) ** 2).sum() / 12
         loss.backward()
         theirs.step()
-        np.testing.assert_allclose(step.loss / 12, loss.item(), rtol=1e-10)
+        np.testing.assert_allclose(result.sums.loss / 12, loss.item(), rtol=1e-10)
     np.testing.assert_allclose(values["batchnorm1.mean"], norm.running_mean, rtol=1e-10)
     np.testing.assert_allclose(values["batchnorm1.variance"], norm.running_var, rtol=1e-10)
     np.testing.assert_allclose(values["batchnorm1.gain"], norm.weight.detach(), rtol=1e-10)
@@ -58,7 +58,7 @@ def test_batch_norm_trains_and_predicts_as_torch():
 def test_running_means_are_those_of_the_shards_whoever_computes_them():
     generator = np.random.default_rng(1)
     x, y = generator.normal(size=(10, 3)), generator.normal(size=(10, 1))
-    step = step_of(Sequential(BatchNorm(), Dense(1)), x, y, shards=3)
+    step = regression(Sequential(BatchNorm(), Dense(1)), x, y, shards=3)
     step.run(0, 0.1)
     shards = [x[0:4], x[4:7], x[7:10]]
     mean = sum(len(shard) * shard.mean(0) for shard in shards) / 10

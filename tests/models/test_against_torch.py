@@ -18,8 +18,9 @@ from distnn.models.mlp import mlp
 from distnn.models.resnet import resnet
 from distnn.optim import SGD
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
+from distnn.train.step import Step
 from tests.support.runs import DIGITS
+from tests.support.steps import step_of
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 functional = torch.nn.functional
@@ -114,9 +115,8 @@ def ours(step: Step) -> list[float]:
     for number in range(STEPS):
         epoch, window = divmod(number, step.windows)
         if window == 0:
-            step.loader.begin(0, epoch)
-        step.run(window, RATE, number=number)
-        losses.append(step.loss / step.weight)
+            step.source.begin(0, epoch)
+        losses.append(step.run(window, RATE, number=number).sums.mean_loss)
     return losses
 
 
@@ -142,9 +142,9 @@ def test_fifty_steps_track_pytorchs(kind: str) -> None:
     with DataFile(DIGITS) as file:
         loader = Loader.read(file, "train", order=shuffled(file.count("train")))
         model = Model(network(), file.sample_shape, task=file.task, classes=file.classes)
-    parameters = model.initialize(0, np.float32, tail=TAIL)
+    step = step_of(model, loader, SGD(momentum=MOMENTUM), World(), BATCH, dtype=np.float32)
+    parameters = step.parameters
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}
-    step = Step(model, parameters, loader, SGD(momentum=MOMENTUM), World(), batch_size=BATCH)
     assert step.windows < STEPS, "an epoch's last batch is a smaller one"
     found = ours(step)
     x = torch.from_numpy(loader.x.astype(np.float32) * np.float32(loader.scale or 1))

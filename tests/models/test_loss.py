@@ -27,7 +27,7 @@ def torch_epoch(run: Any, loss: Any) -> tuple[list[float], Any]:
     torch = pytest.importorskip("torch")
     values = run.parameters.value
     weight, bias = (torch.tensor(values[f"dense1.{name}"].copy(), requires_grad=True) for name in ("weight", "bias"))
-    loader, size = run.step.loader, run.batch_size
+    loader, size = run.loader, run.batch_size
     x = torch.tensor(loader.x.reshape(len(loader), -1).astype(float) * (loader.scale or 1))
     y = torch.tensor(loader.y.astype(int) if loader.y.dtype.kind in "iu" else loader.y)
     losses = []
@@ -92,9 +92,9 @@ def test_an_ignored_label_counts_neither_in_loss_nor_accuracy() -> None:
     run = assembled(World(), model={"kind": "softmax"}, loss={"ignore_label": 0})
     for epoch in range(6):
         train_epoch(run, epoch)
-    labels = run.step.loader.y
-    last = labels[run.step.loader.numbers(Range(len(labels) - run.step.samples, len(labels)))]
-    assert run.step.count == np.count_nonzero(last) < run.step.samples
+    labels, sums = run.loader.y, run.step.run(run.step.windows - 1, 0.0).sums
+    last = labels[run.loader.numbers(Range(len(labels) - sums.samples, len(labels)))]
+    assert sums.count == np.count_nonzero(last) < sums.samples
     with DataFile(DIGITS) as file:
         result = Evaluator(run.model, run.parameters, file, "test", World()).run()
     assert result.accuracy is not None
@@ -107,8 +107,8 @@ def test_a_step_of_which_nothing_counts_leaves_the_parameters(tmp_path: Path) ->
     data = {"path": str(path), "batch_size": 2}
     run = assembled(World(), model={"kind": "softmax"}, data=data, loss={"class_weights": [0, 1], "ignore_label": 0})
     before = run.parameters.values.copy()
-    run.step.run(0, 0.1)
-    assert run.step.loss == run.step.weight == run.step.count == 0
+    sums = run.step.run(0, 0.1).sums
+    assert sums.loss == sums.weight == sums.count == sums.mean_loss == 0
     np.testing.assert_array_equal(run.parameters.values, before)
 
 

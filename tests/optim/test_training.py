@@ -41,9 +41,9 @@ def test_digits_are_learned_and_a_resumed_run_ends_in_the_same_bits(kind, tmp_pa
     _, again = train(chosen, out=tmp_path / "again", resume=str(middle), world=world)
     assert whole.progress.step == again.progress.step > 150
     np.testing.assert_array_equal(again.parameters.values, whole.parameters.values)
-    for name, slot in whole.step.slots.items():
+    for name, slot in whole.step.update.slots.items():
         assert slot.any()
-        np.testing.assert_array_equal(again.step.slots[name], slot, err_msg=name)
+        np.testing.assert_array_equal(again.step.update.slots[name], slot, err_msg=name)
 
 
 def test_a_step_tells_the_optimizer_its_number():

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from distnn.layers import Dense, Flatten, Sequential
-from distnn.train.step import Step
+from distnn.train.step import Step, StepResult
 
 #: Seconds that every step takes longer.
 PAUSE = "DISTNN_TEST_PAUSE"
@@ -19,9 +19,9 @@ def network(input_shape: tuple[int, ...], outputs: int) -> Sequential:
     pause, run = float(os.environ.get(PAUSE, "0")), Step.run
 
     @wraps(run)
-    def slow(*arguments: Any, **options: Any) -> None:
+    def slow(*arguments: Any, **options: Any) -> StepResult:
         time.sleep(pause)
-        run(*arguments, **options)
+        return run(*arguments, **options)
 
     Step.run = slow  # type: ignore[method-assign]
     return Sequential(Flatten(), Dense(16, "relu"), Dense(outputs))

@@ -29,7 +29,7 @@ MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "while data are read": (Loader, "fill", False),
     "before a reduction": (Allreduce, "reduce", False),
     "after a reduction": (Allreduce, "reduce", True),
-    "after an update": (Allreduce, "update", True),
+    "after an update": (Allreduce, "finish", True),
     "before an evaluation": (Evaluator, "run", False),
     "after an evaluation": (Evaluator, "run", True),
     "before a save": (Saver, "save", False),

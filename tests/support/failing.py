@@ -28,7 +28,7 @@ from distnn.doctor import facts, rates
 from distnn.errors import DataError
 from distnn.graph.plan import Plan
 from distnn.inference.load import Restored
-from distnn.parallel.reduction.node import Node
+from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.world import World
 from distnn.session.saving import Saver
 from distnn.supervision import watchdog
@@ -43,7 +43,7 @@ PHASES: dict[str, tuple[Any, str, int]] = {
     "start": (World, "settle_threads", 1),
     "data": (Loader, "fill", 5),
     "forward": (Plan, "forward", 5),
-    "reduce": (Node, "reduce", 5),
+    "reduce": (NodeReduction, "reduce", 5),
     "evaluation": (Evaluator, "run", 1),
     "checkpoint": (FileLayout, "seal", 2),
     "finish": (Saver, "finish", 1),

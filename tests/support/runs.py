@@ -58,13 +58,14 @@ def assembled(world: World, **sections: Sections) -> Run:
 def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
     """An epoch's steps, one after the other: the mean loss of each, and the number of samples that it counted."""
     train = run.settings.train
-    run.step.loader.begin(train.seed, epoch)
+    run.loader.begin(train.seed, epoch)
     losses, samples = [], []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window
-        run.step.run(window, run.settings.optimizer.learning_rate * run.factor(number), number=number)
-        losses.append(run.step.loss / run.step.weight)
-        samples.append(run.step.samples)
+        rate = run.settings.optimizer.learning_rate * run.factor(number)
+        sums = run.step.run(window, rate, number=number).sums
+        losses.append(sums.mean_loss)
+        samples.append(sums.samples)
     return np.array(losses), samples
 
 

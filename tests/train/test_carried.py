@@ -19,6 +19,7 @@ from distnn.models import Model, build
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.session.progress import Progress
+from distnn.sums import Layout
 from distnn.train.evaluate import Evaluator, predict
 from tests.support.runs import assembled, babble, settings, train_epoch
 
@@ -71,7 +72,7 @@ def cut(values: np.ndarray, streams: int) -> list[np.ndarray]:
 def test_an_epoch_reads_each_stream_as_one_text(cell: str, tmp_path: Path) -> None:
     """With a learning rate too small to matter, the epoch's mean loss is that of the streams read whole."""
     found = run(tmp_path, model={"cell": cell}, optimizer={"learning_rate": 1e-15})
-    loader = found.step.loader
+    loader = found.loader
     assert len(loader) == 41, "the last step has one stream of four"
     for epoch in range(2):  # the second begins from zeros again
         losses, samples = train_epoch(found, epoch)
@@ -83,7 +84,7 @@ def test_an_epoch_reads_each_stream_as_one_text(cell: str, tmp_path: Path) -> No
 def test_without_streams_each_sequence_begins_from_zero(tmp_path: Path) -> None:
     found = run(tmp_path, data={"streams": False, "shuffle": False}, optimizer={"learning_rate": 1e-15})
     losses, samples = train_epoch(found)
-    loader = found.step.loader
+    loader = found.loader
     loss, _ = whole_text(found, list(loader.x), list(loader.y))
     assert np.average(losses, weights=samples) == pytest.approx(loss, rel=1e-12)
     assert found.step.carried.state == {}
@@ -136,7 +137,7 @@ def test_a_step_allocates_no_array(cell: str, tmp_path: Path) -> None:
 def test_a_checkpoint_keeps_states_by_name(tmp_path: Path) -> None:
     found = run(tmp_path)
     found.step.run(0, 0.1)
-    states = found.step.carried.collect(World(), found.step.shards)
+    states = found.step.carried.collect(World(), found.step.batching.shards)
     assert states is not None
     assert {name: state.shape for name, state in states.items()} == {
         "lstm1.h": (4, 6), "lstm1.c": (4, 6), "lstm2.h": (4, 5), "lstm2.c": (4, 5),
@@ -153,14 +154,15 @@ def test_a_checkpoint_keeps_states_by_name(tmp_path: Path) -> None:
 
 
 def test_another_order_cannot_be_taken_up_in_the_middle_of_an_epoch() -> None:
-    progress = Progress(0, 64, 1, "streams")
-    saved = Progress(0, 64, 1, "shuffled", window=3).to_dict()
+    sums = Layout({"loss": 1}).zeros()
+    progress = Progress(0, 64, 1, "streams", sums=sums)
+    saved = Progress(0, 64, 1, "shuffled", window=3, sums=sums).to_dict()
     with pytest.raises(CheckpointError, match="was made with order = shuffled and stands in the middle of an epoch"):
         progress.resume(saved, "a.h5")
     progress.resume(saved | {"window": 0, "epoch": 2}, "a.h5")
     assert (progress.epoch, progress.order) == (2, "streams")
     del saved["order"]  # a checkpoint of distnn 0.1.0
-    Progress(0, 64, 1).resume(saved, "a.h5")
+    Progress(0, 64, 1, sums=sums).resume(saved, "a.h5")
 
 
 def test_streams_in_a_run_file() -> None:

@@ -13,6 +13,7 @@ import threadpoolctl
 
 from distnn.data.order import permutation
 from distnn.parallel.world import World
+from distnn.session.build import Run
 from tests.support import reference
 from tests.support.runs import assembled, distance, line, train_epoch
 
@@ -52,12 +53,23 @@ def test_two_epochs_against_numpy(sections: dict[str, Any]) -> None:
     values = {name: array.copy() for name, array in run.parameters.value.items()}
     velocity: reference.Arrays = {}
     for epoch in range(2):
-        found, _ = train_epoch(run, epoch)
+        found, accuracies = _epoch(run, epoch)
         order = permutation(1297, 0, epoch, shuffle=run.settings.data.shuffle)
         expected = reference.epoch(run, values, velocity, order, epoch * run.step.windows)
         np.testing.assert_allclose(found, [loss for loss, _ in expected], rtol=1e-12)
-        assert run.step.correct / run.step.samples == pytest.approx(expected[-1][1], rel=1e-12)
+        np.testing.assert_allclose(accuracies, [accuracy for _, accuracy in expected], rtol=1e-12)
     assert distance(run.parameters.value, values) < 1e-12
+
+
+def _epoch(run: Run, epoch: int) -> tuple[list[float], list[float | None]]:
+    """The mean loss and the accuracy of each step of an epoch."""
+    run.loader.begin(run.settings.train.seed, epoch)
+    found = []
+    for window in range(run.step.windows):
+        number = epoch * run.step.windows + window
+        rate = run.settings.optimizer.learning_rate * run.schedule(number)
+        found.append(run.step.run(window, rate, number=number).sums)
+    return [sums.mean_loss for sums in found], [sums.accuracy for sums in found]
 
 
 def test_float32_follows_float64() -> None:
@@ -73,7 +85,7 @@ def test_regression_counts_nothing_as_correct(tmp_path: Path) -> None:
     run = assembled(World(), model={"kind": "linear"}, data={"path": str(file), "batch_size": 8})
     first, counts = train_epoch(run)
     assert counts == [8, 8, 8, 6]
-    assert run.step.correct == 0
+    assert run.step.run(0, 0.0).sums.correct is None
     for epoch in range(1, 60):
         last, _ = train_epoch(run, epoch)
     assert last.mean() < 1e-3 < first.mean()
@@ -82,18 +94,19 @@ def test_regression_counts_nothing_as_correct(tmp_path: Path) -> None:
 def test_the_count_of_targets_is_exact_where_float32_is_not() -> None:
     """64 (2²⁴ + 1) is no float32, but the count rides in two elements."""
     run = assembled(World())
-    run.model.targets = 2**24 + 1
-    run.step.run(0, 0.0)
-    assert run.step.samples == 64
-    assert run.step.count == run.step.weight == 64 * (2**24 + 1) != int(np.float32(run.step.count))
+    run.model.layout.targets = 2**24 + 1
+    sums = run.step.run(0, 0.0).sums
+    assert sums.samples == 64
+    assert sums.count == sums.weight == 64 * (2**24 + 1) != int(np.float32(sums.count))
 
 
 def test_times_are_counted() -> None:
     run = assembled(World())
-    train_epoch(run)
-    assert run.step.compute_s > 0
-    assert run.step.data_s > 0
-    assert run.step.comm_s >= 0
+    spent = run.step.run(0, 0.01).spent
+    assert spent.compute > 0
+    assert spent.data > 0
+    assert spent.comm >= 0
+    assert spent.total == spent.compute + spent.comm + spent.data
 
 
 @pytest.mark.parametrize(

@@ -1,48 +1,37 @@
-"""The plain reduction: MPI Allreduce on the gradient vector, then the same update on every rank."""
+"""The plain reduction: MPI Allreduce on the gradients, whole or in buckets, then the same update on every rank."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from distnn.arrays import Array
-from distnn.errors import DistnnError
-from distnn.parallel.reduction.buckets import Buckets
-from distnn.parallel.reduction.gradients import Gradients, Totals, finite
+from distnn.parallel.reduction.gradients import finite
+from distnn.parallel.reduction.protocol import GradientSum, Totals
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.world import World
-
-#: (scale, learning rate, step, samples) → a slice of the values is updated.
-UpdatePart = Callable[[float, float, int, int], None]
-Bind = Callable[[slice, Array], UpdatePart]
+from distnn.parameters import Parameters
 
 
 class Allreduce:
-    """One sum over the ranks a step: the gradients, and in their tail whatever else the step must agree on.
+    """A `Reduction` by which every rank has all of the summed gradients, and updates all of the parameters.
 
     Arguments:
         world: the ranks.
         gradients: whose ``message`` is summed.
-        bind: (a slice of the vectors, its summed gradients) → the update of that slice.
         bucket_mb: the sums of so many megabytes begin as soon as backward has completed them; None sums everything
             at the end.
-
-    Attributes:
-        progress: to be called after each operation of a step's only backward, with the names of the parameters whose
-            gradients it has completed; None where that is of no use.
     """
 
-    progress: Callable[[Sequence[str]], object] | None = None
-
-    def __init__(self, world: World, gradients: Gradients, bind: Bind, bucket_mb: float | None = None) -> None:
-        self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
-        self.slices = Slices(self.parameters.length, gradients.align, [[world.rank]])
-        self.part = slice(0, self.parameters.length)
+    def __init__(self, world: World, gradients: GradientSum, bucket_mb: float | None = None) -> None:
+        self.world, self.gradients = world, gradients
+        parameters = gradients.parameters
+        self.part = slice(0, parameters.length)
         self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
-        self.update_part = bind(self.part, self.values)
+        self.progress: Callable[[Sequence[str]], object] | None = None
+        self._slices = Slices(parameters.length, gradients.align, [[world.rank]])
         self._buckets: Buckets | None = None
         if bucket_mb and world.size > 1 and gradients.direct:
-            buckets = Buckets(world, self.parameters, 1e6 * bucket_mb)
+            buckets = Buckets(world, parameters, 1e6 * bucket_mb)
             if len(buckets.pieces) > 2:  # else it is one sum and the tail's, which go together faster
                 self._buckets, self.progress = buckets, buckets.progress
 
@@ -61,26 +50,65 @@ class Allreduce:
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient."""
-        return self.gradients.norm(self.values, self.slices, range(1), None)
+        return self.gradients.norm(self.values, self._slices, range(1), None)
 
-    def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
-        """Update the values in the run's ``step``, from the reduced gradient of ``samples`` times ``scale``."""
-        self.update_part(scale, learning_rate, step, samples)
+    def finish(self) -> None:
+        """The parameters are updated: prepare the next step."""
         self.gradients.adapt()
 
-    def check(self) -> str:
-        """The fingerprint of the parameters, if it is the same on every rank.
 
-        Raises:
-            DistnnError: naming the ranks that differ from the majority, and their hosts.
-        """
-        prints: list[str] = self.world.allgather(self.parameters.fingerprint())
-        usual = Counter(prints).most_common(1)[0][0]  # rank 0's where no majority agrees: all ranks must name the same
-        if strays := [rank for rank, found in enumerate(prints) if found != usual]:
-            named = ", ".join(f"rank {rank} on {self.world.hosts[rank]}" for rank in strays)
-            raise DistnnError(
-                f"the parameters are no longer the same on every rank: {named} differ from the others. A bit may have "
-                f"flipped in memory, or the ranks run different libraries. Resume from the last checkpoint, without "
-                f"that host if it happens again."
-            )
-        return usual
+class Buckets:
+    """Sums the gradients over the ranks in pieces, each as soon as backward has completed it.
+
+    Gradients become complete from the last layer to the first, so a bucket is a contiguous piece of the vector, and
+    buckets are sent from its end to its beginning: in the same order on all ranks, as MPI demands, whenever each of
+    them gets there. What was sent moves on whenever a rank asks for it, which it does after every operation. Li et
+    al., PyTorch Distributed: Experiences on Accelerating Data Parallel Training, 2020, arXiv:2006.15704.
+
+    Arguments:
+        world: the ranks.
+        parameters: whose ``message`` is summed in place.
+        size: a bucket is closed with the parameter that brings it to so many bytes.
+
+    Attributes:
+        pieces: of the message, in the order in which they are sent; the last holds the tail.
+    """
+
+    def __init__(self, world: World, parameters: Parameters, size: float) -> None:
+        self.world = world
+        self.pieces: list[slice] = []
+        self._bucket: dict[str, int] = {}
+        stop = parameters.trainable
+        for name in reversed(parameters.trained):
+            self._bucket[name] = len(self.pieces)
+            start = parameters.offsets[name]
+            if start == 0 or (stop - start) * parameters.dtype.itemsize >= size:
+                self.pieces.append(slice(start, stop))
+                stop = start
+        names = list(self._bucket.values())
+        self._counts = [names.count(number) for number in range(len(self.pieces))]
+        self.pieces.append(slice(parameters.trainable, len(parameters.message)))
+        self._arrays = [parameters.message[piece] for piece in self.pieces]
+        self._missing = list(self._counts)
+        self._requests: list[Any] = []
+
+    def progress(self, names: Sequence[str]) -> None:
+        """The gradients of these parameters are complete: send what can be sent, and move on what was."""
+        for name in names:
+            if name in self._bucket:  # sums for running means are sent with the tail
+                self._missing[self._bucket[name]] -= 1
+        while len(self._requests) < len(self._missing) and not self._missing[len(self._requests)]:
+            self._send()
+        if self._requests:
+            self.world.test_all(self._requests)
+
+    def finish(self) -> None:
+        """Send the rest, and wait for all of it."""
+        while len(self._requests) < len(self.pieces):
+            self._send()
+        self.world.wait_all(self._requests)
+        self._requests.clear()
+        self._missing[:] = self._counts
+
+    def _send(self) -> None:
+        self._requests.append(self.world.begin_allreduce(self._arrays[len(self._requests)]))

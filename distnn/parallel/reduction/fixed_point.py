@@ -9,15 +9,16 @@ parameter has an exponent k of its own, which follows from the sum of the step b
 with S micro-shards in a step. One of them may be 2ᴴ times larger than the former sum, and S of them don't overflow 63
 bits; a larger one is noticed, and the step is computed again with a unit that fits. Compared with the largest element
 the unit is 2⁻⁴⁵: 21 bits finer than float32 has it, unless the sum before was much larger, after which one step has
-fewer. The loss and its weight are summed in the same way, with B = 62 − ⌈log₂ S⌉. Fixed-point accumulation for sums
-that don't depend on their order: Kulisch and Miranker, The arithmetic of the digital computer: a new approach, 1986;
-for parallel sums: Hallberg and Adcroft, An order-invariant real-to-integer conversion sum, 2014.
+fewer. The loss, its weight and a model's further sums are summed in the same way, with B = 62 − ⌈log₂ S⌉. Fixed-point
+accumulation for sums that don't depend on their order: Kulisch and Miranker, The arithmetic of the digital computer: a
+new approach, 1986; for parallel sums: Hallberg and Adcroft, An order-invariant real-to-integer conversion sum, 2014.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,122 +27,164 @@ from distnn.errors import DistnnError
 from distnn.kernels import fixed_point as reference
 from distnn.kernels.loading import load
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.gradients import Gradients, Totals
+from distnn.parallel.reduction.gradients import finite
+from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.reduction.units import Exponents, Units
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
+from distnn.sums import FIXED, SAMPLES, Layout
 
 #: How much larger (as a power of two) a micro-shard's gradient may be than the sum of the step before.
 HEADROOM = 6
 #: What a sum may need beside its sign.
 BITS = 62
-#: The largest exponent, in which all but 0 is too large: what nothing is known of begins with it.
-MOST = 1000
 #: Elements whose squares are summed together for the norm.
 BLOCK = 1024
-#: The tail's integers: two sums in a unit of their own, then counts. ``LARGE`` and ``BAD`` count ranks.
+#: The tail's integers: two sums in a unit of their own, then counts. ``LARGE`` and ``BAD`` count ranks. Behind them are
+#: the further sums, and for each of them the count of micro-shards in which it wasn't finite.
 LOSS, WEIGHT, CORRECT, COUNT, STOP, SAVE, LARGE, BAD, TAIL = range(9)
 #: How the two are named among the parameters.
-TELLING = ("loss", "weight of the loss")
+SCALARS = ("loss", "weight of the loss")
 
 
-class FixedGradients(Gradients):
-    """`Gradients` in fixed point.
+class _Further(NamedTuple):
+    """Where a further sum is: its units, the count of what is lost of it, and its numbers in `Sums` and in the tail."""
+
+    units: slice
+    lost: int
+    where: slice
+    tail: slice
+
+
+class FixedGradients:
+    """A `GradientSum` in fixed point.
 
     Arguments:
         parameters: whose gradients are summed.
         memory: makes the message.
+        layout: of the sums over samples.
         shards: the micro-shards of a step, S.
         minimum: the message's least length.
     """
 
-    repeats, direct = True, False
-    align = BLOCK
+    direct, align = False, BLOCK
 
-    def __init__(self, parameters: Parameters, memory: Memory, shards: int, minimum: int = 0) -> None:
-        self.parameters = parameters
-        length = parameters.length
-        self.message = memory.each(max(length + TAIL, minimum), np.dtype(np.int64))
-        self.tail = self.message[length : length + TAIL]
+    def __init__(self, parameters: Parameters, memory: Memory, layout: Layout, shards: int, minimum: int = 0) -> None:
+        self.parameters, self.layout = parameters, layout
+        length, count = parameters.length, len(parameters.shapes)
+        tail = TAIL + layout.length - len(FIXED) + len(layout.further)
+        self.message = memory.each(max(length + tail, minimum), np.dtype(np.int64))
+        self.tail = self.message[length : length + tail]
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
-        self.names = (*parameters.shapes, *TELLING)
-        count = len(self.names)
-        told = BITS - math.ceil(math.log2(shards))
-        self._bits = np.array([min(reference.BITS, told)] * len(parameters.shapes) + [told] * len(TELLING))
-        self._scales = np.full(count, math.ldexp(1.0, MOST))
-        self._largest = np.zeros(count)
-        self._integers = np.zeros(len(parameters.shapes), np.int64)
+        self._bits = BITS - math.ceil(math.log2(shards))
+        lengths = dict.fromkeys((*parameters.shapes, *SCALARS), 1)
+        lengths |= {f"sum {name}": where.stop - where.start for name, where in layout.further.items()}
+        bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
+        self._units = Units(lengths, bits)
+        self._integers = np.zeros(count, np.int64)
         # Each rank's maxima of what it restores, which all ranks of the node read.
-        self._mine = memory.each(count, np.dtype(np.float64))
+        self._mine = memory.each(len(self._units.scales), np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
         self._kernels = load("fixed_point")
         self._ends = _ends(parameters, slice(0, length))
-        self._room = reference.scratch()
+        self._scratch = reference.scratch()
         self._squares = np.zeros(-(-length // BLOCK))
         self._first = True
+        self._further = [
+            _Further(
+                self._units.places[f"sum {name}"],
+                len(self.tail) - len(layout.further) + number,
+                where,
+                slice(where.start - len(FIXED) + TAIL, where.stop - len(FIXED) + TAIL),
+            )
+            for number, (name, where) in enumerate(layout.further.items())
+        ]
 
     def begin(self, pieces: int) -> None:
         """Begin a step with so many micro-shards on this rank."""
         self._first = True
-        self._largest[:] = 0
+        self._units.largest[:] = 0
         self.tail[:] = 0
         if not pieces:
             self.message[:] = 0
 
-    def add(self, found: Array) -> None:
-        """Add a micro-shard: its gradients, and its loss, hits, weight and count (4,)."""
-        self._integers[:] = 0
+    def add(self, sums: Array) -> None:
+        """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
+        units, integers, gradients = self._units, self._integers, self.parameters.gradients
+        integers[:] = 0
         self._kernels.accumulate(
-            self.message, self.parameters.gradients, self._ends, self._scales, self._integers, self._first, self._room
+            self.message, gradients, self._ends, units.scales, integers, self._first, self._scratch
         )
         self._first = False
-        limit = 1 << int(self._bits[0])
-        if self._integers.max() >= limit:
-            for place in np.flatnonzero(self._integers >= limit).tolist():
-                self._note(place, float(np.abs(self.parameters.gradients[slice(*self._ends[place])]).max()))
-        loss, correct, weight, targets = found.tolist()
-        self._tell(-2, LOSS, loss)
-        self._tell(-1, WEIGHT, weight)
+        limit = 1 << min(reference.BITS, self._bits)
+        if integers.max() >= limit:
+            for place in np.flatnonzero(integers >= limit).tolist():
+                units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
+        loss, correct, weight, count = sums[:SAMPLES].tolist()
+        self._add_number(len(integers), LOSS, loss)
+        self._add_number(len(integers) + 1, WEIGHT, weight)
         self.tail[CORRECT] += int(correct)
-        self.tail[COUNT] += int(targets)
+        self.tail[COUNT] += int(count)
+        for further in self._further:
+            self._add_numbers(further, sums[further.where])
 
-    def _tell(self, place: int, where: int, value: float) -> None:
+    def _add_number(self, place: int, where: int, value: float) -> None:
         """Add a number to the tail."""
-        scaled = value * float(self._scales[place])
-        if abs(scaled) < 1 << int(self._bits[place]):
+        scaled = value * float(self._units.scales[place])
+        if abs(scaled) < 1 << self._bits:
             self.tail[where] += round(scaled)
         else:
-            self._note(place, abs(value))
+            self._units.note(place, abs(value))
 
-    def _note(self, place: int, magnitude: float) -> None:
-        """What was added last is too large for its unit."""
-        self._largest[place] = np.maximum(self._largest[place], magnitude)
+    def _add_numbers(self, further: _Further, values: Array) -> None:
+        """Add a further sum to the tail, or count it there as lost: no training ends for it."""
+        if not finite(values):
+            self.tail[further.lost] += 1
+            return
+        units, where = self._units, further.units
+        with np.errstate(over="ignore"):  # it shows in what follows
+            scaled = values * units.scales[where]
+        large = np.abs(scaled) >= float(1 << self._bits)
+        if large.any():
+            units.largest[where] = np.maximum(units.largest[where], np.where(large, np.abs(values), 0.0))
+        else:
+            self.tail[further.tail] += np.rint(scaled).astype(np.int64)
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete."""
+        largest = self._units.largest
         self.tail[STOP], self.tail[SAVE] = stop, save
-        self.tail[LARGE] = bool(self._largest.any())
-        self.tail[BAD] = not np.all(np.isfinite(self._largest))
+        self.tail[LARGE] = bool(largest.any())
+        self.tail[BAD] = not np.all(np.isfinite(largest))
 
     def read(self, tail: Array, world: World) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
-        loss, weight, correct, count, stop, save, large, bad = tail.tolist()
+        loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
+        sums, units = self.layout.zeros(), self._units
         if bad:
-            lost = any(TELLING[0] in names for names in world.allgather(self._strange()))
-            return Totals(math.nan if lost else 0.0, stop=stop, save=save, bad=bad)
+            lost = any(SCALARS[0] in names for names in world.allgather(units.strange))
+            sums.vector[0] = math.nan if lost else 0.0
+            return Totals(sums, stop, save, bad)
         if large:
-            world.maximum(self._largest)
-            self._fit(self._largest, headroom=1)  # a number just below a power of two may be rounded up to it
+            world.maximum(units.largest)
+            units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
-        told = np.array([loss, weight]) / self._scales[-2:]
-        self._mine[-2:] = np.abs(told)
-        return Totals(float(told[0]), float(correct), float(told[1]), count, stop, save)
+        place = len(self._integers)
+        scales = units.scales[place : place + len(SCALARS)].tolist()
+        sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
+        self._mine[place : place + len(SCALARS)] = abs(loss) / scales[0], abs(weight) / scales[1]
+        for further in self._further:
+            lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
+            sums.vector[further.where] = np.nan if lost else values
+            self._mine[further.units] = 0.0 if lost else np.abs(values)
+        return Totals(sums, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
         """The gradients of a slice in floating point, and what computes them from its ``total``."""
         values, ends = self.parameters.gradients[part], _ends(self.parameters, part)
-        scales, largest = self._scales[: len(ends)], self._mine[: len(ends)]
-        return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._room)
+        scales, largest = self._units.scales[: len(ends)], self._mine[: len(ends)]
+        return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._scratch)
 
     def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
         """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
@@ -161,35 +204,24 @@ class FixedGradients(Gradients):
         Raises:
             DistnnError: if a sum was too large for the vectors' precision, on every rank.
         """
-        np.maximum.reduce(self._all, axis=0, out=self._largest)
-        if not np.all(np.isfinite(self._largest)):
+        units = self._units
+        np.maximum.reduce(self._all, axis=0, out=units.largest)
+        if not np.all(np.isfinite(units.largest)):
             raise DistnnError(
-                f"the sum of the gradients of {', '.join(self._strange())} is too large for "
+                f"the sum of the gradients of {', '.join(units.strange)} is too large for "
                 f"{self.parameters.dtype}: the training diverged. A lower learning_rate, a warm-up "
                 f"(schedule.warmup_steps) or train.clip_norm usually helps."
             )
-        self._fit(self._largest, HEADROOM)
+        units.fit(HEADROOM)
 
     @property
-    def exponents(self) -> dict[str, int]:
-        """By name k, of the unit 2⁻ᵏ."""
-        _, exponents = np.frexp(self._scales)
-        return {name: exponent - 1 for name, exponent in zip(self.names, exponents.tolist(), strict=True)}
+    def exponents(self) -> dict[str, int | list[int]]:
+        """By name k, of the unit 2⁻ᵏ: what a checkpoint has to hold of this beside the parameters."""
+        return self._units.exponents
 
-    def load(self, exponents: Mapping[str, int]) -> None:
+    def load(self, exponents: Exponents) -> None:
         """Take over `exponents`."""
-        for place, name in enumerate(self.names):
-            self._scales[place] = math.ldexp(1.0, exponents.get(name, MOST))
-
-    def _fit(self, largest: Array, headroom: int) -> None:
-        """Choose units in which these numbers, and ones 2^headroom times as large, have their `_bits`."""
-        _, exponents = np.frexp(largest)
-        for place in np.flatnonzero(largest).tolist():
-            self._scales[place] = math.ldexp(1.0, min(MOST, int(self._bits[place]) - headroom - int(exponents[place])))
-
-    def _strange(self) -> list[str]:
-        """The names of what isn't finite."""
-        return [name for name, value in zip(self.names, self._largest, strict=True) if not math.isfinite(value)]
+        self._units.load(exponents)
 
 
 def _ends(parameters: Parameters, part: slice) -> Array:

@@ -1,4 +1,4 @@
-"""What the ranks sum in a step: one message of gradients, with a tail for the loss, the counts and the wishes.
+"""What the ranks sum in a step: one message of gradients, with a tail for the sums over samples and the wishes.
 
 `Gradients` sums in floating point. `distnn.parallel.reduction.fixed_point` has sums that no order of addition changes.
 """
@@ -6,22 +6,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
 from distnn.arrays import Array
 from distnn.ops.op import nothing
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.reduction.units import Exponents
 from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
+from distnn.sums import FIXED, SAMPLES, Layout
 
-#: The tail's elements. The count takes two, HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096
-#: ranks.
+#: The tail's elements, behind which a model's further sums ride. The count takes two, HIGH · 4096 + LOW, which float32
+#: sums exactly up to 2³⁶ targets over 4096 ranks.
 LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, BAD, TAIL = range(9)
 BASE = 4096
+
+
+def tail_length(layout: Layout) -> int:
+    """How many elements the tail of `Parameters` needs for these sums."""
+    return TAIL + layout.length - len(FIXED)
 
 
 def finite(vector: Array) -> bool:
@@ -30,58 +37,36 @@ def finite(vector: Array) -> bool:
         return math.isfinite(np.dot(vector, vector)) or bool(np.isfinite(vector).all())
 
 
-class Totals(NamedTuple):
-    """Sums over all ranks: of the loss, of hits, of what the loss is divided by, of targets, of the two wishes, and of
-    the ranks whose gradients aren't finite.
-    """
-
-    loss: float = 0.0
-    correct: float = 0.0
-    weight: float = 0.0
-    targets: int = 0
-    stop: int = 0
-    save: int = 0
-    bad: int = 0
-
-
 class Gradients:
-    """This rank's part of a step's sums, in the vectors' own precision.
+    """A `GradientSum` in the vectors' own precision.
 
     Arguments:
-        parameters: with a tail of `TAIL` elements.
+        parameters: with a tail of `tail_length` elements.
         memory: what the message lives in, made there last.
-
-    Attributes:
-        message: what a reduction sums, with the gradients first.
-        tail: the elements behind them.
-        rows: the messages of all ranks of this node, where they share memory.
+        layout: of the sums over samples.
     """
 
-    #: Whether `read` may ask for a step to be computed again.
-    repeats = False
-    #: Whether what backward writes for a step's only micro-shard is what the message holds.
     direct = True
-    #: Slices of the vectors begin and end at multiples of so many elements: two ranks never write to one cache line.
-    align = 16
+    align = 16  # two ranks never write to one cache line
 
-    def __init__(self, parameters: Parameters, memory: Memory) -> None:
-        self.parameters = parameters
+    def __init__(self, parameters: Parameters, memory: Memory, layout: Layout) -> None:
+        self.parameters, self.layout = parameters, layout
         self.message, self.tail = parameters.message, parameters.tail
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
         self._sum: Array | None = None
-        self._found = np.zeros(4)
+        self._sums = layout.zeros().vector
         self._added = self._pieces = 0
 
     def begin(self, pieces: int) -> None:
         """Begin a step with so many micro-shards on this rank."""
         self._added, self._pieces = 0, pieces
-        self._found[:] = 0
+        self._sums[:] = 0
         if not pieces:
             self.message[:] = 0
 
-    def add(self, found: Array) -> None:
-        """Add a micro-shard: the parameters' gradients as they stand, and its loss, hits, weight and count (4,)."""
-        np.add(self._found, found, out=self._found)
+    def add(self, sums: Array) -> None:
+        """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
+        np.add(self._sums, sums, out=self._sums)
         self._added += 1
         if self._pieces == 1:
             return
@@ -95,16 +80,19 @@ class Gradients:
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete. Gradients that were ``sent`` already can't be looked at any more."""
-        loss, correct, weight, count = self._found.tolist()
+        loss, correct, weight, count = self._sums[:SAMPLES].tolist()
         high, low = divmod(int(count), BASE)
         bad = not sent and not finite(self.parameters.gradients)
-        for place, value in zip(range(TAIL), (loss, correct, weight, high, low, stop, save, bad), strict=True):
-            self.tail[place] = value
+        self.tail[:TAIL] = loss, correct, weight, high, low, stop, save, bad
+        self.tail[TAIL:] = self._sums[len(FIXED) :]
 
     def read(self, tail: Array, world: World) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
-        loss, correct, weight, high, low, stop, save, bad = tail.tolist()
-        return Totals(loss, correct, weight, int(high) * BASE + int(low), int(stop), int(save), int(bad))
+        loss, correct, weight, high, low, stop, save, bad = tail[:TAIL].tolist()
+        sums = self.layout.zeros()
+        sums.vector[:SAMPLES] = loss, correct, weight, int(high) * BASE + int(low)
+        sums.vector[len(FIXED) :] = tail[TAIL:]
+        return Totals(sums, int(stop), int(save), int(bad))
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
@@ -127,9 +115,9 @@ class Gradients:
         """Prepare the next step, once the ranks have met after this one's update."""
 
     @property
-    def exponents(self) -> dict[str, int]:
+    def exponents(self) -> dict[str, int | list[int]]:
         """What a checkpoint has to hold of this beside the parameters."""
         return {}
 
-    def load(self, exponents: Mapping[str, int]) -> None:
+    def load(self, exponents: Exponents) -> None:
         """Take over what a checkpoint holds of this."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.parallel.reduction.allreduce import Allreduce, Bind
-from distnn.parallel.reduction.gradients import Gradients, Totals
+from distnn.parallel.reduction.protocol import GradientSum, Totals
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.world import World, add_up
 
@@ -16,8 +16,8 @@ from distnn.parallel.world import World, add_up
 BLOCK = 65536
 
 
-class Node(Allreduce):
-    """Reduce and update by slices, on ranks that share one copy of the parameters on each node.
+class NodeReduction:
+    """A `Reduction` by slices, on ranks that share one copy of the parameters on each node.
 
     A step meets twice on a node: when all gradients are there, and when all slices are updated. In between each rank
     adds up its slices of the gradients of every rank of its node, in the order of the ranks; adds these sums up over
@@ -30,48 +30,48 @@ class Node(Allreduce):
     Arguments:
         world: the ranks.
         gradients: with rows in a `NodeMemory`.
-        bind: as for `Allreduce`.
     """
 
-    def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
+    def __init__(self, world: World, gradients: GradientSum) -> None:
         rows = gradients.rows
         assert rows is not None, "the messages are in memory that the ranks share"
-        self.world, self.node, self.gradients, self.parameters = world, world.node(), gradients, gradients.parameters
-        length = self.parameters.length
-        self.slices = Slices(length, gradients.align, world.nodes)
-        self.mine = self.slices.of(world.rank)
-        self.part = self.slices.extent(self.mine)
+        self.world, self.gradients = world, gradients
+        self.progress: Callable[[Sequence[str]], object] | None = None
+        self._node = world.node()
+        length = gradients.parameters.length
+        self._slices = Slices(length, gradients.align, world.nodes)
+        self._mine = self._slices.of(world.rank)
+        self.part = self._slices.extent(self._mine)
         # Before a slice ride the tails of all nodes, each in a row that is added to zeros only: so all ranks read the
         # same bits and agree on what follows from them.
         tail, nodes = len(gradients.tail), len(world.nodes)
-        self._room = room = -(-tail * nodes // gradients.align) * gradients.align
-        sums = np.zeros(room + self.part.stop - self.part.start, rows.dtype)
-        self._table, self._total = sums[: tail * nodes].reshape(nodes, tail), sums[room:]
+        self._ahead = ahead = -(-tail * nodes // gradients.align) * gradients.align
+        sums = np.zeros(ahead + self.part.stop - self.part.start, rows.dtype)
+        self._table, self._total = sums[: tail * nodes].reshape(nodes, tail), sums[ahead:]
         self._tail = np.zeros(tail, rows.dtype)
         self._place = next(place for place, ranks in enumerate(world.nodes) if world.rank in ranks)
         self._tails = rows[:, length : length + tail]
-        self._messages = self._across(sums, room)
+        self._messages = self._across(sums)
         self.values, self._restore = gradients.bind(self.part, self._total)
-        self.update_part = bind(self.part, self.values)
         own = rows[:, self.part]
         self._blocks = [(own[:, k : k + BLOCK], self._total[k : k + BLOCK]) for k in range(0, len(self._total), BLOCK)]
 
-    def _across(self, sums: Array, room: int) -> list[tuple[Any, Array]]:
+    def _across(self, sums: Array) -> list[tuple[Any, Array]]:
         """What is summed over the nodes: for each of this rank's slices its owners, and its place in ``sums``.
 
-        A message begins ``room`` elements before its slice.
+        A message begins `_ahead` elements before its slice.
         """
         if len(self.world.nodes) == 1:
             return []
-        places = [self.slices.start(k) - self.part.start for k in (*self.mine, self.mine.stop)]
+        places = [self._slices.start(k) - self.part.start for k in (*self._mine, self._mine.stop)]
         return [  # ascending on every rank, so none waits for another in a circle
-            (self.world.among(self.slices.owners(number), tag=number), sums[start : room + stop])
-            for number, start, stop in zip(self.mine, places, places[1:], strict=False)
+            (self.world.among(self._slices.owners(number), tag=number), sums[start : self._ahead + stop])
+            for number, start, stop in zip(self._mine, places, places[1:], strict=False)
         ]
 
     def reduce(self) -> Totals | None:
         """Add up the tails, and this rank's slices, of all ranks' messages; None if the step has to be done again."""
-        self.node.barrier()
+        self._node.barrier()
         self._table.fill(0)
         np.add.reduce(self._tails, axis=0, out=self._table[self._place])
         for rows, total in self._blocks:
@@ -91,7 +91,7 @@ class Node(Allreduce):
         (owners, first), *more = self._messages
         add_up(owners, first)
         for owners, message in more:  # all the owners of a slice need the table, whichever of theirs it is
-            under = message[: self._room]
+            under = message[: self._ahead]
             kept = under.copy()
             under[: len(mine)] = mine
             add_up(owners, message)
@@ -99,12 +99,11 @@ class Node(Allreduce):
 
     def norm(self) -> float:
         """‖Σ g‖₂ of the reduced gradient, from the slices' squares."""
-        return self.gradients.norm(self.values, self.slices, self.mine, self.node)
+        return self.gradients.norm(self.values, self._slices, self._mine, self._node)
 
-    def update(self, scale: float, learning_rate: float, step: int, samples: int) -> None:
-        """Update this rank's slices, and wait until the others of the node have theirs."""
-        self.update_part(scale, learning_rate, step, samples)
-        self.node.barrier()
+    def finish(self) -> None:
+        """This rank's slices are updated: wait until the others of the node have theirs, and prepare the next step."""
+        self._node.barrier()
         self.gradients.adapt()
 
 

@@ -7,7 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from distnn.config.sections import ParallelSettings
-from distnn.parallel.reduction.buckets import Buckets
+from distnn.parallel.reduction.allreduce import Buckets
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.parts import BUCKET_MB, bucket_mb

@@ -11,7 +11,7 @@ from mpi4py import MPI
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
 from distnn.session.run import train
-from distnn.train.step import Step
+from distnn.train.step import Step, StepResult
 from tests.support.runs import saved, settings, some_digits
 
 pytestmark = pytest.mark.mpi
@@ -29,12 +29,13 @@ def test_a_flipped_bit_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     WORLD.barrier()
     intact, steps = Step.run, []
 
-    def run(step: Step, *arguments: object, **options: object) -> None:
-        intact(step, *arguments, **options)  # type: ignore[arg-type]
+    def run(step: Step, *arguments: object, **options: object) -> StepResult:
+        result = intact(step, *arguments, **options)  # type: ignore[arg-type]
         steps.append(step)
         if len(steps) == FLIPPED and WORLD.rank == LAST:
             bits = step.parameters.values.view(np.int32)
             bits[7] ^= 1 << 20
+        return result
 
     monkeypatch.setattr(Step, "run", run)
     chosen = settings(

@@ -13,7 +13,7 @@ from distnn.data import write_data
 from distnn.errors import DistnnError, RunFileError
 from distnn.parallel.world import World
 from distnn.session.build import Run
-from distnn.train.diagnosis import diagnose
+from distnn.train.accumulate import diagnose
 from tests.support.runs import assembled, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
@@ -43,21 +43,21 @@ def test_the_bits_of_one_rank(tmp_path: Path) -> None:
         found, expected = train_epoch(together, epoch), train_epoch(alone, epoch)
         np.testing.assert_array_equal(found[0], expected[0])
     assert together.parameters.fingerprint() == alone.parameters.fingerprint()
-    assert together.step.gradients.exponents == alone.step.gradients.exponents
+    assert together.step.reduction.gradients.exponents == alone.step.reduction.gradients.exponents
     names = {"dense1.weight", "dense1.bias", "loss", "weight of the loss"}
-    assert together.step.gradients.exponents.keys() == names
+    assert together.step.reduction.gradients.exponents.keys() == names
 
 
 def counted(run: Run) -> list[int]:
     """Counts, from now on, how often this rank fills a plan's input."""
     calls = [0]
-    fill = run.step.loader.fill
+    fill = run.loader.fill
 
     def counting(*args: Any) -> None:
         calls[0] += 1
         fill(*args)
 
-    run.step.loader.fill = counting  # type: ignore[method-assign]
+    run.loader.fill = counting  # type: ignore[method-assign]
     return calls
 
 
@@ -101,12 +101,12 @@ def test_gradients_that_overflow_update_nothing(tmp_path: Path) -> None:
     run = overflowing(tmp_path / "data.h5", 20)
     before = run.parameters.fingerprint()
     TOGETHER.barrier()
-    run.step.loader.begin(0, 0)
-    run.step.run(0, 0.1)
-    assert run.step.bad
-    assert np.isfinite(run.step.loss)
+    run.loader.begin(0, 0)
+    result = run.step.run(0, 0.1)
+    assert result.bad
+    assert np.isfinite(result.sums.loss)
     assert run.parameters.fingerprint() == before
-    text = diagnose(run.step, 0)
+    text = diagnose(run.step.accumulation, 0)
     assert text.startswith("affine dense1 backward, in micro-shard 0, on rank 0 (host ")
     assert len(set(TOGETHER.allgather(text))) == 1
 

@@ -34,7 +34,7 @@ from distnn.models.convnet import convnet
 from distnn.models.resnet import resnet
 from distnn.optim import SGD
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
+from tests.support.steps import step_of
 
 SAMPLES, BATCH, SHARDS = 110, 48, 4
 TOKENS, STEPS = 7, 5
@@ -96,17 +96,16 @@ def build(name: str) -> tuple[Model, np.ndarray, np.ndarray]:
 def gradients(comm: Any, name: str, dtype: type) -> list[tuple[np.ndarray, float, int]]:
     """The summed gradients, the loss and the samples of two whole batches and a ragged one, each cut into shards."""
     model, x, y = build(name)
-    parameters = model.initialize(0, dtype, tail=TAIL, minimum=comm.size)
     floats = [array.astype(dtype) if array.dtype.kind == "f" else array for array in (x, y)]
-    loader = Loader(*floats)
-    if x.ndim > 2:
-        loader.augmentation = Augmentation(SAMPLES, x.shape[1:], flip=True, shift=2)
-        loader.augmentation.draw(7, 0)
-    step = Step(model, parameters, loader, SGD(), World(comm), batch_size=BATCH, seed=7, shards=SHARDS)
+    augmentation = Augmentation(SAMPLES, x.shape[1:], flip=True, shift=2) if x.ndim > 2 else None
+    loader = Loader(*floats, augmentation=augmentation)
+    if augmentation:
+        augmentation.draw(7, 0)
+    step = step_of(model, loader, SGD(), World(comm), BATCH, dtype=dtype, seed=7, shards=SHARDS)
     found = []
     for window in range(3):
-        step.run(window, learning_rate=0.0, number=window)
-        found.append((parameters.gradients.copy(), step.loss, step.samples))
+        sums = step.run(window, learning_rate=0.0, number=window).sums
+        found.append((step.parameters.gradients.copy(), sums.loss, sums.samples))
     return found
 
 

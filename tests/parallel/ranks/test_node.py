@@ -13,14 +13,15 @@ from distnn.errors import SharedMemoryError
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD, Adam
+from distnn.parallel.fingerprints import agreed_fingerprint
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.allreduce import Allreduce
-from distnn.parallel.reduction.node import Node
+from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
 from distnn.session.parts import memories
-from distnn.train.step import TAIL, Step
 from tests.support.runs import assembled, line, train_epoch
+from tests.support.steps import step_of
 
 OPTIMIZERS = {
     "adam": Adam(0.05),
@@ -51,26 +52,18 @@ def trained(memory, optimizer, clip_norm=None, accumulate=1, world=None):
     x, y = generator.normal(size=(70, 6)), generator.normal(size=(70, 2))
     model = Model(Sequential(Dense(9, "tanh"), BatchNorm(), Dense(2)), (6,), task="regression", target_shape=(2,))
     world = world or World(COMM)
-    parameters = model.initialize(0, np.float64, tail=TAIL, minimum=world.size, memory=memory)
-    step = Step(
-        model,
-        parameters,
-        Loader(x, y),
-        optimizer,
-        world,
-        batch_size=32,
-        memory=memory,
-        shards=5,
-        clip_norm=clip_norm,
-        accumulate=accumulate,
-    )
+    options = {"memory": memory, "shards": 5, "clip_norm": clip_norm, "accumulate": accumulate}
+    step = step_of(model, Loader(x, y), optimizer, world, 32, **options)
+    parameters = step.parameters
     told = []
     for number in range(6):
-        step.run(number % step.windows, 0.05, stop=world.rank == 0, number=number)
-        told.append((step.loss, step.samples, step.stop, step.norm))
+        result = step.run(number % step.windows, 0.05, stop=world.rank == 0, number=number)
+        told.append((result.sums.loss, result.sums.samples, result.stop, result.norm))
     world.barrier()
-    step.reduction.check()
-    return {"values": parameters.values.copy(), "told": np.array(told)} | {k: v.copy() for k, v in step.slots.items()}
+    agreed_fingerprint(world, parameters)
+    return {"values": parameters.values.copy(), "told": np.array(told)} | {
+        k: v.copy() for k, v in step.update.slots.items()
+    }
 
 
 @pytest.mark.mpi
@@ -115,7 +108,7 @@ def test_reproducible_on_several_nodes(nodes, tmp_path):
         for world in (split(nodes), World(MPI.COMM_SELF))
     ]
     reductions = [type(run.step.reduction) for run in runs]
-    assert reductions == [Allreduce if max(map(len, split(nodes).nodes)) == 1 else Node, Allreduce]
+    assert reductions == [Allreduce if max(map(len, split(nodes).nodes)) == 1 else NodeReduction, Allreduce]
     together, alone = [train_epoch(run, 0) for run in runs]
     np.testing.assert_array_equal(together[0], alone[0])
     assert runs[0].parameters.fingerprint() == runs[1].parameters.fingerprint()

@@ -92,8 +92,7 @@ def test_it_ends_the_run_on_every_rank(way: str, tmp_path: Path) -> None:
 def test_a_gradient_alone(way: str, tmp_path: Path) -> None:
     """(w x)² is 4e306 for w x = 2e153, but its gradient, 2 w x², is infinite."""
     with pytest.raises(DistnnError) as error, np.errstate(all="ignore"):
-        run, _ = trained(tmp_path, way, "stop", samples(1e160))
-        pytest.fail(f"{run.step.loss}")
+        trained(tmp_path, way, "stop", samples(1e160))
     assert len(set(WORLD.allgather(str(error.value)))) == 1
 
 

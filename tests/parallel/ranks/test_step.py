@@ -18,9 +18,11 @@ from mpi4py import MPI
 from distnn.data import DataFile
 from distnn.data.partition import batches
 from distnn.errors import DistnnError
+from distnn.parallel.fingerprints import agreed_fingerprint
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.train.evaluate import Evaluator
+from distnn.train.step import StepResult
 from tests.support.runs import assembled, blobs, distance, line, some_digits, train_epoch
 
 pytestmark = pytest.mark.mpi
@@ -91,7 +93,7 @@ def agree(together: Run, alone: Run, tolerance: float, epochs: int = 1) -> None:
         assert counts == due(together)
     assert distance(together.parameters.value, alone.parameters.value) <= tolerance
     prints = TOGETHER.allgather(together.parameters.fingerprint())
-    assert set(prints) == {together.step.reduction.check()}
+    assert set(prints) == {agreed_fingerprint(together.world, together.parameters)}
 
 
 def due(run: Run) -> list[int]:
@@ -144,21 +146,21 @@ def joined(lists: Iterable[list[int]]) -> list[int]:
 def visited(run: Run, epoch: int) -> list[list[int]]:
     """The samples that all ranks together put into their plans, by step, in the order of the ranks."""
     seen: list[list[int]] = []
-    fill = run.step.loader.fill
+    fill = run.loader.fill
 
     def spied(positions: Any, x: Any, y: Any) -> None:
-        seen[-1].extend(run.step.loader.numbers(positions).tolist())
+        seen[-1].extend(run.loader.numbers(positions).tolist())
         fill(positions, x, y)
 
     step = run.step.run
 
-    def counted(*args: Any, **options: Any) -> None:
+    def counted(*args: Any, **options: Any) -> StepResult:
         seen.append([])
-        step(*args, **options)
+        return step(*args, **options)
 
-    run.step.loader.fill, run.step.run = spied, counted  # type: ignore[method-assign]
+    run.loader.fill, run.step.run = spied, counted  # type: ignore[method-assign]
     train_epoch(run, epoch)
-    run.step.loader.fill, run.step.run = fill, step  # type: ignore[method-assign]
+    run.loader.fill, run.step.run = fill, step  # type: ignore[method-assign]
     return [joined(parts) for parts in zip(*run.world.allgather(seen), strict=True)]
 
 
@@ -212,50 +214,48 @@ def test_accumulation_takes_one_step_for_several_batches() -> None:
 def test_clipping_takes_the_norm_of_the_whole_gradient() -> None:
     together, alone = both("float64", {"train": {"clip_norm": 1e-3}, "optimizer": {"learning_rate": 1.0}})
     before = together.parameters.values.copy()
-    for run in (together, alone):
-        run.step.run(0, 1.0)
-    assert together.step.norm == pytest.approx(alone.step.norm, rel=1e-12)
-    assert together.step.norm > 1e-3
+    found, expected = (run.step.run(0, 1.0).norm for run in (together, alone))
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert found > 1e-3
     assert np.linalg.norm(together.parameters.values - before) == pytest.approx(1e-3, rel=1e-12)
 
 
 @pytest.mark.parametrize("stopping", [0, LAST])
 def test_one_ranks_wish_to_stop_reaches_all(stopping: int) -> None:
     run = assembled(TOGETHER)
-    run.step.run(0, 0.1)
-    assert run.step.stop == 0
-    run.step.run(1, 0.1, stop=TOGETHER.rank == stopping)
-    assert run.step.stop == 1
+    assert run.step.run(0, 0.1).stop == 0
+    assert run.step.run(1, 0.1, stop=TOGETHER.rank == stopping).stop == 1
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() -> None:
     run = assembled(TOGETHER, model={"kind": "softmax"}, optimizer=MOMENTUM)
     before = run.parameters.fingerprint()
     if TOGETHER.rank == LAST:
-        fill = run.step.loader.fill
+        fill = run.loader.fill
 
         def spoiled(positions: Any, x: Any, y: Any) -> None:
             fill(positions, x, y)
             x[-1, 0] = np.nan
 
-        run.step.loader.fill = spoiled  # type: ignore[method-assign]
-    run.step.run(0, 0.1)
-    assert np.isnan(run.step.loss)
+        run.loader.fill = spoiled  # type: ignore[method-assign]
+    result = run.step.run(0, 0.1)
+    assert result.bad
+    assert np.isnan(result.sums.loss)
     assert run.parameters.fingerprint() == before
-    assert run.step.reduction.check() == before
+    assert agreed_fingerprint(run.world, run.parameters) == before
 
 
 @pytest.mark.parametrize("stray", [0, LAST])
 def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
     run = assembled(TOGETHER, parallel={"reduction": "allreduce"})  # a copy of the parameters on each rank
-    run.step.reduction.check()
+    agreed_fingerprint(run.world, run.parameters)
     if TOGETHER.rank == stray:
         run.parameters.values.view(np.uint8)[5] ^= 1
     if TOGETHER.size == 1:
-        assert run.step.reduction.check() == run.parameters.fingerprint()
+        assert agreed_fingerprint(run.world, run.parameters) == run.parameters.fingerprint()
         return
     with pytest.raises(DistnnError) as caught:
-        run.step.reduction.check()
+        agreed_fingerprint(run.world, run.parameters)
     # Of two ranks that differ none is in the majority: both must still say the same.
     named = stray if TOGETHER.size > 2 else 1
     text = f"no longer the same on every rank: rank {named} on {TOGETHER.host} differ from the others."
@@ -266,8 +266,8 @@ def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
 
 def test_every_rank_begins_with_the_same_parameters() -> None:
     run, other = assembled(TOGETHER), assembled(TOGETHER, train={"seed": 1})
-    assert run.step.reduction.check() == assembled(ALONE).parameters.fingerprint()
-    assert other.step.reduction.check() != run.step.reduction.check()
+    assert agreed_fingerprint(run.world, run.parameters) == assembled(ALONE).parameters.fingerprint()
+    assert agreed_fingerprint(other.world, other.parameters) != agreed_fingerprint(run.world, run.parameters)
 
 
 def test_any_communicator_will_do() -> None:

@@ -47,14 +47,14 @@ def run(world: World, folder: Path, dtype: str, sections: dict[str, Any]) -> Any
 @pytest.mark.parametrize("case", CASES)
 def test_any_number_of_ranks_trains_alike(case: str, dtype: str, tolerance: float, tmp_path: Path) -> None:
     together, alone = (run(world, tmp_path, dtype, CASES[case]) for world in (TOGETHER, ALONE))
-    assert len(together.step.loader) == 48  # 270 characters less a tenth, in sequences of 5
+    assert len(together.loader) == 48  # 270 characters less a tenth, in sequences of 5
     for epoch in range(2):
         found, counts = train_epoch(together, epoch)
         expected, due = train_epoch(alone, epoch)
         np.testing.assert_allclose(found, expected, rtol=tolerance)
         assert counts == due and sum(counts) == 48
     assert distance(together.parameters.value, alone.parameters.value) < tolerance
-    states = together.step.carried.collect(TOGETHER, together.step.shards)
+    states = together.step.carried.collect(TOGETHER, together.step.batching.shards)
     assert (states is None) == (TOGETHER.rank > 0)
     for name, state in (states or {}).items():
         np.testing.assert_allclose(state, alone.step.carried.state[name], atol=tolerance)

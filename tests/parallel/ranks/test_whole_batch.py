@@ -13,7 +13,8 @@ from distnn.layers.norm import BatchNorm
 from distnn.models import Model
 from distnn.optim import SGD
 from distnn.parallel.world import World
-from distnn.train.step import TAIL, Step
+from tests.support.runs import assembled
+from tests.support.steps import step_of
 
 
 def whole_batch(comm, dtype, batch_size, accumulate=1):
@@ -22,14 +23,13 @@ def whole_batch(comm, dtype, batch_size, accumulate=1):
     x, y = generator.normal(size=(50, 6)), generator.normal(size=(50, 2))
     network = Sequential(BatchNorm(whole=True), Dense(8, "tanh"), BatchNorm(whole=True), Dense(2))
     model = Model(network, (6,), task="regression", target_shape=(2,))
-    parameters = model.initialize(0, dtype, tail=TAIL, minimum=comm.size)
     loader = Loader(x.astype(dtype), y.astype(dtype))
-    step = Step(model, parameters, loader, SGD(), World(comm), batch_size=batch_size, accumulate=accumulate)
+    step = step_of(model, loader, SGD(), World(comm), batch_size, dtype=dtype, accumulate=accumulate)
     found = []
     for window in range(step.windows):
-        step.run(window, learning_rate=0.0, number=window)
-        found.append((parameters.gradients.copy(), step.loss))
-    return found, parameters.values
+        sums = step.run(window, learning_rate=0.0, number=window).sums
+        found.append((step.parameters.gradients.copy(), sums.loss))
+    return found, step.parameters.values
 
 
 @pytest.mark.mpi
@@ -47,8 +47,6 @@ def test_whole_batch_statistics_are_those_of_one_rank(dtype, tolerance, batch_si
 
 @pytest.mark.mpi
 def test_whole_batch_statistics_and_more_shards_than_ranks_are_refused():
-    model = Model(Sequential(BatchNorm(whole=True), Dense(1)), (3,), task="regression", target_shape=(1,))
-    parameters = model.initialize(0, tail=TAIL, minimum=MPI.COMM_WORLD.size)
-    loader = Loader(np.ones((8, 3), np.float32), np.ones((8, 1), np.float32))
+    layers = [{"kind": "dense", "units": 4}, {"kind": "batch_norm", "whole": True}, {"kind": "dense"}]
     with pytest.raises(RunFileError, match=r"one on each rank; but parallel.shards is 9 and the number of ranks \d"):
-        Step(model, parameters, loader, SGD(), World(MPI.COMM_WORLD), batch_size=8, shards=9)
+        assembled(World(MPI.COMM_WORLD), model={"layers": layers}, parallel={"shards": 9})

@@ -1,0 +1,130 @@
+"""What is summed over samples: loss, hits, weight, targets, samples, and whatever else a model sums, in one vector.
+
+Sums over shards, ranks, batches and steps are sums of such vectors; means come from the sums alone, at the end. So it
+doesn't matter how samples are cut into batches, nor that the last batch is a smaller one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distnn.arrays import Array
+
+#: The sums that every vector begins with, one element each.
+FIXED = ("loss", "correct", "weight", "count", "samples")
+LOSS, CORRECT, WEIGHT, COUNT, SAMPLES = range(len(FIXED))
+
+
+class Layout:
+    """Where each named sum lies in a vector: those of `FIXED` in their order, then the model's further ones.
+
+    Arguments:
+        lengths: by name, the elements of each sum that the model computes; of `FIXED` it need not compute any.
+        targets: how many targets a sample has, where the model doesn't compute how many count.
+
+    Attributes:
+        further: by name, the slices of the sums that aren't in `FIXED`.
+        length: of the vector.
+        classifies: whether hits are counted.
+        weighted: whether the loss is divided by another number than that of the targets.
+    """
+
+    def __init__(self, lengths: Mapping[str, int], targets: int = 1) -> None:
+        self.targets = targets
+        self.classifies, self.weighted, self._counted = (name in lengths for name in ("correct", "weight", "count"))
+        self.further: dict[str, slice] = {}
+        self.length = len(FIXED)
+        for name, length in lengths.items():
+            if name not in FIXED:
+                self.further[name] = slice(self.length, self.length + length)
+                self.length += length
+        self._scalars = [(place, name) for place, name in enumerate(FIXED) if name in lengths]
+
+    def zeros(self) -> Sums:
+        """Sums over no samples."""
+        return Sums(self, np.zeros(self.length))
+
+    def read(self, values: Mapping[str, Array], samples: int, vector: Array) -> None:
+        """Write what a model has computed of so many samples to ``vector`` (length,)."""
+        vector[COUNT], vector[SAMPLES] = samples * self.targets, samples
+        for place, name in self._scalars:
+            vector[place] = values[name]
+        for name, where in self.further.items():
+            vector[where] = values[name].reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over samples, by name: ``sums["name"]`` for any of them, or by the properties below.
+
+    Attributes:
+        layout: where each of them lies.
+        vector: all of them, in float64, in which counts are exact up to 2⁵³: (length,).
+    """
+
+    layout: Layout
+    vector: Array
+
+    def __getitem__(self, name: str) -> Array:
+        """A sum that isn't in `FIXED`: a view of the vector."""
+        return self.vector[self.layout.further[name]]
+
+    def __iadd__(self, other: Sums) -> Sums:
+        np.add(self.vector, other.vector, out=self.vector)
+        return self
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.layout, self.vector + other.vector)
+
+    @property
+    def loss(self) -> float:
+        """Σ of the loss."""
+        return float(self.vector[LOSS])
+
+    @property
+    def correct(self) -> float | None:
+        """How many targets were classified right; None for a regression."""
+        return float(self.vector[CORRECT]) if self.layout.classifies else None
+
+    @property
+    def weight(self) -> float:
+        """What the loss is divided by for its mean: the number of targets that count, or their weight."""
+        return float(self.vector[WEIGHT if self.layout.weighted else COUNT])
+
+    @property
+    def count(self) -> int:
+        """How many targets count."""
+        return int(self.vector[COUNT])
+
+    @property
+    def samples(self) -> int:
+        """How many samples were summed over."""
+        return int(self.vector[SAMPLES])
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss; 0 where nothing counts."""
+        return self.loss / self.weight if self.weight else 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of the targets that were classified right, 0 where none counts; None for a regression."""
+        correct = self.correct
+        return None if correct is None else correct / (self.count or 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, and lists of numbers, by name."""
+        fixed = dict(zip(FIXED, self.vector.tolist(), strict=False)) | {"weight": self.weight}
+        return fixed | {name: self[name].tolist() for name in self.layout.further}
+
+    def load(self, saved: Mapping[str, Any] | Sequence[float]) -> None:
+        """Take over `to_dict`, or the bare list of `FIXED` that checkpoints before it hold."""
+        by_name = saved if isinstance(saved, Mapping) else dict(zip(FIXED, saved, strict=True))
+        for place, name in enumerate(FIXED):
+            self.vector[place] = by_name[name]
+        for name, where in self.layout.further.items():
+            self.vector[where] = by_name.get(name, 0.0)
