@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distnn.data.file.hdf5 import DataFile
 
 from distnn import config
 from distnn.config.kinds import Choice, section_of
 from distnn.config.meanings import meanings
+from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError, UsageError
 from distnn.inference.load import restore
 from distnn.parallel.world import World

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distnn.data.file.hdf5 import DataFile
 from mpi4py import MPI
 
-from distnn.data import write_data
+from distnn.data import DataFile, write_data
 from distnn.data.loader import Loader
 from distnn.graph import functions
 from distnn.graph.node import Node
