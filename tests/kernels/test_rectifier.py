@@ -9,7 +9,7 @@ import pytest
 
 from distnn.ops.activation import LARGE, ReLU
 from distnn.ops.linear import AffineActivation
-from tests.kernels import both
+from tests.support.kernels import both
 
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-45, 1.0, -1.0]
 

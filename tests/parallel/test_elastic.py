@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from distnn import checkpoint
-from tests.parallel.test_reproducible import SHARDS, prepare
 from tests.support.launch import CURES, Launch, Result, mpiexec, usable
+from tests.support.reproducible import SHARDS, prepare
 from tests.support.resuming import LIMIT, command, finished
 from tests.support.runs import distance, metrics, run_file, saved
 
