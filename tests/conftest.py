@@ -13,6 +13,7 @@ import distnn  # noqa: F401  (first of all: it sets the BLAS's environment, whic
 
 REPOSITORY = Path(__file__).parents[1]
 RANK_TESTS = REPOSITORY / "tests" / "parallel" / "ranks"
+BENCHMARKS = REPOSITORY / "tests" / "benchmarks"
 
 # Child processes that tests start, in whatever folder, run this checkout and not another installed distnn.
 os.environ["PYTHONPATH"] = str(REPOSITORY)
@@ -80,7 +81,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests that run on several ranks to `tests/parallel/test_under_mpiexec.py`, which launches them."""
+    """Leave the tests that run on several ranks to `tests/parallel/test_under_mpiexec.py`, which launches them.
+
+    And those of the benchmarks to who asks for them by name, as .ci/run does (pytest asks here about no folder named).
+    """
+    if collection_path == BENCHMARKS:
+        return True
     inside = collection_path == RANK_TESTS or RANK_TESTS in collection_path.parents
     return True if inside and not config.getoption("--with-mpi", default=False) else None
 

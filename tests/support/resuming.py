@@ -13,9 +13,8 @@ import pytest
 from distnn import checkpoint
 from distnn.errors import CheckpointError
 from tests.support.launch import Launch, Result, mpiexec
-from tests.support.runs import DISTNN, distnn, metrics, run_file, saved
+from tests.support.runs import DISTNN, LIMIT, distnn, metrics, run_file, saved
 
-LIMIT = 60
 STEPS = 21  # an epoch of the digits
 MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
 OFTEN = {"every_steps": 4, "keep": 2}

@@ -23,6 +23,8 @@ from tests.support.launch import REPOSITORY, environment
 DIGITS = REPOSITORY / "data" / "digits.h5"
 #: How the tests run distnn; arguments follow.
 DISTNN = (sys.executable, "-m", "distnn")
+#: Seconds for a process, should it hang; a busy machine may take many for what is over in one elsewhere.
+LIMIT = 240
 
 Sections = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -116,7 +118,7 @@ def distnn(
     It is forked (`tests.support.forked`), or started anew if ``env`` asks for other variables.
     """
     if env is None:
-        return forked([*map(str, args)], cwd=cwd, env=environment("none"), timeout=60)
+        return forked([*map(str, args)], cwd=cwd, env=environment("none"), timeout=LIMIT)
     return started(*args, cwd=cwd, env=env)
 
 
@@ -131,7 +133,7 @@ def started(
         text=True,
         cwd=cwd,
         env=environment("none", env),
-        timeout=60,
+        timeout=LIMIT,
     )
 
 
