@@ -24,10 +24,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 hypothesis.settings.register_profile("distnn", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("distnn")
 
-#: What takes longest, or mostly waits, begins first, so that the rest runs beside it and nothing is left for the end.
-LONGEST = (
+#: What takes longest, or mostly waits, begins first, so that the rest runs beside it and nothing is left for the end;
+#: and what compiles all kernels, which the others then find compiled.
+FIRST = (
     "tests/slurm/test_jobs.py",
     "tests/parallel/test_faults.py",
+    "tests/kernels",
     "tests/parallel/test_under_mpiexec.py",
     "tests/docs/test_examples.py",
     "tests/parallel",
@@ -65,10 +67,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first."""
+    """As `FIRST` says; else in the order of the folders."""
 
     def place(item: pytest.Item) -> int:
-        return next((k for k, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+        return next((k for k, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST))
 
     items.sort(key=place)
 

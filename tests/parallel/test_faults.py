@@ -34,7 +34,7 @@ IMPATIENCE, PATIENCE = 2, 8
 #: Seconds until the fault strikes, and from then until nothing is left of the job: hard limits, for a loaded machine.
 START, LIMIT = 120, 30
 #: So many jobs at once.
-JOBS = 6
+JOBS = 4
 
 #: What ends a job beside the ranks' own messages, by what is to be read then.
 SIGNS = {"Timeout (0:": "faulthandler", "Alarm clock": "alarm clock"}

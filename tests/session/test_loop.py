@@ -77,7 +77,7 @@ def test_it_ends_when_patience_does(data: Path, tmp_path: Path) -> None:
 def test_it_stops_early_when_the_time_is_up(data: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     summary, ear = trained(data, tmp_path / "run", max_time=0.3, train={"epochs": 10**6})
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # on a busy machine; a million epochs take hours
     assert (summary.reason, summary.complete) == ("stopped after --max-time (0 s)", False)
     assert summary.test is None
     assert saved(tmp_path / "run").progress["step"] == summary.step == ear.saves[-1][1]
