@@ -77,7 +77,7 @@ for network, marker in ((mlp, "s--"), (convnet, "o-")):
         network(),
         data,
         out=work / network.__name__,
-        epochs=25,
+        epochs=12,
         batch_size=32,
         optimizer=Adam(learning_rate=0.01),
         schedule={"kind": "cosine"},

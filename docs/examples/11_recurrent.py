@@ -15,7 +15,7 @@ from distnn.models import Model
 from distnn.optim import Adam
 
 figures, work = lecture.folders()
-STEPS, LETTERS, EPOCHS = 40, "abcd", 8
+STEPS, LETTERS, EPOCHS = 40, "abcd", 6
 CELLS = {SimpleRNN: "s--", GRU: "o-", LSTM: "^-."}
 
 

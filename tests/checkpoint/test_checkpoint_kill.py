@@ -17,8 +17,10 @@ from distnn.checkpoint import clean, load, newest_good
 from tests.support import checkpoint_writer
 from tests.support.checkpoint_writer import BEST_EVERY, state
 from tests.support.checkpoints import same
+from tests.support.thorough import times
 
-KILLS = 12
+#: So often, and then on, up to so often, until one has left something behind.
+KILLS, MOST = times(5, 12), 12
 KEEP = 3
 
 
@@ -50,7 +52,9 @@ def check(checkpoints: Path, confirmed: int) -> int:
 def test_killed_at_random_moments_and_resumed(tmp_path: Path) -> None:
     """One folder through many lives: each writer goes on where `latest` says."""
     chance, latest, leftovers = random.Random(1), 0, 0
-    for _ in range(KILLS):
+    for life in range(MOST):
+        if life >= KILLS and leftovers:
+            break
         with writer(tmp_path, latest + 1) as process:
             assert process.stdout is not None
             confirmed = int(process.stdout.readline())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -12,31 +11,8 @@ import pytest
 
 from distnn.data import write_data
 from tests.support.files import bare
+from tests.support.refusals import refused
 from tests.support.runs import DIGITS, blobs, distnn, run_file
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    """Every file below ``folder``, with a hash of its content or the target of the link."""
-    return {
-        str(path.relative_to(folder)): f"-> {path.readlink()}"
-        if path.is_symlink()
-        else hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
-
-
-def refused(folder: Path, *args: str | Path) -> str:
-    """The message with which ``distnn args``, run in ``folder``, is refused; checks the rules for such messages."""
-    before = snapshot(folder)
-    done = distnn(*args, cwd=folder)
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr + done.stdout
-    lines = done.stderr.strip().splitlines()
-    assert lines[0].startswith("distnn: error: "), done.stderr
-    assert len(lines) == 1 or lines[1:] == ["Try 'distnn train --help'."] or all(line[0] == " " for line in lines[1:])
-    assert snapshot(folder) == before
-    return done.stderr
 
 
 def good(folder: Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_bad_input import refused
 from tests.support.launch import launchers, mpiexec
+from tests.support.refusals import refused
 from tests.support.runs import DIGITS, DISTNN, distnn, losses, some_digits
 
 RUN = """\

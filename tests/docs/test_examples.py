@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
 from types import ModuleType
@@ -37,20 +38,23 @@ def figures_of(page: str) -> list[str]:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 def test_a_script_runs_and_its_claims_hold(script: Path, examples: ModuleType) -> None:
-    """Run into docs/figures, where the build of the pages finds what it would otherwise run once more."""
+    """What it leaves goes to docs/figures, where the build of the pages finds what it would otherwise run once more."""
     pytest.importorskip("matplotlib")
     if "graph.draw" in script.read_text() and shutil.which("dot") is None:
         pytest.skip("needs Graphviz's program dot")
     figures = figures_of(page_of(script))
-    for name in figures:
-        (examples.FIGURES / name).unlink(missing_ok=True)
-    printed = examples.run(script)
-    assert printed
-    assert (examples.FIGURES / f"{script.stem}.txt").read_text() == printed
-    assert figures
-    for name in figures:
-        picture = xml.etree.ElementTree.parse(examples.FIGURES / name).getroot()
-        assert picture.tag.endswith("svg") and len(list(picture.iter())) > 10, name
+    examples.FIGURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=examples.FIGURES) as temporary:
+        folder = Path(temporary)
+        printed = examples.run(script, folder)
+        assert printed
+        assert (folder / f"{script.stem}.txt").read_text() == printed
+        assert figures
+        for name in figures:
+            picture = xml.etree.ElementTree.parse(folder / name).getroot()
+            assert picture.tag.endswith("svg") and len(list(picture.iter())) > 10, name
+        for path in sorted(folder.iterdir()):
+            path.replace(examples.FIGURES / path.name)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.kernels import both
+from tests.support.kernels import both
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from distnn.kernels import fixed_point as reference
-from tests.kernels import both
+from tests.support.kernels import both
 
 
 @pytest.fixture(params=both("fixed_point"), ids=lambda module: module.__name__.rpartition("kernels.")[2])

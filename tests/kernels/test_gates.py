@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distnn.kernels import gates as reference
-from tests.kernels import same_bits
+from tests.support.kernels import same_bits
 
 Arrays = dict[str, np.ndarray]
 SPECIAL = np.array([0.0, -0.0, 1e-38, -1e-30, 8.999, 9.0, 9.001, -9.5, 88.0, -1e30, np.inf, -np.inf], np.float32)

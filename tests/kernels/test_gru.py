@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distnn.kernels import gru as reference
-from tests.kernels import same_bits
+from tests.support.kernels import same_bits
 
 Arrays = dict[str, np.ndarray]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from tests.kernels import both, same_bits
+from tests.support.kernels import both, same_bits
 
 
 def run(kernels, dtype: type, n: int, classes: int, rows: int) -> dict[str, np.ndarray]:

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 
 from distnn import checkpoint
-from tests.parallel.test_reproducible import SHARDS, prepare
 from tests.support.launch import CURES, Launch, Result, mpiexec, usable
+from tests.support.reproducible import SHARDS, prepare
 from tests.support.resuming import LIMIT, command, finished
 from tests.support.runs import distance, metrics, run_file, saved
+from tests.support.thorough import times
 
 needs_open_mpi = pytest.mark.skipif(not usable("openmpi"), reason=CURES["openmpi"])
 #: How often the test with deaths at random is done, and how many ranks begin and are left.
-TIMES, RANKS, LEFT = int(os.environ.get("DISTNN_TEST_TIMES", "2")), 4, 2
+TIMES, RANKS, LEFT = times(2, 20), 4, 2
 #: Runs of different kinds, each with deaths that take turns: one after the other, until one rank is left.
 DEATHS = {
     "MLP, dropout, Adam, clipped": [

@@ -21,7 +21,7 @@ HOST = socket.gethostname()
 #: Seconds from the message to the end of all ranks.
 LIMIT = 10
 #: Seconds until the message, start-up included: on a loaded machine Python and MPI alone may take a dozen.
-START = 60
+START = 120
 
 
 @pytest.fixture

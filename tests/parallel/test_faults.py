@@ -1,8 +1,9 @@
 """Nothing hangs: whatever befalls a rank, wherever it is, the job ends within a set time, and the rank is named.
 
-Every phase of a run meets every fault under every MPI: cells that are launched several at a time, since what is left of
-a job mostly waits. Each has a hard limit, leaves no process and no damaged checkpoint behind, and its line in the table
-that is printed at the end of the tests.
+Every phase of a run meets every fault, and each phase and each fault meets every MPI (with DISTNN_TEST_THOROUGH, all
+three meet each other): cells that are launched several at a time, since what is left of a job mostly waits. Each has a
+hard limit, leaves no process and no damaged checkpoint behind, and its entry in the table that is printed at the end of
+the tests.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -20,9 +21,12 @@ from typing import NamedTuple
 import pytest
 
 from distnn import checkpoint
+from tests.support import faults
 from tests.support.failing import EDGES, PHASES
+from tests.support.faults import FAULTS
 from tests.support.launch import CURES, Launch, Result, usable
 from tests.support.runs import run_file, saved
+from tests.support.thorough import THOROUGH
 
 HOST = socket.gethostname()
 #: Seconds without work that the ranks bear once the fault has struck; for some, from the beginning.
@@ -30,18 +34,7 @@ IMPATIENCE, PATIENCE = 2, 8
 #: Seconds until the fault strikes, and from then until nothing is left of the job: hard limits, for a loaded machine.
 START, LIMIT = 120, 30
 #: So many jobs at once.
-JOBS = 6
-
-FAULTS = {
-    "unforeseen": "exception",
-    "exit": "sys.exit",
-    "kill": "SIGKILL",
-    "memory": "out of memory",
-    "stop": "SIGSTOP",
-    "read": "stuck reading",
-}
-LOCKED = {"locked": "stuck, lock kept"}
-
+JOBS = 4
 
 #: What ends a job beside the ranks' own messages, by what is to be read then.
 SIGNS = {"Timeout (0:": "faulthandler", "Alarm clock": "alarm clock"}
@@ -103,10 +96,25 @@ class Outcome(NamedTuple):
 
 
 SLOW = [("data", "locked"), *product(EDGES, ["stop"])]
-CELLS = [
-    *(Cell(*words, launcher) for words in SLOW for launcher in CURES),
-    *(Cell(*words) for words in product(PHASES, FAULTS, CURES)),
-]
+
+
+def cells() -> list[Cell]:
+    """What is tested, the slowest first: phases and faults as on a chessboard, whose colours are the launchers."""
+    installed = [launcher for launcher in CURES if usable(launcher)]
+    board = enumerate(product(enumerate(PHASES), FAULTS))
+    by_turns = [(phase, fault, (row + k % len(FAULTS)) % 2) for k, ((row, phase), fault) in board]
+    return [
+        *(Cell(*words, launcher) for words in SLOW for launcher in CURES),
+        *(
+            Cell(phase, fault, launcher)
+            for phase, fault, colour in by_turns
+            for k, launcher in enumerate(CURES)
+            if THOROUGH or k == colour or len(installed) < len(CURES)
+        ),
+    ]
+
+
+CELLS = cells()
 
 
 def befall(cell: Cell, folder: Path) -> Outcome:
@@ -138,53 +146,28 @@ def wait(over: object, seconds: float) -> None:
         time.sleep(0.05)
 
 
-class Table:
-    """The outcomes, as pytest prints them at its end."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[Cell, Outcome] = {}
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for launcher in CURES:
-            if any(cell.launcher == launcher for cell in self.outcomes):
-                terminalreporter.section(f"faults under {launcher}: seconds until the job's end, and who ended it")
-                lines = [["", *(FAULTS | LOCKED).values()]]
-                for phase in ("launch", *PHASES, "end"):
-                    lines.append([phase, *(self.entry(Cell(phase, fault, launcher)) for fault in FAULTS | LOCKED)])
-                for first, *words in lines:
-                    terminalreporter.write_line(f"{first:<12}" + "".join(f"{word:<23}" for word in words).rstrip())
-
-    def entry(self, cell: Cell) -> str:
-        outcome = self.outcomes.get(cell)
-        return f"{outcome.seconds:5.1f} {outcome.ended_by}" if outcome else ""
-
-
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Cell, Future]]:
     """All cells that are to be tested, under way."""
     items = [item for item in request.session.items if getattr(item, "fspath", None) == request.node.fspath]
-    cells = [item.callspec.params["cell"] for item in items if hasattr(item, "callspec")]  # type: ignore[attr-defined]
+    chosen = [item.callspec.params["cell"] for item in items if hasattr(item, "callspec")]  # type: ignore[attr-defined]
     with ThreadPoolExecutor(JOBS) as jobs:
         yield {
             cell: jobs.submit(befall, cell, tmp_path_factory.mktemp("-".join(cell)))
-            for cell in cells
+            for cell in chosen
             if usable(cell.launcher)
         }
         jobs.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(scope="module")
-def table(request: pytest.FixtureRequest) -> Table:
-    found = Table()
-    request.config.pluginmanager.register(found)
-    return found
-
-
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_the_job_ends_and_names_the_rank(cell: Cell, outcomes: dict[Cell, Future[Outcome]], table: Table) -> None:
+def test_the_job_ends_and_names_the_rank(
+    cell: Cell, outcomes: dict[Cell, Future[Outcome]], record_property: Callable[[str, object], None]
+) -> None:
     if not usable(cell.launcher):
         pytest.skip(CURES[cell.launcher])
-    outcome = table.outcomes[cell] = outcomes[cell].result()
+    outcome = outcomes[cell].result()
+    record_property(faults.ENTRY, [*cell, f"{outcome.seconds:5.1f} {outcome.ended_by}"])
     assert outcome.result.returncode not in (0, 75), outcome.result
     assert not outcome.orphans, outcome.result
     (at_the_edge if cell.phase in EDGES else NAMED[cell.fault])(cell, outcome)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distnn import checkpoint
-from tests.parallel.test_reproducible import prepare, told
+from tests.support.reproducible import prepare, told
 from tests.support.resuming import finished, train
 
 IMAGES = "CNN, batch norm, momentum, augmentation"

@@ -1,4 +1,4 @@
-"""Runs the tests in ranks/ on 1, 2, 3 and 4 real ranks under MPICH, and on 2 and 3 under Open MPI."""
+"""Runs the tests in ranks/ on 1, 2 and 4 real ranks under MPICH, and on 3 under Open MPI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ def run_on_ranks(launcher: str, n: int, tests: Path, reports: Path, timeout: flo
     argv += [
         "-p",
         "no:cacheprovider",
+        "--numprocesses=0",
         "-q",
         "--color=no",
         f"--rootdir={REPOSITORY}",
@@ -55,7 +55,7 @@ def complaint(n: int, result: Result, reports: list[Any]) -> str:
 
 @pytest.mark.parametrize(
     ("launcher", "n"),
-    [*product(("mpich",), (1, 2, 3, 4)), *product(("openmpi",), (2, 3))],
+    [("mpich", 4), ("openmpi" if usable("openmpi") else "mpich", 3), ("mpich", 2), ("mpich", 1)],
     ids=str,
 )
 def test_ranks(launcher: str, n: int, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def written(folder: Path, body: str) -> Path:
 @pytest.mark.parametrize("launcher", launchers())
 def test_a_failure_on_one_rank_ends_the_job_and_names_the_rank(launcher: str, tmp_path: Path) -> None:
     tests = written(tmp_path, "assert world.rank == 0, 'only here'\n    world.Barrier()")
-    result, reports = run_on_ranks(launcher, 2, tests, tmp_path, timeout=30)
+    result, reports = run_on_ranks(launcher, 2, tests, tmp_path, timeout=120)
     assert result.returncode != 0
     assert re.match(r"rank 1 of 2: .*test_it \(call\).*only here", complaint(2, result, reports), flags=re.DOTALL)
 
@@ -88,7 +88,7 @@ def test_a_failure_on_one_rank_ends_the_job_and_names_the_rank(launcher: str, tm
     [("pytest.skip('not today')", r"rank 0 passed \[\] of"), ("raise SystemExit(3)", r"rank \d of 2: .*SystemExit")],
 )
 def test_tests_that_did_not_pass_are_no_success(body: str, expected: str, tmp_path: Path) -> None:
-    result, reports = run_on_ranks("mpich", 2, written(tmp_path, body), tmp_path, timeout=30)
+    result, reports = run_on_ranks("mpich", 2, written(tmp_path, body), tmp_path, timeout=120)
     assert re.match(expected, complaint(2, result, reports), flags=re.DOTALL)
 
 
@@ -102,8 +102,10 @@ def test_ranks_that_do_not_see_each_other_are_no_success(tmp_path: Path) -> None
 def test_a_job_at_its_time_limit_leaves_no_process_behind(launcher: str) -> None:
     script = "from mpi4py import MPI; import time; print('rank', MPI.COMM_WORLD.rank, flush=True); time.sleep(60)"
     with Launch(2, [sys.executable, "-c", script], launcher=launcher) as launch:
-        with pytest.raises(LaunchTimeout, match=r"(?s)still running after 4 s, and killed.*rank [01]\n"):
-            launch.wait(timeout=4)
+        while "rank" not in launch.output()[0] and launch.process.poll() is None:
+            time.sleep(0.05)
+        with pytest.raises(LaunchTimeout, match=r"(?s)still running after 0.5 s, and killed.*rank [01]\n"):
+            launch.wait(timeout=0.5)
         assert launch.pids() == {}
 
 

@@ -16,10 +16,10 @@ KERNELS = {"maximum", "spread", "_choose"}
 
 
 def trained(folder: Path, name: str) -> Result:
-    """One epoch on three ranks, with what numba says of its cache."""
+    """One epoch on two ranks, with what numba says of its cache."""
     run = run_file(folder / "run.toml", model=MODEL, data={"path": str(DIGITS), "batch_size": 400}, train={"epochs": 1})
     env = {"NUMBA_CACHE_DIR": str(folder / "cache"), "NUMBA_DEBUG_CACHE": "1"}
-    done = mpiexec(3, [*DISTNN, "train", run, "--out", folder / name], env=env)
+    done = mpiexec(2, [*DISTNN, "train", run, "--out", folder / name], env=env)
     assert done.returncode == 0, done
     return done
 

@@ -13,52 +13,14 @@ import pytest
 from distnn import checkpoint
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
-from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summary
 from distnn.session.run import train
+from tests.support.listening import Ear, trained
 from tests.support.runs import blobs, line, saved, settings
-
-
-class Ear(Listener):
-    """Hears everything, every step."""
-
-    interval = 0.0
-
-    def __init__(self) -> None:
-        self.steps: list[StepRecord] = []
-        self.evaluations: list[EvaluationRecord] = []
-        self.saves: list[tuple[str, int]] = []
-        self.warnings: list[str] = []
-
-    def stepped(self, record: StepRecord) -> None:
-        self.steps.append(record)
-
-    def evaluated(self, record: EvaluationRecord) -> None:
-        self.evaluations.append(record)
-
-    def saved(self, path: Path, step: int) -> None:
-        self.saves.append((path.name, step))
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def of(self, split: str) -> list[EvaluationRecord]:
-        return [record for record in self.evaluations if record.split == split]
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return blobs(tmp_path / "blobs.h5", {"train": 100, "validation": 30, "test": 40})
-
-
-def trained(
-    data: Path, out: Path, *, resume: str | None = None, max_time: float | None = None, **sections: Any
-) -> tuple[Summary, Ear]:
-    """Softmax regression in batches of 32: four steps an epoch."""
-    sections = {"model": {"kind": "softmax"}, **sections}
-    sections["data"] = {"path": str(data), "batch_size": 32} | sections.get("data", {})
-    ear = Ear()
-    summary, _ = train(settings(**sections), out=out, resume=resume, max_time=max_time, world=World(), listener=ear)
-    return summary, ear
 
 
 # When it ends
@@ -115,7 +77,7 @@ def test_it_ends_when_patience_does(data: Path, tmp_path: Path) -> None:
 def test_it_stops_early_when_the_time_is_up(data: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     summary, ear = trained(data, tmp_path / "run", max_time=0.3, train={"epochs": 10**6})
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # on a busy machine; a million epochs take hours
     assert (summary.reason, summary.complete) == ("stopped after --max-time (0 s)", False)
     assert summary.test is None
     assert saved(tmp_path / "run").progress["step"] == summary.step == ear.saves[-1][1]

@@ -21,9 +21,9 @@ from distnn.parallel.world import World
 from distnn.session import saving
 from distnn.session.records import StepRecord, Summary
 from distnn.session.run import train
-from tests.session.test_loop import Ear, trained
 from tests.support import disks
 from tests.support.launch import mpiexec
+from tests.support.listening import Ear, trained
 from tests.support.runs import DIGITS, DISTNN, blobs, run_file, saved, settings
 
 #: Save after every step that no save is being written in.

@@ -27,7 +27,9 @@ from typing import IO, Self
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CURE = "apt-get install slurm-wlm munge, and be root"
 #: Seconds for the daemons to come up.
-START = 60
+START = 120
+#: So many times longer than elsewhere a busy machine may take, before it is said that something hangs.
+BUSY = 2
 #: Seconds before a requeued job may start again: as long as Slurm's credentials live, by default 120 (slurm.conf(5)).
 CREDENTIALS = 6
 
@@ -201,7 +203,13 @@ class Cluster:
         self, *command: str, check: bool = True, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> str:
         done = subprocess.run(
-            command, env=self.env | dict(env or {}), cwd=cwd, capture_output=True, text=True, check=False, timeout=60
+            command,
+            env=self.env | dict(env or {}),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60 * BUSY,
         )
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}\n{self.logs()}")
@@ -212,7 +220,7 @@ class Cluster:
         return self._command("sbatch", "--parsable", *map(str, arguments), cwd=cwd, env=env).strip().partition(";")[0]
 
     def run(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60
+        self, command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60 * BUSY
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that speaks with the cluster, such as srun, and wait for it."""
         env = self.env | dict(env or {})
@@ -228,9 +236,9 @@ class Cluster:
         """The job once it is over.
 
         Raises:
-            TimeoutError: if it isn't within so many seconds, with what Slurm says.
+            TimeoutError: if it isn't within so many seconds (on a busy machine, `BUSY` times), with what Slurm says.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + BUSY * timeout
         while not (job := self.job(number)).over:
             if time.monotonic() > deadline:
                 self._command("scancel", number, check=False)
@@ -252,7 +260,7 @@ class Cluster:
         Raises:
             TimeoutError: if it isn't within so many seconds.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + BUSY * timeout
         while not true():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"it wasn't so after {timeout} s:\n{self.logs()}")

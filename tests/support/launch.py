@@ -124,7 +124,7 @@ class Launch:
                     found[int(word.partition(b"=")[2])] = pid
         return found
 
-    def wait(self, timeout: float = 60) -> Result:
+    def wait(self, timeout: float = 240) -> Result:
         """Wait for the launcher to end.
 
         Raises:
@@ -159,7 +159,7 @@ def mpiexec(
     *,
     launcher: str = "mpich",
     env: Mapping[str, str | None] | None = None,
-    timeout: float = 60,
+    timeout: float = 240,
     cwd: str | Path | None = None,
 ) -> Result:
     """Run `argv` on `n` ranks to its end; the arguments are those of `Launch`.

@@ -23,7 +23,10 @@ def _write() -> None:
     """Write this rank's report, or what there is of it before an abort."""
     world = MPI.COMM_WORLD
     report = {"rank": world.rank, "size": world.size, "collected": _collected, "texts": _texts, **_done}
-    Path(os.environ["DISTNN_RANK_REPORTS"], f"rank-{world.rank}.json").write_text(json.dumps(report))
+    path = Path(os.environ["DISTNN_RANK_REPORTS"], f"rank-{world.rank}.json")
+    # At once: another rank's abort may end this one while it writes.
+    path.with_suffix(".tmp").write_text(json.dumps(report))
+    path.with_suffix(".tmp").rename(path)
 
 
 def _end_job() -> None:

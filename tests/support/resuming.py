@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,9 @@ import pytest
 
 from distnn import checkpoint
 from distnn.errors import CheckpointError
-from tests.support.launch import Result, mpiexec
-from tests.support.runs import DISTNN, run_file, saved
+from tests.support.launch import Launch, Result, mpiexec
+from tests.support.runs import DISTNN, LIMIT, distnn, metrics, run_file, saved
 
-LIMIT = 60
 STEPS = 21  # an epoch of the digits
 MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
 OFTEN = {"every_steps": 4, "keep": 2}
@@ -30,7 +31,12 @@ def command(run: Path, out: Path, *more: str | Path) -> Sequence[str | Path]:
 
 
 def train(n: int, run: Path, out: Path, *more: str | Path, launcher: str = "mpich") -> Result:
-    return mpiexec(n, command(run, out, *more), launcher=launcher, timeout=LIMIT)
+    """How a run ends; one rank needs no launcher."""
+    argv = command(run, out, *more)
+    if (n, launcher) != (1, "mpich"):
+        return mpiexec(n, argv, launcher=launcher, timeout=LIMIT)
+    done = distnn(*argv[len(DISTNN) :])
+    return Result(tuple(map(str, argv)), done.returncode, done.stdout, done.stderr, 0.0)
 
 
 def finished(n: int, run: Path, out: Path, *more: str | Path, launcher: str = "mpich") -> checkpoint.Checkpoint:
@@ -52,3 +58,32 @@ def newest(out: Path) -> int | None:
 def progress(saved: checkpoint.Checkpoint) -> dict[str, Any]:
     """What two runs to the same end have in common."""
     return {key: value for key, value in saved.progress.items() if key not in ("seconds", "best")}
+
+
+def killed(n: int, run: Path, out: Path, chance: random.Random) -> None:
+    """Start or resume the run on ``n`` ranks, and kill all of it at a random moment: while it starts, or soon after it
+    has saved something new."""
+    before = newest(out)
+    begun = len(metrics(out, "start"))
+    with Launch(n, command(run, out, "--resume", "auto")) as launch:
+        limit = chance.uniform(0, 1.2) if chance.random() < 0.25 else LIMIT
+        due = (before or 0) + 4 * chance.randint(1, 5)
+        deadline = time.monotonic() + limit
+        while newest_name(out) < due and time.monotonic() < deadline:
+            time.sleep(0.003)
+        time.sleep(chance.uniform(0, 0.02))
+        assert limit < LIMIT or newest_name(out) >= due, launch.output()
+        assert launch.process.poll() is None, f"the run was to last longer: {launch.output()}"
+        launch.kill()
+        output = "".join(launch.output())
+    assert "distnn: error" not in output, output
+    assert "Traceback" not in output, output
+    if len(metrics(out, "start")) > begun:
+        assert metrics(out, "start")[-1]["start_step"] == (before or 0), "from the newest, never from scratch"
+        assert metrics(out, "start")[-1]["ranks"] == n
+    assert (newest(out) or 0) >= (before or 0), "what was saved is never lost"
+
+
+def newest_name(out: Path) -> int:
+    """The highest step of a checkpoint's name."""
+    return max((int(path.stem[5:]) for path in (out / "checkpoints").glob("step-*.h5")), default=0)

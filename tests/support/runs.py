@@ -16,11 +16,14 @@ from distnn.data import DataFile, write_data
 from distnn.data.convert.text import convert as convert_text
 from distnn.parallel.world import World
 from distnn.session.build import Run
+from tests.support.forked import forked
 from tests.support.launch import REPOSITORY, environment
 
 DIGITS = REPOSITORY / "data" / "digits.h5"
 #: How the tests run distnn; arguments follow.
 DISTNN = (sys.executable, "-m", "distnn")
+#: Seconds for a process, should it hang; a busy machine may take many for what is over in one elsewhere.
+LIMIT = 240
 
 Sections = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -110,7 +113,19 @@ def babble(path: Path, characters: int, *, length: int = 5, seed: int = 0, **fra
 def distnn(
     *args: str | Path, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m distnn`` with these arguments, as one process without a launcher."""
+    """``distnn`` with these arguments, as one process without a launcher.
+
+    It is forked (`tests.support.forked`), or started anew if ``env`` asks for other variables.
+    """
+    if env is None:
+        return forked([*map(str, args)], cwd=cwd, env=environment("none"), timeout=LIMIT)
+    return started(*args, cwd=cwd, env=env)
+
+
+def started(
+    *args: str | Path, cwd: Path | None = None, env: Mapping[str, str | None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same, as ``python -m distnn``."""
     return subprocess.run(
         [*DISTNN, *map(str, args)],
         check=False,
@@ -118,7 +133,7 @@ def distnn(
         text=True,
         cwd=cwd,
         env=environment("none", env),
-        timeout=60,
+        timeout=LIMIT,
     )
 
 

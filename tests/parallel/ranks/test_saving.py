@@ -17,8 +17,8 @@ from distnn.checkpoint import background
 from distnn.errors import CheckpointError
 from distnn.parallel.world import World
 from distnn.session.run import train
-from tests.parallel.test_reproducible import RUNS, SHARDS, babble, images
-from tests.session.test_loop import Ear
+from tests.support.listening import Ear
+from tests.support.reproducible import RUNS, SHARDS, babble, images
 from tests.support.runs import DIGITS, saved, settings
 
 WORLD = World.open()
