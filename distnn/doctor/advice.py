@@ -50,8 +50,9 @@ def _node(ranks: list[Rank]) -> Iterator[str]:
     if len(ranks) > 1 and min(rank.shared for rank in ranks) < LEAST_SHARED:
         free = min(rank.shared for rank in ranks)
         yield (
-            f"{host}: only {free / 1e6:.0f} MB are free in /dev/shm, through which the ranks of a node reduce: larger "
-            f"models fall back to MPI's Allreduce. Give the job or the container more (docker --shm-size)."
+            f"{host}: only {free / 1e6:.0f} MB of memory are free for what the ranks of a node share, such as sums of "
+            f"gradients: larger models fall back to MPI's Allreduce. Give the job more memory; a container whose ranks "
+            f"share through /dev/shm more of that (docker --shm-size)."
         )
 
 

@@ -20,7 +20,9 @@ import distnn
 from distnn import runtime
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.file.locks import library, locking
-from distnn.parallel.memory import FOLDER
+from distnn.errors import SharedMemoryError
+from distnn.parallel.available import available
+from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 
 #: Square matrices of so many rows are multiplied.
@@ -42,7 +44,7 @@ class Rank:
         node_cores: all physical cores of its host.
         threads, reason: of its BLAS.
         sgemm: GFLOP/s of a float32 matrix product, and ``copy`` GB/s read and written, while all ranks do the same.
-        shared: free bytes where the ranks of a node share memory.
+        shared: bytes that the ranks of a node could share.
         locks: whether HDF5 can lock files in the folder: an empty text, or what is wrong.
         versions: of what must be the same on all ranks.
     """
@@ -108,7 +110,7 @@ def examine(world: World, folder: Path) -> Examination:
         blas=blas(),
         sgemm=sgemm,
         copy=copy,
-        shared=shutil.disk_usage(FOLDER).free if Path(FOLDER).is_dir() else 0,
+        shared=_shared(world),
         locks=locking(folder),
         versions={
             "distnn": distnn.__version__,
@@ -167,6 +169,16 @@ def allreduce(world: World, size: int) -> float:
     """Seconds of a sum over the ranks."""
     array = np.zeros(size // 4, np.float32)
     return times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+
+
+def _shared(world: World) -> int:
+    """Free bytes of what the ranks of a node share: all of its memory, or where that can't be, a folder in memory."""
+    memory = NodeMemory(world)
+    try:
+        memory.one(1, np.dtype(np.uint8))
+    except SharedMemoryError:
+        return 0
+    return shutil.disk_usage(memory.place).free if memory.place else available()
 
 
 def node_cores() -> int:

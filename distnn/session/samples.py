@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
-from distnn.data import memory as room
 from distnn.data.file.hdf5 import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
 from distnn.data.partition import batches, part
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
+from distnn.parallel.available import available
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
@@ -20,6 +20,9 @@ from distnn.parameters import Memory, PrivateMemory
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.sections import DataSettings
+
+#: The share of a node's free memory that data may take; the rest is for everything else.
+SHARE = 0.5
 
 
 def training_source(file: DataFile, order: Order, world: World, *, in_memory: bool) -> Loader:
@@ -32,15 +35,15 @@ def training_source(file: DataFile, order: Order, world: World, *, in_memory: bo
         return Stream(file, "train", order=order)
     node = world.node()
     try:
-        x, y = _room(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
+        x, y = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
     except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
         node = World()
-        x, y = _room(file, PrivateMemory())
+        x, y = _arrays(file, PrivateMemory())
     _load(file, x, y, world, node)
     return Loader(x, y, file.scale, order=order)
 
 
-def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:
+def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:
     """Arrays for all of the training samples and targets."""
     count = file.count("train")
     shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype("train"))
@@ -113,5 +116,5 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
 
 
 def roomy(needed: int, world: World) -> bool:
-    """Whether so many bytes on each node are at most `room.SHARE` of what is free there: the same on every rank."""
-    return all(world.allgather(needed <= room.SHARE * room.available()))
+    """Whether so many bytes on each node are at most `SHARE` of what is free there: the same on every rank."""
+    return all(world.allgather(needed <= SHARE * available()))

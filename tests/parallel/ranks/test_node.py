@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 
 import numpy as np
@@ -13,6 +15,7 @@ from distnn.errors import SharedMemoryError
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD, Adam
+from distnn.parallel import memory as shared
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.allreduce import Allreduce
 from distnn.parallel.reduction.node import Node
@@ -43,6 +46,14 @@ NODES = {
 def split(nodes):
     """The world of all ranks, on nodes as in `NODES`."""
     return World(COMM, COMM.Split(NODES[nodes](COMM.rank)))
+
+
+def named(world):
+    """The files that the ranks have in memory now: theirs only, never those of other jobs on the machine."""
+    world.barrier()
+    ours = [path for pid in world.allgather(os.getpid()) for path in glob.glob(f"/dev/shm/distnn-{pid}-*")]
+    world.barrier()
+    return ours
 
 
 def trained(memory, optimizer, clip_norm=None, accumulate=1, world=None):
@@ -133,8 +144,50 @@ def test_one_copy_of_the_parameters_and_a_row_of_gradients_each():
     world.barrier()
     np.testing.assert_array_equal(shared[: world.size], np.arange(world.size) + 1)
     np.testing.assert_array_equal(memory.rows[0][:, 7], 10 * np.arange(world.size))
-    assert not [name for name in os.listdir("/dev/shm") if name.startswith("distnn-")]
+    assert memory.place == ""
+    assert named(world) == []
     world.barrier()
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("wrong", ["/absent", "/proc/self/fd/0", "another"])
+@pytest.mark.parametrize("deceived", [0, -1], ids=["first", "last"])
+def test_where_a_rank_can_not_open_it_the_memory_is_a_file_in_a_folder(wrong, deceived, monkeypatch):
+    world, intact = World(COMM), shared._opened
+    another = os.memfd_create("distnn")
+    os.posix_fallocate(another, 0, 1 << 20)
+    path = f"/proc/self/fd/{another}" if wrong == "another" else wrong
+
+    def opened(given, mark, size):
+        assert named(world) == ([] if given.startswith("/proc") else [given])
+        world.barrier()
+        wronged = given.startswith("/proc") and world.rank == deceived % world.size
+        return intact(path if wronged else given, mark, size)
+
+    monkeypatch.setattr(shared, "_opened", opened)
+    memory = NodeMemory(world)
+    values = memory.one(5000, np.dtype(np.float32))
+    assert memory.place == "/dev/shm"
+    assert not values.any()
+    world.barrier()
+    values[world.rank] = world.rank + 1
+    world.barrier()
+    np.testing.assert_array_equal(values[: world.size], np.arange(world.size) + 1)
+    assert named(world) == []
+    world.barrier()
+    os.close(another)
+
+
+@pytest.mark.mpi
+def test_without_nameless_memory_it_is_a_file_in_a_folder(monkeypatch):
+    def absent(name):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "memfd_create", absent)
+    memory = NodeMemory(World(COMM))
+    assert not memory.one(10, np.dtype(np.float32)).any()
+    assert memory.place == "/dev/shm"
+    assert named(memory.everyone) == []
 
 
 @pytest.mark.mpi
@@ -143,8 +196,7 @@ def test_memory_that_one_node_has_not_is_refused_on_all_of_them():
     memory = NodeMemory(world, "/absent" if world.rank == world.size - 1 else "/dev/shm")
     with pytest.raises(SharedMemoryError, match=f"in /absent on {world.host} are not to be had"):
         memory.one(10, np.dtype(np.float32))
-    world.barrier()
-    assert not [name for name in os.listdir("/dev/shm") if name.startswith("distnn-")]
+    assert named(world) == []
 
 
 @pytest.mark.mpi
@@ -153,7 +205,12 @@ def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
     with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* are not to be had \(No such file"):
         NodeMemory(world, "/absent").one(10, np.dtype(np.float32))
     with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
+        NodeMemory(world, "/dev/shm").one(1 << 50, np.dtype(np.float32))
+    with pytest.raises(
+        SharedMemoryError, match=rf"shared memory on {world.host} are not to be had \([\d.]+ MB are free\)"
+    ):
         NodeMemory(world).one(1 << 50, np.dtype(np.float32))
+    assert named(world) == []
 
 
 @pytest.mark.mpi

@@ -1,11 +1,8 @@
-"""How much memory there is for data."""
+"""How much memory a node has left."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-#: The share of the memory that is free on a node which data may take; the rest is for everything else.
-SHARE = 0.5
 
 
 def available(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
