@@ -16,11 +16,13 @@ from distnn.data.loader import Loader
 from distnn.data.order import Whole, permutation
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.session.compiling import prepare
 from distnn.train.step import TAIL, Step
 
 world = World.open()
+comm = world.comm
 #: The epoch whose order is the case's own.
 GIVEN = -1
 
@@ -29,13 +31,13 @@ class Distnn:
     def __init__(self, case: Case) -> None:
         self.case = case
         model = cases.Case(case.widths, case.batch, case.network).model
-        memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
-        self.parameters = model.initialize(0, tail=TAIL, minimum=world.size, memory=memory)
+        memory = NodeMemory(comm) if comm.size > 1 else None  # what parallel.reduction = "auto" takes on one node
+        self.parameters = model.initialize(0, tail=TAIL, minimum=comm.size, memory=memory)
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
         self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
-        prepare(model, optimizer, self.parameters, world, -(-case.batch // world.size), reproducible=False)
+        prepare(model, optimizer, self.parameters, comm, -(-case.batch // comm.size), reproducible=False)
         self.step = Step(model, self.parameters, self.loader, optimizer, world, batch_size=case.batch, memory=memory)
         self.epoch = 0
 
@@ -64,4 +66,4 @@ class Distnn:
 
 
 if __name__ == "__main__":
-    serve(Distnn, world.barrier, {"rank": world.rank, "distnn": distnn.__version__, "threads": world.threads.count})
+    serve(Distnn, comm.barrier, {"rank": comm.rank, "distnn": distnn.__version__, "threads": blas_threads.now.count})

@@ -39,9 +39,8 @@ def doctor(folder: Path, as_json: bool) -> None:
 
     world = World.open()
     with guarded(world):
-        world.settle_threads()
-        found = examine(world, folder)
-    if not world.root:
+        found = examine(world.comm, folder)
+    if not world.comm.root:
         return
     lines = advice(found)
     if as_json:

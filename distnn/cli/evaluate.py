@@ -29,10 +29,10 @@ def evaluate(checkpoint: str, data: str, split: str, as_json: bool) -> None:
     with starting():
         world = World.open()
     with guarded(world, watched=True):
-        restored = restore(checkpoint, world)
-        with DataFile(data, world.comm) as file:
+        restored = restore(checkpoint, world.comm)
+        with DataFile(data, world.comm.mpi) as file:
             result = restored.evaluate(file, split, world)
-    if not world.root:
+    if not world.comm.root:
         return
     if as_json:
         found = {"accuracy": result.accuracy, "bits": result.bits}

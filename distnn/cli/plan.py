@@ -15,7 +15,7 @@ from distnn.runtime import launch_rank
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.site import SiteSettings
-    from distnn.parallel.world import World
+    from distnn.parallel.communicator import Communicator
     from distnn.scaling.prediction import Machine, Prediction
     from distnn.scaling.rates import Rates
     from distnn.scaling.work import Work
@@ -98,8 +98,8 @@ def plan(
 
         world = World.open()
         with guarded(world):
-            outlook = _measured(asked, world, numbers)
-        if not world.root:
+            outlook = _measured(asked, world.comm, numbers)
+        if not world.comm.root:
             return
     predictions = outlook.machine.predict(outlook.work, numbers)
     _tell(outlook, predictions, numbers, efficiency, as_json=as_json)
@@ -158,35 +158,36 @@ def _looked_up(asked: _Asked) -> Outlook:
     return Outlook(work, Machine(rates, compute, ranks), threads, [f"all rates are those of {whose}"])
 
 
-def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
+def _measured(asked: _Asked, comm: Communicator, numbers: list[int]) -> Outlook:
     """From what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
     from distnn.config import site as sites
     from distnn.data.file.hdf5 import DataFile
     from distnn.doctor.facts import node_cores
     from distnn.doctor.rates import measure_rates, measure_work
+    from distnn.parallel.threads import blas_threads
     from distnn.scaling.prediction import Machine
     from distnn.scaling.work import Work
     from distnn.session import parts
-    from distnn.session.build import settle_threads
+    from distnn.session.build import use_threads
 
     settings = config.read(asked.run, asked.overrides)
     site = sites.read(asked.site or USUAL)
-    settle_threads(settings.parallel, world)
-    ranks, threads = asked.layout(site, settings) if asked.site else (asked.ranks or world.node().size, asked.threads)
-    if threads is not None and threads != world.threads.count:
-        world.use_threads(threads, "--threads, or the site's")
+    use_threads(settings.parallel)
+    ranks, threads = asked.layout(site, settings) if asked.site else (asked.ranks or comm.node().size, asked.threads)
+    if threads is not None and threads != blas_threads.now.count:
+        blas_threads.use(threads, "--threads, or the site's")
     with config.located(asked.run, asked.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
         work = Work.of(settings, file, model, parts.batch_size(settings, file))
         slices = {work.elements, -(-work.elements // ranks)}
         lengths = work.lengths(count * ranks for count in (1, *numbers))
         cores = site.node.cores if asked.site else node_cores()
-        compute = measure_work(world, settings, file, model, lengths=lengths, slices=sorted(slices), cores=cores)
+        compute = measure_work(comm, settings, file, model, lengths=lengths, slices=sorted(slices), cores=cores)
     rates, whose = _rates(asked.site or USUAL, measuring=True)
     # The measured steps have their bookkeeping in them.
-    rates, sources = measure_rates(world, replace(rates, step=0.0), work.message)
-    together = f" on {world.size} ranks at once" if world.size > 1 else ""
+    rates, sources = measure_rates(comm, replace(rates, step=0.0), work.message)
+    together = f" on {comm.size} ranks at once" if comm.size > 1 else ""
     sources = [f"measured here{together}: {', '.join(['steps and updates', *sources])}"]
     sources.append(f"all other rates are those of {whose}")
     if compute.busy != ranks:
@@ -194,7 +195,7 @@ def _measured(asked: _Asked, world: World, numbers: list[int]) -> Outlook:
             f"steps were measured with {compute.busy} of {ranks} ranks a node; busy neighbours make them slower: start "
             f"as many (mpiexec -n {ranks})"
         )
-    return Outlook(work, Machine(rates, compute, ranks), world.threads.count, sources)
+    return Outlook(work, Machine(rates, compute, ranks), blas_threads.now.count, sources)
 
 
 def _rates(name: str, *, measuring: bool) -> tuple[Rates, str]:

@@ -29,10 +29,10 @@ def predict(checkpoint: str, data: str, output: Path, split: str, force: bool) -
 
     world = World.open()
     with guarded(world):
-        restored = restore(checkpoint, world)
-        with DataFile(data, world.comm) as file:
-            predictions = restored.predict(file, split, world)
+        restored = restore(checkpoint, world.comm)
+        with DataFile(data, world.comm.mpi) as file:
+            predictions = restored.predict(file, split, world.comm)
         about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
-        predictions.write(output, world, about=about, force=force)
-    if world.root:
+        predictions.write(output, world.comm, about=about, force=force)
+    if world.comm.root:
         click.echo(f"wrote {predictions.total} predictions for {split} of {data} to {output}")

@@ -36,8 +36,8 @@ def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: 
 
     world = World.open()
     with guarded(world):
-        text = restore(checkpoint, world).write(prompt, length, temperature=temperature, seed=seed)
-        if world.root:
+        text = restore(checkpoint, world.comm).write(prompt, length, temperature=temperature, seed=seed)
+        if world.comm.root:
             _print(text)
 
 

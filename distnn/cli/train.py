@@ -91,7 +91,7 @@ def train(
         from distnn.session.run import train as run_training
 
         settings = config.read(run, overrides)
-        tells = world.root or settings.parallel.elastic  # who tells may be another rank in the end
+        tells = world.comm.root or settings.parallel.elastic  # who tells may be another rank in the end
         listener = Console(log_interval=settings.log.interval, quiet=quiet) if tells else None
         try:
             with config.located(run, overrides):
@@ -106,4 +106,4 @@ def train(
         finally:
             if listener is not None:
                 listener.close()
-    world.exit(0 if summary.complete else MORE_TO_DO)
+    world.failures.exit(0 if summary.complete else MORE_TO_DO)

@@ -22,8 +22,9 @@ from distnn.checkpoint.environment import blas, cpu
 from distnn.data.file.locks import library, locking
 from distnn.errors import SharedMemoryError
 from distnn.parallel.available import available
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
+from distnn.parallel.threads import blas_threads
 
 #: Square matrices of so many rows are multiplied.
 ROWS = 1024
@@ -92,38 +93,38 @@ class Examination:
         return asdict(self)
 
 
-def examine(world: World, folder: Path) -> Examination:
-    """Ask and measure, on every rank of ``world`` together; takes about two seconds."""
-    sgemm, copy = _sgemm(world), _copy(world)
-    sums = [(size, allreduce(world, size)) for size in SIZES]
+def examine(comm: Communicator, folder: Path) -> Examination:
+    """Ask and measure, on every rank of ``comm`` together; takes about two seconds."""
+    sgemm, copy = _sgemm(comm), _copy(comm)
+    sums = [(size, allreduce(comm, size)) for size in SIZES]
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     mine = Rank(
-        rank=world.rank,
+        rank=comm.rank,
         host=socket.gethostname(),
         cpus=cpus,
         cores=sorted({_core(number) for number in cpus}),
         node_cores=node_cores(),
-        threads=world.threads.count,
-        reason=world.threads.reason,
+        threads=blas_threads.now.count,
+        reason=blas_threads.now.reason,
         cpu=cpu(),
         avx512="avx512f" in runtime.processor()[0],
         blas=blas(),
         sgemm=sgemm,
         copy=copy,
-        shared=_shared(world),
+        shared=_shared(comm),
         locks=locking(folder),
         versions={
             "distnn": distnn.__version__,
             "Python": platform.python_version(),
             "numpy": np.__version__,
             "HDF5": library(),
-            "MPI": world.library,
+            "MPI": comm.library,
         },
     )
     return Examination(
-        ranks=world.allgather(mine),
-        nodes=world.nodes,
-        mpi=world.library,
+        ranks=comm.allgather(mine),
+        nodes=comm.nodes,
+        mpi=comm.library,
         mpi_path=_mpi_path(),
         hdf5=mine.versions["HDF5"],
         folder=str(folder),
@@ -132,19 +133,19 @@ def examine(world: World, folder: Path) -> Examination:
 
 
 def times(
-    world: World,
+    comm: Communicator,
     function: Callable[[], object],
     seconds: float = SECONDS,
     middle: Callable[[list[float]], float] = median,
 ) -> float:
     """The middle of a call's times while all ranks make it; as many calls as rank 0 has time for."""
     function()
-    world.barrier()
+    comm.barrier()
     start = perf_counter()
     function()
     count = int(np.clip(seconds / (perf_counter() - start), 3, 10_000))
-    count = world.bcast(count)
-    world.barrier()
+    count = comm.bcast(count)
+    comm.barrier()
     found = []
     for _ in range(count):
         start = perf_counter()
@@ -153,27 +154,27 @@ def times(
     return middle(found)
 
 
-def _sgemm(world: World) -> float:
+def _sgemm(comm: Communicator) -> float:
     """GFLOP/s of this rank's matrix products: 2 n³ operations each."""
     a, b, c = (np.full((ROWS, ROWS), 0.5, np.float32) for _ in range(3))
-    return 2e-9 * ROWS**3 / times(world, lambda: np.matmul(a, b, out=c))
+    return 2e-9 * ROWS**3 / times(comm, lambda: np.matmul(a, b, out=c))
 
 
-def _copy(world: World) -> float:
+def _copy(comm: Communicator) -> float:
     """GB/s that this rank's copies read and write."""
     source, target = np.ones(COPIED, np.float32), np.zeros(COPIED, np.float32)
-    return 2e-9 * source.nbytes / times(world, lambda: np.copyto(target, source))
+    return 2e-9 * source.nbytes / times(comm, lambda: np.copyto(target, source))
 
 
-def allreduce(world: World, size: int) -> float:
+def allreduce(comm: Communicator, size: int) -> float:
     """Seconds of a sum over the ranks."""
     array = np.zeros(size // 4, np.float32)
-    return times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+    return times(comm, lambda: comm.allreduce(array)) if comm.size > 1 else 0.0
 
 
-def _shared(world: World) -> int:
+def _shared(comm: Communicator) -> int:
     """Free bytes of what the ranks of a node share: all of its memory, or where that can't be, a folder in memory."""
-    memory = NodeMemory(world)
+    memory = NodeMemory(comm)
     try:
         memory.one(1, np.dtype(np.uint8))
     except SharedMemoryError:

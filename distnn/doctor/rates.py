@@ -17,9 +17,11 @@ from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
 from distnn.ops.op import nothing
 from distnn.optim import Optimizer
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import TAIL, Gradients
 from distnn.parallel.reduction.node import Node
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.scaling.allreduce import Link, barrier, rabenseifner, recursive_doubling
@@ -43,7 +45,7 @@ LENGTHS = 5
 
 
 def measure_work(
-    world: World,
+    comm: Communicator,
     settings: RunSettings,
     file: DataFile,
     model: Model,
@@ -59,7 +61,7 @@ def measure_work(
     update is measured apart, and taken off the step.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         settings, file, model: what is to be trained.
         lengths: of the micro-shards that are of interest.
         slices: the elements whose update is of interest.
@@ -67,45 +69,45 @@ def measure_work(
     """
     rule, exact = optimizer(settings), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=TAIL)
-    prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
+    prepare(model, rule, parameters, comm, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
-    calls: dict[tuple[str, int], Callable[[], object]] = {("meeting", 0): world.barrier}
+    calls: dict[tuple[str, int], Callable[[], object]] = {("meeting", 0): comm.barrier}
     for length in _chosen(lengths):
-        calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), world)
+        calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), comm)
     for length in {*slices, whole}:
         calls["update", length] = _update(rule, np.zeros(length, parameters.dtype))
-    seconds = _in_turns(world, calls)
+    seconds = _in_turns(comm, calls)
     taken_off = seconds["meeting", 0] + seconds["update", whole]
     return Measured(
         {length: max(time - taken_off, 0.0) for (what, length), time in seconds.items() if what == "step"},
         {length: time for (what, length), time in seconds.items() if what == "update"},
-        busy=world.node().size,
-        cores=cores / world.threads.count,
+        busy=comm.node().size,
+        cores=cores / blas_threads.now.count,
     )
 
 
-def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
+def _in_turns(comm: Communicator, calls: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
     """Seconds of each of these calls, on the slowest rank."""
     found: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
-            found[key].append(times(world, call, SECONDS, mean))
+            found[key].append(times(comm, call, SECONDS, mean))
     slowest = np.array([median(each) for each in found.values()])
-    world.maximum(slowest)
+    comm.maximum(slowest)
     return dict(zip(found, slowest.tolist(), strict=True))
 
 
 class _Steps:
     """A call is the next step of an epoch over and over, without the last if that is a smaller one, and a meeting."""
 
-    def __init__(self, step: Step, world: World) -> None:
-        self._step, self._world, self._number = step, world, 0
+    def __init__(self, step: Step, comm: Communicator) -> None:
+        self._step, self._comm, self._number = step, comm, 0
         self._whole = len(step.loader) // step.batch_size
 
     def __call__(self) -> None:
         self._step.run(self._number % self._whole, 0.0, number=self._number)
         self._number += 1
-        self._world.barrier()
+        self._comm.barrier()
 
 
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
@@ -123,7 +125,7 @@ def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Para
         parameters,
         loader,
         optimizer(settings),
-        World(),
+        World.of(Communicator()),
         batch_size=length,
         clip_norm=settings.train.clip_norm,
         reproducible=settings.parallel.reproducible,
@@ -146,29 +148,29 @@ def _chosen(lengths: Sequence[int]) -> list[int]:
     return sorted({min(lengths, key=lambda length: abs(np.log(length / wish))) for wish in wished})
 
 
-def measure_rates(world: World, rates: Rates, size: int) -> tuple[Rates, list[str]]:
+def measure_rates(comm: Communicator, rates: Rates, size: int) -> tuple[Rates, list[str]]:
     """``rates`` with what can be measured in its place, and what that is, in words.
 
     Within a node where one has several ranks, between nodes where there are several; every rank takes part.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         rates: what stands for the rest.
         size: bytes that a step sums up.
     """
     done = []
-    node, places = world.node(), min(map(len, world.nodes))
+    node, places = comm.node(), min(map(len, comm.nodes))
     if node.size > 1 and places > 1:
         rates = _within(node, rates, size)
         done.append(f"messages and memory on {node.size} ranks of a node")
-    if len(world.nodes) > 1:
-        rates = _between(world, rates, places)
-        done.append(f"messages between {len(world.nodes)} nodes")
-    shared: tuple[Rates, list[str]] = world.bcast((rates, done))
+    if len(comm.nodes) > 1:
+        rates = _between(comm, rates, places)
+        done.append(f"messages between {len(comm.nodes)} nodes")
+    shared: tuple[Rates, list[str]] = comm.bcast((rates, done))
     return shared
 
 
-def _within(node: World, rates: Rates, size: int) -> Rates:
+def _within(node: Communicator, rates: Rates, size: int) -> Rates:
     """α and β of messages within the node, and the memory's speed in the sums of its slices."""
     rounds = [(allreduce(node, SIZES[0]), allreduce(node, SIZES[-1])) for _ in range(ROUNDS)]
     small, large = (median(each) for each in zip(*rounds, strict=True))
@@ -193,7 +195,7 @@ def _within(node: World, rates: Rates, size: int) -> Rates:
 class _Sums:
     """A call is a sum over the ranks of a node by slices in its memory, and both meetings; nothing is updated."""
 
-    def __init__(self, node: World, elements: int) -> None:
+    def __init__(self, node: Communicator, elements: int) -> None:
         memory = NodeMemory(node)
         parameters = Parameters({"weight": (elements,)}, tail=TAIL, memory=memory)
         self._reduction = Node(node, Gradients(parameters, memory), lambda part, total: lambda *_: nothing())
@@ -204,18 +206,18 @@ class _Sums:
         self._reduction.update(1.0, 0.0, 0, 1)
 
 
-def _between(world: World, rates: Rates, places: int) -> Rates:
+def _between(comm: Communicator, rates: Rates, places: int) -> Rates:
     """α and β of messages between nodes: by one rank of each, and the network's speed by all of them at once."""
-    nodes, found = world.nodes, []
-    place = next(node.index(world.rank) for node in nodes if world.rank in node)
+    nodes, found = comm.nodes, []
+    place = next(node.index(comm.rank) for node in nodes if comm.rank in node)
     for number in range(places):
         ranks = [node[number] for node in nodes]
-        found += [World(world.among(ranks, tag=number))] if place == number else []
-    group = found[0] if found else World()
+        found += [Communicator(comm.among(ranks, tag=number))] if place == number else []
+    group = found[0] if found else Communicator()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
-    world.barrier()
+    comm.barrier()
     together = allreduce(group, SIZES[-1])
-    small, large, together = world.bcast((*alone, together))
+    small, large, together = comm.bcast((*alone, together))
     link = fitted(len(nodes), small, large, 1 / rates.core)
     shared = fitted(len(nodes), small, together, 1 / rates.core)
     bandwidth = 1 / link.byte

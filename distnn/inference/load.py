@@ -18,6 +18,7 @@ from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.inference.predictions import Predictions
 from distnn.inference.sampling import sample
 from distnn.models import Model, build
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.samples import roomy
@@ -60,14 +61,14 @@ class Restored:
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
                 f"from one text, whose characters they then share."
             )
-        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world)
+        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
         evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
         try:
             return evaluator.run()
         finally:
             evaluator.close()
 
-    def predict(self, file: DataFile, split: str, world: World) -> Predictions:
+    def predict(self, file: DataFile, split: str, comm: Communicator) -> Predictions:
         """Predictions for a split, of which each rank computes a piece; the same bits on any number of ranks.
 
         Raises:
@@ -76,13 +77,13 @@ class Restored:
         self._check(file)
         total = file.count(split)
         size = chunk(total)
-        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
-        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), world))
+        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), comm.size, comm.rank)))
+        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), comm))
         try:
             rows = predict(self.model, self.parameters, samples, size) if mine.length else None
         finally:
             samples.close()
-        shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
+        shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         return Predictions(rows, mine.start, total, self.model.classes)
 
@@ -128,12 +129,12 @@ def _listed(characters: Sequence[str], most: int = 100) -> str:
     return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
 
 
-def restore(path: str | Path, world: World) -> Restored:
+def restore(path: str | Path, comm: Communicator) -> Restored:
     """The model of a checkpoint, on every rank; rank 0 alone reads the file.
 
     Arguments:
         path: a checkpoint, ``latest``, or a run's folder.
-        world: the ranks.
+        comm: the ranks.
 
     Raises:
         CheckpointError: if there is no good checkpoint, or its model can't be built again.
@@ -143,7 +144,7 @@ def restore(path: str | Path, world: World) -> Restored:
         found = checkpoint.resolve(Path(path))
         return found, checkpoint.load(found)
 
-    found, saved = world.on_root(read)
+    found, saved = comm.on_root(read)
     from distnn.config import from_dict
 
     settings = from_dict(saved.settings, str(found))

@@ -17,7 +17,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.errors import SharedMemoryError
 from distnn.parallel.available import available
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 
 #: Where files live in memory.
 FOLDER = "/dev/shm"
@@ -34,11 +34,11 @@ class NodeMemory:
     file is in a folder, and rank 0 unlinks it as soon as all have opened it.
 
     Arguments:
-        world: the ranks; those of each of its nodes share their memory.
+        comm: the ranks; those of each of its nodes share their memory.
         folder: where files with a name are, on a file system in memory; None for `FOLDER`, and only if need be.
 
     Attributes:
-        world: the ranks of this node.
+        node: the ranks of this node.
         rows: of every `each`, in order: the rows of all ranks of this node.
         place: the folder of the last vectors; empty for memory without a name.
 
@@ -46,8 +46,8 @@ class NodeMemory:
         SharedMemoryError: if there is too little memory, or the ranks can't share it.
     """
 
-    def __init__(self, world: World, folder: str | None = None) -> None:
-        self.everyone, self.world = world, world.node()
+    def __init__(self, comm: Communicator, folder: str | None = None) -> None:
+        self.everyone, self.node = comm, comm.node()
         self.rows: list[Array] = []
         self.place = ""
         named = folder or FOLDER
@@ -65,15 +65,15 @@ class NodeMemory:
 
     def each(self, length: int, dtype: np.dtype[Any]) -> Array:
         """``length`` zeros of this rank's own, which the others can read."""
-        self.rows.append(self._map(self.world.size, length, dtype))
-        array: Array = self.rows[-1][self.world.rank]
+        self.rows.append(self._map(self.node.size, length, dtype))
+        array: Array = self.rows[-1][self.node.rank]
         return array
 
     def _map(self, count: int, length: int, dtype: np.dtype[Any]) -> Array:
         page = mmap.PAGESIZE
         stride = max(page, -(-length * dtype.itemsize // page) * page)  # a row begins on a page
         mapped, problem = self._shared(count * stride)
-        where = f"{self.place and f'in {self.place} '}on {self.world.host}"
+        where = f"{self.place and f'in {self.place} '}on {self.node.host}"
         problems = [told for told in self.everyone.allgather(problem and (problem, where)) if told]
         if problems or mapped is None:
             problem, where = problems[0]
@@ -100,13 +100,13 @@ class NodeMemory:
     def _mapped(self, way: Callable[[int], AbstractContextManager[tuple[str, bytes]]], size: int) -> mmap.mmap:
         """Map a file that rank 0 makes; what goes wrong on one rank of the node, all of them raise."""
         with ExitStack() as stack:
-            path, mark = self.world.on_root(lambda: stack.enter_context(way(size)))
+            path, mark = self.node.on_root(lambda: stack.enter_context(way(size)))
             mapped, problem = None, ""
             try:
                 mapped = _opened(path, mark, size)
             except OSError as error:
-                problem = f"rank {self.world.rank} can't open it: {error.strerror or error}"
-            problems = list(filter(None, self.world.allgather(problem)))
+                problem = f"rank {self.node.rank} can't open it: {error.strerror or error}"
+            problems = list(filter(None, self.node.allgather(problem)))
         if problems or mapped is None:
             raise OSError(problems[0])
         return mapped

@@ -13,6 +13,7 @@ from distnn.data.file.hdf5 import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import RunFileError, SharedMemoryError
 from distnn.models.model import Network
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
@@ -51,21 +52,22 @@ class Run:
         former: Run | None = None,
     ) -> None:
         self.settings, self.world = settings, world
-        settle_threads(settings.parallel, world)
+        comm, elastic = world.comm, world.failures.elastic
+        use_threads(settings.parallel)
         self.model = model(settings, file, network)
         train, samples = settings.train, file.count("train")
         self.batch_size = batch_size(settings, file)
         self.optimizer = optimizer(settings)
-        self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world)
+        self.in_memory: bool = former.in_memory if former else fits(settings.data, file, comm)
         in_memory = self.in_memory
         order = sample_order(settings, file, self.batch_size, in_memory=in_memory)
         self.loader: Loader = (
-            former.loader if former and in_memory else training_source(file, order, world, in_memory=in_memory)
+            former.loader if former and in_memory else training_source(file, order, comm, in_memory=in_memory)
         )
         self.loader.augmentation = augmentation(settings, file)
         # Without some of the ranks there are neither their slices of what is shared, nor sums over whole batches.
-        possible = memories("allreduce" if world.elastic else settings.parallel.reduction, world, self.optimizer)
-        if world.elastic and self.model.exchanges:
+        possible = memories("allreduce" if elastic else settings.parallel.reduction, comm, self.optimizer)
+        if elastic and self.model.exchanges:
             raise RunFileError(
                 "the model has batch normalisation over whole mini-batches (whole = true), which is cut into as many "
                 "micro-shards as there are ranks; leave it out, or set parallel.elastic = false."
@@ -80,7 +82,7 @@ class Run:
         self.parameters = self.step.parameters
         exact = settings.parallel.reproducible
         together = [-(-self.batch_size // self.step.shards), *(chunk(file.count(split)) for split in file.splits)]
-        self.kernels = prepare(self.model, self.optimizer, self.parameters, world, max(together), reproducible=exact)
+        self.kernels = prepare(self.model, self.optimizer, self.parameters, comm, max(together), reproducible=exact)
         self.evaluators = {
             split: Evaluator(
                 self.model, self.parameters, file, split, world, settings.parallel.groups, in_memory=in_memory
@@ -95,7 +97,7 @@ class Run:
     def _step(self, memory: Memory) -> Step:
         """The training step, with the model's parameters in this memory."""
         train, world = self.settings.train, self.world
-        parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.size, memory=memory)
+        parameters = self.model.initialize(train.seed, train.dtype, tail=TAIL, minimum=world.comm.size, memory=memory)
         return Step(
             self.model,
             parameters,
@@ -110,7 +112,7 @@ class Run:
             clip_norm=train.clip_norm,
             streams=self.settings.data.streams,
             reproducible=self.settings.parallel.reproducible,
-            bucket_mb=None if world.elastic else bucket_mb(self.settings.parallel, world),
+            bucket_mb=None if world.failures.elastic else bucket_mb(self.settings.parallel, world.comm),
         )
 
     def close(self) -> None:
@@ -137,15 +139,15 @@ class Run:
                 checkpoint.fit_into(saved.state, self.step.carried.state, path, what="states of streams")
             return self.progress.to_dict()
 
-        self._spread(self.world.on_root(take), 0)
+        self._spread(self.world.comm.on_root(take), 0)
 
     def take_over(self, former: Run | None, progress: Progress | None, leader: int) -> None:
         """Take over the state of the rank ``leader``, which has it in its ``former`` run, at this progress."""
-        if former and progress and self.world.rank == leader:
+        if former and progress and self.world.comm.rank == leader:
             progress.exponents = former.step.gradients.exponents
             for vector, before in zip(self._state, former._state, strict=True):
                 np.copyto(vector, before)
-        self._spread(self.world.bcast(progress and progress.to_dict(), leader), leader)
+        self._spread(self.world.comm.bcast(progress and progress.to_dict(), leader), leader)
 
     def _spread(self, progress: dict[str, Any], rank: int) -> None:
         """Give every rank this progress, and the state that one of them has."""
@@ -153,8 +155,8 @@ class Run:
             setattr(self.progress, key, value)
         self.step.gradients.load(self.progress.exponents)
         for vector in self._state:
-            self.world.share(vector, rank)
-        self.world.confirm()
+            self.world.comm.share(vector, rank)
+        self.world.failures.confirm()
 
     @property
     def _state(self) -> list[Array]:
@@ -162,9 +164,9 @@ class Run:
         return [self.parameters.values, *self.step.slots.values(), *self.step.carried.state.values()]
 
 
-def settle_threads(settings: ParallelSettings, world: World) -> None:
+def use_threads(settings: ParallelSettings) -> None:
     """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
     if settings.threads:
-        world.use_threads(settings.threads, "parallel.threads in the run file")
+        blas_threads.use(settings.threads, "parallel.threads in the run file")
     elif settings.reproducible:
-        world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
+        blas_threads.use(1, "parallel.reproducible; parallel.threads sets another number")

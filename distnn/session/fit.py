@@ -87,7 +87,7 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False, watched=True):
         settings = config.from_dict(table, "distnn.fit")
-        with DataFile(data, world.comm) as file:
+        with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
         summary, run = train(settings, out=Path(out), resume=resume, world=world, listener=listener, network=network)
     return Fitted(summary, run.model, run.parameters, scale)

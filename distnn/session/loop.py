@@ -88,7 +88,7 @@ class Loop:
         while reason is None:
             early = self._epoch(signals)
             if early:
-                self.world.beat("the last checkpoint")
+                self.world.heartbeat.beat("the last checkpoint")
                 self.saver.save(self.progress)
                 self.saver.finish()
                 return self._summary(early, complete=False)
@@ -97,7 +97,7 @@ class Loop:
         self.saver.save(self.progress)
         if "test" in self.evaluators:
             self._evaluate("test")
-        self.world.beat("the last checkpoint")
+        self.world.heartbeat.beat("the last checkpoint")
         self.saver.finish()
         return self._summary(reason, complete=True)
 
@@ -124,7 +124,7 @@ class Loop:
         return None
 
     def _time_is_up(self) -> bool:
-        return self.max_time is not None and self.world.root and time.perf_counter() - self._began > self.max_time
+        return self.max_time is not None and self.world.comm.root and time.perf_counter() - self._began > self.max_time
 
     def _why_early(self, signals: StopSignals) -> str:
         if signals.received:
@@ -185,7 +185,7 @@ class Loop:
             compute_s=compute,
             comm_s=comm,
             data_s=data,
-            ranks=self.world.size,
+            ranks=self.world.comm.size,
             bits=bits(self.step.model, recent.loss),
         )
 

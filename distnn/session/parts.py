@@ -10,8 +10,8 @@ from distnn.errors import DataError, RunFileError
 from distnn.models import Loss, Model, build
 from distnn.models.model import Network
 from distnn.optim import OPTIMIZERS, Optimizer, Schedule
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def schedule(settings: ScheduleSettings, steps: int, epochs: int) -> Schedule:
     )
 
 
-def bucket_mb(settings: ParallelSettings, world: World) -> float | None:
+def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:
     """The size of the buckets: on one node they gain nothing (benchmarks/reduction.py)."""
     if settings.bucket_mb is None:
-        return BUCKET_MB if len(world.nodes) > 1 else None
+        return BUCKET_MB if len(comm.nodes) > 1 else None
     return settings.bucket_mb or None
 
 
-def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
+def memories(reduction: str, comm: Communicator, optimizer: Optimizer) -> list[Memory]:
     """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
 
     Raises:
@@ -102,6 +102,6 @@ def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]
             f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{optimizer.kind}" '
             f'looks at each one whole; use "auto" or "allreduce".'
         )
-    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
+    if reduction == "allreduce" or optimizer.layerwise or max(map(len, comm.nodes)) == 1:
         return [PrivateMemory()]
-    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
+    return [NodeMemory(comm)] if reduction == "node" else [NodeMemory(comm), PrivateMemory()]

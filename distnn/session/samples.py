@@ -13,8 +13,8 @@ from distnn.data.partition import batches, part
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
 from distnn.parallel.available import available
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHARE = 0.5
 
 
-def training_source(file: DataFile, order: Order, world: World, *, in_memory: bool) -> Loader:
+def training_source(file: DataFile, order: Order, comm: Communicator, *, in_memory: bool) -> Loader:
     """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
 
     Raises:
@@ -33,13 +33,13 @@ def training_source(file: DataFile, order: Order, world: World, *, in_memory: bo
     """
     if not in_memory:
         return Stream(file, "train", order=order)
-    node = world.node()
+    node = comm.node()
     try:
         x, y = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
     except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
-        node = World()
+        node = Communicator()
         x, y = _arrays(file, PrivateMemory())
-    _load(file, x, y, world, node)
+    _load(file, x, y, comm, node)
     return Loader(x, y, file.scale, order=order)
 
 
@@ -51,7 +51,7 @@ def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:
     return x, y
 
 
-def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None:
+def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communicator) -> None:
     """Read this rank's part of what its node needs; where it can be, by all ranks of all nodes together.
 
     Raises:
@@ -61,7 +61,7 @@ def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None
     mine, length, reason = part(len(x), node.size, node.rank), block_length(file, "train"), ""
     blocks = batches(mine.length, length)
     if file.together:
-        blocks = max(world.allgather(blocks))
+        blocks = max(comm.allgather(blocks))
     try:
         for k in range(blocks):
             start, stop = (min(mine.start + edge * length, mine.stop) for edge in (k, k + 1))
@@ -95,7 +95,7 @@ def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_m
     return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
 
 
-def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
+def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
     """Whether the data are to be loaded into memory: the same on every rank.
 
     Raises:
@@ -103,7 +103,7 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
     """
     if settings.in_memory != "auto":
         return settings.in_memory
-    if roomy(sum(file.bytes(split) for split in file.splits), world):
+    if roomy(sum(file.bytes(split) for split in file.splits), comm):
         return True
     if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
         raise DataError(
@@ -115,6 +115,6 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
     return False
 
 
-def roomy(needed: int, world: World) -> bool:
+def roomy(needed: int, comm: Communicator) -> bool:
     """Whether so many bytes on each node are at most `SHARE` of what is free there: the same on every rank."""
-    return all(world.allgather(needed <= SHARE * available()))
+    return all(comm.allgather(needed <= SHARE * available()))

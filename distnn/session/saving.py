@@ -67,13 +67,14 @@ class Saver:
         self._snapshot = Snapshot()
         self._writing: Writing | Together | None = None
         # A file to which several ranks write is lost with one of them.
-        self._together = not step.world.elastic and checkpoint.writers(self._bytes, step.world.size) > 1
+        elastic, ranks = step.world.failures.elastic, step.world.comm.size
+        self._together = not elastic and checkpoint.writers(self._bytes, ranks) > 1
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
         self._clock = time.monotonic()
         step.before_reduction = self._before_reduction
-        step.world.before_leaving.append(self._leave)
+        step.world.failures.before_leaving(self._leave)
 
     def began_at(self, path: Path, progress: Progress) -> None:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
@@ -131,7 +132,7 @@ class Saver:
         position = (progress.step, progress.epoch)
         if position == self._saved and not best:
             return
-        carried = self.step.carried.collect(self.step.world, self.step.shards) if progress.window else {}
+        carried = self.step.carried.collect(self.step.world.comm, self.step.shards) if progress.window else {}
         self._saved, self._failure = position, None
         progress.exponents = self.step.gradients.exponents
         self._clock = time.monotonic()
@@ -159,20 +160,20 @@ class Saver:
                 draft = Draft(self.folder, state)
             except CheckpointError as error:
                 self._failed(error)
-        if self.step.world.bcast(draft is None):
+        if self.step.world.comm.bcast(draft is None):
             return
 
         def finish(draft: Draft) -> Path:
             return draft.finish(keep=self.settings.keep, best=best)
 
-        self._writing = Together(self.step.world, draft, arrays, self._snapshot, finish, progress["step"])
+        self._writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
         """Wait for what is being written, and tell of it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
         if isinstance(self._writing, Together):
             self._writing.advance(wait=True)
-        self.latest, self._failure, self._saved = self.step.world.on_root(self._conclude)
+        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self._conclude)
         self.waited_s += time.perf_counter() - start
 
     def finish(self) -> None:

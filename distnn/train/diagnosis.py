@@ -10,7 +10,7 @@ def diagnose(step: Step, window: int) -> str:
 
     Every rank has to call it, before the next step. A model that sums over the ranks in mid-forward is not looked at.
     """
-    world = step.world
+    world = step.world.comm
     found = world.allgather("" if step.model.exchanges else _own(step, window))
     return next(
         (f"{text}, on rank {rank} (host {world.hosts[rank]})" for rank, text in enumerate(found) if text),

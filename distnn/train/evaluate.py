@@ -83,8 +83,8 @@ class Evaluator:
         samples = file.count(split)
         if model.states:
             streams = min(STREAMS, samples)
-            self._chunks = min(groups or world.size, streams)
-            mine = part(self._chunks, world.size, world.rank)
+            self._chunks = min(groups or world.comm.size, streams)
+            mine = part(self._chunks, world.comm.size, world.comm.rank)
             self._readers = []
             for group in range(*mine):
                 inside = part(streams, self._chunks, group)
@@ -97,7 +97,7 @@ class Evaluator:
         else:
             length = chunk(samples)
             self._chunks = batches(samples, length)
-            mine = part(self._chunks, world.size, world.rank)
+            mine = part(self._chunks, world.comm.size, world.comm.rank)
             found = source(file, split, Range(*(min(edge * length, samples) for edge in mine)), in_memory=in_memory)
             nothing = Carried(model, 0, parameters.dtype)
             self._readers = [_Reader(found, [positions], nothing) for positions in _batches(len(found), length)]
@@ -108,14 +108,14 @@ class Evaluator:
         """Evaluate; every rank gets the same result."""
         start = perf_counter()
         totals = np.zeros((self._chunks, 1 + len(SUMS)))
-        self.world.beat(f"the evaluation of {self.split}")
+        self.world.heartbeat.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
-            self.world.beat()
+            self.world.heartbeat.beat()
         for loader in self._loaders:
             loader.begin(0, 0)  # nothing more is read ahead
-        self.world.allreduce(totals)  # each row is added to zeros only
-        self.world.confirm()
+        self.world.comm.allreduce(totals)  # each row is added to zeros only
+        self.world.failures.confirm()
         samples, loss, correct, weight, count = np.add.reduce(totals, axis=0).tolist()
         model = self._model
         count = samples * model.targets if model.count is None else count

@@ -87,32 +87,32 @@ class Step:
     ) -> None:
         self.model, self.parameters, self.loader, self.world = model, parameters, loader, world
         self.batch_size, self.accumulate, self.clip_norm = batch_size, accumulate, clip_norm
-        self.shards = shards or world.size
+        self.shards = shards or world.comm.size
         self.optimizer = optimizer
         memory = memory or PrivateMemory()
         self.gradients = (
-            FixedGradients(parameters, memory, self.shards * accumulate, world.size)
+            FixedGradients(parameters, memory, self.shards * accumulate, world.comm.size)
             if reproducible
             else Gradients(parameters, memory)
         )
         self.before_reduction: Callable[[], object] = nothing
         self.slots = {name: memory.one(parameters.trainable, parameters.dtype) for name in optimizer.slots}
         self.reduction = (
-            Node(world, self.gradients, self.bind)
+            Node(world.comm, self.gradients, self.bind)
             if self.gradients.rows is not None
-            else Allreduce(world, self.gradients, self.bind, None if model.exchanges else bucket_mb)
+            else Allreduce(world.comm, self.gradients, self.bind, None if model.exchanges else bucket_mb)
         )
-        self._exchange = world.allreduce if model.exchanges and world.size > 1 else None
+        self._exchange = world.comm.allreduce if model.exchanges and world.comm.size > 1 else None
         if model.exchanges and reproducible:
             raise RunFileError(
                 "the model has batch normalisation over whole mini-batches (whole = true), whose sums over the ranks "
                 "depend on their number; leave it out, or set parallel.reproducible = false."
             )
-        if model.exchanges and self.shards != world.size:
+        if model.exchanges and self.shards != world.comm.size:
             raise RunFileError(
                 f"the model has batch normalisation over whole mini-batches (whole = true), for which all micro-shards "
                 f"must be computed at the same time, one on each rank; but parallel.shards is {self.shards} and the "
-                f"number of ranks {world.size}. Leave out one of the two settings."
+                f"number of ranks {world.comm.size}. Leave out one of the two settings."
             )
         self._pool = Pool()
         self._plans: dict[int, Plan] = {}
@@ -132,13 +132,13 @@ class Step:
 
     def pieces(self, window: int) -> list[Shard]:
         """This rank's micro-shards in the epoch's ``window``-th step, numbered through its batches."""
-        samples, whole = len(self.loader), self.carried.streams or None
+        samples, whole, comm = len(self.loader), self.carried.streams or None, self.world.comm
         first, last = self._batches(window)
         return [
             Shard(shard + (index - first) * self.shards, positions)
             for index in range(first, last)
             for shard, positions in partition.micro_shards(
-                partition.batch(samples, self.batch_size, index), self.shards, self.world.size, self.world.rank, whole
+                partition.batch(samples, self.batch_size, index), self.shards, comm.size, comm.rank, whole
             )
         ]
 
@@ -163,7 +163,7 @@ class Step:
             number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
             save: this rank's wish to save, told to all likewise.
         """
-        self.world.beat(f"step {number + 1}")
+        self.world.heartbeat.beat(f"step {number + 1}")
         if window == 0:
             self.carried.reset()
         self._key[1] = number
@@ -185,13 +185,13 @@ class Step:
     def _sum(self, window: int, stop: bool, save: bool) -> bool:
         """Sum the step's gradients over all micro-shards and ranks; False if that has to be done again."""
         self._accumulate(window)
-        if self.world.elastic:
-            self.carried.spread(self.world, self.shards)
+        if self.world.failures.elastic:
+            self.carried.spread(self.world.comm, self.shards)
         self.gradients.close(stop, save, sent=self.reduction.progress is not None)
         self.before_reduction()
         start = perf_counter()
         totals = self.reduction.reduce()
-        self.world.confirm()
+        self.world.failures.confirm()
         end = perf_counter()
         self.comm_s += end - start
         if self.timeline:
@@ -261,7 +261,7 @@ class Step:
             if self.model.count is None:
                 self._found[COUNT] = piece.positions.length * self.model.targets
             self.gradients.add(self._found)
-            self.world.beat()
+            self.world.heartbeat.beat()
             self.data_s += filled - start
             self.compute_s += perf_counter() - filled
         if self._exchange:

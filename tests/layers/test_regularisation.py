@@ -13,8 +13,8 @@ from distnn.layers import Dense, Residual, Sequential, name_parameters
 from distnn.layers.regularisation import BatchNorm, Dropout
 from distnn.models import Model
 from distnn.optim import SGD
-from distnn.parallel.world import World
 from distnn.train.step import FOLLOW, TAIL, Step
+from tests.support.runs import alone
 
 
 def dropped(key, rate=0.3, length=20_000, layers=1):
@@ -67,7 +67,7 @@ def test_rates_and_shapes_that_do_not_fit_are_named():
 def step_of(network, x, y, **options):
     model = Model(network, x.shape[1:], task="regression", target_shape=y.shape[1:])
     parameters = model.initialize(0, np.float64, tail=TAIL)
-    return Step(model, parameters, Loader(x, y), SGD(0.1), World(), batch_size=len(x), **options)
+    return Step(model, parameters, Loader(x, y), SGD(0.1), alone(), batch_size=len(x), **options)
 
 
 def test_batch_norm_trains_and_predicts_as_torch():

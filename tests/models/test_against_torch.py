@@ -17,9 +17,8 @@ from distnn.models.convnet import convnet
 from distnn.models.mlp import mlp
 from distnn.models.resnet import resnet
 from distnn.optim import SGD
-from distnn.parallel.world import World
 from distnn.train.step import TAIL, Step
-from tests.support.runs import DIGITS
+from tests.support.runs import DIGITS, alone
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 functional = torch.nn.functional
@@ -144,7 +143,7 @@ def test_fifty_steps_track_pytorchs(kind: str) -> None:
         model = Model(network(), file.sample_shape, task=file.task, classes=file.classes)
     parameters = model.initialize(0, np.float32, tail=TAIL)
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}
-    step = Step(model, parameters, loader, SGD(momentum=MOMENTUM), World(), batch_size=BATCH)
+    step = Step(model, parameters, loader, SGD(momentum=MOMENTUM), alone(), batch_size=BATCH)
     assert step.windows < STEPS, "an epoch's last batch is a smaller one"
     found = ours(step)
     x = torch.from_numpy(loader.x.astype(np.float32) * np.float32(loader.scale or 1))

@@ -15,6 +15,7 @@ from distnn import checkpoint, config
 from distnn.data import write_data
 from distnn.data.convert.text import convert as convert_text
 from distnn.data.file.hdf5 import DataFile
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from tests.support.launch import REPOSITORY, environment
@@ -47,6 +48,11 @@ def run_file(path: Path, **sections: Sections) -> Path:
     """`settings` as a run file."""
     path.write_text(config.to_toml(settings(**sections)))
     return path
+
+
+def alone() -> World:
+    """The world of a single rank, without MPI."""
+    return World.of(Communicator())
 
 
 def assembled(world: World, **sections: Sections) -> Run:

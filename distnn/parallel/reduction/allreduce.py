@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from distnn.arrays import Array
 from distnn.errors import DistnnError
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.reduction.buckets import Buckets
 from distnn.parallel.reduction.gradients import Gradients, Totals, finite
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World
 
 #: (scale, learning rate, step, samples) → a slice of the values is updated.
 UpdatePart = Callable[[float, float, int, int], None]
@@ -34,7 +34,7 @@ class Allreduce:
 
     progress: Callable[[Sequence[str]], object] | None = None
 
-    def __init__(self, world: World, gradients: Gradients, bind: Bind, bucket_mb: float | None = None) -> None:
+    def __init__(self, world: Communicator, gradients: Gradients, bind: Bind, bucket_mb: float | None = None) -> None:
         self.world, self.gradients, self.parameters = world, gradients, gradients.parameters
         self.slices = Slices(self.parameters.length, gradients.align, [[world.rank]])
         self.part = slice(0, self.parameters.length)

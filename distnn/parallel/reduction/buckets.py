@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 from distnn.parameters import Parameters
 
 
@@ -26,7 +26,7 @@ class Buckets:
         pieces: of the message, in the order in which they are sent; the last holds the tail.
     """
 
-    def __init__(self, world: World, parameters: Parameters, size: float) -> None:
+    def __init__(self, world: Communicator, parameters: Parameters, size: float) -> None:
         self.world = world
         self.pieces: list[slice] = []
         self._bucket: dict[str, int] = {}

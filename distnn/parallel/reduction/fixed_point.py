@@ -25,10 +25,10 @@ from distnn.arrays import Array
 from distnn.errors import DistnnError
 from distnn.kernels import fixed_point as reference
 from distnn.kernels import load
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import Gradients, Totals
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 
 #: How much larger (as a power of two) a micro-shard's gradient may be than the sum of the step before.
@@ -123,7 +123,7 @@ class FixedGradients(Gradients):
         self.tail[LARGE] = bool(self._largest.any())
         self.tail[BAD] = not np.all(np.isfinite(self._largest))
 
-    def read(self, tail: Array, world: World) -> Totals | None:
+    def read(self, tail: Array, world: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
         loss, weight, correct, count, stop, save, large, bad = tail.tolist()
         if bad:
@@ -143,7 +143,7 @@ class FixedGradients(Gradients):
         scales, largest = self._scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._room)
 
-    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
+    def norm(self, values: Array, slices: Slices, mine: range, world: Communicator | None) -> float:
         """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
         start = slices.start(mine.start)
         trained = values[: max(0, self.parameters.trainable - start)]

@@ -13,9 +13,9 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.ops.op import nothing
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 
 #: The tail's elements. The count takes two, HIGH · 4096 + LOW, which float32 sums exactly up to 2³⁶ targets over 4096
@@ -101,7 +101,7 @@ class Gradients:
         for place, value in zip(range(TAIL), (loss, correct, weight, high, low, stop, save, bad), strict=True):
             self.tail[place] = value
 
-    def read(self, tail: Array, world: World) -> Totals | None:
+    def read(self, tail: Array, world: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
         loss, correct, weight, high, low, stop, save, bad = tail.tolist()
         return Totals(loss, correct, weight, int(high) * BASE + int(low), int(stop), int(save), int(bad))
@@ -110,7 +110,7 @@ class Gradients:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
         return total, nothing
 
-    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
+    def norm(self, values: Array, slices: Slices, mine: range, world: Communicator | None) -> float:
         """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``world`` is None where that is all.
 
         It has the same bits on every node: squares are summed by slices, then the slices in their order.

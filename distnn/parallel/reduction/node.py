@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.parallel.communicator import Communicator, add_up
 from distnn.parallel.reduction.allreduce import Allreduce, Bind
 from distnn.parallel.reduction.gradients import Gradients, Totals
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World, add_up
 
 #: Elements summed at a time, so that the sum is still in the core's cache when the next rank's row is added.
 BLOCK = 65536
@@ -33,7 +33,7 @@ class Node(Allreduce):
         bind: as for `Allreduce`.
     """
 
-    def __init__(self, world: World, gradients: Gradients, bind: Bind) -> None:
+    def __init__(self, world: Communicator, gradients: Gradients, bind: Bind) -> None:
         rows = gradients.rows
         assert rows is not None, "the messages are in memory that the ranks share"
         self.world, self.node, self.gradients, self.parameters = world, world.node(), gradients, gradients.parameters

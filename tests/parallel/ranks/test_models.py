@@ -102,7 +102,7 @@ def gradients(comm: Any, name: str, dtype: type) -> list[tuple[np.ndarray, float
     if x.ndim > 2:
         loader.augmentation = Augmentation(SAMPLES, x.shape[1:], flip=True, shift=2)
         loader.augmentation.draw(7, 0)
-    step = Step(model, parameters, loader, SGD(), World(comm), batch_size=BATCH, seed=7, shards=SHARDS)
+    step = Step(model, parameters, loader, SGD(), World.open(comm), batch_size=BATCH, seed=7, shards=SHARDS)
     found = []
     for window in range(3):
         step.run(window, learning_rate=0.0, number=window)

@@ -25,8 +25,8 @@ from tests.support.runs import assembled, blobs, distance, line, some_digits, tr
 
 pytestmark = pytest.mark.mpi
 
-TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
-LAST = TOGETHER.size - 1
+TOGETHER, ALONE = World.open(MPI.COMM_WORLD), World.open(MPI.COMM_SELF)
+LAST = TOGETHER.comm.size - 1
 SAMPLES = 1297  # of the digits' training split
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
@@ -90,7 +90,7 @@ def agree(together: Run, alone: Run, tolerance: float, epochs: int = 1) -> None:
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=0)
         assert counts == due(together)
     assert distance(together.parameters.value, alone.parameters.value) <= tolerance
-    prints = TOGETHER.allgather(together.parameters.fingerprint())
+    prints = TOGETHER.comm.allgather(together.parameters.fingerprint())
     assert set(prints) == {together.step.reduction.check()}
 
 
@@ -159,7 +159,7 @@ def visited(run: Run, epoch: int) -> list[list[int]]:
     run.step.loader.fill, run.step.run = spied, counted  # type: ignore[method-assign]
     train_epoch(run, epoch)
     run.step.loader.fill, run.step.run = fill, step  # type: ignore[method-assign]
-    return [joined(parts) for parts in zip(*run.world.allgather(seen), strict=True)]
+    return [joined(parts) for parts in zip(*run.world.comm.allgather(seen), strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,14 @@ def test_one_ranks_wish_to_stop_reaches_all(stopping: int) -> None:
     run = assembled(TOGETHER)
     run.step.run(0, 0.1)
     assert run.step.stop == 0
-    run.step.run(1, 0.1, stop=TOGETHER.rank == stopping)
+    run.step.run(1, 0.1, stop=TOGETHER.comm.rank == stopping)
     assert run.step.stop == 1
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() -> None:
     run = assembled(TOGETHER, model={"kind": "softmax"}, optimizer=MOMENTUM)
     before = run.parameters.fingerprint()
-    if TOGETHER.rank == LAST:
+    if TOGETHER.comm.rank == LAST:
         fill = run.step.loader.fill
 
         def spoiled(positions: Any, x: Any, y: Any) -> None:
@@ -249,18 +249,18 @@ def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() 
 def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
     run = assembled(TOGETHER, parallel={"reduction": "allreduce"})  # a copy of the parameters on each rank
     run.step.reduction.check()
-    if TOGETHER.rank == stray:
+    if TOGETHER.comm.rank == stray:
         run.parameters.values.view(np.uint8)[5] ^= 1
-    if TOGETHER.size == 1:
+    if TOGETHER.comm.size == 1:
         assert run.step.reduction.check() == run.parameters.fingerprint()
         return
     with pytest.raises(DistnnError) as caught:
         run.step.reduction.check()
     # Of two ranks that differ none is in the majority: both must still say the same.
-    named = stray if TOGETHER.size > 2 else 1
-    text = f"no longer the same on every rank: rank {named} on {TOGETHER.host} differ from the others."
+    named = stray if TOGETHER.comm.size > 2 else 1
+    text = f"no longer the same on every rank: rank {named} on {TOGETHER.comm.host} differ from the others."
     assert text in str(caught.value)
-    assert set(TOGETHER.allgather(str(caught.value))) == {str(caught.value)}
+    assert set(TOGETHER.comm.allgather(str(caught.value))) == {str(caught.value)}
     assert caught.value.exit_code == 1
 
 
@@ -272,10 +272,10 @@ def test_every_rank_begins_with_the_same_parameters() -> None:
 
 def test_any_communicator_will_do() -> None:
     """Half of the ranks train one run while the others train another; neither hears of the other."""
-    colour = TOGETHER.rank % 2
+    colour = TOGETHER.comm.rank % 2
     comm = MPI.COMM_WORLD.Split(colour)
     sections = {"train": {"seed": colour, "dtype": "float64"}}
-    together, alone = assembled(World(comm), **sections), assembled(ALONE, **sections)
+    together, alone = assembled(World.open(comm), **sections), assembled(ALONE, **sections)
     found, _ = train_epoch(together)
     expected, _ = train_epoch(alone)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -294,7 +294,7 @@ def test_evaluation_counts_each_sample_once(split: str) -> None:
     assert found.samples == expected.samples == expected_count
     assert found.loss == expected.loss, "the same bits"
     assert found.accuracy == expected.accuracy
-    assert len(set(TOGETHER.allgather((found.loss, found.accuracy, found.samples)))) == 1
+    assert len(set(TOGETHER.comm.allgather((found.loss, found.accuracy, found.samples)))) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

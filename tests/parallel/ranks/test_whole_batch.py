@@ -24,7 +24,7 @@ def whole_batch(comm, dtype, batch_size, accumulate=1):
     model = Model(network, (6,), task="regression", target_shape=(2,))
     parameters = model.initialize(0, dtype, tail=TAIL, minimum=comm.size)
     loader = Loader(x.astype(dtype), y.astype(dtype))
-    step = Step(model, parameters, loader, SGD(), World(comm), batch_size=batch_size, accumulate=accumulate)
+    step = Step(model, parameters, loader, SGD(), World.open(comm), batch_size=batch_size, accumulate=accumulate)
     found = []
     for window in range(step.windows):
         step.run(window, learning_rate=0.0, number=window)
@@ -51,4 +51,4 @@ def test_whole_batch_statistics_and_more_shards_than_ranks_are_refused():
     parameters = model.initialize(0, tail=TAIL, minimum=MPI.COMM_WORLD.size)
     loader = Loader(np.ones((8, 3), np.float32), np.ones((8, 1), np.float32))
     with pytest.raises(RunFileError, match=r"one on each rank; but parallel.shards is 9 and the number of ranks \d"):
-        Step(model, parameters, loader, SGD(), World(MPI.COMM_WORLD), batch_size=8, shards=9)
+        Step(model, parameters, loader, SGD(), World.open(MPI.COMM_WORLD), batch_size=8, shards=9)
