@@ -74,7 +74,7 @@ class NodeMemory:
         stride = max(page, -(-length * dtype.itemsize // page) * page)  # a row begins on a page
         mapped, problem = self._shared(count * stride)
         where = f"{self.place and f'in {self.place} '}on {self.node.host}"
-        problems = [told for told in self.everyone.allgather(problem and (problem, where)) if told]
+        problems = list(filter(None, self.everyone.allgather(problem and (problem, where))))
         if problems or mapped is None:
             problem, where = problems[0]
             raise SharedMemoryError(

@@ -66,14 +66,14 @@ def train(
             outlive(world, lambda left: training.attempt(signals, left))
         ended = training.end()
         if failures.elastic:
-            failures.agree(True)  # none leaves before rank 0 has told: the launcher might end the others
+            failures.agree(True)  # none leaves before rank 0 has reported: the launcher might end the others
         return ended
     finally:
         training.close()
 
 
 class _Training:
-    """A run on its way; the arguments are those of `train`."""
+    """A run in progress; the arguments are those of `train`."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class _Training:
         self.world, self.listener, self.network = world, listener, network
         self._start = time.perf_counter()
         self._warnings: list[str] = []
-        self._told: Listener | None = None
+        self._listeners: Listener | None = None
         self._folder: Path | None = None
         self._run: Run | None = None
         self._loop: Loop | None = None
@@ -105,16 +105,16 @@ class _Training:
         folder = self._folder
         assert folder is not None
         world.comm.on_root(lambda: make_folder(folder, settings))
-        if world.comm.root and self._told is None:
-            self._told = _listen(settings, folder, self.listener)
+        if world.comm.root and self._listeners is None:
+            self._listeners = _listen(settings, folder, self.listener)
         saver = self._saver(run)
         if start:
             saver.began_at(start, run.progress)
-        self._tell(run, start)
+        self._report(run, start)
         remaining = self.max_time and self.max_time - (time.perf_counter() - self._start)
-        former, self._run = self._run, run
+        former, self._run, heard = self._run, run, self._listeners
         self._loop = Loop(
-            settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, self._told, remaining, folder
+            settings, run.step, run.evaluators, run.schedule, saver, run.progress, world, heard, remaining, folder
         )
         if former:
             former.close()
@@ -172,7 +172,7 @@ class _Training:
         from distnn.config import to_dict
 
         assert self._folder is not None
-        settings, told = self.settings, self._told
+        settings = self.settings
         return Saver(
             self._folder / "checkpoints",
             settings.checkpoint,
@@ -180,45 +180,45 @@ class _Training:
             run.model,
             run.step,
             environment(self.world.comm),
-            told,
+            self._listeners,
         )
 
-    def _tell(self, run: Run, start: Path | None) -> None:
-        """Tell how the run begins, or goes on."""
+    def _report(self, run: Run, start: Path | None) -> None:
+        """Report how the run begins, or goes on."""
         warnings, self._warnings = self._warnings, []
-        if self._told is None:
+        if self._listeners is None:
             return
         for text in warnings:
-            self._told.warned(text)
+            self._listeners.warned(text)
         if start:
-            self._told.resumed(start, run.progress.step)
+            self._listeners.resumed(start, run.progress.step)
         assert self._folder is not None
-        self._told.started(_info(run, self._folder))
+        self._listeners.started(_info(run, self._folder))
 
     def end(self) -> tuple[Summary, Run]:
-        """Tell how it ended."""
+        """Report how it ended."""
         assert self._summary is not None and self._run is not None and self._folder is not None
         if self._run.step.timeline:
-            _write(self._run.step.timeline, self._folder, self._told)
-        if self._told:
-            self._told.finished(self._summary)
+            _write(self._run.step.timeline, self._folder, self._listeners)
+        if self._listeners:
+            self._listeners.finished(self._summary)
         return self._summary, self._run
 
     def close(self) -> None:
         """Let go of files, and of the terminal."""
         if self._run:
             self._run.close()
-        if self._told:
-            self._told.close()
+        if self._listeners:
+            self._listeners.close()
 
 
-def _write(timeline: Timeline, folder: Path, told: Listener | None) -> None:
+def _write(timeline: Timeline, folder: Path, listener: Listener | None) -> None:
     """Write the timeline; a run that has finished doesn't fail for it."""
     try:
         timeline.write(folder / "trace.json")
     except DataError as error:
-        if told:
-            told.warned(str(error))
+        if listener:
+            listener.warned(str(error))
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:

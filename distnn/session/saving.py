@@ -33,7 +33,7 @@ class Saver:
     A save begins with a copy of the state in memory, in a thread. The next step's forward and backward only read what
     is copied; a rank comes to their reduction, without which no rank updates, once its copy is complete. So the steps
     wait for what of the copy takes longer than forward and backward. The thread writes and verifies the copy, and
-    `after_step` tells of it when it has. There is one copy: a save that is due while the former one is being written
+    `after_step` reports it when it has. There is one copy: a save that is due while the former one is being written
     waits for it.
 
     Arguments:
@@ -81,12 +81,12 @@ class Saver:
         self.latest, self._saved = path, (progress.step, progress.epoch)
 
     def conclude(self) -> None:
-        """Wait for what this rank is writing, and tell of it; no other rank need be there, as none shares in it."""
+        """Wait for what this rank is writing, and report it; no other rank need be there, as none shares in it."""
         self._conclude()
 
     @property
     def writing(self) -> bool:
-        """Whether a save is on its way, or hasn't been told of yet."""
+        """Whether a save is in progress, or hasn't been reported yet."""
         return self._writing is not None
 
     @property
@@ -104,7 +104,7 @@ class Saver:
         return self._failure is not None and self.settings.on_failure == "stop"
 
     def after_step(self, progress: Progress) -> None:
-        """Tell of a save that has ended, and save if a number of steps says so, or rank 0 told the others in the step
+        """Report a save that has ended, and save if a number of steps says so, or rank 0 told the others in the step
         that it is `overdue`."""
         if isinstance(self._writing, Together):
             self._writing.advance()
@@ -169,7 +169,7 @@ class Saver:
         self._writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
-        """Wait for what is being written, and tell of it; every rank has to call it, and knows the outcome then."""
+        """Wait for what is being written, and report it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
         if isinstance(self._writing, Together):
             self._writing.advance(wait=True)
@@ -198,7 +198,7 @@ class Saver:
             self.waited_s += time.perf_counter() - start
 
     def _leave(self) -> None:
-        """The run ends by an error: a last chance for what is being written, and there is nobody to be told."""
+        """The run ends by an error: a last chance for what is being written, and there is nobody to report to."""
         if self._writing is not None:
             self._writing.wait(GRACE)
 
@@ -228,7 +228,7 @@ class Saver:
         )
 
     def _conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
-        """On rank 0, wait for what is being written, tell of it, and say how things stand."""
+        """On rank 0, wait for what is being written, report it, and say how things stand."""
         writing, self._writing = self._writing, None
         if writing is not None and self.listener is not None:
             try:
@@ -244,7 +244,7 @@ class Saver:
         return self.latest, self._failure, self._saved
 
     def _failed(self, error: CheckpointError) -> None:
-        """On rank 0, note that a save failed, and tell of it if the run goes on."""
+        """On rank 0, note that a save failed, and report it if the run goes on."""
         self._failure, self._saved = error, (-1, -1)
         self._failures += 1
         if not self.failed and self.listener is not None:

@@ -85,7 +85,7 @@ class StopSignals:
     """SIGTERM and SIGUSR1 as a wish to stop after the current step; batch systems send them before a time limit.
 
     Use as a context; the former handlers come back at its end. The handler only sets a flag: all ranks learn of it in
-    the next step's reduction, whichever of them was told. One that came before (`runtime.note_signals`) counts, too.
+    the next step's reduction, whichever of them received it. One that came before (`runtime.note_signals`) counts, too.
     """
 
     def __init__(self) -> None:

@@ -50,9 +50,9 @@ SEEN, PROCESS, PLACES = range(3)
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """The ranks find each other inside, which has to come to its end: else faulthandler tells where this one waits.
+    """The ranks find each other inside, which has to come to its end: else faulthandler shows where this one waits.
 
-    There is no world yet to say which rank is missing: it is the one that tells nothing.
+    There is no world yet to say which rank is missing: it is the one that prints nothing.
     """
     _end_in(PATIENCE)
     try:
@@ -64,7 +64,7 @@ def starting() -> Iterator[None]:
 def leaving(world: World) -> None:
     """What is left is to leave MPI, together, and Python: where a rank doesn't, the kernel's alarm ends the others.
 
-    No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" tells of it.
+    No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" says so.
     """
     if world.failures.comm.size > 1 and world.heartbeat.patience:
         signal.setitimer(signal.ITIMER_REAL, world.heartbeat.patience)
