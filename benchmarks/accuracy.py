@@ -32,6 +32,7 @@ from contenders import environment
 from distnn import config
 from distnn.data import DataFile
 from distnn.data.order import permutation
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
 
@@ -57,7 +58,7 @@ def write(folder: Path, given: argparse.Namespace) -> Path:
             x, y = file.read(split)
             np.save(folder / f"x{suffix}.npy", x.reshape(len(x), -1))
             np.save(folder / f"y{suffix}.npy", y)
-        run, samples = Run(settings, file, World()), file.count("train")
+        run, samples = Run(settings, file, World.of(Communicator())), file.count("train")
     values = {f"{place:03}": run.parameters.value[name] for place, name in enumerate(run.parameters.trained)}
     np.savez(folder / "first.npz", **values)
     np.save(folder / "orders.npy", np.stack([permutation(samples, 0, epoch) for epoch in range(given.epochs)]))

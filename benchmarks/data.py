@@ -119,8 +119,8 @@ def waiting(settings: Any, world: World, seconds: float) -> dict[str, float]:
         data += step.run(window, 0.01, number=window).spent.data
         window += 1
         if window % 50 == 0:
-            go[0] = world.root and time.perf_counter() - start < seconds
-            world.share(go)
+            go[0] = world.comm.root and time.perf_counter() - start < seconds
+            world.comm.share(go)
     spent = time.perf_counter() - start
     run.close()
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -150,9 +150,9 @@ def main() -> None:
     world = World.open()
     size = int(given.gib * 2**30)
     path = given.folder / f"distnn-benchmark-{os.getpid()}.h5"
-    path = world.bcast(path)
+    path = world.comm.bcast(path)
     try:
-        world.on_root(lambda: make(path, size))
+        world.comm.on_root(lambda: make(path, size))
         table = {
             "data": {"path": str(path), "batch_size": BATCH, "shuffle_buffer": BUFFER, "in_memory": False},
             "model": {"kind": "mlp", "hidden": [512, 512]},
@@ -160,15 +160,15 @@ def main() -> None:
         }
         settings = config.from_dict(table, "benchmark")
         # The training first: its peak of memory is to be its own.
-        trained = world.allgather(waiting(settings, world, given.seconds))
-        if world.root:
+        trained = world.comm.allgather(waiting(settings, world, given.seconds))
+        if world.comm.root:
             report(path, size, settings, trained, given)
-        if world.size > 1:
-            met = world.comm.Ibarrier()
+        if world.comm.size > 1:
+            met = world.comm.mpi.Ibarrier()
             while not met.Test():  # asleep, where MPI's own waiting would take a core from what is measured
                 time.sleep(0.05)
     finally:
-        if world.root:
+        if world.comm.root:
             path.unlink(missing_ok=True)
 
 

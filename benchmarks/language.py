@@ -28,6 +28,7 @@ import torch
 from distnn import config
 from distnn.data import DataFile, partition
 from distnn.data.order import permutation
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.train.evaluate import STREAMS
@@ -179,7 +180,7 @@ def main() -> int:
     settings = config.read(options.run, options.overrides)
     check(settings)
     with DataFile(settings.data.path) as file:
-        run = Run(settings, file, World())
+        run = Run(settings, file, World.of(Communicator()))
         splits = file.splits
     twin = Twin(run)
     steps = min(options.steps or sys.maxsize, settings.train.epochs * run.step.windows)

@@ -30,7 +30,7 @@ from distnn.ops.batch_norm import BatchNorm
 from distnn.ops.conv.convolution import Conv2D
 from distnn.ops.op import Op
 from distnn.ops.pooling import MaxPool2D
-from distnn.parallel.world import World
+from distnn.parallel.threads import blas_threads
 
 Pass = Callable[[], object]
 
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.1, help="of each measurement (0.1)")
     parser.add_argument("--json", type=Path, help="write every number here")
     given = parser.parse_args()
-    World().use_threads(1, "as PyTorch has it here")
+    blas_threads.use(1, "as PyTorch has it here")
     torch.set_num_threads(1)
     results = {}
     print(f"{'ms, forward and backward':44}{'distnn':>9}{'torch':>9}   torch / distnn")

@@ -27,7 +27,9 @@ from training import training_step
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.loader import Loader
 from distnn.data.partition import Batching
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.train.step import Step
 
@@ -40,18 +42,20 @@ def training(case: cases.Case, world: World, *, shared: bool, bucket_mb: float |
     random, model = np.random.default_rng(0), case.model
     samples = 4 * case.batch
     x = random.integers(0, 256, (samples, *model.input_shape), np.uint8)
-    memory = NodeMemory(world) if shared else None
+    memory = NodeMemory(world.comm) if shared else None
     loader = Loader(x, random.integers(0, case.widths[-1], samples), 1 / 255)
-    return training_step(model, loader, world, Batching(case.batch, world.size), memory=memory, bucket_mb=bucket_mb)
+    return training_step(
+        model, loader, world, Batching(case.batch, world.comm.size), memory=memory, bucket_mb=bucket_mb
+    )
 
 
 def seconds(step: Step, count: int) -> float:
     """The mean time of a step, from barrier to barrier."""
-    step.world.barrier()
+    step.world.comm.barrier()
     start = time.perf_counter()
     for number in range(count):
         step.run(number % step.windows, 0.01)
-    step.world.barrier()
+    step.world.comm.barrier()
     return (time.perf_counter() - start) / count
 
 
@@ -66,11 +70,11 @@ def ways(case: cases.Case, world: World, apart: World, buckets: list[float]) -> 
 def raw(step: Step, count: int) -> float:
     """The mean time of MPI's Allreduce of the step's message alone."""
     message = np.zeros_like(step.reduction.gradients.message)
-    step.world.allreduce(message)
-    step.world.barrier()
+    step.world.comm.allreduce(message)
+    step.world.comm.barrier()
     start = time.perf_counter()
     for _ in range(count):
-        step.world.allreduce(message)
+        step.world.comm.allreduce(message)
     return (time.perf_counter() - start) / count
 
 
@@ -87,28 +91,30 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     world = World.open()
-    apart = World(world.comm, world.comm.Split(world.rank * given.nodes // world.size))
-    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "mpi": world.library, "ranks": world.size, "cases": {}}
-    if world.root:
-        print(f"{result['cpu']}, {result['blas']}, {result['mpi']}, {world.size} ranks of {world.threads.count} thread")
+    comm = world.comm
+    apart = World.of(Communicator(comm.mpi, comm.mpi.Split(comm.rank * given.nodes // comm.size)))
+    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "mpi": comm.library, "ranks": comm.size, "cases": {}}
+    if comm.root:
+        threads = blas_threads.now.count
+        print(f"{result['cpu']}, {result['blas']}, {result['mpi']}, {comm.size} ranks of {threads} thread")
     for text in given.cases.split(","):
         case = cases.Case.parse(text)
         steps = ways(case, world, apart, [float(size) for size in given.buckets.split(",")])
-        count = int(world.bcast(max(1, round(given.seconds / seconds(steps[PLAIN], 3)))))
+        count = int(comm.bcast(max(1, round(given.seconds / seconds(steps[PLAIN], 3)))))
         times: dict[str, list[float]] = {way: [] for way in [*steps, "Allreduce alone"]}
         for number in range(given.rounds):
             for way in [*steps][number % len(steps) :] + [*steps][: number % len(steps)]:
                 times[way].append(seconds(steps[way], count))
             times["Allreduce alone"].append(raw(steps[PLAIN], count))
         result["cases"][text] = times
-        if world.root:
+        if comm.root:
             size = steps[PLAIN].gradients.message.nbytes / 1e6
             print(f"\n{text}, {size:.1f} MB: time of a step, and divided by {PLAIN}")
             for way, found in times.items():
                 ratio = [a / b for a, b in zip(found, times[PLAIN], strict=True)]
                 line = f"  {way:20}{1e3 * median(found):9.2f} ms   {median(ratio):.3f}"
                 print(f"{line} ({min(ratio):.3f} – {max(ratio):.3f})", flush=True)
-    if world.root and given.json:
+    if comm.root and given.json:
         given.json.write_text(json.dumps(result, indent=1))
 
 

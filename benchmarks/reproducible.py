@@ -29,6 +29,7 @@ from distnn.data.partition import Batching
 from distnn.kernels.loading import load
 from distnn.models import Model, convnet, mlp
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 
 #: (network, input shape, batch, by how much the reproducible step may be longer)
@@ -52,8 +53,8 @@ class Trained:
         x = random.integers(0, 256, (2 * batch, *shape), np.uint8)
         y = random.integers(0, 10, 2 * batch)
         model = Model(network(), shape, task="classification", classes=[str(k) for k in range(10)])
-        memory = NodeMemory(world) if world.size > 1 else None
-        batching = Batching(batch, shards or world.size)
+        memory = NodeMemory(world.comm) if world.comm.size > 1 else None
+        batching = Batching(batch, shards or world.comm.size)
         self.step = training_step(
             model, Loader(x, y, 1 / 255), world, batching, memory=memory, reproducible=reproducible
         )
@@ -80,7 +81,7 @@ def measure(world: World, case: str, shards: int, rounds: int, steps: int) -> di
         trained.seconds(2)
     for _ in range(rounds):
         for mode, trained in modes.items():
-            world.barrier()
+            world.comm.barrier()
             found[mode].append(trained.seconds(steps))
     return found
 
@@ -101,23 +102,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     world = World.open()
-    world.use_threads(1, "as parallel.reproducible has it")
-    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "ranks": world.size, "cases": {}}
+    blas_threads.use(1, "as parallel.reproducible has it")
+    result: dict[str, Any] = {"cpu": cpu(), "blas": blas(), "ranks": world.comm.size, "cases": {}}
     result["kernels"] = load("fixed_point").__name__
-    if world.root:
-        print(f"{result['cpu']}, {result['blas']}, {world.size} ranks of 1 thread, {result['kernels']}")
+    if world.comm.root:
+        print(f"{result['cpu']}, {result['blas']}, {world.comm.size} ranks of 1 thread, {result['kernels']}")
     for case in [list(CASES)[number] for number in given.cases]:
         found = measure(world, case, given.shards, given.rounds, given.steps)
         compared, goal = ratios(found), CASES[case][3]
         result["cases"][case] = {"seconds": found, "reproducible_divided_by": compared, "goal": goal}
-        if world.root:
+        if world.comm.root:
             print(f"\n{case}; goal: at most {goal:.2f} of the fast mode's time")
             for mode, times in found.items():
                 line = f"  {mode:26}{1e3 * median(times):8.1f} ms"
                 if ratio := compared.get(mode):
                     line += f"   reproducible ÷ it {ratio['median']:.3f} ({ratio['min']:.3f} – {ratio['max']:.3f})"
                 print(line, flush=True)
-    if world.root and given.json:
+    if world.comm.root and given.json:
         given.json.write_text(json.dumps(result, indent=1))
 
 

@@ -27,6 +27,7 @@ from training import training_step
 from distnn.data.loader import Loader
 from distnn.data.partition import Batching
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.train import timeline
 from distnn.train.step import Step
@@ -41,18 +42,18 @@ def training(case: cases.Case, world: World, timeline: Timeline | None = None) -
     """A step on random images."""
     random, model = np.random.default_rng(0), case.model
     x = random.integers(0, 256, (SAMPLES, *model.input_shape), np.uint8)
-    memory = NodeMemory(world) if world.size > 1 else None
+    memory = NodeMemory(world.comm) if world.comm.size > 1 else None
     loader = Loader(x, random.integers(0, case.widths[-1], SAMPLES), 1 / 255)
-    return training_step(model, loader, world, Batching(case.batch, world.size), memory=memory, timeline=timeline)
+    return training_step(model, loader, world, Batching(case.batch, world.comm.size), memory=memory, timeline=timeline)
 
 
 def seconds(step: Step, count: int, world: World) -> float:
     """Of so many steps, from barrier to barrier."""
-    world.barrier()
+    world.comm.barrier()
     start = time.perf_counter()
     for number in range(count):
         step.run(number % (SAMPLES // step.batching.batch_size), 0.01)
-    world.barrier()
+    world.comm.barrier()
     return time.perf_counter() - start
 
 
@@ -65,14 +66,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every number here")
     given = parser.parse_args()
     world = World.open()
-    world.settle_threads()
+    blas_threads.settle(world.comm)
     timeline.EVENTS = 10**9  # so that none is left out
     results: dict[str, Any] = {}
     for case in map(cases.Case.parse, given.cases.split(",")):
-        line = Timeline(world)
+        line = Timeline(world.comm)
         plain, traced = training(case, world), training(case, world, line)
         each = min(seconds(step, 2, world) / 2 for _ in range(2) for step in (plain, traced))
-        count = int(world.bcast(max(1, round(given.seconds / each))))
+        count = int(world.comm.bcast(max(1, round(given.seconds / each))))
         rounds = []
         for turn in range(given.rounds):
             steps = {"plain": plain, "traced": traced}
@@ -81,7 +82,7 @@ def main() -> None:
         ratios = sorted(found["traced"] / found["plain"] - 1 for found in rounds)
         events = len(line.events) / (count * given.rounds + 4)
         results[str(case)] = {"rounds": rounds, "cost": median(ratios)}
-        if world.root:
+        if world.comm.root:
             spread = f"({100 * ratios[0]:+.1f} – {100 * ratios[-1]:+.1f})"
             print(
                 f"{case!s:20} {1e3 * median(found['plain'] for found in rounds):7.2f} ms a step, {events:4.0f} events: "
@@ -89,7 +90,7 @@ def main() -> None:
                 f"{'met' if median(ratios) <= GOAL else 'missed'}",
                 flush=True,
             )
-    if given.json and world.root:
+    if given.json and world.comm.root:
         given.json.write_text(json.dumps(results, indent=1))
 
 

@@ -30,7 +30,8 @@ def training_step(
     timeline: Timeline | None = None,
 ) -> Step:
     """The step; its parameters are in memory of each rank if none is given."""
-    parameters = model.initialize(0, tail=tail_length(model.layout), minimum=world.size, memory=memory)
+    parameters = model.initialize(0, tail=tail_length(model.layout), minimum=world.comm.size, memory=memory)
     exact = batching.shards * batching.accumulate if reproducible else None
-    reduction = choose_reduction(world, parameters, model.layout, memory, exact=exact, bucket_mb=bucket_mb)
-    return Step(model, samples, reduction, ParameterUpdate(optimizer, parameters, memory), batching, timeline=timeline)
+    reduction = choose_reduction(world.comm, parameters, model.layout, memory, exact=exact, bucket_mb=bucket_mb)
+    update = ParameterUpdate(optimizer, parameters, memory)
+    return Step(world, model, samples, reduction, update, batching, timeline=timeline)

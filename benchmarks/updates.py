@@ -26,7 +26,7 @@ import torch
 
 from distnn.kernels.loading import compiled_kernels
 from distnn.optim import SGD, Adam, AdamW, Optimizer
-from distnn.parallel.world import World
+from distnn.parallel.threads import blas_threads
 
 #: The part of a copy's speed that Adam should reach.
 GOAL = 0.7
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, help="write every number here")
     given = parser.parse_args()
-    World().use_threads(1, "as PyTorch has it here")
+    blas_threads.use(1, "as PyTorch has it here")
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
     start, *slopes = random.normal(size=(3, given.parameters)).astype(np.float32)

@@ -18,10 +18,12 @@ from distnn.data.order import Whole, permutation
 from distnn.data.partition import Batching
 from distnn.optim import SGD
 from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.session.compiling import prepare
 
 world = World.open()
+comm = world.comm
 #: The epoch whose order is the case's own.
 GIVEN = -1
 
@@ -30,15 +32,17 @@ class Distnn:
     def __init__(self, case: Case) -> None:
         self.case = case
         model = cases.Case(case.widths, case.batch, case.network).model
-        memory = NodeMemory(world) if world.size > 1 else None  # what parallel.reduction = "auto" takes on one node
+        memory = (
+            NodeMemory(world.comm) if world.comm.size > 1 else None
+        )  # what parallel.reduction = "auto" takes on one node
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
         self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
-        batching = Batching(case.batch, world.size)
+        batching = Batching(case.batch, world.comm.size)
         self.step = training_step(model, self.loader, world, batching, optimizer, memory=memory)
         self.parameters = self.step.parameters
-        prepare(model, optimizer, self.parameters, world, -(-case.batch // world.size), reproducible=False)
+        prepare(model, optimizer, self.parameters, world.comm, -(-case.batch // world.comm.size), reproducible=False)
         self.epoch = 0
 
     def reset(self) -> None:
@@ -65,4 +69,4 @@ class Distnn:
 
 
 if __name__ == "__main__":
-    serve(Distnn, world.barrier, {"rank": world.rank, "distnn": distnn.__version__, "threads": world.threads.count})
+    serve(Distnn, comm.barrier, {"rank": comm.rank, "distnn": distnn.__version__, "threads": blas_threads.now.count})

@@ -1,4 +1,4 @@
-"""A checkpoint on its way to the disk while the training goes on, in a thread of each rank that writes."""
+"""A checkpoint that is written to the disk while the training goes on, in a thread of each rank that writes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
+from distnn.parallel.threads import blas_threads
 from distnn.runtime import VERSION
 
 
@@ -44,7 +45,7 @@ def numba() -> str:
         return ""
 
 
-def environment(world: World) -> dict[str, str]:
+def environment(comm: Communicator) -> dict[str, str]:
     """Versions of distnn, Python, numpy and numba, CPU, BLAS, BLAS threads, MPI, ranks and hosts, by name."""
     return {
         "distnn": VERSION,
@@ -53,10 +54,10 @@ def environment(world: World) -> dict[str, str]:
         "numba": numba(),
         "cpu": cpu(),
         "blas": blas(),
-        "threads": str(world.threads.count),
-        "mpi": world.library,
-        "ranks": str(world.size),
-        "hosts": str(len(set(world.hosts))),
+        "threads": str(blas_threads.now.count),
+        "mpi": comm.library,
+        "ranks": str(comm.size),
+        "hosts": str(len(set(comm.hosts))),
     }
 
 

@@ -12,8 +12,8 @@ from distnn.arrays import Array
 from distnn.checkpoint import Draft, Extent
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.errors import CheckpointError
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.meeting import Meeting
-from distnn.parallel.world import World
 
 
 class Together:
@@ -26,7 +26,7 @@ class Together:
     Where a rank doesn't see the file, as in a folder of rank 0's node, rank 0 writes it all.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         draft: on rank 0, what is to be filled; None elsewhere.
         arrays: what every rank has of the content, by its path in the file.
         snapshot: for the copies.
@@ -39,7 +39,7 @@ class Together:
 
     def __init__(
         self,
-        world: World,
+        comm: Communicator,
         draft: Draft | None,
         arrays: Mapping[str, Array],
         snapshot: Snapshot,
@@ -47,17 +47,17 @@ class Together:
         step: int,
     ) -> None:
         self.step, self.start, self._lead = step, time.perf_counter(), 0.0
-        self._world, self._draft, self._finish = world, draft, finish
-        self._meeting: Meeting | None = Meeting(world)
+        self._comm, self._draft, self._finish = comm, draft, finish
+        self._meeting: Meeting | None = Meeting(comm)
         self._last: Writing | None = None
         places = draft and {name: block.offset for name, block in draft.extents.items()}
         self._path: Path
-        self._path, self._final, places = world.bcast(draft and (draft.path, draft.final, places))
+        self._path, self._final, places = comm.bcast(draft and (draft.path, draft.final, places))
         blocks = [Extent(checkpoint.flat(array), places[name]) for name, array in arrays.items()]
-        ranks = checkpoint.writers(sum(len(block.content) for block in blocks), world.size)
-        share = checkpoint.share(blocks, ranks, world.rank) if world.rank < ranks else []
-        if not all(world.allgather(not share or os.path.exists(self._path))):
-            share = blocks if world.root else []
+        ranks = checkpoint.writers(sum(len(block.content) for block in blocks), comm.size)
+        share = checkpoint.share(blocks, ranks, comm.rank) if comm.rank < ranks else []
+        if not all(comm.allgather(not share or os.path.exists(self._path))):
+            share = blocks if comm.root else []
         if draft is not None:  # what only rank 0 has
             share += [block for name, block in draft.extents.items() if name not in arrays]
         self._places = [block.offset for block in share]
@@ -116,7 +116,7 @@ class Together:
         try:
             self._part.result()
         except CheckpointError as error:
-            return f"rank {self._world.rank} on {self._world.host}: {error}"
+            return f"rank {self._comm.rank} on {self._comm.host}: {error}"
         return ""
 
     def _end(self, problems: list[str]) -> Path:

@@ -37,7 +37,7 @@ def doctor(world: World, folder: Path, as_json: bool) -> None:
     from distnn.doctor.facts import examine
 
     examination = examine(world, folder)
-    world.on_root(lambda: _show(examination, as_json=as_json))
+    world.comm.on_root(lambda: _show(examination, as_json=as_json))
 
 
 def _show(examination: Examination, *, as_json: bool) -> None:

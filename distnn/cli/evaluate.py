@@ -33,11 +33,11 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     from distnn.data import DataFile
     from distnn.inference.load import restore
 
-    restored = restore(checkpoint, world)
+    restored = restore(checkpoint, world.comm)
     set_patience(world, restored.settings)
-    with DataFile(data, world.comm) as file:
+    with DataFile(data, world.comm.mpi) as file:
         result = restored.evaluate(file, split, world)
-    world.on_root(lambda: _show(result, split, restored, as_json=as_json))
+    world.comm.on_root(lambda: _show(result, split, restored, as_json=as_json))
 
 
 def _show(result: Result, split: str, restored: Restored, *, as_json: bool) -> None:

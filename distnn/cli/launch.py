@@ -41,7 +41,7 @@ INTERVAL = 0.5
 def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, None]:
     """A verb that all ranks run together; it gets their `World` first, and returns its exit code (None is 0).
 
-    Its work calls `World.beat` where it makes progress: without that for too long, the job ends.
+    Its work calls `Heartbeat.beat` where it makes progress: without that for too long, the job ends.
     """
 
     @functools.wraps(verb)
@@ -55,7 +55,7 @@ def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, N
         _heed_hangups()
         with guarded(world, watched=True):
             code = verb(world, *args, **options)
-        world.exit(code or 0)
+        world.failures.exit(code or 0)
 
     return run
 
@@ -78,7 +78,7 @@ def alone(verb: Callable[P, None]) -> Callable[P, None]:
 
 def set_patience(world: World, settings: RunSettings) -> None:
     """From now on any piece of work may take as long as the run file says."""
-    world.patience = settings.parallel.timeout
+    world.heartbeat.expect_within(settings.parallel.timeout)
 
 
 def report(text: str) -> None:
@@ -111,18 +111,19 @@ def _on_rank_0(world: World, work: Callable[[], None]) -> None:
         except click.ClickException as error:  # whose context can't be sent to other ranks
             raise UsageError(error.format_message()) from None
 
-    world.beat(click.get_current_context().command_path)
-    if not world.root:
-        while world.bcast(None):
-            world.beat()
-    world.on_root(pulsing)
+    comm, heartbeat = world.comm, world.heartbeat
+    heartbeat.beat(click.get_current_context().command_path)
+    if not comm.root:
+        while comm.bcast(None):
+            heartbeat.beat()
+    comm.on_root(pulsing)
 
 
 class _Pulse:
     """A context in which this thread's work counts as progress for as long as it uses its processor.
 
     What waits for a file system, or for a reader of its output, uses none. Converters and readers of files know no
-    ranks, and so can't call `World.beat`; here it is done for them, in a thread beside them.
+    ranks, and so can't call `Heartbeat.beat`; here it is done for them, in a thread beside them.
     """
 
     def __init__(self, world: World) -> None:
@@ -138,15 +139,15 @@ class _Pulse:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._over.set()
         self._thread.join()
-        self._world.bcast(False)
+        self._world.comm.bcast(False)
 
     def _run(self) -> None:
         used: Any = None
         while not self._over.wait(INTERVAL):
             before, used = used, time.clock_gettime(self._clock)
             if used != before:
-                self._world.beat()
-                self._world.bcast(True)
+                self._world.heartbeat.beat()
+                self._world.comm.bcast(True)
 
 
 def _heed_hangups() -> None:

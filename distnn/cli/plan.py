@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from distnn.config.site import SiteSettings
     from distnn.data import DataFile
     from distnn.models import Model
+    from distnn.parallel.communicator import Communicator
     from distnn.parallel.world import World
     from distnn.scaling.compute import Measured
     from distnn.scaling.prediction import Machine, Prediction
@@ -149,13 +150,14 @@ def _measure(world: World, question: _Question) -> None:
     from distnn import config
     from distnn.data import DataFile
     from distnn.doctor.rates import measure_rates
+    from distnn.parallel.threads import blas_threads
     from distnn.scaling.prediction import Machine
     from distnn.scaling.workload import Workload
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
     set_patience(world, settings)
-    ranks, cores = _laid_out(world, question, settings)
+    ranks, cores = _laid_out(world.comm, question, settings)
     with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model, parts.batch_size(settings, file))
@@ -163,7 +165,7 @@ def _measure(world: World, question: _Question) -> None:
     rates, whose = _rates(question.site or USUAL, measuring=True)
     # The measured steps have their bookkeeping in them.
     rates, sources = measure_rates(world, replace(rates, step=0.0), work.message)
-    together = f" on {world.size} ranks at once" if world.size > 1 else ""
+    together = f" on {world.comm.size} ranks at once" if world.comm.size > 1 else ""
     sources = [f"measured here{together}: {', '.join(['steps and updates', *sources])}"]
     sources.append(f"all other rates are those of {whose}")
     if compute.busy != ranks:
@@ -171,24 +173,25 @@ def _measure(world: World, question: _Question) -> None:
             f"steps were measured with {compute.busy} of {ranks} ranks a node; busy neighbours make them slower: start "
             f"as many (mpiexec -n {ranks})"
         )
-    outlook = _Outlook(work, Machine(rates, compute, ranks), world.threads.count, sources)
-    world.on_root(lambda: _answer(question, outlook))
+    outlook = _Outlook(work, Machine(rates, compute, ranks), blas_threads.now.count, sources)
+    world.comm.on_root(lambda: _answer(question, outlook))
 
 
-def _laid_out(world: World, question: _Question, settings: RunSettings) -> tuple[int, int]:
+def _laid_out(comm: Communicator, question: _Question, settings: RunSettings) -> tuple[int, int]:
     """Ranks of a node and its cores, where this rank now has the threads that are asked for."""
     from distnn.config import site as sites
     from distnn.doctor.facts import node_cores
-    from distnn.session.build import settle_threads
+    from distnn.parallel.threads import blas_threads
+    from distnn.session.build import use_threads
 
-    settle_threads(settings.parallel, world)
+    use_threads(settings.parallel)
     if question.site is None:
-        ranks, threads, cores = question.ranks_per_node or world.node().size, question.threads, node_cores()
+        ranks, threads, cores = question.ranks_per_node or comm.node().size, question.threads, node_cores()
     else:
         site = sites.read(question.site)
         (ranks, threads), cores = question.layout(site, settings), site.node.cores
-    if threads is not None and threads != world.threads.count:
-        world.use_threads(threads, "--threads, or the site's")
+    if threads is not None and threads != blas_threads.now.count:
+        blas_threads.use(threads, "--threads, or the site's")
     return ranks, cores
 
 

@@ -33,10 +33,11 @@ def predict(world: World, checkpoint: str, data: str, output: Path, split: str, 
     from distnn.data import DataFile
     from distnn.inference.load import restore
 
-    restored = restore(checkpoint, world)
+    restored = restore(checkpoint, world.comm)
     set_patience(world, restored.settings)
-    with DataFile(data, world.comm) as file:
+    with DataFile(data, world.comm.mpi) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
-    predictions.write(output, world, about=about, force=force)
-    world.on_root(lambda: show(f"wrote {predictions.total} predictions for {split} of {data} to {output}"))
+    world.heartbeat.beat("the file of predictions")
+    predictions.write(output, world.comm, about=about, force=force)
+    world.comm.on_root(lambda: show(f"wrote {predictions.total} predictions for {split} of {data} to {output}"))

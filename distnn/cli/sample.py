@@ -31,9 +31,9 @@ def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: 
       distnn sample runs/bible-lstm --prompt "In the beginning" --length 400 --temperature 0.8
     """
     from distnn.inference.load import restore
-    from distnn.parallel.world import World
+    from distnn.parallel.communicator import Communicator
 
-    text = restore(checkpoint, World()).write(prompt, length, temperature=temperature, seed=seed)
+    text = restore(checkpoint, Communicator()).write(prompt, length, temperature=temperature, seed=seed)
     # A reader that has had enough (``| head``) ends it.
     if all(show(piece, end="") for piece in text):
         show("")

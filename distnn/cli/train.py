@@ -97,7 +97,7 @@ def train(
     from distnn.session.run import train as run_training
 
     settings = config.read(run, overrides)
-    reports = world.root or settings.parallel.elastic  # the rank that reports may be another one in the end
+    reports = world.comm.root or settings.parallel.elastic  # the rank that reports may be another one in the end
     listener = Console(log_interval=settings.log.interval, quiet=quiet) if reports else None
     out = out or folder(run, resume)
     try:

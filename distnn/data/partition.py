@@ -70,12 +70,14 @@ class Batching:
         shards: the micro-shards that each batch is cut into.
         accumulate: batches per update.
         streams: each place in a batch is a stream, along which a model's state is carried.
+        seed: what random ops are keyed to, beside the step and the micro-shard.
     """
 
     batch_size: int
     shards: int
     accumulate: int = 1
     streams: bool = False
+    seed: int = 0
 
     def steps(self, samples: int) -> int:
         """The number of steps of an epoch."""

@@ -19,7 +19,11 @@ import numpy as np
 from distnn import runtime
 from distnn.checkpoint.environment import blas, cpu
 from distnn.data.file.opening import library, locking
-from distnn.parallel.memory import FOLDER
+from distnn.errors import SharedMemoryError
+from distnn.parallel.available import available
+from distnn.parallel.communicator import Communicator
+from distnn.parallel.memory import NodeMemory
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 
 #: The rows of the square matrices that are multiplied.
@@ -97,37 +101,40 @@ class Examination:
 
 def examine(world: World, folder: Path) -> Examination:
     """Collect the facts and measure the speeds; every rank of ``world`` must call it. Takes about two seconds."""
-    world.beat("the measurements")
-    sgemm, copy = _sgemm(world), _copy(world)
-    sums = [(size, allreduce(world, size)) for size in SIZES]
+    comm, heartbeat = world.comm, world.heartbeat
+    heartbeat.beat("the measurements")
+    sgemm, copy = _sgemm(comm), _copy(comm)
+    heartbeat.beat()
+    sums = [(size, allreduce(comm, size)) for size in SIZES]
+    heartbeat.beat()
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     mine = Rank(
-        rank=world.rank,
+        rank=comm.rank,
         host=socket.gethostname(),
         cpus=cpus,
         cores=sorted({_core(number) for number in cpus}),
         node_cores=node_cores(),
-        threads=world.threads.count,
-        reason=world.threads.reason,
+        threads=blas_threads.now.count,
+        reason=blas_threads.now.reason,
         cpu=cpu(),
         avx512="avx512f" in runtime.processor()[0],
         blas=blas(),
         sgemm=sgemm,
         copy=copy,
-        shared=shutil.disk_usage(FOLDER).free if Path(FOLDER).is_dir() else 0,
+        shared=_shared(comm),
         locks=locking(folder),
         versions={
             "distnn": runtime.VERSION,
             "Python": platform.python_version(),
             "numpy": np.__version__,
             "HDF5": library(),
-            "MPI": world.library,
+            "MPI": comm.library,
         },
     )
     return Examination(
-        ranks=world.allgather(mine),
-        nodes=world.nodes,
-        mpi=world.library,
+        ranks=comm.allgather(mine),
+        nodes=comm.nodes,
+        mpi=comm.library,
         mpi_path=_mpi_path(),
         hdf5=mine.versions["HDF5"],
         folder=str(folder),
@@ -136,44 +143,53 @@ def examine(world: World, folder: Path) -> Examination:
 
 
 def times(
-    world: World,
+    comm: Communicator,
     function: Callable[[], object],
     seconds: float = SECONDS,
     middle: Callable[[list[float]], float] = median,
 ) -> float:
     """The ``middle`` of the times of a call that all ranks make together, in about ``seconds`` seconds on rank 0."""
     function()
-    world.barrier()
+    comm.barrier()
     start = perf_counter()
     function()
     count = int(np.clip(seconds / (perf_counter() - start), 3, 10_000))
-    count = world.bcast(count)
-    world.barrier()
+    count = comm.bcast(count)
+    comm.barrier()
     durations = []
     for _ in range(count):
         start = perf_counter()
         function()
         durations.append(perf_counter() - start)
-    world.beat()
     return middle(durations)
 
 
-def _sgemm(world: World) -> float:
+def _sgemm(comm: Communicator) -> float:
     """GFLOP/s of this rank's matrix products: 2 n³ operations each."""
     a, b, c = (np.full((ROWS, ROWS), 0.5, np.float32) for _ in range(3))
-    return 2e-9 * ROWS**3 / times(world, lambda: np.matmul(a, b, out=c))
+    return 2e-9 * ROWS**3 / times(comm, lambda: np.matmul(a, b, out=c))
 
 
-def _copy(world: World) -> float:
+def _copy(comm: Communicator) -> float:
     """GB/s that this rank's copies read and write."""
     source, target = np.ones(COPIED, np.float32), np.zeros(COPIED, np.float32)
-    return 2e-9 * source.nbytes / times(world, lambda: np.copyto(target, source))
+    return 2e-9 * source.nbytes / times(comm, lambda: np.copyto(target, source))
 
 
-def allreduce(world: World, size: int) -> float:
+def allreduce(comm: Communicator, size: int) -> float:
     """Seconds of a sum over the ranks."""
     array = np.zeros(size // 4, np.float32)
-    return times(world, lambda: world.allreduce(array)) if world.size > 1 else 0.0
+    return times(comm, lambda: comm.allreduce(array)) if comm.size > 1 else 0.0
+
+
+def _shared(comm: Communicator) -> int:
+    """Free bytes of what the ranks of a node share: all of its memory, or where that can't be, a folder in memory."""
+    memory = NodeMemory(comm)
+    try:
+        memory.one(1, np.dtype(np.uint8))
+    except SharedMemoryError:
+        return 0
+    return shutil.disk_usage(memory.place).free if memory.place else available()
 
 
 def node_cores() -> int:

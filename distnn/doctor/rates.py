@@ -18,10 +18,12 @@ from distnn.data.partition import Batching
 from distnn.doctor.facts import SIZES, allreduce, times
 from distnn.models import Model
 from distnn.optim import Optimizer
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.choose import choose_reduction
 from distnn.parallel.reduction.gradients import Gradients, tail_length
 from distnn.parallel.reduction.node import NodeReduction
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.scaling.compute import Measured
@@ -66,14 +68,15 @@ def measure_work(
         slices: the numbers of elements whose update to measure.
         cores: the cores of a node.
     """
-    world.beat("the measurements")
+    comm = world.comm
+    world.heartbeat.beat("the measurements")
     rule, exact = settings.optimizer.make(), settings.parallel.reproducible
     parameters = model.initialize(settings.train.seed, settings.train.dtype, tail=tail_length(model.layout))
-    prepare(model, rule, parameters, world, max(lengths), reproducible=exact)
+    prepare(model, rule, parameters, comm, max(lengths), reproducible=exact)
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
-    calls: dict[tuple[str, int], Callable[[], object]] = {("barrier", 0): world.barrier}
+    calls: dict[tuple[str, int], Callable[[], object]] = {("barrier", 0): comm.barrier}
     for length in _chosen(lengths):
-        calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), world)
+        calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), comm)
     for length in {*slices, whole}:
         calls["update", length] = _update(rule, np.zeros(length, parameters.dtype))
     seconds = _in_turns(world, calls)
@@ -81,8 +84,8 @@ def measure_work(
     return Measured(
         {length: max(time - extra, 0.0) for (what, length), time in seconds.items() if what == "step"},
         {length: time for (what, length), time in seconds.items() if what == "update"},
-        busy=world.node().size,
-        cores=cores / world.threads.count,
+        busy=comm.node().size,
+        cores=cores / blas_threads.now.count,
     )
 
 
@@ -91,23 +94,24 @@ def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[K
     seconds: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(ROUNDS):
         for key, call in calls.items():
-            seconds[key].append(times(world, call, SECONDS, mean))
+            seconds[key].append(times(world.comm, call, SECONDS, mean))
+            world.heartbeat.beat()
     slowest = np.array([median(each) for each in seconds.values()])
-    world.maximum(slowest)
+    world.comm.maximum(slowest)
     return dict(zip(seconds, slowest.tolist(), strict=True))
 
 
 class _Steps:
     """Each call runs the step of the next full batch, going round the epoch again and again, and then a barrier."""
 
-    def __init__(self, step: Step, world: World) -> None:
-        self._step, self._world, self._number = step, world, 0
+    def __init__(self, step: Step, comm: Communicator) -> None:
+        self._step, self._comm, self._number = step, comm, 0
         self._whole = len(step.source) // step.batching.batch_size
 
     def __call__(self) -> None:
         self._step.run(self._number % self._whole, 0.0, number=self._number)
         self._number += 1
-        self._world.barrier()
+        self._comm.barrier()
 
 
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
@@ -118,10 +122,10 @@ def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
     """The training step of one micro-shard of ``length`` samples, on a world of one rank."""
-    exact = 1 if settings.parallel.reproducible else None
-    reduction = choose_reduction(World(), parameters, model.layout, exact=exact)
+    exact, world = 1 if settings.parallel.reproducible else None, World.of(Communicator())
+    reduction = choose_reduction(world.comm, parameters, model.layout, exact=exact)
     update, batching = ParameterUpdate(settings.optimizer.make(), parameters), Batching(length, 1)
-    return Step(model, loader, reduction, update, batching, clip_norm=settings.train.clip_norm)
+    return Step(world, model, loader, reduction, update, batching, clip_norm=settings.train.clip_norm)
 
 
 def _update(rule: Optimizer, vector: Array) -> Callable[[], object]:
@@ -151,19 +155,20 @@ def measure_rates(world: World, rates: Rates, size: int) -> tuple[Rates, list[st
         rates: the values to keep where nothing is measured.
         size: the bytes that a step sums.
     """
-    done = []
-    node, places = world.node(), min(map(len, world.nodes))
+    done, comm = [], world.comm
+    world.heartbeat.beat()
+    node, places = comm.node(), min(map(len, comm.nodes))
     if node.size > 1 and places > 1:
         rates = _within(node, rates, size)
         done.append(f"messages and memory on {node.size} ranks of a node")
-    if len(world.nodes) > 1:
-        rates = _between(world, rates, places)
-        done.append(f"messages between {len(world.nodes)} nodes")
-    shared: tuple[Rates, list[str]] = world.bcast((rates, done))
+    if len(comm.nodes) > 1:
+        rates = _between(comm, rates, places)
+        done.append(f"messages between {len(comm.nodes)} nodes")
+    shared: tuple[Rates, list[str]] = comm.bcast((rates, done))
     return shared
 
 
-def _within(node: World, rates: Rates, size: int) -> Rates:
+def _within(node: Communicator, rates: Rates, size: int) -> Rates:
     """α and β of messages within the node, and the speed of its memory when slices are summed."""
     rounds = [(allreduce(node, SIZES[0]), allreduce(node, SIZES[-1])) for _ in range(ROUNDS)]
     small, large = (median(each) for each in zip(*rounds, strict=True))
@@ -188,7 +193,7 @@ def _within(node: World, rates: Rates, size: int) -> Rates:
 class _Sums:
     """Each call sums over the ranks of a node by slices in its memory, with both barriers; nothing is updated."""
 
-    def __init__(self, node: World, elements: int) -> None:
+    def __init__(self, node: Communicator, elements: int) -> None:
         memory = NodeMemory(node)
         layout = Layout({"loss": 1})
         parameters = Parameters({"weight": (elements,)}, tail=tail_length(layout), memory=memory)
@@ -200,18 +205,18 @@ class _Sums:
         self._reduction.finish()
 
 
-def _between(world: World, rates: Rates, places: int) -> Rates:
+def _between(comm: Communicator, rates: Rates, places: int) -> Rates:
     """α and β of messages between nodes, from one rank of each, and the network's speed, from all of them at once."""
-    nodes, groups = world.nodes, []
-    place = next(node.index(world.rank) for node in nodes if world.rank in node)
+    nodes, groups = comm.nodes, []
+    place = next(node.index(comm.rank) for node in nodes if comm.rank in node)
     for number in range(places):
         ranks = [node[number] for node in nodes]
-        groups += [World(world.among(ranks, tag=number))] if place == number else []
-    group = groups[0] if groups else World()
+        groups += [Communicator(comm.among(ranks, tag=number))] if place == number else []
+    group = groups[0] if groups else Communicator()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
-    world.barrier()
+    comm.barrier()
     together = allreduce(group, SIZES[-1])
-    small, large, together = world.bcast((*alone, together))
+    small, large, together = comm.bcast((*alone, together))
     link = fitted(len(nodes), small, large, 1 / rates.core)
     shared = fitted(len(nodes), small, together, 1 / rates.core)
     bandwidth = 1 / link.byte

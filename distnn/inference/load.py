@@ -19,6 +19,7 @@ from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.inference.predictions import Predictions
 from distnn.inference.sampling import sample
 from distnn.models import Model, build
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.samples import roomy
@@ -58,7 +59,7 @@ class Restored:
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "
                 f"from one text, so that they share its characters."
             )
-        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world)
+        groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
         evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
         try:
             return evaluator.run()
@@ -74,14 +75,15 @@ class Restored:
         self._check(file)
         total = file.count(split)
         size = chunk(total)
-        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), world.size, world.rank)))
-        world.beat(f"the predictions for {split}")
-        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), world))
+        comm, beat = world.comm, world.heartbeat.beat
+        mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), comm.size, comm.rank)))
+        beat(f"the predictions for {split}")
+        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), comm))
         try:
-            rows = predict(self.model, self.parameters, samples, size, beat=world.beat) if mine.length else None
+            rows = predict(self.model, self.parameters, samples, size, beat=beat) if mine.length else None
         finally:
             samples.close()
-        shape, dtype = world.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
+        shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         return Predictions(rows, mine.start, total, self.model.classes)
 
@@ -127,12 +129,12 @@ def _listed(characters: Sequence[str], most: int = 100) -> str:
     return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
 
 
-def restore(path: str | Path, world: World) -> Restored:
+def restore(path: str | Path, comm: Communicator) -> Restored:
     """The model of a checkpoint, on every rank; only rank 0 reads the file.
 
     Arguments:
         path: a checkpoint, ``latest``, or a run's folder.
-        world: the ranks.
+        comm: the ranks.
 
     Raises:
         CheckpointError: if there is no good checkpoint, or its model can't be rebuilt.
@@ -142,7 +144,7 @@ def restore(path: str | Path, world: World) -> Restored:
         file = checkpoint.resolve(Path(path))
         return file, checkpoint.load(file)
 
-    found, saved = world.on_root(read)
+    found, saved = comm.on_root(read)
 
     _check_named(saved.settings, found)
     # Neither is needed for a trained model, nor need the user's own optimiser or schedule still be there.

@@ -14,7 +14,7 @@ from distnn.data.file import collective
 from distnn.data.file.atomic import new_file, refused
 from distnn.data.file.collective import Rows
 from distnn.data.predictions import attributes, datasets, write_predictions
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 
 
 @dataclass(frozen=True)
@@ -33,30 +33,29 @@ class Predictions:
     total: int
     classes: Sequence[str]
 
-    def gathered(self, world: World) -> Array | None:
+    def gathered(self, comm: Communicator) -> Array | None:
         """The predictions for the whole split (N, …) on rank 0; None on the other ranks."""
-        pieces = world.gather(self.rows)
+        pieces = comm.gather(self.rows)
         return None if pieces is None else np.concatenate(pieces)
 
-    def write(self, path: Path, world: World, *, about: Mapping[str, str], force: bool) -> None:
+    def write(self, path: Path, comm: Communicator, *, about: Mapping[str, str], force: bool) -> None:
         """Write the predictions to ``path``; every rank must call it.
 
         Raises:
             DataError: on every rank, if the file exists and ``force`` isn't set, or it can't be written.
         """
-        world.beat("the file of predictions")
-        if world.size > 1 and collective.available():
-            self._write_together(path, world, about, force)
+        if comm.size > 1 and collective.available():
+            self._write_together(path, comm, about, force)
             return
-        whole = self.gathered(world)
+        whole = self.gathered(comm)
 
         def write() -> None:
             assert whole is not None
             write_predictions(path, whole, classes=self.classes, about=about, force=force)
 
-        world.on_root(write)
+        comm.on_root(write)
 
-    def _write_together(self, path: Path, world: World, about: Mapping[str, str], force: bool) -> None:
+    def _write_together(self, path: Path, comm: Communicator, about: Mapping[str, str], force: bool) -> None:
         arrays = datasets(self.rows, self.classes)
         mine = {name: Rows(self.first, self.total, values) for name, values in arrays.items()}
         with ExitStack() as stack:  # on rank 0 it gives the file its name at the end, or removes it
@@ -69,12 +68,12 @@ class Predictions:
                     raise refused(path, error) from error
                 return temporary
 
-            temporary = world.on_root(lay_out)
+            temporary = comm.on_root(lay_out)
             reason = ""
             try:
-                collective.fill(temporary, mine, world.comm)
+                collective.fill(temporary, mine, comm.mpi)
             except OSError as error:
-                reason = f"rank {world.rank} on {world.host}: {error}"
-            if any(reasons := world.allgather(reason)):
+                reason = f"rank {comm.rank} on {comm.host}: {error}"
+            if any(reasons := comm.allgather(reason)):
                 raise refused(path, *filter(None, reasons))
-            world.on_root(stack.close)
+            comm.on_root(stack.close)

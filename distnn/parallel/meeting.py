@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 
 
 class Meeting:
     """One meeting of all ranks, to which each brings a text; beside whatever else they say to each other meanwhile.
 
     Arguments:
-        world: the ranks; each has to make the meeting, and to `come` to it.
+        comm: the ranks; each has to make the meeting, and to `come` to it.
 
     Attributes:
         texts: what the ranks brought, on rank 0 once it is `over`; each cut to `LENGTH` bytes.
@@ -22,11 +22,11 @@ class Meeting:
     #: Bytes of a text.
     LENGTH = 1000
 
-    def __init__(self, world: World) -> None:
-        self._comm = world.aside  # here, where all ranks are
+    def __init__(self, comm: Communicator) -> None:
+        self._mpi = comm.aside  # here, where all ranks are
         self._request: Any = None
         self._mine = np.zeros(self.LENGTH, np.uint8)
-        self._all = np.zeros((world.size, self.LENGTH), np.uint8) if world.root else None
+        self._all = np.zeros((comm.size, self.LENGTH), np.uint8) if comm.root else None
         self.texts: list[str] = []
 
     @property
@@ -38,7 +38,7 @@ class Meeting:
         """Come, with this text; the other ranks may be elsewhere."""
         content = np.frombuffer(text.encode()[: self.LENGTH], np.uint8)
         self._mine[: len(content)] = content
-        self._request = self._comm.Igather(self._mine, self._all)
+        self._request = self._mpi.Igather(self._mine, self._all)
 
     def over(self, *, wait: bool = False) -> bool:
         """Whether nothing is left to do here for this rank, which has come; with ``wait`` once that is so."""

@@ -18,6 +18,7 @@ from distnn.models.model import Model
 from distnn.optim import Optimizer, Schedule
 from distnn.parallel.reduction.choose import choose_reduction
 from distnn.parallel.reduction.gradients import tail_length
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
@@ -58,18 +59,18 @@ class Run:
         former: Run | None = None,
     ) -> None:
         self.settings, self.world = settings, world
-        settle_threads(settings.parallel, world)
+        use_threads(settings.parallel)
         self.model = model(settings, file, given)
         check_whole_batches(self.model, settings, world)
         self.samples, self.batch_size = file.count("train"), batch_size(settings, file)
         self.optimizer: Optimizer = given.optimizer or settings.optimizer.make()
         self.schedule: Schedule = given.schedule or settings.schedule.make()
-        self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world)
+        self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world.comm)
         order = sample_order(settings, file, self.batch_size, in_memory=self.in_memory)
         self.loader: Source = (
             former.loader
             if former and self.in_memory
-            else training_source(file, order, world, augmentation(settings, file), in_memory=self.in_memory)
+            else training_source(file, order, world.comm, augmentation(settings, file), in_memory=self.in_memory)
         )
         self.step = self._step()
         self.parameters = self.step.parameters
@@ -87,8 +88,8 @@ class Run:
     def _step(self) -> Step:
         """The training step, in the first kind of memory that there is enough of."""
         # Without some of the ranks there are neither their slices of what is shared, nor sums over whole batches.
-        way = "allreduce" if self.world.elastic else self.settings.parallel.reduction
-        *possible, last = memories(way, self.world, self.optimizer)
+        way = "allreduce" if self.world.failures.elastic else self.settings.parallel.reduction
+        *possible, last = memories(way, self.world.comm, self.optimizer)
         for memory in possible:
             with suppress(SharedMemoryError):  # on every rank alike
                 return self._step_in(memory)
@@ -97,28 +98,28 @@ class Run:
     def _step_in(self, memory: Memory) -> Step:
         """The training step, with the model's parameters in this memory."""
         train, parallel, world, layout = self.settings.train, self.settings.parallel, self.world, self.model.layout
-        streams, shards = self.settings.data.streams, parallel.shards or world.size
-        batching = Batching(self.batch_size, shards, train.accumulate, streams)
+        streams, shards = self.settings.data.streams, parallel.shards or world.comm.size
+        batching = Batching(self.batch_size, shards, train.accumulate, streams, train.seed)
         parameters = self.model.initialize(
-            train.seed, train.dtype, tail=tail_length(layout), minimum=world.size, memory=memory
+            train.seed, train.dtype, tail=tail_length(layout), minimum=world.comm.size, memory=memory
         )
         reduction = choose_reduction(
-            world,
+            world.comm,
             parameters,
             layout,
             memory,
             exact=batching.shards * batching.accumulate if parallel.reproducible else None,
-            bucket_mb=None if world.elastic or self.model.exchanges else bucket_mb(parallel, world),
+            bucket_mb=None if world.failures.elastic or self.model.exchanges else bucket_mb(parallel, world.comm),
         )
         return Step(
+            world,
             self.model,
             self.loader,
             reduction,
             ParameterUpdate(self.optimizer, parameters, memory),
             batching,
-            seed=train.seed,
             clip_norm=train.clip_norm,
-            timeline=Timeline(world) if self.settings.log.trace else None,
+            timeline=Timeline(world.comm) if self.settings.log.trace else None,
         )
 
     def _kernels(self, file: DataFile) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ class Run:
         shard = -(-self.batch_size // self.step.batching.shards)
         together = max(shard, *(chunk(file.count(split)) for split in file.splits))
         exact = self.settings.parallel.reproducible
-        return prepare(self.model, self.optimizer, self.parameters, self.world, together, reproducible=exact)
+        return prepare(self.model, self.optimizer, self.parameters, self.world.comm, together, reproducible=exact)
 
     def close(self) -> None:
         """Let go of the data, if they are read as they are needed."""
@@ -152,23 +153,23 @@ class Run:
                 checkpoint.fit_into(saved.state, self.step.carried.state, path, what="states of streams")
             return self.progress.to_dict()
 
-        self._spread(self.world.on_root(take), 0)
+        self._spread(self.world.comm.on_root(take), 0)
 
     def take_over(self, former: Run | None, progress: Progress | None, leader: int) -> None:
         """Take over the state of the rank ``leader``, which has it in its ``former`` run, at this progress."""
-        if former and progress and self.world.rank == leader:
+        if former and progress and self.world.comm.rank == leader:
             progress.exponents = former.step.reduction.gradients.exponents
             for vector, before in zip(self._state, former._state, strict=True):
                 np.copyto(vector, before)
-        self._spread(self.world.bcast(progress and progress.to_dict(), leader), leader)
+        self._spread(self.world.comm.bcast(progress and progress.to_dict(), leader), leader)
 
     def _spread(self, progress: dict[str, Any], rank: int) -> None:
         """Give every rank this progress, and the state that one of them has."""
         self.progress.load(progress)
         self.step.reduction.gradients.load(self.progress.exponents)
         for vector in self._state:
-            self.world.share(vector, rank)
-        self.world.confirm()
+            self.world.comm.share(vector, rank)
+        self.world.failures.confirm()
 
     @property
     def _state(self) -> list[Array]:
@@ -176,16 +177,16 @@ class Run:
         return [self.parameters.values, *self.step.update.slots.values(), *self.step.carried.state.values()]
 
 
-def settle_threads(settings: ParallelSettings, world: World) -> None:
+def use_threads(settings: ParallelSettings) -> None:
     """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
     if settings.threads:
-        world.use_threads(settings.threads, "parallel.threads in the run file")
+        blas_threads.use(settings.threads, "parallel.threads in the run file")
     elif settings.reproducible:
-        world.use_threads(1, "parallel.reproducible; parallel.threads sets another number")
+        blas_threads.use(1, "parallel.reproducible; parallel.threads sets another number")
 
 
 def check_whole_batches(model: Model, settings: RunSettings, world: World) -> None:
-    """Refuse batch normalisation over whole mini-batches where these can't be computed by all ranks at once.
+    """Refuse batch norm over whole mini-batches where these can't be computed by all ranks at once.
 
     Raises:
         RunFileError: with the setting that stands against it.
@@ -193,10 +194,10 @@ def check_whole_batches(model: Model, settings: RunSettings, world: World) -> No
     if not model.exchanges:
         return
     what, shards = (
-        "the model has batch normalisation over whole mini-batches (whole = true), ",
+        "the model has batch norm over whole mini-batches (whole = true), ",
         settings.parallel.shards,
     )
-    if world.elastic:
+    if world.failures.elastic:
         raise RunFileError(
             f"{what}which is cut into as many micro-shards as there are ranks; leave it out, or set "
             f"parallel.elastic = false."
@@ -206,8 +207,8 @@ def check_whole_batches(model: Model, settings: RunSettings, world: World) -> No
             f"{what}whose sums over the ranks depend on their number; leave it out, or set "
             f"parallel.reproducible = false."
         )
-    if shards and shards != world.size:
+    if shards and shards != world.comm.size:
         raise RunFileError(
             f"{what}for which all micro-shards must be computed at the same time, one on each rank; but "
-            f"parallel.shards is {shards} and the number of ranks {world.size}. Leave out one of the two settings."
+            f"parallel.shards is {shards} and the number of ranks {world.comm.size}. Leave out one of the two settings."
         )

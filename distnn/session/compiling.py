@@ -8,12 +8,12 @@ from types import ModuleType
 from distnn.kernels.loading import compiled_kernels, kept
 from distnn.models import Model
 from distnn.optim import Optimizer
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 from distnn.parameters import Parameters
 
 
 def prepare(
-    model: Model, optimizer: Optimizer, parameters: Parameters, world: World, batch: int, *, reproducible: bool
+    model: Model, optimizer: Optimizer, parameters: Parameters, comm: Communicator, batch: int, *, reproducible: bool
 ) -> tuple[str, ...]:
     """Compile the kernels that a training needs, or load what was compiled by a former one; all ranks call it.
 
@@ -21,7 +21,7 @@ def prepare(
     once for a machine and a version of distnn.
 
     Arguments:
-        model, optimizer, parameters, world: of the training.
+        model, optimizer, parameters, comm: of the training.
         batch: the most samples that are computed together.
         reproducible: whether sums are in fixed point.
 
@@ -32,7 +32,7 @@ def prepare(
     names |= model.joins if names else set()
     found = {name: module for name in sorted(names) if (module := compiled_kernels(name))}
     modules = list(found.values())
-    node = world.node()
+    node = comm.node()
     if node.root and not all(map(kept, modules)):
         _prepare(modules, parameters)
     node.barrier()

@@ -97,7 +97,7 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False, watched=True):
         settings = config.from_dict(table, "distnn.fit")
-        with DataFile(data, world.comm) as file:
+        with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
         given = Given(network, **objects)
         summary, run = train(settings, out=Path(out), resume=resume, world=world, listener=listener, given=given)

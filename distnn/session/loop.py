@@ -65,7 +65,7 @@ class Loop:
         while reason is None:
             early = self._epoch(signals)
             if early:
-                self.world.beat("the last checkpoint")
+                self.world.heartbeat.beat("the last checkpoint")
                 self.saver.save(self.progress)
                 self.saver.finish()
                 return self._summary(early, complete=False)
@@ -74,7 +74,7 @@ class Loop:
         self.saver.save(self.progress)
         if "test" in self._run.evaluators:
             self._evaluate("test")
-        self.world.beat("the last checkpoint")
+        self.world.heartbeat.beat("the last checkpoint")
         self.saver.finish()
         return self._summary(reason, complete=True)
 
@@ -101,14 +101,14 @@ class Loop:
             progress.window += 1
             self._count(result, rate)
             if every and progress.step % every == 0:
-                agreed_fingerprint(self.world, step.parameters)
+                agreed_fingerprint(self.world.comm, step.parameters)
             self.saver.after_step(progress, wished=bool(result.save))
             if result.stop:
                 return self._why_early(signals)
         return None
 
     def _time_is_up(self) -> bool:
-        return self.max_time is not None and self.world.root and time.perf_counter() - self._began > self.max_time
+        return self.max_time is not None and self.world.comm.root and time.perf_counter() - self._began > self.max_time
 
     def _why_early(self, signals: StopSignals) -> str:
         if signals.received:
@@ -169,7 +169,7 @@ class Loop:
             compute_s=spent.compute,
             comm_s=spent.comm,
             data_s=spent.data,
-            ranks=self.world.size,
+            ranks=self.world.comm.size,
             bits=bits(self.step.model, sums.mean_loss),
         )
 
@@ -190,7 +190,7 @@ class Loop:
         if best and watched is not None:
             progress.best, progress.best_step = watched.loss, progress.step
         self._mark_time()
-        agreed_fingerprint(self.world, self.step.parameters)
+        agreed_fingerprint(self.world.comm, self.step.parameters)
         self.saver.after_epoch(progress, best)
         self._ending = None
 
@@ -256,5 +256,5 @@ class Loop:
             best_step=progress.best_step,
             checkpoint=self.saver.latest,
             out=self.out,
-            fingerprint=agreed_fingerprint(self.world, step.parameters),
+            fingerprint=agreed_fingerprint(self.world.comm, step.parameters),
         )

@@ -12,8 +12,8 @@ from distnn.losses import Loss
 from distnn.models import Model, build
 from distnn.models.model import Network
 from distnn.optim import Optimizer, Schedule
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
 
 
-def bucket_mb(settings: ParallelSettings, world: World) -> float | None:
+def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:
     """The size of the buckets: on one node they gain nothing (benchmarks/reduction.py)."""
     if settings.bucket_mb is None:
-        return BUCKET_MB if len(world.nodes) > 1 else None
+        return BUCKET_MB if len(comm.nodes) > 1 else None
     return settings.bucket_mb or None
 
 
-def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]:
+def memories(reduction: str, comm: Communicator, optimizer: Optimizer) -> list[Memory]:
     """The kinds of memory to try, by the way of reducing: shared by the ranks of a node where any has several.
 
     Raises:
@@ -101,6 +101,6 @@ def memories(reduction: str, world: World, optimizer: Optimizer) -> list[Memory]
             f'parallel.reduction = "node" cuts the parameters into slices, but optimizer.kind = "{name}" '
             f'looks at each one whole; use "auto" or "allreduce".'
         )
-    if reduction == "allreduce" or optimizer.layerwise or max(map(len, world.nodes)) == 1:
+    if reduction == "allreduce" or optimizer.layerwise or max(map(len, comm.nodes)) == 1:
         return [PrivateMemory()]
-    return [NodeMemory(world)] if reduction == "node" else [NodeMemory(world), PrivateMemory()]
+    return [NodeMemory(comm)] if reduction == "node" else [NodeMemory(comm), PrivateMemory()]

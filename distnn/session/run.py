@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distnn.checkpoint.environment import blas, environment
 from distnn.data import DataFile
-from distnn.errors import DataError, DistnnError
-from distnn.parallel import survival
+from distnn.errors import DataError
+from distnn.parallel.communicator import Communicator
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.session.beginning import begin, make_folder, other_bits, other_sources
 from distnn.session.build import Run
@@ -20,6 +22,7 @@ from distnn.session.records import Listener, Listeners, RunInfo, Summary
 from distnn.session.saving import Saver
 from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
+from distnn.supervision.survival import outlive
 from distnn.train.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -54,24 +57,24 @@ def train(
         UsageError: for bad data, settings, folders or checkpoints, and an MPI that can't do what the settings want.
         DistnnError: if the training diverges or the ranks drift apart.
     """
-    world.patience = settings.parallel.timeout
+    failures = world.failures
+    world.heartbeat.expect_within(settings.parallel.timeout)
     if settings.parallel.elastic:
-        world.make_elastic()
+        failures.make_elastic()
     training = _Training(settings, out, resume, max_time, world, listener, given)
     try:
         with StopSignals() as signals:
-            while not training.attempt(signals):
-                pass
+            outlive(world, lambda left: training.attempt(signals, left))
         ended = training.end()
-        if world.elastic:
-            world.agree(True)  # none leaves before rank 0 has told: the launcher might end the others
+        if failures.elastic:
+            failures.agree(True)  # none leaves before rank 0 has reported: the launcher might end the others
         return ended
     finally:
         training.close()
 
 
 class _Training:
-    """A run on its way; the arguments are those of `train`."""
+    """A run in progress; the arguments are those of `train`."""
 
     def __init__(
         self,
@@ -87,55 +90,31 @@ class _Training:
         self.world, self.listener, self.given = world, listener, given
         self._start = time.perf_counter()
         self._warnings: list[str] = []
-        self._told: Listener | None = None
+        self._listeners: Listener | None = None
         self._folder: Path | None = None
         self._run: Run | None = None
         self._loop: Loop | None = None
         self._summary: Summary | None = None
-        self._disturbed = False
-        self._mourned = 0
-        self._error: Exception | None = None
+        self._reported_dead = 0
 
-    def attempt(self, signals: StopSignals) -> bool:
-        """Train to the end, or until a rank dies without which the others are to go on: False then, on all of them.
-
-        Raises:
-            Exception: whatever else ends the run.
-        """
-        if not self.world.elastic:
-            self._train(signals)
-            return True
-        good = False
-        try:
-            self._train(signals)
-            good = True
-        except survival.LossError:
-            self._disturbed = True
-            return False
-        except Exception as error:
-            if not self.world.disturbed(error):
-                raise
-            self._error = error
-        self._disturbed = not self.world.agree(good)
-        return not self._disturbed
-
-    def _train(self, signals: StopSignals) -> None:
+    def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
+        """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
+        leader = self._regrouped(left) if left else None
         settings, world = self.settings, self.world
-        leader = self._regroup() if self._disturbed else None
         run, start = self._begin() if leader is None else (self._go_on(leader), None)
         # Only now that nothing is left to be refused does the run touch its folder.
         folder = self._folder
         assert folder is not None
-        world.on_root(lambda: make_folder(folder, settings))
-        if world.root and self._told is None:
-            self._told = _listen(settings, folder, self.listener)
+        world.comm.on_root(lambda: make_folder(folder, settings))
+        if world.comm.root and self._listeners is None:
+            self._listeners = _listen(settings, folder, self.listener)
         saver = self._saver(run)
         if start:
             saver.began_at(start, run.progress)
-        self._tell(run, start)
-        left = self.max_time and self.max_time - (time.perf_counter() - self._start)
+        self._report(run, start)
+        remaining = self.max_time and self.max_time - (time.perf_counter() - self._start)
         former, self._run = self._run, run
-        self._loop = Loop(run, saver, self._told, left, folder)
+        self._loop = Loop(run, saver, self._listeners, remaining, folder)
         if former:
             former.close()
         if run.step.timeline:
@@ -144,105 +123,103 @@ class _Training:
 
     def _begin(self) -> tuple[Run, Path | None]:
         """The run at its beginning, or at the checkpoint that is to be resumed, with this one's path."""
-        world = self.world
-        self._folder, start = world.on_root(lambda: begin(self.out, self.resume, self._warnings))
-        saved = start[1] if start and world.root else None
+        comm = self.world.comm
+        self._folder, start = comm.on_root(lambda: begin(self.out, self.resume, self._warnings))
+        saved = start[1] if start and comm.root else None
         run = self._assembled()
         if start:
             run.load(start[0], saved)
         if saved:
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
-            self._warnings += other_bits(saved, self.settings, environment(world))
+            self._warnings += other_bits(saved, self.settings, environment(comm))
         return run, start[0] if start else None
 
-    def _regroup(self) -> int | None:
-        """Leave out the dead; the rank that has come furthest, None if the run has to begin once more."""
-        world, loop = self.world, self._loop
-        world.beat("going on without the dead")
-        world.leave_out_the_dead()
-        if len(world.lost) == self._mourned:
-            raise DistnnError(f"MPI reports an error, but no rank has died: {self._error}.")
-        world.settle_threads()
+    def _regrouped(self, comm: Communicator) -> int | None:
+        """Go on with these ranks: the one that has come furthest, None if the run has to begin once more."""
+        self.world, loop = replace(self.world, comm=comm), self._loop
+        blas_threads.settle(comm)
         if loop:
             loop.saver.conclude()
         position = (loop.position.step, loop.position.epoch) if loop else (-1, -1)
-        everyone = world.allgather((position, self._folder is not None))
+        everyone = comm.allgather((position, self._folder is not None))
         if any(began for _, began in everyone):
             self.resume = self.resume or "auto"  # what is in the folder is of this run
         furthest = max(position for position, _ in everyone)
         where = "before the first step" if furthest[0] < 0 else f"after step {furthest[0]}"
-        dead, self._mourned = world.lost[self._mourned :], len(world.lost)
+        lost = self.world.failures.lost
+        dead, self._reported_dead = lost[self._reported_dead :], len(lost)
         self._warnings.append(
-            f"{' and '.join(dead)} died {where}; the other {'ranks go' if world.size > 1 else 'rank goes'} on, "
-            f"{world.size} of {len(world.lost) + world.size}."
+            f"{' and '.join(dead)} died {where}; the other {'ranks go' if comm.size > 1 else 'rank goes'} on, "
+            f"{comm.size} of {len(lost) + comm.size}."
         )
         return None if furthest[0] < 0 else [position for position, _ in everyone].index(furthest)
 
     def _go_on(self, leader: int) -> Run:
         """The run as the rank ``leader`` has it."""
         former = self._run
-        kept = all(self.world.allgather(former is not None))
+        kept = all(self.world.comm.allgather(former is not None))
         run = self._assembled(former if kept else None)
         run.take_over(former, self._loop.position if self._loop else None, leader)
         return run
 
     def _assembled(self, former: Run | None = None) -> Run:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
-        with DataFile(self.settings.data.path, None if self.world.elastic else self.world.comm) as file:
+        mpi = None if self.world.failures.elastic else self.world.comm.mpi
+        with DataFile(self.settings.data.path, mpi) as file:
             return Run(self.settings, file, self.world, self.given, former)
 
     def _saver(self, run: Run) -> Saver:
         from distnn.config import to_dict
 
         assert self._folder is not None
-        settings, told = self.settings, self._told
+        settings = self.settings
         return Saver(
             self._folder / "checkpoints",
             settings.checkpoint,
             to_dict(settings),
             run.model,
             run.step,
-            environment(self.world) | sources(run),
-            told,
+            environment(self.world.comm) | sources(run),
+            self._listeners,
         )
 
-    def _tell(self, run: Run, start: Path | None) -> None:
-        """Tell how the run begins, or goes on."""
+    def _report(self, run: Run, start: Path | None) -> None:
+        """Report how the run begins, or goes on."""
         warnings, self._warnings = self._warnings, []
-        if self._told is None:
+        if self._listeners is None:
             return
         for text in warnings:
-            self._told.warned(text)
+            self._listeners.warned(text)
         if start:
-            self._told.resumed(start, run.progress.step)
+            self._listeners.resumed(start, run.progress.step)
         assert self._folder is not None
-        self._told.started(_info(run, self._folder))
+        self._listeners.started(_info(run, self._folder))
 
     def end(self) -> tuple[Summary, Run]:
-        """Tell how it ended."""
+        """Report how it ended."""
         assert self._summary is not None and self._run is not None and self._folder is not None
         if self._run.step.timeline:
-            _write(self._run.step.timeline, self._folder, self._told)
-        if self._told:
-            self._told.finished(self._summary)
+            _write(self._run.step.timeline, self._folder, self._listeners)
+        if self._listeners:
+            self._listeners.finished(self._summary)
         return self._summary, self._run
 
     def close(self) -> None:
         """Let go of files, and of the terminal."""
         if self._run:
             self._run.close()
-        if self._told:
-            self._told.close()
+        if self._listeners:
+            self._listeners.close()
 
 
-def _write(timeline: Timeline, folder: Path, told: Listener | None) -> None:
+def _write(timeline: Timeline, folder: Path, listener: Listener | None) -> None:
     """Write the timeline; a run that has finished doesn't fail for it."""
     try:
         timeline.write(folder / "trace.json")
     except DataError as error:
-        if told:
-            told.warned(str(error))
+        if listener:
+            listener.warned(str(error))
 
 
 def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
@@ -251,15 +228,15 @@ def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> L
 
 
 def _info(run: Run, folder: Path) -> RunInfo:
-    world = run.world
+    comm = run.world.comm
     return RunInfo(
         out=folder,
         model=run.model.description,
         parameters=run.parameters.count,
-        ranks=world.size,
-        hosts=len(set(world.hosts)),
-        threads=world.threads.count,
-        threads_reason=world.threads.reason,
+        ranks=comm.size,
+        hosts=len(set(comm.hosts)),
+        threads=blas_threads.now.count,
+        threads_reason=blas_threads.now.reason,
         samples=run.samples,
         batch_size=run.batch_size,
         epochs=run.settings.train.epochs,

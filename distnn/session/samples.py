@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
-from distnn.data import memory as room
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
@@ -15,17 +14,21 @@ from distnn.data.partition import batches, part
 from distnn.data.source import Source
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
+from distnn.parallel.available import available
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
 from distnn.parameters import Memory, PrivateMemory
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.sections import DataSettings
 
+#: The share of a node's free memory that data may take; the rest is for everything else.
+SHARE = 0.5
+
 
 def training_source(
-    file: DataFile, order: Order, world: World, augmentation: Augmentation | None = None, *, in_memory: bool
+    file: DataFile, order: Order, comm: Communicator, augmentation: Augmentation | None = None, *, in_memory: bool
 ) -> Source:
     """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
 
@@ -34,17 +37,17 @@ def training_source(
     """
     if not in_memory:
         return Stream(file, "train", None, order, augmentation)
-    node = world.node()
+    node = comm.node()
     try:
-        x, y = _room(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
+        x, y = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
     except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
-        node = World()
-        x, y = _room(file, PrivateMemory())
-    _load(file, x, y, world, node)
+        node = Communicator()
+        x, y = _arrays(file, PrivateMemory())
+    _load(file, x, y, comm, node)
     return Loader(x, y, file.scale, augmentation, order)
 
 
-def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:
+def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:
     """Arrays for all of the training samples and targets."""
     count = file.count("train")
     shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype("train"))
@@ -52,7 +55,7 @@ def _room(file: DataFile, memory: Memory) -> tuple[Array, Array]:
     return x, y
 
 
-def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None:
+def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communicator) -> None:
     """Read this rank's part of what its node needs; where it can be, by all ranks of all nodes together.
 
     Raises:
@@ -62,7 +65,7 @@ def _load(file: DataFile, x: Array, y: Array, world: World, node: World) -> None
     mine, length, reason = part(len(x), node.size, node.rank), block_length(file, "train"), ""
     blocks = batches(mine.length, length)
     if file.together:
-        blocks = max(world.allgather(blocks))
+        blocks = max(comm.allgather(blocks))
     try:
         for k in range(blocks):
             start, stop = (min(mine.start + edge * length, mine.stop) for edge in (k, k + 1))
@@ -96,7 +99,7 @@ def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_m
     return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
 
 
-def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
+def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
     """Whether the data are to be loaded into memory: the same on every rank.
 
     Raises:
@@ -104,7 +107,7 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
     """
     if settings.in_memory != "auto":
         return settings.in_memory
-    if roomy(sum(file.bytes(split) for split in file.splits), world):
+    if roomy(sum(file.bytes(split) for split in file.splits), comm):
         return True
     if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
         raise DataError(
@@ -116,6 +119,6 @@ def fits(settings: DataSettings, file: DataFile, world: World) -> bool:
     return False
 
 
-def roomy(needed: int, world: World) -> bool:
-    """Whether so many bytes on each node are at most `room.SHARE` of what is free there: the same on every rank."""
-    return all(world.allgather(needed <= room.SHARE * room.available()))
+def roomy(needed: int, comm: Communicator) -> bool:
+    """Whether so many bytes on each node are at most `SHARE` of what is free there: the same on every rank."""
+    return all(comm.allgather(needed <= SHARE * available()))

@@ -33,7 +33,7 @@ class Saver:
     A save begins with a copy of the state in memory, in a thread. The next step's forward and backward only read what
     is copied; a rank comes to their reduction, without which no rank updates, once its copy is complete. So the steps
     wait for what of the copy takes longer than forward and backward. The thread writes and verifies the copy, and
-    `after_step` tells of it when it has. There is one copy: a save that is due while the former one is being written
+    `after_step` reports it when it has. There is one copy: a save that is due while the former one is being written
     waits for it.
 
     Arguments:
@@ -67,24 +67,25 @@ class Saver:
         self._snapshot = Snapshot()
         self._writing: Writing | Together | None = None
         # A file to which several ranks write is lost with one of them.
-        self._together = not step.world.elastic and checkpoint.writers(self._bytes, step.world.size) > 1
+        elastic, ranks = step.world.failures.elastic, step.world.comm.size
+        self._together = not elastic and checkpoint.writers(self._bytes, ranks) > 1
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
         self._clock = time.monotonic()
-        step.world.before_leaving.append(self._leave)
+        step.world.failures.before_leaving(self._leave)
 
     def began_at(self, path: Path, progress: Progress) -> None:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
         self.latest, self._saved = path, (progress.step, progress.epoch)
 
     def conclude(self) -> None:
-        """Wait for what this rank is writing, and tell of it; no other rank need be there, as none shares in it."""
+        """Wait for what this rank is writing, and report it; no other rank need be there, as none shares in it."""
         self._conclude()
 
     @property
     def writing(self) -> bool:
-        """Whether a save is on its way, or hasn't been told of yet."""
+        """Whether a save is in progress, or hasn't been reported yet."""
         return self._writing is not None
 
     @property
@@ -130,7 +131,7 @@ class Saver:
         position = (progress.step, progress.epoch)
         if position == self._saved and not best:
             return
-        carried = self.step.carried.collect(self.step.world, self.step.batching.shards) if progress.window else {}
+        carried = self.step.carried.collect(self.step.world.comm, self.step.batching.shards) if progress.window else {}
         self._saved, self._failure = position, None
         progress.exponents = self.step.reduction.gradients.exponents
         self._clock = time.monotonic()
@@ -158,20 +159,20 @@ class Saver:
                 draft = Draft(self.folder, state)
             except CheckpointError as error:
                 self._failed(error)
-        if self.step.world.bcast(draft is None):
+        if self.step.world.comm.bcast(draft is None):
             return
 
         def finish(draft: Draft) -> Path:
             return draft.finish(keep=self.settings.keep, best=best)
 
-        self._writing = Together(self.step.world, draft, arrays, self._snapshot, finish, progress["step"])
+        self._writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
-        """Wait for what is being written, and tell of it; every rank has to call it, and knows the outcome then."""
+        """Wait for what is being written, and report it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
         if isinstance(self._writing, Together):
             self._writing.advance(wait=True)
-        self.latest, self._failure, self._saved = self.step.world.on_root(self._conclude)
+        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self._conclude)
         self.waited_s += time.perf_counter() - start
 
     def finish(self) -> None:
@@ -196,7 +197,7 @@ class Saver:
             self.waited_s += time.perf_counter() - start
 
     def _leave(self) -> None:
-        """The run ends by an error: a last chance for what is being written, and there is nobody to be told."""
+        """The run ends by an error: a last chance for what is being written, and there is nobody to report to."""
         if self._writing is not None:
             self._writing.wait(GRACE)
 
@@ -226,7 +227,7 @@ class Saver:
         )
 
     def _conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
-        """On rank 0, wait for what is being written, tell of it, and say how things stand."""
+        """On rank 0, wait for what is being written, report it, and say how things stand."""
         writing, self._writing = self._writing, None
         if writing is not None and self.listener is not None:
             try:
@@ -242,7 +243,7 @@ class Saver:
         return self.latest, self._failure, self._saved
 
     def _failed(self, error: CheckpointError) -> None:
-        """On rank 0, note that a save failed, and tell of it if the run goes on."""
+        """On rank 0, note that a save failed, and report it if the run goes on."""
         self._failure, self._saved = error, (-1, -1)
         self._failures += 1
         if not self.failed and self.listener is not None:

@@ -12,7 +12,8 @@ from types import FrameType
 
 from distnn import runtime
 from distnn.errors import DistnnError
-from distnn.parallel import survival
+from distnn.parallel.failure import is_loss
+from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.supervision import watchdog
 from distnn.supervision.watchdog import Watchdog
@@ -20,11 +21,12 @@ from distnn.supervision.watchdog import Watchdog
 
 def _explain(error: BaseException, world: World) -> tuple[str, int]:
     """The message for the user, and the exit code."""
-    where = f" on rank {world.rank} of {world.size} (host {world.host})" if world.size > 1 else ""
-    step = f", in {world.doing}" if world.beats else ""
+    comm = world.failures.comm
+    where = f" on rank {comm.rank} of {comm.size} (host {comm.host})" if comm.size > 1 else ""
+    step = f", in {world.heartbeat.doing}" if world.heartbeat.beats else ""
     if isinstance(error, DistnnError):
         return f"distnn: error{where}: {error}", error.exit_code
-    if survival.is_loss(error):
+    if is_loss(error):
         return (
             f"distnn: error{where}: another rank has died. What is saved is good: go on with --resume auto. With "
             f"parallel.elastic = true the other ranks go on by themselves.",
@@ -50,12 +52,13 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
         world: the ranks that run the block together.
         exits: True raises SystemExit with the error's exit code, and says that the process ends soon after the block;
             False lets the error itself through where it can, for Python programs that call distnn.
-        watched: whether to end what doesn't come on, for work that tells when it does (`World.beat`).
+        watched: whether to end what makes no progress, for work that reports its progress (`Heartbeat.beat`).
     """
+    heartbeat, failures = world.heartbeat, world.failures
     try:
-        world.patience = watchdog.PATIENCE if watched else 0.0
-        with Watchdog(world):
-            world.settle_threads()  # in here, where a failure of one rank ends all
+        heartbeat.expect_within(watchdog.PATIENCE if watched else 0.0)
+        with Watchdog(heartbeat, failures):
+            blas_threads.settle(world.comm)  # in here, where a failure of one rank ends all
             yield
         if exits:
             watchdog.leaving(world)
@@ -63,29 +66,26 @@ def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Itera
         message, code = _explain(error, world)
         if exits:
             watchdog.leaving(world)
-        reports = world.meet_in_failure(f"{type(error).__name__}: {error}")
-        # After the ranks that fail alike have met, for they don't wait long there.
-        for end in world.before_leaving:
-            with contextlib.suppress(KeyboardInterrupt):  # who interrupts a second time won't wait
-                end()
+        reports = failures.meet(f"{type(error).__name__}: {error}")
+        failures.prepare_to_leave()  # after the ranks that fail alike have met, for they don't wait long there
         if reports is None:
             print(message, file=sys.stderr, flush=True)
             time.sleep(watchdog.FORWARDING)
-            world.abort(code)
+            failures.abort(code)
         if not exits:
             raise
         if reports:
             print(message, file=sys.stderr, flush=True)
         # Open MPI's mpiexec kills all ranks as soon as one has exited with an error: not before the message is out.
-        world.leave_together()
-        world.exit(code)
+        failures.leave_together()
+        failures.exit(code)
 
 
 class StopSignals:
     """SIGTERM and SIGUSR1 as a wish to stop after the current step; batch systems send them before a time limit.
 
     Use as a context; the former handlers come back at its end. The handler only sets a flag: all ranks learn of it in
-    the next step's reduction, whichever of them was told. One that came before (`runtime.note_signals`) counts, too.
+    the next step's reduction, whichever of them received it. One that came before (`runtime.note_signals`) counts, too.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Nothing hangs: where the work doesn't come on for too long the job ends, and says which rank held it up, and where.
+"""Nothing hangs: where the work makes no progress for too long the job ends, and says which rank held it up, and where.
 
 Each rank has a thread that looks after its main thread, and a place on a board that the ranks of a node share. A rank
 that waits inside MPI waits for others; of a rank that was stopped (or swapped out) the thread doesn't run either, which
@@ -24,6 +24,8 @@ from typing import Self
 import numpy as np
 
 from distnn.errors import SharedMemoryError
+from distnn.parallel.failure import Failures
+from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import World
 from distnn.parameters import PrivateMemory
@@ -48,9 +50,9 @@ SEEN, PROCESS, PLACES = range(3)
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """The ranks find each other inside, which has to come to its end: else faulthandler tells where this one waits.
+    """The ranks find each other inside, which has to come to its end: else faulthandler shows where this one waits.
 
-    There is no world yet to say which rank is missing: it is the one that tells nothing.
+    There is no world yet to say which rank is missing: it is the one that prints nothing.
     """
     _end_in(PATIENCE)
     try:
@@ -62,30 +64,32 @@ def starting() -> Iterator[None]:
 def leaving(world: World) -> None:
     """What is left is to leave MPI, together, and Python: where a rank doesn't, the kernel's alarm ends the others.
 
-    No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" tells of it.
+    No thread of Python's may live on there, and nothing but the launcher's "Alarm clock" says so.
     """
-    if world.size > 1 and world.patience:
-        signal.setitimer(signal.ITIMER_REAL, world.patience)
+    if world.failures.comm.size > 1 and world.heartbeat.patience:
+        signal.setitimer(signal.ITIMER_REAL, world.heartbeat.patience)
 
 
 class Watchdog:
-    """Ends the job if this rank's work hasn't come on for `World.patience`; a context, made by every rank together.
+    """Ends the job if this rank's work makes no progress for too long; a context, made by every rank together.
 
-    What comes on is `World.beats`. Nothing is looked after while the patience is 0. In an elastic world only the rank
-    that is the cause ends: those that wait for it end it, where it can't itself.
+    Progress is `Heartbeat.beats`, and too long is its patience; nothing is looked after while that is 0. Where others
+    go on without a rank that dies, only the rank that is the cause ends: those that wait for it end it, where it can't
+    itself.
 
     Arguments:
-        world: the ranks.
+        heartbeat: of this rank's work.
+        failures: of the ranks.
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, heartbeat: Heartbeat, failures: Failures) -> None:
+        self._heartbeat, self._failures = heartbeat, failures
         self._main = threading.get_ident()
         self._over = threading.Event()
-        self._hosts = list(world.hosts)
+        self._hosts = failures.comm.hosts
         self._mine = PrivateMemory().each(PLACES, np.dtype(np.float64))
         #: The board, and whose rows it has: this rank's only, until the ranks of the node have met.
-        self._board = (self._mine[None], [world.rank])
+        self._board = (self._mine[None], [failures.comm.rank])
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -104,31 +108,33 @@ class Watchdog:
 
     def _meet(self) -> None:
         """Make the board that the ranks of a node share; without shared memory each keeps its own."""
-        memory, ranks = NodeMemory(self.world), next(ranks for ranks in self.world.nodes if self.world.rank in ranks)
+        comm = self._failures.comm
+        memory, ranks = NodeMemory(comm), next(ranks for ranks in comm.nodes if comm.rank in ranks)
         with contextlib.suppress(SharedMemoryError):
             mine = memory.each(PLACES, np.dtype(np.float64))
             mine[:] = time.monotonic(), os.getpid()
-            self.world.barrier()  # everybody is on the board
+            comm.barrier()  # everybody is on the board
             self._mine, self._board = mine, (memory.rows[-1], ranks)
 
     def _watch(self) -> None:
-        beats, since, late = self.world.beats, time.monotonic(), 0
+        heartbeat = self._heartbeat
+        beats, since, late = heartbeat.beats, time.monotonic(), 0
         while not self._over.wait(INTERVAL):
-            now, patience = time.monotonic(), self.world.patience
+            now, patience = time.monotonic(), heartbeat.patience
             self._mine[SEEN] = now
             if patience:
                 _end_in(patience + BLOCKED)
             else:
                 faulthandler.cancel_dump_traceback_later()
-            if self.world.beats != beats or not patience:
-                beats, since, late = self.world.beats, now, 0
+            if heartbeat.beats != beats or not patience:
+                beats, since, late = heartbeat.beats, now, 0
             elif now - since > patience:
                 late += 1
                 self._end(now, late)
                 since = time.monotonic()
 
     def _end(self, now: float, late: int) -> None:
-        """Tell what is the matter, and end the job; or, in an elastic world, only the rank that is the cause."""
+        """Report what is the matter, and end the job; or, where others go on, only the rank that is the cause."""
         _end_in(COURTESY + BLOCKED + FORWARDING + 2 * ABORT)
         frame = sys._current_frames().get(self._main)
         waits = _in_mpi(frame)
@@ -140,11 +146,11 @@ class Watchdog:
         for line in self._message(frame, silent, waits=waits):
             print(line, file=sys.stderr, flush=True)
         time.sleep(FORWARDING + bool(silent) * BLOCKED)
-        if waits and self.world.elastic and (silent or late == 1):  # who isn't silent looks after itself
+        if waits and self._failures.elastic and (silent or late == 1):  # who isn't silent looks after itself
             for rank in silent:
                 self._kill(rank)
             return
-        threading.Thread(target=self.world.abort, args=(1,), daemon=True).start()
+        threading.Thread(target=self._failures.abort, args=(1,), daemon=True).start()
         time.sleep(ABORT)  # it may hang, too
         os._exit(1)
 
@@ -152,9 +158,8 @@ class Watchdog:
         """The ranks of this node, of those that should live, whose threads don't run, and for how many seconds."""
         rows, ranks = self._board
         since = {rank: now - seen for rank, seen in zip(ranks, rows[:, SEEN].tolist(), strict=True)}
-        return {
-            rank: seconds for rank, seconds in since.items() if seconds > 3 * INTERVAL and rank in self.world.launched
-        }
+        alive = self._failures.launched
+        return {rank: seconds for rank, seconds in since.items() if seconds > 3 * INTERVAL and rank in alive}
 
     def _kill(self, rank: int) -> None:
         """End another rank of this node."""
@@ -163,12 +168,12 @@ class Watchdog:
             os.kill(int(rows[ranks.index(rank), PROCESS]), signal.SIGKILL)
 
     def _message(self, frame: FrameType | None, silent: dict[int, float], *, waits: bool) -> list[str]:
-        world = self.world
-        where = f"rank {world.rank} of {world.size} (host {world.host})"
+        comm, heartbeat = self._failures.comm, self._heartbeat
+        where = f"rank {comm.rank} of {comm.size} (host {comm.host})"
         did = "has waited for other ranks" if waits else "has not come on"
         lines = [
-            f"distnn: error: {where} {did} for {world.patience:g} s, in {world.doing}; parallel.timeout sets how "
-            f"long that may take."
+            f"distnn: error: {where} {did} for {heartbeat.patience:g} s, in {heartbeat.doing}; parallel.timeout sets "
+            f"how long that may take."
         ]
         lines += [
             f"distnn: error: rank {rank} (host {self._hosts[rank]}) is the cause: nothing of it has run for "
@@ -181,9 +186,9 @@ class Watchdog:
 
     def _threads(self) -> list[str]:
         """Where our other threads are: the main one may wait for what they read or write."""
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        names, rank = {thread.ident: thread.name for thread in threading.enumerate()}, self._failures.comm.rank
         return [
-            f"distnn: rank {self.world.rank}, meanwhile in its thread '{names.get(thread, thread)}':\n{_stack(frame)}"
+            f"distnn: rank {rank}, meanwhile in its thread '{names.get(thread, thread)}':\n{_stack(frame)}"
             for thread, frame in sys._current_frames().items()
             if thread not in (self._main, threading.get_ident()) and _ours(frame) is not None
         ]

@@ -14,6 +14,7 @@ from distnn.data.source import Source
 from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
+from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.reduction.protocol import Reduction
 from distnn.train.carried import Carried
 from distnn.train.timeline import Timeline
@@ -43,34 +44,34 @@ class Accumulation:
     """Leaves the gradients of this rank's micro-shards, and their sums over samples, in the reduction's message.
 
     Arguments:
+        heartbeat: hears of each micro-shard.
         model: whose loss is minimised.
         source: the training samples.
         reduction: whose gradients are added up, and which may use them while backward completes them.
         batching: what a step is made of.
         carried: the states of the streams.
-        seed: what random ops are keyed to, beside the step and the micro-shard.
         timeline: records where the time goes; None records nothing.
     """
 
     def __init__(
         self,
+        heartbeat: Heartbeat,
         model: Model,
         source: Source,
         reduction: Reduction,
         batching: Batching,
         carried: Carried,
-        seed: int,
         timeline: Timeline | None,
     ) -> None:
         self.model, self.source, self.batching, self.carried = model, source, batching, carried
-        self.world, self.gradients, self.progress = reduction.world, reduction.gradients, reduction.progress
+        self.comm, self.gradients, self.progress = reduction.comm, reduction.gradients, reduction.progress
         self.parameters = self.gradients.parameters
-        self._timeline = timeline
-        self._exchange = self.world.allreduce if model.exchanges and self.world.size > 1 else None
+        self._heartbeat, self._timeline = heartbeat, timeline
+        self._exchange = self.comm.allreduce if model.exchanges and self.comm.size > 1 else None
         self._pool = BufferPool()
         self._plans: dict[int, Plan] = {}
         self._sums = model.layout.zeros().vector
-        self._key = np.array([seed, 0, 0], np.intp)
+        self._key = np.array([batching.seed, 0, 0], np.intp)
 
     def run(self, window: int, number: int, spent: Seconds) -> None:
         """Compute this rank's part of the epoch's ``window``-th step, which is the run's ``number``-th."""
@@ -84,7 +85,7 @@ class Accumulation:
 
     def pieces(self, window: int) -> list[Shard]:
         """This rank's micro-shards in the epoch's ``window``-th step."""
-        return self.batching.pieces(len(self.source), window, self.world.size, self.world.rank)
+        return self.batching.pieces(len(self.source), window, self.comm.size, self.comm.rank)
 
     def _add(self, piece: Shard, spent: Seconds, *, alone: bool) -> None:
         """Add a micro-shard."""
@@ -101,7 +102,7 @@ class Accumulation:
         self.carried.after(plan, piece.positions)
         self.model.layout.read(plan.value, length, self._sums)
         self.gradients.add(self._sums)
-        self.world.beat()
+        self._heartbeat.beat()
         spent.data += filled - start
         spent.compute += perf_counter() - filled
 
@@ -133,10 +134,10 @@ def diagnose(accumulation: Accumulation, window: int) -> str:
 
     Every rank has to call it, before the next step. A model that sums over the ranks in mid-forward is not looked at.
     """
-    world = accumulation.world
-    causes = world.allgather("" if accumulation.model.exchanges else _own_cause(accumulation, window))
+    comm = accumulation.comm
+    causes = comm.allgather("" if accumulation.model.exchanges else _own_cause(accumulation, window))
     return next(
-        (f"{text}, on rank {rank} (host {world.hosts[rank]})" for rank, text in enumerate(causes) if text),
+        (f"{text}, on rank {rank} (host {comm.hosts[rank]})" for rank, text in enumerate(causes) if text),
         "",
     )
 

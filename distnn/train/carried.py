@@ -17,7 +17,7 @@ from distnn.arrays import Array
 from distnn.data.partition import Range, part
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 
 
 class Carried:
@@ -72,7 +72,7 @@ class Carried:
         first = positions.start % self.streams
         return slice(first, first + positions.length)
 
-    def collect(self, world: World, shards: int) -> dict[str, Array] | None:
+    def collect(self, world: Communicator, shards: int) -> dict[str, Array] | None:
         """All streams' states on rank 0, each from the rank that has it; None elsewhere. Every rank has to call it.
 
         Arguments:
@@ -82,12 +82,12 @@ class Carried:
         pieces = world.gather(self._own(world, shards))
         return None if pieces is None else self._joined(pieces)
 
-    def spread(self, world: World, shards: int) -> None:
+    def spread(self, world: Communicator, shards: int) -> None:
         """Give every rank all streams' states, lest they die with the one that has them; the arguments of `collect`."""
         if self.state:
             self.load(self._joined(world.allgather(self._own(world, shards))))
 
-    def _own(self, world: World, shards: int) -> dict[str, Array]:
+    def _own(self, world: Communicator, shards: int) -> dict[str, Array]:
         """The states of this rank's streams."""
         mine = part(shards, world.size, world.rank)
         ends = [part(self.streams, shards, shard).start for shard in range(shards)] + [self.streams]

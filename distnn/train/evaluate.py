@@ -104,14 +104,14 @@ class Evaluator:
         self._sums = model.layout.zeros().vector
         if model.states:
             streams = min(STREAMS, file.count(split))
-            self._chunks = min(groups or world.size, streams)
-            mine = part(self._chunks, world.size, world.rank)
+            self._chunks = min(groups or world.comm.size, streams)
+            mine = part(self._chunks, world.comm.size, world.comm.rank)
             self._readers = [self._stream(file, streams, group, in_memory=in_memory) for group in range(*mine)]
         else:
             samples = file.count(split)
             length = chunk(samples)
             self._chunks = batches(samples, length)
-            mine = part(self._chunks, world.size, world.rank)
+            mine = part(self._chunks, world.comm.size, world.comm.rank)
             piece = Range(*(min(edge * length, samples) for edge in mine))
             reader, nothing = source(file, split, piece, in_memory=in_memory), Carried(model, 0, parameters.dtype)
             self._readers = [_Reader(reader, [positions], nothing) for positions in _batches(len(reader), length)]
@@ -135,14 +135,14 @@ class Evaluator:
         start = perf_counter()
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
-        self.world.beat(f"the evaluation of {self.split}")
+        self.world.heartbeat.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row])
-            self.world.beat()
+            self.world.heartbeat.beat()
         for each in self._sources:
             each.begin(0, 0)  # nothing more is read ahead
-        self.world.allreduce(totals)  # each row is added to zeros only
-        self.world.confirm()
+        self.world.comm.allreduce(totals)  # each row is added to zeros only
+        self.world.failures.confirm()
         sums = Sums(layout, np.add.reduce(totals, axis=0))
         return Result(sums, perf_counter() - start, bits(self._model, sums.mean_loss))
 

@@ -12,6 +12,7 @@ from distnn.data.source import Source
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.reduction.protocol import Reduction, Totals
+from distnn.parallel.world import World
 from distnn.sums import SAMPLES, Sums
 from distnn.train.accumulate import Accumulation, Seconds
 from distnn.train.carried import Carried
@@ -43,12 +44,12 @@ class Step:
     """The data-parallel training step, bound once.
 
     Arguments:
+        world: the ranks.
         model: whose loss is minimised.
         source: the training samples.
-        reduction: sums the gradients of its parameters over its ranks.
+        reduction: sums the gradients of its parameters over the ranks.
         update: of these parameters.
         batching: what a step is made of.
-        seed: what random ops are keyed to, beside the step and the micro-shard.
         clip_norm: the largest norm of the mean gradient; a larger one is scaled down to it (Pascanu, Mikolov and
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
         timeline: records where the time goes; None records nothing.
@@ -59,21 +60,21 @@ class Step:
 
     def __init__(
         self,
+        world: World,
         model: Model,
         source: Source,
         reduction: Reduction,
         update: ParameterUpdate,
         batching: Batching,
         *,
-        seed: int = 0,
         clip_norm: float | None = None,
         timeline: Timeline | None = None,
     ) -> None:
         self.model, self.source, self.reduction, self.update = model, source, reduction, update
         self.batching, self.clip_norm, self.timeline = batching, clip_norm, timeline
-        self.world, self.parameters = reduction.world, reduction.gradients.parameters
+        self.world, self.parameters = world, reduction.gradients.parameters
         self.carried = Carried(model, batching.batch_size if batching.streams else 0, self.parameters.dtype)
-        self.accumulation = Accumulation(model, source, reduction, batching, self.carried, seed, timeline)
+        self.accumulation = Accumulation(world.heartbeat, model, source, reduction, batching, self.carried, timeline)
         self._update = update.bind(reduction.part, reduction.values)
 
     @property
@@ -101,7 +102,7 @@ class Step:
             save: this rank's wish to save, reported to all likewise.
             before_reduction: called once this rank's gradient is there; until it returns, no rank updates anything.
         """
-        self.world.beat(f"step {number + 1}")
+        self.world.heartbeat.beat(f"step {number + 1}")
         if window == 0:
             self.carried.reset()
         self.carried.mark()
@@ -125,15 +126,15 @@ class Step:
     def _accumulate(self, window: int, number: int, stop: bool, save: bool, spent: Seconds) -> None:
         """Leave this rank's part of the step in the message."""
         self.accumulation.run(window, number, spent)
-        if self.world.elastic:
-            self.carried.spread(self.world, self.batching.shards)
+        if self.world.failures.elastic:
+            self.carried.spread(self.world.comm, self.batching.shards)
         self.reduction.gradients.close(stop, save, sent=self.reduction.progress is not None)
 
     def _reduce(self, spent: Seconds) -> Totals | None:
         """Sum the message over the ranks; None if the step has to be computed again."""
         start = perf_counter()
         totals = self.reduction.reduce()
-        self.world.confirm()
+        self.world.failures.confirm()
         end = perf_counter()
         spent.comm += end - start
         if self.timeline:

@@ -15,7 +15,7 @@ from typing import Any
 
 from distnn.data.file.atomic import new_file
 from distnn.graph.plan import Plan
-from distnn.parallel.world import World
+from distnn.parallel.communicator import Communicator
 
 #: Events of all ranks together, about 100 bytes each; a rank that has had its part of them records no more.
 EVENTS = 100_000
@@ -34,7 +34,7 @@ class Timeline:
         world: the ranks.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Communicator) -> None:
         self.world = world
         self.events: list[Event] = []
         self._most = max(100, EVENTS // world.size)

@@ -16,8 +16,7 @@ from distnn.data.loader import Loader
 from distnn.data.order import Whole
 from distnn.data.partition import Range
 from distnn.errors import RunFileError
-from distnn.parallel.world import World
-from tests.support.runs import assembled, blobs, distnn, run_file
+from tests.support.runs import alone, assembled, blobs, distnn, run_file
 
 
 def changes(image: np.ndarray, *, flip: bool, shift: int = 0, crop: int = 0) -> list[np.ndarray]:
@@ -155,12 +154,12 @@ def test_filling_allocates_no_arrays() -> None:
 
 
 def test_only_training_changes_its_images() -> None:
-    run = assembled(World(), augment={"flip": True, "shift": 1})
+    run = assembled(alone(), augment={"flip": True, "shift": 1})
     assert run.loader.augmentation is not None
     loaders = [reader.source for evaluator in run.evaluators.values() for reader in evaluator._readers]
     assert len(loaders) > 2
     assert not any(loader.augmentation for loader in loaders)
-    assert assembled(World(), augment={"flip": False}).step.source.augmentation is None
+    assert assembled(alone(), augment={"flip": False}).step.source.augmentation is None
 
 
 @pytest.mark.parametrize(

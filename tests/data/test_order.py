@@ -14,8 +14,7 @@ from distnn.data.file.writing import write_data
 from distnn.data.loader import Loader
 from distnn.data.order import GROUPS, Buffered, Order, groups, permutation, shuffled, side_by_side, stored
 from distnn.data.partition import Range, batch, batches, micro_shards
-from distnn.parallel.world import World
-from tests.support.runs import assembled
+from tests.support.runs import alone, assembled
 
 
 @given(st.integers(1, 300), st.integers(0, 2**63 - 1), st.integers(0, 1000))
@@ -163,7 +162,7 @@ def test_a_run_is_shuffled_by_its_file_s_chunks(tmp_path: Path) -> None:
     path = write_data(tmp_path / "d.h5", {"train": (x, y)}, task="classification", classes=["a", "b"])
     with DataFile(path) as file:
         assert (file.chunk("train"), file.sample_bytes("train")) == (524, 1000)
-    run = assembled(World(), data={"path": str(path), "shuffle_buffer": 1200})
+    run = assembled(alone(), data={"path": str(path), "shuffle_buffer": 1200})
     assert run.progress.order == run.loader.order.name == "buffer of 1200 over 6 groups of 524"
     loader = run.loader
     loader.begin(0, 0)

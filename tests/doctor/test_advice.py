@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Examination, list[str]]] = {
     "a little slower": (launch({}, {}, {}, {"sgemm": 65.0}, nodes=4), []),
     "little shared memory": (
         launch({"shared": 64 * 10**6}, {"shared": 64 * 10**6}),
-        ["n1: only 64 MB are free in /dev/shm"],
+        ["n1: only 64 MB of memory are free for what the ranks of a node share"],
     ),
     "little shared memory, which one rank doesn't need": (launch({"shared": 0}), []),
     "AVX-512 unused": (

@@ -12,12 +12,11 @@ import pytest
 from distnn.data import DataFile, write_data
 from distnn.errors import CheckpointError, DataError
 from distnn.inference.load import Restored, restore
-from distnn.parallel.world import World
 from distnn.session.run import train
 from tests.support import reference
-from tests.support.runs import DIGITS, blobs, line, settings
+from tests.support.runs import DIGITS, alone, blobs, line, settings
 
-ALONE = World()
+ALONE = alone()
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +29,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def restored(run: Path) -> Restored:
-    return restore(run, ALONE)
+    return restore(run, ALONE.comm)
 
 
 def test_every_way_of_naming_a_checkpoint(run: Path) -> None:
     folder = run / "checkpoints"
     last = folder / "step-00000063.h5"
     for path in (run, folder, folder / "latest", last):
-        assert restore(path, ALONE).path == last
-    first = restore(folder / "step-00000021.h5", ALONE)
+        assert restore(path, ALONE.comm).path == last
+    first = restore(folder / "step-00000021.h5", ALONE.comm)
     assert first.path.name == "step-00000021.h5"
-    assert first.parameters.fingerprint() != restore(run, ALONE).parameters.fingerprint()
+    assert first.parameters.fingerprint() != restore(run, ALONE.comm).parameters.fingerprint()
 
 
 def test_the_model_comes_back_whole(restored: Restored) -> None:
@@ -69,7 +68,7 @@ def test_evaluation_against_numpy(split: str, restored: Restored) -> None:
 
 def test_prediction_against_numpy(restored: Restored) -> None:
     with DataFile(DIGITS) as file:
-        found = restored.predict(file, "test", ALONE)
+        found = restored.predict(file, "test", ALONE.comm)
         x, _ = file.read("test")
         scale = float(file.scale or 1)
     values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
@@ -85,7 +84,7 @@ def test_a_regression_comes_back(tmp_path: Path) -> None:
         out=tmp_path / "run",
         world=ALONE,
     )
-    found = restore(tmp_path / "run", ALONE)
+    found = restore(tmp_path / "run", ALONE.comm)
     assert found.parameters.dtype == np.float64
     with DataFile(data) as file:
         result = found.evaluate(file, "test", ALONE)
@@ -115,7 +114,7 @@ def test_data_of_another_task_or_number_of_classes(restored: Restored, tmp_path:
     with DataFile(regression) as file, pytest.raises(DataError, match="is for regression with 0 classes"):
         restored.evaluate(file, "train", ALONE)
     with DataFile(regression) as file:
-        found = restored.predict(file, "train", ALONE)
+        found = restored.predict(file, "train", ALONE.comm)
     assert found.rows.shape == (4, 10), "predicting asks for samples of the right shape only"
 
 
@@ -126,19 +125,19 @@ def test_a_split_that_is_not_there(restored: Restored) -> None:
 
 def test_no_checkpoint_at_all(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such checkpoint"):
-        restore(tmp_path / "missing", ALONE)
+        restore(tmp_path / "missing", ALONE.comm)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="there is no checkpoint here"):
-        restore(tmp_path / "empty", ALONE)
+        restore(tmp_path / "empty", ALONE.comm)
 
 
 def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy, symlinks=True)
     path = (copy / "checkpoints" / "latest").resolve()
-    weight = restore(copy, ALONE).parameters.value["dense1.weight"]
+    weight = restore(copy, ALONE.comm).parameters.value["dense1.weight"]
     data = bytearray(path.read_bytes())
     data[data.index(weight.tobytes()) + 100] ^= 1
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"step-00000063\.h5"):
-        restore(copy, ALONE)
+        restore(copy, ALONE.comm)

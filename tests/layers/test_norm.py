@@ -12,8 +12,8 @@ from distnn.graph import N
 from distnn.layers import BatchNorm, Dense, Sequential
 from distnn.models import Model
 from distnn.optim import SGD
-from distnn.parallel.world import World
 from distnn.train.update import FOLLOW
+from tests.support.runs import alone
 from tests.support.steps import step_of
 
 
@@ -24,7 +24,7 @@ def test_an_input_that_does_not_fit_is_named():
 
 def regression(network, x, y, **options):
     model = Model(network, x.shape[1:], task="regression", target_shape=y.shape[1:])
-    return step_of(model, Loader(x, y), SGD(0.1), World(), len(x), **options)
+    return step_of(model, Loader(x, y), SGD(0.1), alone(), len(x), **options)
 
 
 def test_batch_norm_trains_and_predicts_as_torch():

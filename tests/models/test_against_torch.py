@@ -17,9 +17,8 @@ from distnn.models.convnet import convnet
 from distnn.models.mlp import mlp
 from distnn.models.resnet import resnet
 from distnn.optim import SGD
-from distnn.parallel.world import World
 from distnn.train.step import Step
-from tests.support.runs import DIGITS
+from tests.support.runs import DIGITS, alone
 from tests.support.steps import step_of
 
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
@@ -142,7 +141,7 @@ def test_fifty_steps_track_pytorchs(kind: str) -> None:
     with DataFile(DIGITS) as file:
         loader = Loader.read(file, "train", order=shuffled(file.count("train")))
         model = Model(network(), file.sample_shape, task=file.task, classes=file.classes)
-    step = step_of(model, loader, SGD(momentum=MOMENTUM), World(), BATCH, dtype=np.float32)
+    step = step_of(model, loader, SGD(momentum=MOMENTUM), alone(), BATCH, dtype=np.float32)
     parameters = step.parameters
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}
     assert step.windows < STEPS, "an epoch's last batch is a smaller one"

@@ -14,9 +14,8 @@ from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
 from distnn.losses import CrossEntropy, Huber
 from distnn.models import Model, softmax
-from distnn.parallel.world import World
 from distnn.train.evaluate import Evaluator
-from tests.support.runs import DIGITS, assembled, line, train_epoch
+from tests.support.runs import DIGITS, alone, assembled, line, train_epoch
 
 WEIGHTS = [0.0, 3.0, 0.5, 1.0, 2.0, 1.0, 1.0, 4.0, 0.1, 1.0]
 DOUBLE = {"dtype": "float64"}
@@ -57,7 +56,7 @@ def test_cross_entropy_with_options_trains_as_in_torch(loss: dict[str, Any], opt
     torch = pytest.importorskip("torch")
     if "weight" in options:
         options = options | {"weight": torch.tensor(options["weight"], dtype=torch.float64)}
-    run = assembled(World(), model={"kind": "softmax"}, loss=loss, train=DOUBLE)
+    run = assembled(alone(), model={"kind": "softmax"}, loss=loss, train=DOUBLE)
     before = {name: value.copy() for name, value in run.parameters.value.items()}
     found, _ = train_epoch(run)
     after = {name: value.copy() for name, value in run.parameters.value.items()}
@@ -79,7 +78,7 @@ def test_losses_of_a_regression_train_as_in_torch(tmp_path: Path, kind: str) -> 
     }
     loss = {"kind": kind} | ({"delta": 0.7} if kind == "huber" else {})
     data = {"path": str(line(tmp_path / "line.h5", {"train": 50})), "batch_size": 8}
-    run = assembled(World(), model={"kind": "linear"}, data=data, loss=loss, train=DOUBLE)
+    run = assembled(alone(), model={"kind": "linear"}, data=data, loss=loss, train=DOUBLE)
     before = {name: value.copy() for name, value in run.parameters.value.items()}
     found, _ = train_epoch(run)
     for name, value in before.items():
@@ -89,14 +88,14 @@ def test_losses_of_a_regression_train_as_in_torch(tmp_path: Path, kind: str) -> 
 
 
 def test_an_ignored_label_counts_neither_in_loss_nor_accuracy() -> None:
-    run = assembled(World(), model={"kind": "softmax"}, loss={"ignore_label": 0})
+    run = assembled(alone(), model={"kind": "softmax"}, loss={"ignore_label": 0})
     for epoch in range(6):
         train_epoch(run, epoch)
     labels, sums = run.loader.y, run.step.run(run.step.windows - 1, 0.0).sums
     last = labels[run.loader.numbers(Range(len(labels) - sums.samples, len(labels)))]
     assert sums.count == np.count_nonzero(last) < sums.samples
     with DataFile(DIGITS) as file:
-        result = Evaluator(run.model, run.parameters, file, "test", World()).run()
+        result = Evaluator(run.model, run.parameters, file, "test", alone()).run()
     assert result.accuracy is not None
     assert 0.5 < result.accuracy <= 1
 
@@ -105,7 +104,7 @@ def test_a_step_of_which_nothing_counts_leaves_the_parameters(tmp_path: Path) ->
     x, y = np.arange(12.0).reshape(6, 2), np.zeros(6, int)
     path = write_data(tmp_path / "one.h5", {"train": (x, y)}, task="classification", classes=["a", "b"])
     data = {"path": str(path), "batch_size": 2}
-    run = assembled(World(), model={"kind": "softmax"}, data=data, loss={"class_weights": [0, 1], "ignore_label": 0})
+    run = assembled(alone(), model={"kind": "softmax"}, data=data, loss={"class_weights": [0, 1], "ignore_label": 0})
     before = run.parameters.values.copy()
     sums = run.step.run(0, 0.1).sums
     assert sums.loss == sums.weight == sums.count == sums.mean_loss == 0

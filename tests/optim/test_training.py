@@ -9,11 +9,10 @@ from distnn.config import read, to_dict
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.ops.activation import LeakyReLU
 from distnn.optim import LAMB, Optimizer
-from distnn.parallel.world import World
 from distnn.registry import description
 from distnn.session.fit import fit
 from distnn.session.run import train
-from tests.support.runs import DIGITS, assembled, settings
+from tests.support.runs import DIGITS, alone, assembled, settings
 
 OPTIMIZERS = Optimizer.family.kinds
 RATES = {"sgd": 0.1, "adam": 0.003, "adamw": 0.003, "lars": 5.0, "lamb": 0.02}
@@ -34,7 +33,7 @@ def test_digits_are_learned_and_a_resumed_run_ends_in_the_same_bits(kind, tmp_pa
         train={"epochs": 12},
         checkpoint={"every_steps": 100, "keep": 100},
     )
-    world = World()
+    world = alone()
     summary, whole = train(chosen, out=tmp_path / "whole", world=world)
     assert summary.test.accuracy > 0.9
     middle = sorted((tmp_path / "whole" / "checkpoints").glob("step-*.h5"))[0]
@@ -50,7 +49,7 @@ def test_a_step_tells_the_optimizer_its_number():
     """Adam's first step moves no element by more than α; with moments of 0 and no correction left, by 3.16 α."""
     moves = []
     for number in (0, 10**6):
-        run = assembled(World(), optimizer={"kind": "adam"}, train={"dtype": "float64"})
+        run = assembled(alone(), optimizer={"kind": "adam"}, train={"dtype": "float64"})
         before = run.parameters.values.copy()
         run.step.run(0, 0.01, number=number)
         moves.append(np.abs(run.parameters.values - before).max())

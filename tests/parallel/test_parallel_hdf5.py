@@ -102,8 +102,8 @@ import numpy as np
 from distnn.data import DataFile
 from distnn.data.partition import part
 from distnn.parallel.world import World
-world = World.open()
-with DataFile(sys.argv[1]) as alone, DataFile(sys.argv[1], world.comm) as file:
+world = World.open().comm
+with DataFile(sys.argv[1]) as alone, DataFile(sys.argv[1], world.mpi) as file:
     x, y = alone.read("train")
     mine = part(len(x), world.size, world.rank) if world.rank else part(0, 1, 0)
     found = np.empty_like(x[slice(*mine)]), np.empty_like(y[slice(*mine)])

@@ -19,11 +19,10 @@ from distnn.layers import Dense, Flatten, Layer, Sequential
 from distnn.models import char_lstm
 from distnn.models.model import Network
 from distnn.optim import SGD
-from distnn.parallel.world import World
 from distnn.session.fit import Fitted, fit
 from distnn.session.run import train
 from tests.support import reference, runs
-from tests.support.runs import DIGITS, babble, blobs, line, metrics, saved, settings
+from tests.support.runs import DIGITS, alone, babble, blobs, line, metrics, saved, settings
 
 RULE = SGD(learning_rate=0.05, momentum=0.9)
 RULE_TABLE = {"learning_rate": 0.05, "momentum": 0.9}
@@ -40,7 +39,7 @@ def fitted(network: Network, out: Path, data: Path = DIGITS, **options: Any) -> 
 def from_run_file(out: Path, **sections: Any) -> str:
     """The fingerprint of the parameters that a run file trains."""
     chosen = settings(**({"optimizer": RULE_TABLE} | sections))
-    return train(chosen, out=out, world=World())[0].fingerprint
+    return train(chosen, out=out, world=alone())[0].fingerprint
 
 
 @pytest.mark.parametrize(
@@ -170,10 +169,10 @@ def test_it_resumes_as_from_the_command_line(tmp_path: Path) -> None:
 
 def test_a_plain_network_can_be_restored_from_its_folder(tmp_path: Path) -> None:
     found = fitted(digits_network(), tmp_path / "run")
-    restored = restore(tmp_path / "run", World())
+    restored = restore(tmp_path / "run", alone().comm)
     assert restored.parameters.fingerprint() == found.summary.fingerprint
     with DataFile(DIGITS) as file:
-        result = restored.evaluate(file, "test", World())
+        result = restored.evaluate(file, "test", alone())
     assert found.summary.test is not None
     assert (result.loss, result.accuracy) == (found.summary.test.loss, found.summary.test.accuracy)
 
@@ -181,7 +180,7 @@ def test_a_plain_network_can_be_restored_from_its_folder(tmp_path: Path) -> None
 def test_any_other_network_can_only_be_predicted_with_in_python(tmp_path: Path) -> None:
     fitted(lambda x: Dense(10)(Flatten()(x)), tmp_path / "run")
     with pytest.raises(CheckpointError) as caught:
-        restore(tmp_path / "run", World())
+        restore(tmp_path / "run", alone().comm)
     for words in ("written in Python and passed to distnn.fit (python:lambda)", 'factory = "module:function"'):
         assert words in str(caught.value)
     for verb in (["evaluate"], ["predict", "-o", tmp_path / "p.h5"]):

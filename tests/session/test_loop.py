@@ -12,10 +12,9 @@ import pytest
 
 from distnn import checkpoint
 from distnn.errors import DistnnError
-from distnn.parallel.world import World
 from distnn.session.run import train
 from tests.support.listening import Ear, trained
-from tests.support.runs import blobs, line, saved, settings
+from tests.support.runs import alone, blobs, line, saved, settings
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_records_come_as_often_as_the_listener_asks(data: Path, tmp_path: Path) 
 
     ear = Seldom()
     sections = settings(data={"path": str(data), "batch_size": 32}, model={"kind": "softmax"}, train={"epochs": 2})
-    train(sections, out=tmp_path / "run", world=World(), listener=ear)
+    train(sections, out=tmp_path / "run", world=alone(), listener=ear)
     assert [record.step for record in ear.steps] == [4, 8], "the last step of each epoch only"
 
 

@@ -16,10 +16,9 @@ from distnn.config.meanings import meanings
 from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError, UsageError
 from distnn.inference.load import restore
-from distnn.parallel.world import World
 from distnn.session.fit import fit
 from tests.support.launch import REPOSITORY, mpiexec
-from tests.support.runs import DISTNN, blobs, distnn, line, metrics, saved
+from tests.support.runs import DISTNN, alone, blobs, distnn, line, metrics, saved
 
 #: What a user writes: nothing else anywhere.
 MODULE = '''
@@ -215,7 +214,7 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
     assert done.returncode == 0, done.stderr
     (last,) = [each for each in metrics(here / "on3", "evaluation") if each["split"] == "test"]
     with DataFile(here / "data.h5") as file:
-        assert restore(here / "on3", World()).evaluate(file, "test", World()).loss == last["loss"]
+        assert restore(here / "on3", alone().comm).evaluate(file, "test", alone()).loss == last["loss"]
     assert distnn("predict", "on3", "data.h5", "-o", "p.h5", cwd=here).returncode == 0
     (here / "own_parts.py").write_text(MODULE + "\n# changed\n")
     rest = distnn("train", "run.toml", "--out", "half", "--resume", "auto", "--set", "train.epochs=5", cwd=here)
@@ -275,7 +274,7 @@ def test_an_object_is_used_as_it_is(here: Path) -> None:
     assert kept["optimizer"]["kind"] == "python:Watched" and kept["optimizer"]["weight_decay"] == 0.1
     assert kept["loss"]["kind"] == "python:Counting"
     with pytest.raises(CheckpointError, match="passed to distnn.fit"):
-        restore(here / "run", World())
+        restore(here / "run", alone().comm)
     with pytest.raises(
         UsageError, match="distnn.fit: loss is 3; expected an object of a class derived from distnn.los"
     ):

@@ -17,14 +17,13 @@ from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint import background
 from distnn.errors import CheckpointError
-from distnn.parallel.world import World
 from distnn.session import saving
 from distnn.session.records import StepRecord, Summary
 from distnn.session.run import train
 from tests.support import disks
 from tests.support.launch import mpiexec
 from tests.support.listening import Ear, trained
-from tests.support.runs import DIGITS, DISTNN, blobs, run_file, saved, settings
+from tests.support.runs import DIGITS, DISTNN, alone, blobs, run_file, saved, settings
 
 #: Save after every step that no save is being written in.
 OFTEN = {"every_minutes": 1e-9, "every_epochs": 0, "keep": 99}
@@ -69,7 +68,7 @@ def watched(data: Path, out: Path, act: Callable[[int], None], **sections: Any) 
     """A training with something done after each step."""
     ear = During(act)
     sections = {"model": {"kind": "softmax"}, "data": {"path": str(data), "batch_size": 32}} | sections
-    summary, _ = train(settings(**sections), out=out, world=World(), listener=ear)
+    summary, _ = train(settings(**sections), out=out, world=alone(), listener=ear)
     return summary, ear
 
 

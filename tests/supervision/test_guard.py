@@ -10,29 +10,34 @@ from contextlib import nullcontext
 import pytest
 
 from distnn.errors import DataError, DistnnError
+from distnn.parallel.communicator import Communicator
+from distnn.parallel.failure import Failures
+from distnn.parallel.heartbeat import Heartbeat
+from distnn.parallel.threads import BlasThreads
 from distnn.parallel.world import World
 from distnn.supervision import guard, watchdog
 from distnn.supervision.guard import StopSignals, guarded
+from tests.support.runs import alone
 
 
 class Aborted(BaseException):
     """What the stand-in does where a real world ends the process."""
 
 
-class Paper(World):
-    """Rank 1 of 3, whose fellows answer as told: True, False (another rank reports), or None (they go on)."""
+class Paper(Failures):
+    """Of rank 1 of 3, whose fellows answer as told: True, False (another rank reports), or None (they go on)."""
 
     def __init__(self, answer: bool | None) -> None:
-        super().__init__()
-        self.rank, self.size, self.host, self.answer = 1, 3, "node7", answer
+        super().__init__(Communicator())
+        self.comm.rank, self.comm.size, self.comm.host, self.answer = 1, 3, "node7", answer
         self.calls: list[str] = []
 
-    def settle_threads(self) -> None:
-        self.calls.append("settle")
-
-    def meet_in_failure(self, message: str) -> bool | None:
+    def meet(self, message: str) -> bool | None:
         self.calls.append(f"meet: {message}")
         return self.answer
+
+    def prepare_to_leave(self) -> None:
+        self.calls.append("prepare")
 
     def leave_together(self) -> None:
         self.calls.append("leave")
@@ -45,8 +50,13 @@ class Paper(World):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "FORWARDING", 0.0)
-    # It speaks with the other ranks, which don't exist. Real ones: tests/parallel/test_faults.py.
-    monkeypatch.setattr(guard, "Watchdog", lambda world: nullcontext())
+    # These speak with the other ranks, which don't exist. Real ones: tests/parallel/test_faults.py.
+    monkeypatch.setattr(guard, "Watchdog", lambda heartbeat, failures: nullcontext())
+    monkeypatch.setattr(BlasThreads, "settle", lambda self, comm: None)
+
+
+def world(failures: Failures) -> World:
+    return World(failures.comm, Heartbeat(), failures)
 
 
 def ended(world: World, error: BaseException) -> int | str | None:
@@ -57,9 +67,9 @@ def ended(world: World, error: BaseException) -> int | str | None:
 
 def test_nothing_happens_where_nothing_fails(capsys: pytest.CaptureFixture[str]) -> None:
     paper = Paper(None)
-    with guarded(paper):
+    with guarded(world(paper)):
         pass
-    assert paper.calls == ["settle"]
+    assert paper.calls == []
     assert capsys.readouterr() == ("", "")
 
 
@@ -77,12 +87,12 @@ def test_nothing_happens_where_nothing_fails(capsys: pytest.CaptureFixture[str])
 def test_what_distnn_explains_comes_without_a_traceback(
     error: BaseException, code: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(World(), error) == code
+    assert ended(alone(), error) == code
     assert capsys.readouterr() == ("", text)
 
 
 def test_what_nobody_foresaw_comes_with_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(World(), ZeroDivisionError("division by zero")) == 1
+    assert ended(alone(), ZeroDivisionError("division by zero")) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "distnn: error: ZeroDivisionError: division by zero"
@@ -90,7 +100,7 @@ def test_what_nobody_foresaw_comes_with_one(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_embedding_program_gets_the_error_itself(capsys: pytest.CaptureFixture[str]) -> None:
     error = DataError("x is missing.")
-    with pytest.raises(DataError) as caught, guarded(World(), exits=False):
+    with pytest.raises(DataError) as caught, guarded(alone(), exits=False):
         raise error
     assert caught.value is error
     assert capsys.readouterr() == ("", "")
@@ -99,9 +109,9 @@ def test_an_embedding_program_gets_the_error_itself(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("exits", [True, False])
 def test_a_rank_that_fails_alone_reports_and_ends_the_job(exits: bool, capsys: pytest.CaptureFixture[str]) -> None:
     paper = Paper(None)
-    with pytest.raises(Aborted), guarded(paper, exits=exits):
+    with pytest.raises(Aborted), guarded(world(paper), exits=exits):
         raise ValueError("boom")
-    assert paper.calls == ["settle", "meet: ValueError: boom", "abort 1"]
+    assert paper.calls == ["meet: ValueError: boom", "prepare", "abort 1"]
     assert capsys.readouterr().err.endswith("\ndistnn: error on rank 1 of 3 (host node7): ValueError: boom\n")
 
 
@@ -110,22 +120,35 @@ def test_of_ranks_that_fail_together_one_reports_and_all_leave(
     reports: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paper = Paper(reports)
-    assert ended(paper, DataError("x is missing.")) == 2
-    assert paper.calls == ["settle", "meet: DataError: x is missing.", "leave"]
+    assert ended(world(paper), DataError("x is missing.")) == 2
+    assert paper.calls == ["meet: DataError: x is missing.", "prepare", "leave"]
     text = "distnn: error on rank 1 of 3 (host node7): x is missing.\n"
     assert capsys.readouterr().err == (text if reports else "")
 
 
-def test_a_failure_to_settle_the_threads_is_guarded(capsys: pytest.CaptureFixture[str]) -> None:
-    paper = Paper(None)
-
-    def fail() -> None:
+def test_a_failure_to_settle_the_threads_is_guarded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: BlasThreads, comm: Communicator) -> None:
         raise OSError("no such library")
 
-    paper.settle_threads = fail  # type: ignore[method-assign]
-    with pytest.raises(Aborted), guarded(paper):
+    monkeypatch.setattr(BlasThreads, "settle", fail)
+    with pytest.raises(Aborted), guarded(world(Paper(None))):
         pytest.fail("the block must not begin")
     assert "distnn: error on rank 1 of 3 (host node7): OSError: no such library\n" in capsys.readouterr().err
+
+
+def test_what_is_to_be_done_before_leaving_is_done_even_where_the_user_interrupts_it() -> None:
+    failures, done = Failures(Communicator()), []
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    failures.before_leaving(interrupted)
+    failures.before_leaving(lambda: done.append("saved"))
+    with pytest.raises(DataError), guarded(world(failures), exits=False):
+        raise DataError("x is missing.")
+    assert done == ["saved"]
 
 
 # Signals
@@ -163,6 +186,6 @@ def test_a_run_in_a_thread_goes_without_signals() -> None:
 
 def test_work_that_tells_when_it_comes_on_has_half_an_hour_for_each_piece_and_other_work_any_time() -> None:
     for watched, patience in ((True, 1800), (False, 0)):
-        world = World()
-        with guarded(world, watched=watched):
-            assert world.patience == patience
+        single = alone()
+        with guarded(single, watched=watched):
+            assert single.heartbeat.patience == patience

@@ -15,8 +15,8 @@ from typing import Any
 from distnn import checkpoint, runtime
 from distnn.cli.main import main
 from distnn.data.loader import Loader
+from distnn.parallel.failure import Failures
 from distnn.parallel.reduction.allreduce import Allreduce
-from distnn.parallel.world import World
 from distnn.session import run
 from distnn.session.build import Run
 from distnn.session.loop import Loop
@@ -34,7 +34,7 @@ MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "after an evaluation": (Evaluator, "run", True),
     "before a save": (Saver, "save", False),
     "while a checkpoint is written": (checkpoint, "save", False),
-    "while the others regroup": (World, "leave_out_the_dead", True),
+    "while the others regroup": (Failures, "regroup", True),
     "while the state is handed on": (Run, "take_over", False),
     "before the end": (Saver, "finish", False),
     "at the very end": (Loop, "_summary", True),

@@ -28,7 +28,9 @@ from distnn.doctor import facts, rates
 from distnn.errors import DataError
 from distnn.graph.plan import Plan
 from distnn.inference.load import Restored
+from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.reduction.node import NodeReduction
+from distnn.parallel.threads import BlasThreads
 from distnn.parallel.world import World
 from distnn.session.saving import Saver
 from distnn.supervision import watchdog
@@ -40,7 +42,7 @@ IMPATIENCE = float(os.environ.get("DISTNN_TEST_IMPATIENCE", watchdog.PATIENCE))
 
 #: By phase: what is called in it, and at which call it fails. "checkpoint" is in the thread of rank 0 that writes one.
 PHASES: dict[str, tuple[Any, str, int]] = {
-    "start": (World, "settle_threads", 1),
+    "start": (BlasThreads, "settle", 1),
     "data": (Loader, "fill", 5),
     "forward": (Plan, "forward", 5),
     "reduce": (NodeReduction, "reduce", 5),
@@ -120,14 +122,14 @@ def strike() -> None:
         note.rename(STRUCK)
 
 
-def patience(world: World) -> float:
-    """Of `World`, once the fault has struck."""
-    as_set: float = vars(world)["patience"]
+def patience(heartbeat: Heartbeat) -> float:
+    """Of a `Heartbeat`, once the fault has struck."""
+    as_set: float = vars(heartbeat)["patience"]
     return min(as_set, IMPATIENCE) if os.path.exists(STRUCK) else as_set
 
 
 if __name__ == "__main__":
     put_in(*sys.argv[1:4])
     watchdog.PATIENCE = PATIENCE
-    World.patience = property(patience, lambda world, value: vars(world).update(patience=value))  # type: ignore
+    Heartbeat.patience = property(patience, lambda beat, value: vars(beat).update(patience=value))  # type: ignore
     main(sys.argv[4:])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from distnn.parallel.world import World
 from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summary
 from distnn.session.run import train
-from tests.support.runs import settings
+from tests.support.runs import alone, settings
 
 
 class Ear(Listener):
@@ -45,5 +44,5 @@ def trained(
     sections = {"model": {"kind": "softmax"}, **sections}
     sections["data"] = {"path": str(data), "batch_size": 32} | sections.get("data", {})
     ear = Ear()
-    summary, _ = train(settings(**sections), out=out, resume=resume, max_time=max_time, world=World(), listener=ear)
+    summary, _ = train(settings(**sections), out=out, resume=resume, max_time=max_time, world=alone(), listener=ear)
     return summary, ear

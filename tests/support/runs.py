@@ -14,6 +14,7 @@ import numpy as np
 from distnn import checkpoint, config
 from distnn.data import DataFile, write_data
 from distnn.data.convert.text import convert as convert_text
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
 from tests.support.forked import forked
@@ -49,6 +50,11 @@ def run_file(path: Path, **sections: Sections) -> Path:
     """`settings` as a run file."""
     path.write_text(config.to_toml(settings(**sections)))
     return path
+
+
+def alone() -> World:
+    """The world of a single rank, without MPI."""
+    return World.of(Communicator())
 
 
 def assembled(world: World, **sections: Sections) -> Run:

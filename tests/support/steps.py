@@ -31,11 +31,12 @@ def step_of(
     reproducible: bool = False,
     shards: int | None = None,
     accumulate: int = 1,
+    seed: int = 0,
     **options: Any,
 ) -> Step:
     """The step, one micro-shard on each rank unless ``shards`` are given; ``options`` as for `Step`."""
-    cut = Batching(batch_size, shards or world.size, accumulate)
-    parameters = model.initialize(0, dtype, tail=tail_length(model.layout), minimum=world.size, memory=memory)
+    cut = Batching(batch_size, shards or world.comm.size, accumulate, seed=seed)
+    parameters = model.initialize(0, dtype, tail=tail_length(model.layout), minimum=world.comm.size, memory=memory)
     exact = cut.shards * cut.accumulate if reproducible else None
-    reduction = choose_reduction(world, parameters, model.layout, memory, exact=exact)
-    return Step(model, samples, reduction, ParameterUpdate(optimizer, parameters, memory), cut, **options)
+    reduction = choose_reduction(world.comm, parameters, model.layout, memory, exact=exact)
+    return Step(world, model, samples, reduction, ParameterUpdate(optimizer, parameters, memory), cut, **options)

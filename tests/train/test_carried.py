@@ -16,12 +16,11 @@ from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import CheckpointError, RunFileError
 from distnn.models import Model, build
-from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.session.progress import Progress
 from distnn.sums import Layout
 from distnn.train.evaluate import Evaluator, predict
-from tests.support.runs import assembled, babble, settings, train_epoch
+from tests.support.runs import alone, assembled, babble, settings, train_epoch
 
 STREAMS = 4
 MODEL = {"kind": "char-lstm", "embedding": 3, "hidden": [6, 5]}
@@ -38,7 +37,7 @@ def run(folder: Path, characters: int = 230, **sections: Any) -> Run:
     sections["data"] = data | sections.get("data", {})
     sections["model"] = MODEL | sections.get("model", {})
     sections["train"] = {"dtype": "float64"} | sections.get("train", {})
-    return assembled(World(), **sections)
+    return assembled(alone(), **sections)
 
 
 def whole_text(run: Run, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -95,7 +94,7 @@ def test_a_split_is_evaluated_in_streams(characters: int, streams: int, tmp_path
     found = run(tmp_path, characters)
     with DataFile(found.settings.data.path) as file:
         x, y = file.read("train")
-        evaluator = Evaluator(found.model, found.parameters, file, "train", World())
+        evaluator = Evaluator(found.model, found.parameters, file, "train", alone())
     for _ in range(2):
         result = evaluator.run()
         assert (result.loss, result.accuracy) == pytest.approx(whole_text(found, cut(x, streams), cut(y, streams)))
@@ -137,7 +136,7 @@ def test_a_step_allocates_no_array(cell: str, tmp_path: Path) -> None:
 def test_a_checkpoint_keeps_states_by_name(tmp_path: Path) -> None:
     found = run(tmp_path)
     found.step.run(0, 0.1)
-    states = found.step.carried.collect(World(), found.step.batching.shards)
+    states = found.step.carried.collect(alone().comm, found.step.batching.shards)
     assert states is not None
     assert {name: state.shape for name, state in states.items()} == {
         "lstm1.h": (4, 6), "lstm1.c": (4, 6), "lstm2.h": (4, 5), "lstm2.c": (4, 5),

@@ -12,10 +12,9 @@ import pytest
 import threadpoolctl
 
 from distnn.data.order import permutation
-from distnn.parallel.world import World
 from distnn.session.build import Run
 from tests.support import reference
-from tests.support.runs import assembled, distance, line, train_epoch
+from tests.support.runs import alone, assembled, distance, line, train_epoch
 
 MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
 
@@ -49,7 +48,7 @@ def one_thread() -> Iterator[None]:
     ids=str,
 )
 def test_two_epochs_against_numpy(sections: dict[str, Any]) -> None:
-    run = assembled(World(), **(sections | {"train": sections.get("train", {}) | {"dtype": "float64"}}))
+    run = assembled(alone(), **(sections | {"train": sections.get("train", {}) | {"dtype": "float64"}}))
     values = {name: array.copy() for name, array in run.parameters.value.items()}
     velocity: reference.Arrays = {}
     for epoch in range(2):
@@ -73,7 +72,7 @@ def _epoch(run: Run, epoch: int) -> tuple[list[float], list[float | None]]:
 
 
 def test_float32_follows_float64() -> None:
-    run = assembled(World(), optimizer=MOMENTUM)
+    run = assembled(alone(), optimizer=MOMENTUM)
     values = {name: array.astype(float) for name, array in run.parameters.value.items()}
     found, _ = train_epoch(run)
     expected = reference.epoch(run, values, {}, permutation(1297, 0, 0))
@@ -82,7 +81,7 @@ def test_float32_follows_float64() -> None:
 
 def test_regression_counts_nothing_as_correct(tmp_path: Path) -> None:
     file = line(tmp_path / "line.h5", {"train": 30})
-    run = assembled(World(), model={"kind": "linear"}, data={"path": str(file), "batch_size": 8})
+    run = assembled(alone(), model={"kind": "linear"}, data={"path": str(file), "batch_size": 8})
     first, counts = train_epoch(run)
     assert counts == [8, 8, 8, 6]
     assert run.step.run(0, 0.0).sums.correct is None
@@ -93,7 +92,7 @@ def test_regression_counts_nothing_as_correct(tmp_path: Path) -> None:
 
 def test_the_count_of_targets_is_exact_where_float32_is_not() -> None:
     """64 (2²⁴ + 1) is no float32, but the count rides in two elements."""
-    run = assembled(World())
+    run = assembled(alone())
     run.model.layout.targets = 2**24 + 1
     sums = run.step.run(0, 0.0).sums
     assert sums.samples == 64
@@ -101,7 +100,7 @@ def test_the_count_of_targets_is_exact_where_float32_is_not() -> None:
 
 
 def test_times_are_counted() -> None:
-    run = assembled(World())
+    run = assembled(alone())
     spent = run.step.run(0, 0.01).spent
     assert spent.compute > 0
     assert spent.data > 0
@@ -128,7 +127,7 @@ def test_a_step_after_warm_up_allocates_no_array(sections: dict[str, Any]) -> No
     # Wide enough for any array of activations or parameters to be above the limit; but numpy buffers of 32 KiB are not.
     model = sections.get("model", {})
     wide = {"model": {"hidden": [600]} | model} if "kind" not in model else {}
-    run = assembled(World(), **(sections | wide))
+    run = assembled(alone(), **(sections | wide))
     train_epoch(run)
     windows = [k % run.step.windows for k in range(run.step.windows - 50, run.step.windows + 50)]  # the ragged one, too
     tracemalloc.start()

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from distnn.parallel.world import World
 from distnn.session.run import train
 from distnn.train import timeline
 from tests.support.launch import mpiexec
-from tests.support.runs import DIGITS, DISTNN, run_file, settings
+from tests.support.runs import DIGITS, DISTNN, alone, run_file, settings
 
 MODEL = {"kind": "convnet", "channels": [4], "hidden": [8]}
 #: A microsecond for what the file rounds.
@@ -23,7 +22,7 @@ ROUNDED = 0.02
 def traced(out: Path, **sections: Any) -> list[dict[str, Any]]:
     """The events of a run on one rank."""
     sections = {"model": MODEL, "data": {"path": str(DIGITS), "batch_size": 500}, "log": {"trace": True}} | sections
-    train(settings(**sections), out=out, world=World())
+    train(settings(**sections), out=out, world=alone())
     found: list[dict[str, Any]] = json.loads((out / "trace.json").read_text())["traceEvents"]
     return found
 
@@ -60,7 +59,7 @@ def test_what_is_in_it(tmp_path: Path) -> None:
 
 
 def test_it_is_written_only_if_asked_for(tmp_path: Path) -> None:
-    train(settings(model={"kind": "softmax"}, data={"path": str(DIGITS)}), out=tmp_path / "run", world=World())
+    train(settings(model={"kind": "softmax"}, data={"path": str(DIGITS)}), out=tmp_path / "run", world=alone())
     assert not (tmp_path / "run" / "trace.json").exists()
 
 

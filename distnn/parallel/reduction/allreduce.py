@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.reduction.gradients import finite
 from distnn.parallel.reduction.protocol import GradientSum, Totals
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World
 from distnn.parameters import Parameters
 
 
@@ -16,22 +16,22 @@ class Allreduce:
     """A `Reduction` by which every rank has all of the summed gradients, and updates all of the parameters.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         gradients: whose ``message`` is summed.
         bucket_mb: the sums of so many megabytes begin as soon as backward has completed them; None sums everything
             at the end.
     """
 
-    def __init__(self, world: World, gradients: GradientSum, bucket_mb: float | None = None) -> None:
-        self.world, self.gradients = world, gradients
+    def __init__(self, comm: Communicator, gradients: GradientSum, bucket_mb: float | None = None) -> None:
+        self.comm, self.gradients = comm, gradients
         parameters = gradients.parameters
         self.part = slice(0, parameters.length)
         self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
         self.progress: Callable[[Sequence[str]], object] | None = None
-        self._slices = Slices(parameters.length, gradients.align, [[world.rank]])
+        self._slices = Slices(parameters.length, gradients.align, [[comm.rank]])
         self._buckets: Buckets | None = None
-        if bucket_mb and world.size > 1 and gradients.direct:
-            buckets = Buckets(world, parameters, 1e6 * bucket_mb)
+        if bucket_mb and comm.size > 1 and gradients.direct:
+            buckets = Buckets(comm, parameters, 1e6 * bucket_mb)
             if len(buckets.pieces) > 2:  # else it is one sum and the tail's, which go together faster
                 self._buckets, self.progress = buckets, buckets.progress
 
@@ -40,8 +40,8 @@ class Allreduce:
         if self._buckets:
             self._buckets.finish()
         else:
-            self.world.allreduce(self.gradients.message)
-        totals = self.gradients.read(self.gradients.tail, self.world)
+            self.comm.allreduce(self.gradients.message)
+        totals = self.gradients.read(self.gradients.tail, self.comm)
         if totals is not None:
             self._restore()
             if self._buckets and not finite(self.values):
@@ -66,7 +66,7 @@ class Buckets:
     al., PyTorch Distributed: Experiences on Accelerating Data Parallel Training, 2020, arXiv:2006.15704.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         parameters: whose ``message`` is summed in place.
         size: a bucket is closed with the parameter that brings it to so many bytes.
 
@@ -74,8 +74,8 @@ class Buckets:
         pieces: of the message, in the order in which they are sent; the last holds the tail.
     """
 
-    def __init__(self, world: World, parameters: Parameters, size: float) -> None:
-        self.world = world
+    def __init__(self, comm: Communicator, parameters: Parameters, size: float) -> None:
+        self.comm = comm
         self.pieces: list[slice] = []
         self._bucket: dict[str, int] = {}
         stop = parameters.trainable
@@ -100,15 +100,15 @@ class Buckets:
         while len(self._requests) < len(self._missing) and not self._missing[len(self._requests)]:
             self._send()
         if self._requests:
-            self.world.test_all(self._requests)
+            self.comm.test_all(self._requests)
 
     def finish(self) -> None:
         """Send the rest, and wait for all of it."""
         while len(self._requests) < len(self.pieces):
             self._send()
-        self.world.wait_all(self._requests)
+        self.comm.wait_all(self._requests)
         self._requests.clear()
         self._missing[:] = self._counts
 
     def _send(self) -> None:
-        self._requests.append(self.world.begin_allreduce(self._arrays[len(self._requests)]))
+        self._requests.append(self.comm.begin_allreduce(self._arrays[len(self._requests)]))

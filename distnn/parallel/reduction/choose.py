@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.reduction.allreduce import Allreduce
 from distnn.parallel.reduction.fixed_point import FixedGradients
 from distnn.parallel.reduction.gradients import Gradients
 from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.reduction.protocol import GradientSum, Reduction
-from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters, PrivateMemory
 from distnn.sums import Layout
 
 
 def choose_reduction(
-    world: World,
+    comm: Communicator,
     parameters: Parameters,
     layout: Layout,
     memory: Memory | None = None,
@@ -24,7 +24,7 @@ def choose_reduction(
     """By slices where the parameters are in memory that the ranks of a node share, else by Allreduce.
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         parameters: with a tail of `distnn.parallel.reduction.gradients.tail_length` elements.
         layout: of the sums over samples.
         memory: what ``parameters`` live in; of this process if None.
@@ -33,8 +33,6 @@ def choose_reduction(
     """
     memory = memory or PrivateMemory()
     gradients: GradientSum = (
-        FixedGradients(parameters, memory, layout, exact, world.size)
-        if exact
-        else Gradients(parameters, memory, layout)
+        FixedGradients(parameters, memory, layout, exact, comm.size) if exact else Gradients(parameters, memory, layout)
     )
-    return Allreduce(world, gradients, bucket_mb) if gradients.rows is None else NodeReduction(world, gradients)
+    return Allreduce(comm, gradients, bucket_mb) if gradients.rows is None else NodeReduction(comm, gradients)

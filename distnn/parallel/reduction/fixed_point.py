@@ -26,12 +26,12 @@ from distnn.arrays import Array
 from distnn.errors import DistnnError
 from distnn.kernels import fixed_point as reference
 from distnn.kernels.loading import load
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.gradients import finite
 from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents, Units
-from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 from distnn.sums import FIXED, SAMPLES, Layout
 
@@ -158,16 +158,16 @@ class FixedGradients:
         self.tail[LARGE] = bool(largest.any())
         self.tail[BAD] = not np.all(np.isfinite(largest))
 
-    def read(self, tail: Array, world: World) -> Totals | None:
+    def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
         loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
         sums, units = self.layout.zeros(), self._units
         if bad:
-            lost = any(SCALARS[0] in names for names in world.allgather(units.strange))
+            lost = any(SCALARS[0] in names for names in comm.allgather(units.strange))
             sums.vector[0] = math.nan if lost else 0.0
             return Totals(sums, stop, save, bad)
         if large:
-            world.maximum(units.largest)
+            comm.maximum(units.largest)
             units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
         place = len(self._integers)
@@ -186,7 +186,7 @@ class FixedGradients:
         scales, largest = self._units.scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._scratch)
 
-    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
         """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
         start = slices.start(mine.start)
         trained = values[: max(0, self.parameters.trainable - start)]
@@ -194,8 +194,8 @@ class FixedGradients:
         for k in range(0, len(trained), BLOCK):
             block = trained[k : k + BLOCK]
             self._squares[(start + k) // BLOCK] = np.dot(block, block)
-        if world is not None:
-            world.allreduce(self._squares)  # each sum is added to zeros only
+        if comm is not None:
+            comm.allreduce(self._squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(self._squares)))
 
     def adapt(self) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.ops.op import nothing
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents
-from distnn.parallel.world import World
 from distnn.parameters import Memory, Parameters
 from distnn.sums import FIXED, SAMPLES, Layout
 
@@ -86,7 +86,7 @@ class Gradients:
         self.tail[:TAIL] = loss, correct, weight, high, low, stop, save, bad
         self.tail[TAIL:] = self._sums[len(FIXED) :]
 
-    def read(self, tail: Array, world: World) -> Totals | None:
+    def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
         loss, correct, weight, high, low, stop, save, bad = tail[:TAIL].tolist()
         sums = self.layout.zeros()
@@ -98,8 +98,8 @@ class Gradients:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
         return total, nothing
 
-    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
-        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``world`` is None where that is all.
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
+        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``comm`` is None where that is all.
 
         It has the same bits on every node: squares are summed by slices, then the slices in their order.
         """
@@ -107,8 +107,8 @@ class Gradients:
         for k in mine:
             part = values[slices.start(k) - start : min(slices.start(k + 1), self.parameters.trainable) - start]
             squares[k] = np.dot(part, part)
-        if world is not None:
-            world.allreduce(squares)  # each sum is added to zeros only
+        if comm is not None:
+            comm.allreduce(squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(squares)))
 
     def adapt(self) -> None:

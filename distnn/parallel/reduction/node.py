@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.parallel.communicator import Communicator, add_up
 from distnn.parallel.reduction.protocol import GradientSum, Totals
 from distnn.parallel.reduction.slices import Slices
-from distnn.parallel.world import World, add_up
 
 #: Elements summed at a time, so that the sum is still in the core's cache when the next rank's row is added.
 BLOCK = 65536
@@ -28,28 +28,28 @@ class NodeReduction:
     al., Scalable reduction collectives with data partitioning-based multi-leader design, 2017).
 
     Arguments:
-        world: the ranks.
+        comm: the ranks.
         gradients: with rows in a `NodeMemory`.
     """
 
-    def __init__(self, world: World, gradients: GradientSum) -> None:
+    def __init__(self, comm: Communicator, gradients: GradientSum) -> None:
         rows = gradients.rows
         assert rows is not None, "the messages are in memory that the ranks share"
-        self.world, self.gradients = world, gradients
+        self.comm, self.gradients = comm, gradients
         self.progress: Callable[[Sequence[str]], object] | None = None
-        self._node = world.node()
+        self._node = comm.node()
         length = gradients.parameters.length
-        self._slices = Slices(length, gradients.align, world.nodes)
-        self._mine = self._slices.of(world.rank)
+        self._slices = Slices(length, gradients.align, comm.nodes)
+        self._mine = self._slices.of(comm.rank)
         self.part = self._slices.extent(self._mine)
         # Before a slice ride the tails of all nodes, each in a row that is added to zeros only: so all ranks read the
         # same bits and agree on what follows from them.
-        tail, nodes = len(gradients.tail), len(world.nodes)
+        tail, nodes = len(gradients.tail), len(comm.nodes)
         self._ahead = ahead = -(-tail * nodes // gradients.align) * gradients.align
         sums = np.zeros(ahead + self.part.stop - self.part.start, rows.dtype)
         self._table, self._total = sums[: tail * nodes].reshape(nodes, tail), sums[ahead:]
         self._tail = np.zeros(tail, rows.dtype)
-        self._place = next(place for place, ranks in enumerate(world.nodes) if world.rank in ranks)
+        self._place = next(place for place, ranks in enumerate(comm.nodes) if comm.rank in ranks)
         self._tails = rows[:, length : length + tail]
         self._messages = self._across(sums)
         self.values, self._restore = gradients.bind(self.part, self._total)
@@ -61,11 +61,11 @@ class NodeReduction:
 
         A message begins `_ahead` elements before its slice.
         """
-        if len(self.world.nodes) == 1:
+        if len(self.comm.nodes) == 1:
             return []
         places = [self._slices.start(k) - self.part.start for k in (*self._mine, self._mine.stop)]
         return [  # ascending on every rank, so none waits for another in a circle
-            (self.world.among(self._slices.owners(number), tag=number), sums[start : self._ahead + stop])
+            (self.comm.among(self._slices.owners(number), tag=number), sums[start : self._ahead + stop])
             for number, start, stop in zip(self._mine, places, places[1:], strict=False)
         ]
 
@@ -78,7 +78,7 @@ class NodeReduction:
             _add_up(rows, total)
         self._exchange()
         np.add.reduce(self._table, axis=0, out=self._tail)
-        totals = self.gradients.read(self._tail, self.world)
+        totals = self.gradients.read(self._tail, self.comm)
         if totals is not None:
             self._restore()
         return totals

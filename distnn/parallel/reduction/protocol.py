@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from distnn.arrays import Array
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents
-from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.sums import Sums
 
@@ -52,14 +52,14 @@ class GradientSum(Protocol):
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """Write the tail: the message is complete. Gradients that were ``sent`` already can't be looked at any more."""
 
-    def read(self, tail: Array, world: World) -> Totals | None:
+    def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
 
-    def norm(self, values: Array, slices: Slices, mine: range, world: World | None) -> float:
-        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``world`` is None where that is all."""
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
+        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``comm`` is None where that is all."""
 
     def adapt(self) -> None:
         """Prepare the next step, once the ranks have met after this one's update."""
@@ -76,7 +76,7 @@ class Reduction(Protocol):
     """One sum over the ranks a step: the gradients, and in their tail whatever else the step must agree on.
 
     Attributes:
-        world: the ranks.
+        comm: the ranks.
         gradients: what is summed.
         part: the slice of the vectors that this rank is to update.
         values: its gradients, as the last reduction has left them.
@@ -84,7 +84,7 @@ class Reduction(Protocol):
             gradients it has completed; None where that is of no use.
     """
 
-    world: World
+    comm: Communicator
     gradients: GradientSum
     part: slice
     values: Array

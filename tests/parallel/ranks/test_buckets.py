@@ -7,13 +7,13 @@ import pytest
 from mpi4py import MPI
 
 from distnn.config.sections import ParallelSettings
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.reduction.allreduce import Buckets
-from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.parts import BUCKET_MB, bucket_mb
 
 pytestmark = pytest.mark.mpi
-WORLD = World(MPI.COMM_WORLD)
+WORLD = Communicator(MPI.COMM_WORLD)
 SHAPES = {"dense1.weight": (30, 20), "dense1.bias": (20,), "dense2.weight": (20, 5), "dense2.bias": (5,)}
 
 
@@ -64,7 +64,7 @@ def test_what_is_complete_is_sent_and_all_is_summed(*, idle: bool) -> None:
 
 
 def test_several_nodes_have_buckets() -> None:
-    apart = World(MPI.COMM_WORLD, MPI.COMM_WORLD.Split(WORLD.rank))
+    apart = Communicator(MPI.COMM_WORLD, MPI.COMM_WORLD.Split(WORLD.rank))
     assert bucket_mb(ParallelSettings(), WORLD) is None
     assert bucket_mb(ParallelSettings(), apart) == (BUCKET_MB if WORLD.size > 1 else None)
     assert bucket_mb(ParallelSettings(bucket_mb=0), apart) is None

@@ -18,7 +18,7 @@ from tests.support.runs import assembled, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
 
-TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
+TOGETHER, ALONE = World.open(MPI.COMM_WORLD), World.open(MPI.COMM_SELF)
 EXACT = {"reproducible": True, "shards": 5}
 
 
@@ -91,16 +91,16 @@ def overflowing(path: Path, count: int) -> Run:
     data = {"path": str(huge(path, count)), "batch_size": count}
     run = assembled(TOGETHER, model={"kind": "logistic"}, data=data, parallel=EXACT)
     weight = run.parameters.value["dense1.weight"]
-    TOGETHER.barrier()
+    TOGETHER.comm.barrier()
     weight[:] = 1e-4  # so that p(b) of a sample is about 1
-    TOGETHER.barrier()
+    TOGETHER.comm.barrier()
     return run
 
 
 def test_gradients_that_overflow_update_nothing(tmp_path: Path) -> None:
     run = overflowing(tmp_path / "data.h5", 20)
     before = run.parameters.fingerprint()
-    TOGETHER.barrier()
+    TOGETHER.comm.barrier()
     run.loader.begin(0, 0)
     result = run.step.run(0, 0.1)
     assert result.bad
@@ -108,14 +108,14 @@ def test_gradients_that_overflow_update_nothing(tmp_path: Path) -> None:
     assert run.parameters.fingerprint() == before
     text = diagnose(run.step.accumulation, 0)
     assert text.startswith("affine dense1 backward, in micro-shard 0, on rank 0 (host ")
-    assert len(set(TOGETHER.allgather(text))) == 1
+    assert len(set(TOGETHER.comm.allgather(text))) == 1
 
 
 def test_a_sum_that_overflows_is_told_on_every_rank(tmp_path: Path) -> None:
     run = overflowing(tmp_path / "data.h5", 5)
     with pytest.raises(DistnnError, match="the sum of the gradients of dense1.weight is too large") as error:
         train_epoch(run)
-    assert len(set(TOGETHER.allgather(str(error.value)))) == 1
+    assert len(set(TOGETHER.comm.allgather(str(error.value)))) == 1
 
 
 def test_batch_norm_over_the_whole_batch_is_refused(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def gradients(comm: Any, name: str, dtype: type) -> list[tuple[np.ndarray, float
     loader = Loader(*floats, augmentation=augmentation)
     if augmentation:
         augmentation.draw(7, 0)
-    step = step_of(model, loader, SGD(), World(comm), BATCH, dtype=dtype, seed=7, shards=SHARDS)
+    step = step_of(model, loader, SGD(), World.open(comm), BATCH, dtype=dtype, seed=7, shards=SHARDS)
     found = []
     for window in range(3):
         sums = step.run(window, learning_rate=0.0, number=window).sums

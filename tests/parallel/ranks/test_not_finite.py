@@ -18,7 +18,7 @@ from distnn.session.run import train
 from tests.support.runs import settings
 
 pytestmark = pytest.mark.mpi
-WORLD = World(MPI.COMM_WORLD)
+WORLD = World.open(MPI.COMM_WORLD)
 WAYS: dict[str, dict[str, Any]] = {
     "node": {"shards": 4},
     "allreduce": {"shards": 4, "reduction": "allreduce"},
@@ -39,11 +39,11 @@ class Ear(Listener):
 
 def trained(folder: Path, way: str, on_nan: str, x: np.ndarray) -> tuple[Run, list[str]]:
     """A linear regression of y = 0, step by step in the file's order, and what rank 0 was warned of."""
-    folder = Path(WORLD.bcast(str(folder)))
+    folder = Path(WORLD.comm.bcast(str(folder)))
     path = folder / f"{len(x)} samples.h5"
-    if WORLD.root:
+    if WORLD.comm.root:
         write_data(path, {"train": (x, np.zeros((len(x), 1)))}, task="regression")
-    WORLD.barrier()
+    WORLD.comm.barrier()
     chosen = settings(
         model={"kind": "linear"},
         data={"path": str(path), "batch_size": BATCH, "shuffle": False},
@@ -52,7 +52,9 @@ def trained(folder: Path, way: str, on_nan: str, x: np.ndarray) -> tuple[Run, li
         parallel=WAYS[way],
     )
     ear = Ear()
-    _, run = train(chosen, out=folder / f"{way} {on_nan} {len(x)}", world=WORLD, listener=ear if WORLD.root else None)
+    _, run = train(
+        chosen, out=folder / f"{way} {on_nan} {len(x)}", world=WORLD, listener=ear if WORLD.comm.root else None
+    )
     return run, ear.warnings
 
 
@@ -70,7 +72,7 @@ def test_a_skipped_step_updates_nothing(way: str, tmp_path: Path) -> None:
     expected, _ = trained(tmp_path, way, "stop", np.delete(good, slice(BATCH, 2 * BATCH), axis=0))
     for name, value in expected.parameters.value.items():
         np.testing.assert_allclose(run.parameters.value[name], value, rtol=1e-12)
-    if WORLD.root:
+    if WORLD.comm.root:
         (text,) = warnings
         assert text.startswith("the loss is infinite or NaN at step 2 (epoch 1, learning rate 0.05), first made by ")
         assert "in micro-shard 2, on rank " in text
@@ -85,7 +87,7 @@ def test_it_ends_the_run_on_every_rank(way: str, tmp_path: Path) -> None:
     ):
         trained(tmp_path, way, "stop", samples(1e300))
     assert "in micro-shard 2, on rank " in str(error.value)
-    assert len(set(WORLD.allgather(str(error.value)))) == 1
+    assert len(set(WORLD.comm.allgather(str(error.value)))) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -93,7 +95,7 @@ def test_a_gradient_alone(way: str, tmp_path: Path) -> None:
     """(w x)² is 4e306 for w x = 2e153, but its gradient, 2 w x², is infinite."""
     with pytest.raises(DistnnError) as error, np.errstate(all="ignore"):
         trained(tmp_path, way, "stop", samples(1e160))
-    assert len(set(WORLD.allgather(str(error.value)))) == 1
+    assert len(set(WORLD.comm.allgather(str(error.value)))) == 1
 
 
 def test_skipping_comes_to_an_end(tmp_path: Path) -> None:

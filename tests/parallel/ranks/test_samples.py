@@ -18,7 +18,7 @@ from distnn.session import samples
 from distnn.session.samples import training_source
 from tests.support.runs import DIGITS
 
-WORLD = World.open()
+WORLD = World.open().comm
 
 
 @pytest.mark.mpi

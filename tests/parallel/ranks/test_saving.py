@@ -15,6 +15,7 @@ from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint import background
 from distnn.errors import CheckpointError
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.run import train
 from tests.support.listening import Ear
@@ -39,9 +40,9 @@ def test_each_leads_to_the_same_end(
     name: str, reproducible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Running statistics, carried states and units are those of the step, whatever the next step has begun."""
-    folder: Path = WORLD.bcast(tmp_path)
+    folder: Path = WORLD.comm.bcast(tmp_path)
     text = name == "LSTM"
-    data = WORLD.on_root(lambda: babble(folder / "text.h5", 900) if text else images(folder / "digits.h5"))
+    data = WORLD.comm.on_root(lambda: babble(folder / "text.h5", 900) if text else images(folder / "digits.h5"))
     sections: dict[str, Any] = {**RUNS[name], "train": {"epochs": 1}, "schedule": {}}
     sections["data"] = {"path": str(data), "batch_size": 30, "streams": text}
     sections["parallel"] = SHARDS | {"reproducible": reproducible}
@@ -49,7 +50,7 @@ def test_each_leads_to_the_same_end(
     def trained(out: str, **more: Any) -> str:
         resume = more.pop("resume", None)
         train(settings(**sections, **more), out=folder / out, resume=resume, world=WORLD)
-        return WORLD.on_root(lambda: checkpoint.digest(saved(folder / out)))
+        return WORLD.comm.on_root(lambda: checkpoint.digest(saved(folder / out)))
 
     copy = background.Snapshot.take
 
@@ -60,7 +61,7 @@ def test_each_leads_to_the_same_end(
     monkeypatch.setattr(background.Snapshot, "take", late)
     end = trained("run", checkpoint={"every_steps": 2, "keep": 99})
     monkeypatch.undo()
-    steps = WORLD.on_root(lambda: sorted((folder / "run" / "checkpoints").glob("step-*.h5"))[:-1])
+    steps = WORLD.comm.on_root(lambda: sorted((folder / "run" / "checkpoints").glob("step-*.h5"))[:-1])
     assert len(steps) >= 2
     for path in steps[:2]:
         assert trained(f"from {path.stem}", resume=str(path)) == end
@@ -70,14 +71,14 @@ def large(folder: Path, world: World = WORLD, **options: Any) -> Ear:
     """Train the large network, saving after each second step; what rank 0 was told."""
     ear = Ear()
     options = {"every_steps": 2, "keep": 99, **options}
-    train(settings(**LARGE, checkpoint=options), out=folder, world=world, listener=ear if world.root else None)
+    train(settings(**LARGE, checkpoint=options), out=folder, world=world, listener=ear if world.comm.root else None)
     return ear
 
 
 @pytest.mark.mpi
 def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is what one rank alone writes, by whomever; a rank that doesn't see the folder isn't needed."""
-    folder: Path = WORLD.bcast(tmp_path)
+    folder: Path = WORLD.comm.bcast(tmp_path)
     wrote: list[int] = []
     fill = checkpoint.fill
 
@@ -91,11 +92,11 @@ def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(os.path, "exists", lambda path, seen=name == "seen": seen)
         wrote.clear()
         large(folder / name)
-        shares[name] = WORLD.allgather(wrote[-1] if wrote else 0)
+        shares[name] = WORLD.comm.allgather(wrote[-1] if wrote else 0)
     monkeypatch.undo()
 
     def compare() -> None:
-        large(folder / "alone", World())
+        large(folder / "alone", World.of(Communicator()))
         runs = {run: folder / run / "checkpoints" for run in ("alone", "seen", "unseen")}
         for path in runs.values():
             files = [f"step-{step:08d}.h5" for step in (2, 3)]
@@ -106,9 +107,9 @@ def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                 assert checkpoint.digest(alone) == checkpoint.digest(other)
                 assert alone.progress | {"seconds": 0} == other.progress | {"seconds": 0}
 
-    WORLD.on_root(compare)
-    if WORLD.size > 1:
-        assert sum(size > 0 for size in shares["seen"]) == min(WORLD.size, 3)
+    WORLD.comm.on_root(compare)
+    if WORLD.comm.size > 1:
+        assert sum(size > 0 for size in shares["seen"]) == min(WORLD.comm.size, 3)
         assert sum(size > 0 for size in shares["unseen"]) == 1
         for found in shares.values():
             assert sum(found) == 4 * 3 * (64 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10)
@@ -117,19 +118,19 @@ def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.mpi
 def test_a_rank_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run says which, and stops; what was saved before is there."""
-    folder: Path = WORLD.bcast(tmp_path)
-    last = min(WORLD.size, 3) - 1
+    folder: Path = WORLD.comm.bcast(tmp_path)
+    last = min(WORLD.comm.size, 3) - 1
     pwrite, latest = os.pwrite, folder / "run" / "checkpoints" / "latest"
 
     def full(descriptor: int, data: bytes, offset: int) -> int:
-        if WORLD.rank == last and latest.exists():
+        if WORLD.comm.rank == last and latest.exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return pwrite(descriptor, data, offset)
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(CheckpointError, match="No space left on device") as caught:
         large(folder / "run", on_failure="stop")
-    assert WORLD.size == 1 or f"rank {last} on {WORLD.hosts[last]}: {folder}" in str(caught.value)
+    assert WORLD.comm.size == 1 or f"rank {last} on {WORLD.comm.hosts[last]}: {folder}" in str(caught.value)
 
     def check() -> None:
         files = sorted(path.name for path in (folder / "run" / "checkpoints").iterdir())
@@ -137,4 +138,4 @@ def test_a_rank_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert files[1].startswith("step-"), "and nothing that is half written"
         assert checkpoint.load(latest).progress["step"] == 2
 
-    WORLD.on_root(check)
+    WORLD.comm.on_root(check)

@@ -27,8 +27,8 @@ from tests.support.runs import assembled, blobs, distance, line, some_digits, tr
 
 pytestmark = pytest.mark.mpi
 
-TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
-LAST = TOGETHER.size - 1
+TOGETHER, ALONE = World.open(MPI.COMM_WORLD), World.open(MPI.COMM_SELF)
+LAST = TOGETHER.comm.size - 1
 SAMPLES = 1297  # of the digits' training split
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
@@ -92,8 +92,8 @@ def agree(together: Run, alone: Run, tolerance: float, epochs: int = 1) -> None:
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=0)
         assert counts == due(together)
     assert distance(together.parameters.value, alone.parameters.value) <= tolerance
-    prints = TOGETHER.allgather(together.parameters.fingerprint())
-    assert set(prints) == {agreed_fingerprint(together.world, together.parameters)}
+    prints = TOGETHER.comm.allgather(together.parameters.fingerprint())
+    assert set(prints) == {agreed_fingerprint(together.world.comm, together.parameters)}
 
 
 def due(run: Run) -> list[int]:
@@ -161,7 +161,7 @@ def visited(run: Run, epoch: int) -> list[list[int]]:
     run.loader.fill, run.step.run = spied, counted  # type: ignore[method-assign]
     train_epoch(run, epoch)
     run.loader.fill, run.step.run = fill, step  # type: ignore[method-assign]
-    return [joined(parts) for parts in zip(*run.world.allgather(seen), strict=True)]
+    return [joined(parts) for parts in zip(*run.world.comm.allgather(seen), strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -224,13 +224,13 @@ def test_clipping_takes_the_norm_of_the_whole_gradient() -> None:
 def test_one_ranks_wish_to_stop_reaches_all(stopping: int) -> None:
     run = assembled(TOGETHER)
     assert run.step.run(0, 0.1).stop == 0
-    assert run.step.run(1, 0.1, stop=TOGETHER.rank == stopping).stop == 1
+    assert run.step.run(1, 0.1, stop=TOGETHER.comm.rank == stopping).stop == 1
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() -> None:
     run = assembled(TOGETHER, model={"kind": "softmax"}, optimizer=MOMENTUM)
     before = run.parameters.fingerprint()
-    if TOGETHER.rank == LAST:
+    if TOGETHER.comm.rank == LAST:
         fill = run.loader.fill
 
         def spoiled(positions: Any, x: Any, y: Any) -> None:
@@ -242,40 +242,40 @@ def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() 
     assert result.bad
     assert np.isnan(result.sums.loss)
     assert run.parameters.fingerprint() == before
-    assert agreed_fingerprint(run.world, run.parameters) == before
+    assert agreed_fingerprint(run.world.comm, run.parameters) == before
 
 
 @pytest.mark.parametrize("stray", [0, LAST])
 def test_a_flipped_bit_is_found_and_its_rank_named(stray: int) -> None:
     run = assembled(TOGETHER, parallel={"reduction": "allreduce"})  # a copy of the parameters on each rank
-    agreed_fingerprint(run.world, run.parameters)
-    if TOGETHER.rank == stray:
+    agreed_fingerprint(run.world.comm, run.parameters)
+    if TOGETHER.comm.rank == stray:
         run.parameters.values.view(np.uint8)[5] ^= 1
-    if TOGETHER.size == 1:
-        assert agreed_fingerprint(run.world, run.parameters) == run.parameters.fingerprint()
+    if TOGETHER.comm.size == 1:
+        assert agreed_fingerprint(run.world.comm, run.parameters) == run.parameters.fingerprint()
         return
     with pytest.raises(DistnnError) as caught:
-        agreed_fingerprint(run.world, run.parameters)
+        agreed_fingerprint(run.world.comm, run.parameters)
     # Of two ranks that differ none is in the majority: both must still say the same.
-    named = stray if TOGETHER.size > 2 else 1
-    text = f"no longer the same on every rank: rank {named} on {TOGETHER.host} differ from the others."
+    named = stray if TOGETHER.comm.size > 2 else 1
+    text = f"no longer the same on every rank: rank {named} on {TOGETHER.comm.host} differ from the others."
     assert text in str(caught.value)
-    assert set(TOGETHER.allgather(str(caught.value))) == {str(caught.value)}
+    assert set(TOGETHER.comm.allgather(str(caught.value))) == {str(caught.value)}
     assert caught.value.exit_code == 1
 
 
 def test_every_rank_begins_with_the_same_parameters() -> None:
     run, other = assembled(TOGETHER), assembled(TOGETHER, train={"seed": 1})
-    assert agreed_fingerprint(run.world, run.parameters) == assembled(ALONE).parameters.fingerprint()
-    assert agreed_fingerprint(other.world, other.parameters) != agreed_fingerprint(run.world, run.parameters)
+    assert agreed_fingerprint(run.world.comm, run.parameters) == assembled(ALONE).parameters.fingerprint()
+    assert agreed_fingerprint(other.world.comm, other.parameters) != agreed_fingerprint(run.world.comm, run.parameters)
 
 
 def test_any_communicator_will_do() -> None:
     """Half of the ranks train one run while the others train another; neither hears of the other."""
-    colour = TOGETHER.rank % 2
+    colour = TOGETHER.comm.rank % 2
     comm = MPI.COMM_WORLD.Split(colour)
     sections = {"train": {"seed": colour, "dtype": "float64"}}
-    together, alone = assembled(World(comm), **sections), assembled(ALONE, **sections)
+    together, alone = assembled(World.open(comm), **sections), assembled(ALONE, **sections)
     found, _ = train_epoch(together)
     expected, _ = train_epoch(alone)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -294,7 +294,7 @@ def test_evaluation_counts_each_sample_once(split: str) -> None:
     assert found.samples == expected.samples == expected_count
     assert found.loss == expected.loss, "the same bits"
     assert found.accuracy == expected.accuracy
-    assert len(set(TOGETHER.allgather((found.loss, found.accuracy, found.samples)))) == 1
+    assert len(set(TOGETHER.comm.allgather((found.loss, found.accuracy, found.samples)))) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -16,7 +16,7 @@ from tests.support.runs import assembled, babble, distance, train_epoch
 
 pytestmark = pytest.mark.mpi
 
-TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
+TOGETHER, ALONE = World.open(MPI.COMM_WORLD), World.open(MPI.COMM_SELF)
 SEVEN: dict[str, Any] = {"data": {"batch_size": 7}}
 MODEL = {"kind": "char-lstm", "embedding": 3, "hidden": [6]}
 CASES: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def run(world: World, folder: Path, dtype: str, sections: dict[str, Any]) -> Any:
-    path = folder / f"text{TOGETHER.rank}-{id(world)}.h5"
+    path = folder / f"text{TOGETHER.comm.rank}-{id(world)}.h5"
     sections = {name: dict(section) for name, section in sections.items()}
     sections["data"] = {"streams": True} | sections.get("data", {}) | {"path": str(babble(path, 270))}
     sections["model"] = MODEL | sections.get("model", {})
@@ -54,8 +54,8 @@ def test_any_number_of_ranks_trains_alike(case: str, dtype: str, tolerance: floa
         np.testing.assert_allclose(found, expected, rtol=tolerance)
         assert counts == due and sum(counts) == 48
     assert distance(together.parameters.value, alone.parameters.value) < tolerance
-    states = together.step.carried.collect(TOGETHER, together.step.batching.shards)
-    assert (states is None) == (TOGETHER.rank > 0)
+    states = together.step.carried.collect(TOGETHER.comm, together.step.batching.shards)
+    assert (states is None) == (TOGETHER.comm.rank > 0)
     for name, state in (states or {}).items():
         np.testing.assert_allclose(state, alone.step.carried.state[name], atol=tolerance)
 

@@ -24,7 +24,7 @@ from tests.support.steps import step_of
 
 pytestmark = pytest.mark.mpi
 
-TOGETHER, ALONE = World(MPI.COMM_WORLD), World(MPI.COMM_SELF)
+TOGETHER, ALONE = World.open(MPI.COMM_WORLD), World.open(MPI.COMM_SELF)
 SAMPLES, BATCH, RATE = 70, 24, 1e-3
 
 
@@ -50,7 +50,7 @@ def model() -> Model:
 
 
 def step(world: World, *, reproducible: bool, shared: bool = True) -> Step:
-    memory = NodeMemory(world) if shared and world.size > 1 else None
+    memory = NodeMemory(world.comm) if shared and world.comm.size > 1 else None
     options = {"memory": memory, "shards": 5, "accumulate": 2, "reproducible": reproducible}
     return step_of(model(), Loader(*samples()), SGD(RATE), world, BATCH // 2, **options)
 
@@ -72,7 +72,7 @@ def test_every_step_sums_what_one_rank_does(*, reproducible: bool, shared: bool)
             np.testing.assert_allclose(found.sums.vector, expected.sums.vector, rtol=1e-12)
         assert found.sums["targets"].shape == (3,)
         assert found.sums["outputs"].shape == (1,)
-        assert len(set(TOGETHER.allgather(found.sums.vector.tobytes()))) == 1
+        assert len(set(TOGETHER.comm.allgather(found.sums.vector.tobytes()))) == 1
 
 
 @pytest.mark.parametrize("reproducible", [False, True], ids=["plain", "reproducible"])
@@ -116,10 +116,10 @@ def test_one_that_is_not_finite_is_no_reason_to_stop() -> None:
 
 
 def test_an_evaluation_sums_them_too(tmp_path: Path) -> None:
-    path = TOGETHER.bcast(str(tmp_path / "data.h5"))
-    if TOGETHER.root:
+    path = TOGETHER.comm.bcast(str(tmp_path / "data.h5"))
+    if TOGETHER.comm.root:
         write_data(path, {"train": samples(), "test": samples()}, task="regression")
-    TOGETHER.barrier()
+    TOGETHER.comm.barrier()
     parameters, (x, y) = model().initialize(0, np.float64), samples()
     results = []
     for world in (TOGETHER, ALONE):

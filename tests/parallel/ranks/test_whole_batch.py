@@ -24,7 +24,7 @@ def whole_batch(comm, dtype, batch_size, accumulate=1):
     network = Sequential(BatchNorm(whole=True), Dense(8, "tanh"), BatchNorm(whole=True), Dense(2))
     model = Model(network, (6,), task="regression", target_shape=(2,))
     loader = Loader(x.astype(dtype), y.astype(dtype))
-    step = step_of(model, loader, SGD(), World(comm), batch_size, dtype=dtype, accumulate=accumulate)
+    step = step_of(model, loader, SGD(), World.open(comm), batch_size, dtype=dtype, accumulate=accumulate)
     found = []
     for window in range(step.windows):
         sums = step.run(window, learning_rate=0.0, number=window).sums
@@ -49,4 +49,4 @@ def test_whole_batch_statistics_are_those_of_one_rank(dtype, tolerance, batch_si
 def test_whole_batch_statistics_and_more_shards_than_ranks_are_refused():
     layers = [{"kind": "dense", "units": 4}, {"kind": "batch_norm", "whole": True}, {"kind": "dense"}]
     with pytest.raises(RunFileError, match=r"one on each rank; but parallel.shards is 9 and the number of ranks \d"):
-        assembled(World(MPI.COMM_WORLD), model={"layers": layers}, parallel={"shards": 9})
+        assembled(World.open(MPI.COMM_WORLD), model={"layers": layers}, parallel={"shards": 9})
