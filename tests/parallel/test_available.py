@@ -1,10 +1,10 @@
-"""The memory that is available for data, computed from made-up system files."""
+"""The memory that a node has left, from made-up folders of a system's figures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from distnn.data import memory
+from distnn.parallel.available import available
 
 
 def system(folder: Path, group: str, limits: dict[str, tuple[str, int, int]]) -> tuple[Path, Path]:
@@ -22,7 +22,7 @@ def system(folder: Path, group: str, limits: dict[str, tuple[str, int, int]]) ->
 
 
 def test_what_the_system_has(tmp_path: Path) -> None:
-    assert memory.available(*system(tmp_path, "/", {})) == 16 << 30
+    assert available(*system(tmp_path, "/", {})) == 16 << 30
 
 
 def test_what_a_batch_system_allows(tmp_path: Path) -> None:
@@ -31,12 +31,12 @@ def test_what_a_batch_system_allows(tmp_path: Path) -> None:
         "slurm/job_7": (str(4 << 30), 3 << 30, 1 << 29),
         "slurm/job_7/step_0": ("max", 0, 0),
     }
-    assert memory.available(*system(tmp_path, "/slurm/job_7/step_0", limits)) == (1 << 30) + (1 << 29)
+    assert available(*system(tmp_path, "/slurm/job_7/step_0", limits)) == (1 << 30) + (1 << 29)
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
-    assert memory.available(*system(tmp_path, "/job", {"job": ("100", 200, 0)})) == 0
+    assert available(*system(tmp_path, "/job", {"job": ("100", 200, 0)})) == 0
 
 
 def test_this_machine() -> None:
-    assert 1 << 20 < memory.available() < 1 << 50
+    assert 1 << 20 < available() < 1 << 50
