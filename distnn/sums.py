@@ -57,7 +57,7 @@ class Layout:
             vector[where] = values[name].reshape(-1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Sums:
     """Sums over samples, by name: ``sums["name"]`` for any of them, or by the properties below.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from distnn.data.partition import Batching
 from distnn.data.source import Source
@@ -20,8 +20,7 @@ from distnn.train.timeline import Timeline
 from distnn.train.update import ParameterUpdate
 
 
-@dataclass(frozen=True)
-class StepResult:
+class StepResult(NamedTuple):
     """What a step came to, the same on every rank but for the seconds.
 
     Attributes:

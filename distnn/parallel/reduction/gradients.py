@@ -83,15 +83,19 @@ class Gradients:
         loss, correct, weight, count = self._sums[:SAMPLES].tolist()
         high, low = divmod(int(count), BASE)
         bad = not sent and not finite(self.parameters.gradients)
-        self.tail[:TAIL] = loss, correct, weight, high, low, stop, save, bad
-        self.tail[TAIL:] = self._sums[len(FIXED) :]
+        for place, value in enumerate((loss, correct, weight, high, low, stop, save, bad)):
+            self.tail[place] = value
+        if self.layout.further:
+            self.tail[TAIL:] = self._sums[len(FIXED) :]
 
     def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
         loss, correct, weight, high, low, stop, save, bad = tail[:TAIL].tolist()
         sums = self.layout.zeros()
-        sums.vector[:SAMPLES] = loss, correct, weight, int(high) * BASE + int(low)
-        sums.vector[len(FIXED) :] = tail[TAIL:]
+        for place, value in enumerate((loss, correct, weight, int(high) * BASE + int(low))):
+            sums.vector[place] = value
+        if self.layout.further:
+            sums.vector[len(FIXED) :] = tail[TAIL:]
         return Totals(sums, int(stop), int(save), int(bad))
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
