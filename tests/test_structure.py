@@ -61,10 +61,11 @@ def lines(function: Function) -> int:
 
 
 def arguments(function: Function) -> int:
-    """The arguments of a function, ``self`` and ``cls`` not counted."""
+    """The arguments of a function but for ``self``, ``cls``, and the ``name`` that every layer's constructor takes."""
     named = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
     others = [function.args.vararg, function.args.kwarg]
-    return sum(a is not None and a.arg not in ("self", "cls") for a in [*named, *others])
+    without = {"self", "cls"} | ({"name"} if function.name == "__init__" else set())
+    return sum(a is not None and a.arg not in without for a in [*named, *others])
 
 
 def attributes(kind: ast.ClassDef) -> int:

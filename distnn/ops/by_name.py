@@ -10,7 +10,7 @@ from distnn.ops.activation import Activation
 from distnn.registry import REQUIRED, Named, keys
 
 
-class Identity(Activation, kind="identity"):
+class NoActivation(Activation, kind="identity"):
     """y = x: no activation. It stands for itself in run files only, and makes no node."""
 
 
@@ -40,4 +40,4 @@ def activation(given: ActivationLike | None, **options: Any) -> Activation | Non
             f"activation '{given}' needs {' and '.join(needed)}; give it to a layer of kind \"activation\", which "
             f"takes its keys, or the op itself."
         )
-    return None if kind is Identity else kind(**options)
+    return None if kind is NoActivation else kind(**options)

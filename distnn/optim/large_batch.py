@@ -15,7 +15,7 @@ from distnn.optim.optimizer import BLOCK, Block, Optimizer, Update, block, is_we
 from distnn.registry import BelowOne, NotNegative, Positive, check
 
 
-class Layer(NamedTuple):
+class LayerSlices(NamedTuple):
     """One parameter: its pieces, its weight decay, and whether its step is scaled to it."""
 
     pieces: list[Block]
@@ -46,7 +46,7 @@ class LayerWise(Optimizer):
         for name, where in segments.items():
             cuts = [slice(start, min(start + BLOCK, where.stop)) for start in range(where.start, where.stop, BLOCK)]
             pieces = [block(values, gradients, state, None, scratch, cut) for cut in cuts]
-            layers.append(Layer(pieces, self.decays(name), is_weight(name)))
+            layers.append(LayerSlices(pieces, self.decays(name), is_weight(name)))
 
         def update(scale: float, learning_rate: float, step: int) -> None:
             for layer in layers:
@@ -54,7 +54,7 @@ class LayerWise(Optimizer):
 
         return update
 
-    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+    def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         """The update of one parameter."""
         raise AssertionError(f"{type(self).__name__} defines no update")
 
@@ -97,7 +97,7 @@ class LARS(LayerWise, kind="lars"):
     def __post_init__(self) -> None:
         check(self)
 
-    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+    def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         rate = learning_rate * (self._ratio(layer, scale) if layer.scaled else 1.0)
         for w, g, (v,), _, t in layer.pieces:
             np.multiply(g, rate * scale, out=g)
@@ -108,7 +108,7 @@ class LARS(LayerWise, kind="lars"):
             np.add(v, g, out=v)
             np.subtract(w, v, out=w)
 
-    def _ratio(self, layer: Layer, scale: float) -> float:
+    def _ratio(self, layer: LayerSlices, scale: float) -> float:
         scratch = layer.pieces[0].t
         weight = norm([piece.w for piece in layer.pieces], scratch)
         gradient = scale * norm([piece.g for piece in layer.pieces], scratch)
@@ -137,7 +137,7 @@ class LAMB(LayerWise, Moments, kind="lamb"):
     epsilon: Positive = 1e-6  #: keeps the division by the root of the mean square from blowing up
     weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
 
-    def _layer(self, layer: Layer, scale: float, learning_rate: float, step: int) -> None:
+    def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         for piece in layer.pieces:
             np.multiply(piece.g, scale, out=piece.g)
             self._direction(piece, step)
@@ -149,7 +149,7 @@ class LAMB(LayerWise, Moments, kind="lamb"):
             np.multiply(piece.g, rate, out=piece.g)
             np.subtract(piece.w, piece.g, out=piece.w)
 
-    def _ratio(self, layer: Layer) -> float:
+    def _ratio(self, layer: LayerSlices) -> float:
         scratch = layer.pieces[0].t
         weight = norm([piece.w for piece in layer.pieces], scratch)
         step = norm([piece.g for piece in layer.pieces], scratch)

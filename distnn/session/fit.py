@@ -58,13 +58,10 @@ def fit(
     out: str | Path,
     epochs: int = 10,
     batch_size: int | str = 64,
-    optimizer: Optimizer | None = None,
-    seed: int = 0,
-    streams: bool = False,
     resume: str | None = None,
     comm: Any = None,
     listener: Listener | None = None,
-    **sections: dict[str, Any] | Loss | Schedule,
+    **settings: Any,
 ) -> Fitted:
     """Train ``network`` on a data file: alone, or on every rank of a communicator together.
 
@@ -72,13 +69,13 @@ def fit(
         network: a layer, or any function from the input's node to the output's.
         data: the HDF5 data file.
         out: the run's folder.
-        epochs, batch_size, seed, streams: as in a run file; ``batch_size`` is global.
-        optimizer: the update rule; SGD with its defaults if None.
+        epochs, batch_size: as in a run file; ``batch_size`` is global.
         resume: as ``--resume``; the objects are to be given again.
         comm: an mpi4py communicator; all ranks that were launched if None.
         listener: hears of the progress, on rank 0.
-        sections: further keys by section, as in a run file: ``checkpoint={"every_steps": 100}``; or an object, of any
-            class that is derived from `Loss` or `Schedule`: ``loss=Huber(0.5)``.
+        settings: ``optimizer``, ``loss`` or ``schedule`` as an object of any class derived from `Optimizer`, `Loss` or
+            `Schedule`, such as ``optimizer=Adam(0.01)``; keys of a run file's ``[train]`` or ``[data]``, such as
+            ``seed=1``; and any section as a dict of its keys, such as ``checkpoint={"every_steps": 100}``.
 
     Raises:
         UsageError: for bad data, settings or folders.
@@ -86,22 +83,33 @@ def fit(
     """
     from distnn import config
 
-    objects: dict[str, Any] = {"optimizer": optimizer} if optimizer is not None else {}
-    objects |= {name: section for name, section in sections.items() if not isinstance(section, dict)}
+    table, objects = _sorted(settings | {"epochs": epochs, "batch_size": batch_size, "path": str(data)})
     _check(objects)
-    table: dict[str, Any] = {name: dict(section) for name, section in sections.items() if isinstance(section, dict)}
-    table.setdefault("train", {}).update(epochs=epochs, seed=seed)
-    table.setdefault("data", {}).update(path=str(data), batch_size=batch_size, streams=streams)
     table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
     table["model"] = _describe(network)
     world = World.open(comm)
     with guarded(world, exits=False, watched=True):
-        settings = config.from_dict(table, "distnn.fit")
+        checked = config.from_dict(table, "distnn.fit")
         with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
         given = Given(network, **objects)
-        summary, run = train(settings, out=Path(out), resume=resume, world=world, listener=listener, given=given)
+        summary, run = train(checked, out=Path(out), resume=resume, world=world, listener=listener, given=given)
     return Fitted(summary, run.model, run.parameters, scale)
+
+
+def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was given as in a run file, by section, and the objects, by the section that each stands for."""
+    from distnn.config import DataSettings, TrainSettings
+
+    homes = dict.fromkeys(TrainSettings.model_fields, "train") | dict.fromkeys(DataSettings.model_fields, "data")
+    table: dict[str, Any] = {name: dict(keys) for name, keys in settings.items() if isinstance(keys, dict)}
+    objects = {}
+    for name, value in settings.items():
+        if name in homes:
+            table.setdefault(homes[name], {})[name] = value
+        elif value is not None and not isinstance(value, dict):
+            objects[name] = value
+    return table, objects
 
 
 def _check(objects: dict[str, Any]) -> None:
