@@ -17,18 +17,19 @@ import functools
 import importlib
 import inspect
 import math
+import numbers
 import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen
 
-from distnn.errors import RunFileError, UsageError, nearest
+from distnn.errors import RunFileError, UsageError, described, nearest
 
 # What numbers, and lists of them, may be: the words are those of messages.
 Count = Annotated[int, Ge(1), "an integer of at least 1"]
@@ -204,14 +205,27 @@ def _keys(made: Any) -> dict[str, Key]:
 
 
 def _hints(made: Any) -> dict[str, Any]:
-    """The annotations of its arguments; of a dataclass each in its own class's module."""
-    constructor = made.__init__ if inspect.isclass(made) and not is_dataclass(made) else made
-    return typing.get_type_hints(constructor, include_extras=True)
+    """The annotations of its arguments; of a dataclass each in its own class's module.
+
+    Raises:
+        UsageError: if an annotation names what its module doesn't have when it runs.
+    """
+    constructor = made.__init__ if inspect.isclass(made) and not _by_fields(made) else made
+    try:
+        return typing.get_type_hints(constructor, include_extras=True)
+    except NameError as error:
+        raise UsageError(f"{made.__qualname__}: an annotation can't be read: {error}.") from None
+
+
+def _by_fields(made: object) -> bool:
+    """Whether the constructor is one that `dataclass` has made of the fields, and not one of a subclass's own."""
+    owner = next((each for each in getattr(made, "__mro__", ()) if "__init__" in vars(each)), object)
+    return "__dataclass_fields__" in vars(owner)
 
 
 def options_of(made: Callable[..., Any]) -> str:
     """The argument whose kind's own arguments it takes too, as ``**options``; empty if there is none."""
-    if not isinstance(made, type) or is_dataclass(made):
+    if not isinstance(made, type) or _by_fields(made):
         return ""
     marks = (extra.key for hint in _hints(made).values() for extra in _extras(hint) if isinstance(extra, OptionsOf))
     return next(marks, "")
@@ -244,32 +258,47 @@ def check(thing: Any) -> None:
         UsageError: naming the argument, its value, and what is valid.
     """
     for name, key in keys(type(thing)).items():
-        value = getattr(thing, name, None)
-        if isinstance(value, int | float) and not _within(value, _extras(key.hint)):
-            words = next(extra for extra in _extras(key.hint) if isinstance(extra, str))
+        value, extras = getattr(thing, name, None), _extras(key.hint)
+        limits = [extra for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
+        words = next((extra for extra in extras if isinstance(extra, str)), "")
+        if limits and not (value is None or isinstance(value, tuple | list) or _within(value, limits)):
             raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.").at(name)
 
 
-def _within(value: float, extras: Sequence[Any]) -> bool:
-    limits = [extra for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
+def _within(value: Any, limits: Sequence[Any]) -> bool:
     tests: dict[type, Callable[[Any, Any], bool]] = {
         Gt: lambda x, limit: x > limit.gt,
         Ge: lambda x, limit: x >= limit.ge,
         Lt: lambda x, limit: x < limit.lt,
         Le: lambda x, limit: x <= limit.le,
     }
-    return not limits or (math.isfinite(value) and all(tests[type(limit)](value, limit) for limit in limits))
+    number = isinstance(value, numbers.Real) and type(value) is not bool
+    return number and math.isfinite(value) and all(tests[type(limit)](value, limit) for limit in limits)
 
 
 def description(family: Family, thing: object) -> dict[str, Any]:
-    """What a run file would say of an object: its kind, and those of its keys that it keeps and TOML can hold."""
-    named = {"kind": family.named(thing)}
-    values = {name: getattr(thing, name, None) for name in family.keys(type(thing))}
-    return named | {name: value for name, value in values.items() if _plain(value)}
+    """What a run file would say of an object: its kind and its keys.
+
+    Where it doesn't keep an argument under its name, or TOML can't hold the value, that is only ``python:Class``: built
+    from the rest, it would be another.
+    """
+    values = {}
+    for name in inspect.signature(type(thing)).parameters:
+        value = _plain(getattr(thing, name, REQUIRED))
+        if value is REQUIRED and name not in family.apart:
+            return {"kind": f"python:{type(thing).__name__}"}
+        if value is not None and name not in family.apart:
+            values[name] = value
+    return {"kind": family.named(thing)} | values
 
 
-def _plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str) or (isinstance(value, tuple | list) and all(map(_plain, value)))
+def _plain(value: Any) -> Any:
+    """A value as TOML holds it, numpy's numbers and arrays as Python's; `REQUIRED` if it can't."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, tuple | list):
+        items = [_plain(item) for item in value]
+        return REQUIRED if any(item is REQUIRED or item is None for item in items) else type(value)(items)
+    return value if value is None or isinstance(value, bool | int | float | str) else REQUIRED
 
 
 def load(reference: str, what: str) -> Any:
@@ -289,22 +318,24 @@ def load(reference: str, what: str) -> Any:
         raise RunFileError(
             f'"{reference}": this was made in Python and passed to distnn.fit; put it into a module and name that.'
         )
+    if not _REFERENCE.fullmatch(reference):
+        raise RunFileError(f'"{reference}": expected text such as "module:{"Class" if what == "class" else what}".')
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise RunFileError(
-            f"\"{reference}\": there is no module '{module_name}' in the working directory ({Path.cwd()}) or on "
-            f"Python's path."
-        ) from None
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module_name:
+            where = f"in the working directory ({Path.cwd()}) or on Python's path"
+            raise RunFileError(f"\"{reference}\": there is no module '{module_name}' {where}.") from None
+        raise RunFileError(f"\"{reference}\": importing '{module_name}' failed: {described(error)}.") from error
     if not callable(getattr(module, name, None)):
         raise RunFileError(f"\"{reference}\": module '{module_name}' has no {what} '{name}'.")
     return getattr(module, name)
 
 
+#: ``module:name``.
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 #: An argument in the source of a signature or a class, with what follows its type and default on the same line.
 _ARGUMENT = re.compile(r" {4}(\w+)(?:\s?[:=,].*?)?(?:  #: (.*))?")
 
@@ -329,7 +360,8 @@ def meanings(made: Callable[..., Any]) -> dict[str, str]:
     names = keys(made)
     found: dict[str, str] = {}
     for owner in reversed(made.__mro__ if isinstance(made, type) else (made,)):
-        source = vars(owner).get("__init__") if isinstance(owner, type) and not is_dataclass(owner) else owner
+        own = isinstance(owner, type) and "__dataclass_fields__" not in vars(owner)
+        source = vars(owner).get("__init__") if own else owner
         if source is None or owner is object:
             continue
         try:

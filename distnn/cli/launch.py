@@ -53,7 +53,7 @@ def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, N
         with starting():
             world = World.open()
         _heed_hangups()
-        with guarded(world, watched=True):
+        with guarded(world):
             code = verb(world, *args, **options)
         world.failures.exit(code or 0)
 

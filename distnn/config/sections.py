@@ -96,7 +96,7 @@ class ParallelSettings(Section):
     ``bucket_mb``: MPI's sums begin with so many megabytes while backward goes on; None: 4 on several nodes, 0: never.
     ``check_steps``: finds a flipped bit within so many steps, but not in the one copy that a node's ranks share.
     ``elastic``: where a rank dies, the others share out its work, and go on from the step at which it did.
-    ``timeout``: where no work comes on for so long, the run ends and names the rank that holds it up.
+    ``timeout``: if no work makes progress for so long, the run ends and names the rank that holds it up.
     ``threads``: None leaves them to be chosen at launch.
     """
 

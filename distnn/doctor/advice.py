@@ -47,11 +47,20 @@ def _node(ranks: list[Rank]) -> Iterator[str]:
             f"{host}: {threads} threads in all leave {count(len(cores) - threads, 'core')} of {len(cores)} idle. "
             f"Start more ranks, or more threads (OMP_NUM_THREADS={len(cores) // len(ranks)}, or parallel.threads)."
         )
-    if len(ranks) > 1 and min(rank.shared for rank in ranks) < LEAST_SHARED:
-        free = min(rank.shared for rank in ranks)
+    free = min((rank.shared for rank in ranks if rank.shared is not None), default=LEAST_SHARED)
+    if len(ranks) > 1 and free == 0:
         yield (
-            f"{host}: only {free / 1e6:.0f} MB are free in /dev/shm, where the ranks of a node sum their gradients: "
-            f"larger models fall back to MPI's Allreduce. Give the job or the container more (docker --shm-size)."
+            f"{host}: the ranks can't share memory, so they sum their gradients by MPI's Allreduce, which is slower. "
+            f"Run all ranks of a node in one container."
+        )
+    elif len(ranks) > 1 and free < LEAST_SHARED:
+        place = next((rank.place for rank in ranks if rank.place), "")
+        where, cure = (
+            (f" in {place}", "the container more (docker --shm-size)") if place else ("", "the job more memory")
+        )
+        yield (
+            f"{host}: only {free / 1e6:.0f} MB of memory are free for what the ranks of a node share{where}: larger "
+            f"models sum their gradients by MPI's Allreduce, which is slower. Give {cure}."
         )
 
 

@@ -51,7 +51,8 @@ class Rank:
         blas: the BLAS that numpy uses.
         sgemm: GFLOP/s of a float32 matrix product while all ranks do the same.
         copy: GB/s read and written by copies while all ranks do the same.
-        shared: free bytes in the file system through which the ranks of a node share memory.
+        shared: free bytes of what the ranks of a node share, 0 if they can't share memory; None if unknown.
+        place: the folder in memory that they share, empty for memory without a name.
         locks: an empty text if HDF5 can lock files in the folder, else what is wrong.
         versions: the versions that must be the same on all ranks.
     """
@@ -68,7 +69,8 @@ class Rank:
     blas: str
     sgemm: float
     copy: float
-    shared: int
+    shared: int | None
+    place: str
     locks: str
     versions: dict[str, str]
 
@@ -107,6 +109,7 @@ def examine(world: World, folder: Path) -> Examination:
     heartbeat.beat()
     sums = [(size, allreduce(comm, size)) for size in SIZES]
     heartbeat.beat()
+    shared, place = _shared(comm)
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     mine = Rank(
         rank=comm.rank,
@@ -121,7 +124,8 @@ def examine(world: World, folder: Path) -> Examination:
         blas=blas(),
         sgemm=sgemm,
         copy=copy,
-        shared=_shared(comm),
+        shared=shared,
+        place=place,
         locks=locking(folder),
         versions={
             "distnn": runtime.VERSION,
@@ -182,14 +186,14 @@ def allreduce(comm: Communicator, size: int) -> float:
     return times(comm, lambda: comm.allreduce(array)) if comm.size > 1 else 0.0
 
 
-def _shared(comm: Communicator) -> int:
-    """Free bytes of what the ranks of a node share: all of its memory, or where that can't be, a folder in memory."""
+def _shared(comm: Communicator) -> tuple[int | None, str]:
+    """Free bytes of what the ranks of a node share, all of its memory or a folder in memory; and that folder."""
     memory = NodeMemory(comm)
     try:
         memory.one(1, np.dtype(np.uint8))
     except SharedMemoryError:
-        return 0
-    return shutil.disk_usage(memory.place).free if memory.place else available()
+        return 0, ""
+    return shutil.disk_usage(memory.place).free if memory.place else available(), memory.place
 
 
 def node_cores() -> int:

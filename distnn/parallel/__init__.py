@@ -1,1 +1,1 @@
-"""Ranks: who takes part, and how their gradients become one. The only room that imports mpi4py."""
+"""Ranks: who takes part, and how their gradients become one. The only package that imports mpi4py."""

@@ -1,19 +1,20 @@
-"""The memory that is available for data."""
+"""How much memory a node has left."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: The share of a node's free memory that data may take; the rest is for everything else.
-SHARE = 0.5
 
-
-def available(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+def available(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Bytes that the processes of this node can still allocate, by the system's free memory and their control group.
 
     Batch systems set a job's limit by control groups (version 2), whose hierarchy is followed up to its root.
+
+    Returns:
+        None where the system doesn't say.
     """
-    free = int(_words(proc / "meminfo", "MemAvailable:")[1]) * 1024
+    if not (free := int(_words(proc / "meminfo", "MemAvailable:")[1]) * 1024):
+        return None
     for line in _read(proc / "self" / "cgroup").splitlines():
         number, _, path = line.partition("::")
         if number != "0":

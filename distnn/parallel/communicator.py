@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from distnn.arrays import Array
+from distnn.errors import DistnnError, described
 from distnn.parallel import launch
 
 T = TypeVar("T")
@@ -145,7 +147,7 @@ class Communicator:
             except Exception as error:
                 if self.size == 1:
                     raise
-                outcome = (False, error)
+                outcome = (False, _sendable(error))
         succeeded, value = self.bcast(outcome)
         if not succeeded:
             raise value
@@ -167,3 +169,12 @@ class Communicator:
         for mpi in (self.mpi, node.mpi):
             if not mpi.Is_revoked():
                 mpi.Revoke()
+
+
+def _sendable(error: Exception) -> Exception:
+    """An exception that the other ranks can be sent: itself, or what it says where pickle can't carry it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return DistnnError(described(error))
+    return error

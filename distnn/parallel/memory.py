@@ -118,9 +118,11 @@ def _without_name(size: int) -> Iterator[tuple[str, bytes]]:
 
     Raises:
         MemoryError: if there isn't as much; no file system limits it, and the kernel would end a process to make room.
-        OSError: if the system has no such memory.
+        OSError: if the system has no such memory, or doesn't say how much is left.
     """
-    if (free := available()) < size:
+    if (free := available()) is None:
+        raise OSError("the system doesn't say how much memory is free")
+    if free < size:
         raise MemoryError(f"{free / 1e6:.1f} MB are free")
     descriptor = os.memfd_create("distnn")
     try:

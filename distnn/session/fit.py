@@ -11,7 +11,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.data import DataFile
 from distnn.data.loader import Loader
-from distnn.errors import UsageError
+from distnn.errors import UsageError, nearest
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.losses import Loss
 from distnn.models import Model
@@ -88,7 +88,7 @@ def fit(
     table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
     table["model"] = _describe(network)
     world = World.open(comm)
-    with guarded(world, exits=False, watched=True):
+    with guarded(world, exits=False):
         checked = config.from_dict(table, "distnn.fit")
         with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
@@ -99,9 +99,16 @@ def fit(
 
 def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given as in a run file, by section, and the objects, by the section that each stands for."""
-    from distnn.config import DataSettings, TrainSettings
+    from distnn.config import DataSettings, RunSettings, TrainSettings
 
     homes = dict.fromkeys(TrainSettings.model_fields, "train") | dict.fromkeys(DataSettings.model_fields, "data")
+    valid = {*homes, *RunSettings.model_fields} - {"model"}
+    for name in settings:
+        if name not in valid:
+            raise UsageError(
+                f"distnn.fit takes no argument '{name}'{nearest(name, valid)}; it takes sections of a run file and keys "
+                f"of [train] and [data]."
+            )
     table: dict[str, Any] = {name: dict(keys) for name, keys in settings.items() if isinstance(keys, dict)}
     objects = {}
     for name, value in settings.items():

@@ -134,7 +134,7 @@ class Listener:
 
 
 class Listeners(Listener):
-    """Tells several listeners the same, in their order."""
+    """Reports to several listeners the same, in their order."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self.listeners = tuple(listeners)

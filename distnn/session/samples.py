@@ -121,4 +121,5 @@ def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
 
 def roomy(needed: int, comm: Communicator) -> bool:
     """Whether so many bytes on each node are at most `SHARE` of what is free there: the same on every rank."""
-    return all(comm.allgather(needed <= SHARE * available()))
+    free = available()
+    return all(comm.allgather(free is None or needed <= SHARE * free))

@@ -103,8 +103,8 @@ class Saver:
         return self._failure is not None and self.settings.on_failure == "stop"
 
     def after_step(self, progress: Progress, *, wished: bool = False) -> None:
-        """Tell of a save that has ended, and save if a number of steps says so, or it is ``wished``: rank 0 has told
-        the others in the step that it is `overdue`."""
+        """Report a save that has ended, and save after a number of steps, or if it is ``wished``: rank 0 has let the
+        others know in the step that it is `overdue`."""
         if isinstance(self._writing, Together):
             self._writing.advance()
         if self._writing is not None and self._writing.done:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from distnn.graph.node import topological
@@ -22,23 +21,29 @@ def sources(run: Run) -> dict[str, str]:
 
     They are those of the loss, the optimiser, the schedule, and the layers and operations of the network.
     """
-    used = [run.model.criterion, run.optimizer, run.schedule, *_layers(run.model.network)]
-    used += [node.op for node in topological([run.model.loss]) if node.op is not None]
+    nodes = topological([run.model.loss])
+    layers = [layer for node in nodes if isinstance(node.layer, Layer) for layer in node.layer.lineage]
+    used = [run.model.criterion, run.optimizer, run.schedule, *layers, *_layers(run.model.network)]
+    used += [node.op for node in nodes if node.op is not None]
     classes = {type(thing) for thing in used}
     own = sorted((kind for kind in classes if kind.__module__.partition(".")[0] != "distnn"), key=_name)
     return {f"{SOURCE}{_name(kind)}": found for kind in own if (found := _hash(kind))}
 
 
-def _layers(thing: object) -> Iterator[object]:
-    """A layer, and those that it holds."""
-    if isinstance(thing, Layer):
-        yield thing
-        for key, value in vars(thing).items():
-            if key != "parent":
-                yield from _layers(value)
-    elif isinstance(thing, tuple | list):
-        for item in thing:
-            yield from _layers(item)
+def _layers(network: object) -> list[Layer]:
+    """A layer, and those that it holds, with or without parameters."""
+    found: dict[int, Layer] = {}
+    held = [network]
+    while held:
+        thing = held.pop()
+        if isinstance(thing, Layer) and id(thing) not in found:
+            found[id(thing)] = thing
+            held += vars(thing).values()
+        elif isinstance(thing, tuple | list):
+            held += thing
+        elif isinstance(thing, dict):
+            held += thing.values()
+    return list(found.values())
 
 
 def _name(kind: type) -> str:

@@ -42,21 +42,21 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def guarded(world: World, *, exits: bool = True, watched: bool = False) -> Iterator[None]:
+def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
     """Run a block on every rank such that a failure on any of them ends all of them, with one message.
 
     If all ranks fail, each ends in order; if only some do, they end the whole job by MPI_Abort, since the others wait
-    for them in a reduction. The message names the rank and the host.
+    for them in a reduction. The message names the rank and the host. Work that makes no progress (`Heartbeat.beat`)
+    for too long is ended, too.
 
     Arguments:
         world: the ranks that run the block together.
         exits: True raises SystemExit with the error's exit code, and says that the process ends soon after the block;
             False lets the error itself through where it can, for Python programs that call distnn.
-        watched: whether to end what makes no progress, for work that reports its progress (`Heartbeat.beat`).
     """
     heartbeat, failures = world.heartbeat, world.failures
     try:
-        heartbeat.expect_within(watchdog.PATIENCE if watched else 0.0)
+        heartbeat.expect_within(watchdog.PATIENCE)
         with Watchdog(heartbeat, failures):
             blas_threads.settle(world.comm)  # in here, where a failure of one rank ends all
             yield

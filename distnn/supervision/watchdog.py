@@ -170,7 +170,7 @@ class Watchdog:
     def _message(self, frame: FrameType | None, silent: dict[int, float], *, waits: bool) -> list[str]:
         comm, heartbeat = self._failures.comm, self._heartbeat
         where = f"rank {comm.rank} of {comm.size} (host {comm.host})"
-        did = "has waited for other ranks" if waits else "has not come on"
+        did = "has waited for other ranks" if waits else "has made no progress"
         lines = [
             f"distnn: error: {where} {did} for {heartbeat.patience:g} s, in {heartbeat.doing}; parallel.timeout sets "
             f"how long that may take."

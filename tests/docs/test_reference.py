@@ -54,9 +54,11 @@ def test_defaults_and_kinds_are_the_settings_own() -> None:
 def test_a_key_without_a_meaning_stops_the_build() -> None:
     from sphinx.errors import ExtensionError
 
-    line = "| `told` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
-    assert run_file.row("told", ("an integer of at least 1", "`3`", "what it is | for whom")) == line
-    with pytest.raises(ExtensionError, match=r"Unexplained\.untold has no meaning .* a comment that begins with #:"):
+    line = "| `explained` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
+    assert run_file.row("explained", ("an integer of at least 1", "`3`", "what it is | for whom")) == line
+    with pytest.raises(
+        ExtensionError, match=r"Unexplained\.unexplained has no meaning .* a comment that begins with #:"
+    ):
         next(run_file.rows(Unexplained))
 
 

@@ -25,6 +25,7 @@ GOOD = Rank(
     sgemm=80.0,
     copy=12.0,
     shared=10**10,
+    place="",
     locks="",
     versions={"numpy": "2.4.0", "MPI": "MPICH 5.0.2"},
 )

@@ -68,7 +68,7 @@ def test_evaluation_against_numpy(split: str, restored: Restored) -> None:
 
 def test_prediction_against_numpy(restored: Restored) -> None:
     with DataFile(DIGITS) as file:
-        found = restored.predict(file, "test", ALONE.comm)
+        found = restored.predict(file, "test", ALONE)
         x, _ = file.read("test")
         scale = float(file.scale or 1)
     values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
@@ -114,7 +114,7 @@ def test_data_of_another_task_or_number_of_classes(restored: Restored, tmp_path:
     with DataFile(regression) as file, pytest.raises(DataError, match="is for regression with 0 classes"):
         restored.evaluate(file, "train", ALONE)
     with DataFile(regression) as file:
-        found = restored.predict(file, "train", ALONE.comm)
+        found = restored.predict(file, "train", ALONE)
     assert found.rows.shape == (4, 10), "predicting asks for samples of the right shape only"
 
 

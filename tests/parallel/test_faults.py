@@ -230,7 +230,7 @@ def by_the_others(cell: Cell, outcome: Outcome) -> None:
 
 def by_its_watchdog(cell: Cell, outcome: Outcome) -> None:
     """Its own watchdog told where it is stuck."""
-    stuck = rf"rank {cell.culprit} of 2 \(host {HOST}\) has not come on for {IMPATIENCE} s, in \w+"
+    stuck = rf"rank {cell.culprit} of 2 \(host {HOST}\) has made no progress for {IMPATIENCE} s, in \w+"
     assert re.search(stuck, outcome.errors), outcome.result
     assert 'with open(f"{STRUCK}.fifo") as pipe:' in outcome.result.stderr, outcome.result
 

@@ -66,7 +66,7 @@ def _epoch(run: Run, epoch: int) -> tuple[list[float], list[float | None]]:
     found = []
     for window in range(run.step.windows):
         number = epoch * run.step.windows + window
-        rate = run.settings.optimizer.learning_rate * run.schedule(number)
+        rate = run.settings.optimizer.learning_rate * run.factor(number)
         found.append(run.step.run(window, rate, number=number).sums)
     return [sums.mean_loss for sums in found], [sums.accuracy for sums in found]
 
