@@ -272,8 +272,9 @@ def _within(value: Any, limits: Sequence[Any]) -> bool:
         Lt: lambda x, limit: x < limit.lt,
         Le: lambda x, limit: x <= limit.le,
     }
-    number = isinstance(value, numbers.Real) and type(value) is not bool
-    return number and math.isfinite(value) and all(tests[type(limit)](value, limit) for limit in limits)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        return False
+    return all(tests[type(limit)](value, limit) for limit in limits)
 
 
 def description(family: Family, thing: object) -> dict[str, Any]:

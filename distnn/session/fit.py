@@ -106,8 +106,8 @@ def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     for name in settings:
         if name not in valid:
             raise UsageError(
-                f"distnn.fit takes no argument '{name}'{nearest(name, valid)}; it takes sections of a run file and keys "
-                f"of [train] and [data]."
+                f"distnn.fit takes no argument '{name}'{nearest(name, valid)}; it takes sections of a run file, and "
+                f"keys of [train] and [data]."
             )
     table: dict[str, Any] = {name: dict(keys) for name, keys in settings.items() if isinstance(keys, dict)}
     objects = {}

@@ -23,7 +23,7 @@ def sources(run: Run) -> dict[str, str]:
     """
     nodes = topological([run.model.loss])
     layers = [layer for node in nodes if isinstance(node.layer, Layer) for layer in node.layer.lineage]
-    used = [run.model.criterion, run.optimizer, run.schedule, *layers, *_layers(run.model.network)]
+    used: list[object] = [run.model.criterion, run.optimizer, run.schedule, *layers, *_layers(run.model.network)]
     used += [node.op for node in nodes if node.op is not None]
     classes = {type(thing) for thing in used}
     own = sorted((kind for kind in classes if kind.__module__.partition(".")[0] != "distnn"), key=_name)

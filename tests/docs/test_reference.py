@@ -56,9 +56,7 @@ def test_a_key_without_a_meaning_stops_the_build() -> None:
 
     line = "| `explained` | an integer of at least 1 | `3` | what it is \\| for whom |\n"
     assert run_file.row("explained", ("an integer of at least 1", "`3`", "what it is | for whom")) == line
-    with pytest.raises(
-        ExtensionError, match=r"Unexplained\.unexplained has no meaning .* a comment that begins with #:"
-    ):
+    with pytest.raises(ExtensionError, match=r"Unexplained\.unexplained has no meaning .* comment that begins with #:"):
         next(run_file.rows(Unexplained))
 
 

@@ -184,8 +184,7 @@ def test_a_run_in_a_thread_goes_without_signals() -> None:
     assert outcomes == [None]
 
 
-def test_work_that_tells_when_it_comes_on_has_half_an_hour_for_each_piece_and_other_work_any_time() -> None:
-    for watched, patience in ((True, 1800), (False, 0)):
-        single = alone()
-        with guarded(single, watched=watched):
-            assert single.heartbeat.patience == patience
+def test_each_piece_of_work_has_half_an_hour() -> None:
+    single = alone()
+    with guarded(single):
+        assert single.heartbeat.patience == 1800
