@@ -62,8 +62,8 @@ def seconds(step: Step, count: int) -> float:
 def ways(case: cases.Case, world: World, apart: World, buckets: list[float]) -> dict[str, Step]:
     """The steps to be compared."""
     found = {PLAIN: training(case, world, shared=False), "node": training(case, world, shared=True)}
-    if len(apart.nodes) > 1:
-        found[f"node, as {len(apart.nodes)} nodes"] = training(case, apart, shared=True)
+    if len(apart.comm.nodes) > 1:
+        found[f"node, as {len(apart.comm.nodes)} nodes"] = training(case, apart, shared=True)
     return found | {f"buckets of {mb:g} MB": training(case, world, shared=False, bucket_mb=mb) for mb in buckets}
 
 
@@ -108,7 +108,7 @@ def main() -> None:
             times["Allreduce alone"].append(raw(steps[PLAIN], count))
         result["cases"][text] = times
         if comm.root:
-            size = steps[PLAIN].gradients.message.nbytes / 1e6
+            size = steps[PLAIN].reduction.gradients.message.nbytes / 1e6
             print(f"\n{text}, {size:.1f} MB: time of a step, and divided by {PLAIN}")
             for way, found in times.items():
                 ratio = [a / b for a, b in zip(found, times[PLAIN], strict=True)]

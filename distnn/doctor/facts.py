@@ -127,13 +127,7 @@ def examine(world: World, folder: Path) -> Examination:
         shared=shared,
         place=place,
         locks=locking(folder),
-        versions={
-            "distnn": runtime.VERSION,
-            "Python": platform.python_version(),
-            "numpy": np.__version__,
-            "HDF5": library(),
-            "MPI": comm.library,
-        },
+        versions=_versions(comm),
     )
     return Examination(
         ranks=comm.allgather(mine),
@@ -144,6 +138,12 @@ def examine(world: World, folder: Path) -> Examination:
         folder=str(folder),
         allreduce=sums,
     )
+
+
+def _versions(comm: Communicator) -> dict[str, str]:
+    """The versions that must be the same on all ranks."""
+    versions = {"distnn": runtime.VERSION, "Python": platform.python_version(), "numpy": np.__version__}
+    return versions | {"HDF5": library(), "MPI": comm.library}
 
 
 def times(

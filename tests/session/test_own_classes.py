@@ -16,6 +16,9 @@ from distnn.config.meanings import meanings
 from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError, UsageError
 from distnn.inference.load import restore
+from distnn.layers import Dense, Sequential
+from distnn.losses import CrossEntropy
+from distnn.optim import SGD
 from distnn.session.fit import fit
 from tests.support.launch import REPOSITORY, mpiexec
 from tests.support.runs import DISTNN, alone, blobs, distnn, line, metrics, saved
@@ -379,3 +382,61 @@ def test_classification_takes_own_activations_too(here: Path) -> None:
     own: Any = importlib.import_module("own_parts")
     found = fit(Sequential(Dense(8, own.Bent()), Dense(3)), data, out=here / "c", epochs=5, batch_size=10)
     assert found.summary.test is not None
+
+
+def test_numbers_of_numpy_are_recorded_as_pythons(here: Path) -> None:
+    data = blobs(here / "classes.h5", {"train": 90, "test": 60})
+    loss = CrossEntropy(class_weights=np.array([1.0, 20.0, 1.0]), label_smoothing=np.float32(0.25))  # type: ignore[arg-type]
+    found = fit(Sequential(Dense(3)), data, out=here / "run", epochs=1, optimizer=SGD(np.float64(0.01)), loss=loss)
+    kept = saved(here / "run").settings
+    assert kept["loss"] == {"kind": "cross_entropy", "class_weights": [1.0, 20.0, 1.0], "label_smoothing": 0.25}
+    assert config.read(here / "run" / "run.toml").optimizer.learning_rate == 0.01
+    with DataFile(data) as file:
+        again = restore(here / "run", alone().comm).evaluate(file, "test", alone())
+    assert found.summary.test is not None and again.loss == found.summary.test.loss
+
+
+def test_an_object_that_does_not_keep_what_it_was_given_is_not_built_from_less(here: Path) -> None:
+    (here / "keeps_less.py").write_text(
+        "from distnn.losses import SquaredError\n\n\nclass Less(SquaredError):\n"
+        "    def __init__(self, shift: float = 0.0) -> None:\n        self._shift = shift\n"
+    )
+    less = importlib.import_module("keeps_less").Less
+    fit(Sequential(Dense(2)), here / "data.h5", out=here / "run", epochs=1, loss=less(3.0))
+    assert saved(here / "run").settings["loss"] == {"kind": "python:Less"}
+    with pytest.raises(CheckpointError, match="was trained with a loss that was passed to distnn.fit"):
+        restore(here / "run", alone().comm)
+
+
+def test_a_word_that_fit_does_not_know_brings_the_nearest(here: Path) -> None:
+    with pytest.raises(UsageError, match=r"takes no argument 'optimiser' \(did you mean 'optimizer'\?\)"):
+        fit(Dense(2), here / "data.h5", out=here / "run", optimiser=SGD())
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [("raise ValueError('no licence')", "ValueError: no licence"), ("def (", "SyntaxError: invalid syntax")],
+)
+def test_a_module_that_can_not_be_imported_is_explained(here: Path, module: str, reason: str) -> None:
+    (here / "broken_parts.py").write_text(module)
+    table = {"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": "broken_parts:Own"}}
+    with pytest.raises(RunFileError, match=r"optimizer.kind = .* importing 'broken_parts' failed: ") as error:
+        config.from_dict(table, "it")
+    assert reason in str(error.value)
+
+
+def test_the_arguments_of_a_subclass_of_a_built_in_kind_are_checked(here: Path) -> None:
+    (here / "looking.py").write_text(
+        "from distnn.optim import SGD\nfrom distnn.registry import Count\n\n\nclass Look(SGD):\n"
+        "    def __init__(self, ahead: Count = 5) -> None:\n        super().__init__(0.1)\n"
+        "        self.__dict__['ahead'] = ahead\n"
+    )
+    table = {"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": "looking:Look", "ahead": -3}}
+    with pytest.raises(RunFileError, match=r"optimizer.ahead is -3 \(an integer\), but must be an integer of at leas"):
+        config.from_dict(table, "it")
+
+
+@pytest.mark.parametrize("rate", [np.float32(-1), "0.1", True, float("nan")], ids=str)
+def test_a_number_out_of_range_is_refused_whatever_its_type(rate: Any) -> None:
+    with pytest.raises(UsageError, match="SGD: learning_rate is .*; expected a finite number above 0"):
+        SGD(rate)
