@@ -32,12 +32,16 @@ class Loop:
         listener: hears of everything, on rank 0; None elsewhere.
         max_time: seconds after which to stop with a checkpoint; None for no limit.
         out: the run's folder.
+        began: when these seconds began, by `time.perf_counter`.
     """
 
-    def __init__(self, run: Run, saver: Saver, listener: Listener | None, max_time: float | None, out: Path) -> None:
+    def __init__(
+        self, run: Run, saver: Saver, listener: Listener | None, max_time: float | None, out: Path, began: float
+    ) -> None:
         self._run, self.settings, self.step = run, run.settings, run.step
         self.progress, self.world = run.progress, run.world
         self.saver, self.max_time, self.out = saver, max_time, out
+        self._deadline = None if max_time is None else began + max_time
         self.listener = listener or Listener()
         self.records: dict[str, EvaluationRecord] = {}
         self._samples, self._spent = 0, Seconds()
@@ -108,7 +112,7 @@ class Loop:
         return None
 
     def _time_is_up(self) -> bool:
-        return self.max_time is not None and self.world.comm.root and time.perf_counter() - self._began > self.max_time
+        return self._deadline is not None and self.world.comm.root and time.perf_counter() > self._deadline
 
     def _why_early(self, signals: StopSignals) -> str:
         if signals.received:

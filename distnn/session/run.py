@@ -112,9 +112,8 @@ class _Training:
         if start:
             saver.began_at(start, run.progress)
         self._report(run, start)
-        remaining = self.max_time and self.max_time - (time.perf_counter() - self._start)
         former, self._run = self._run, run
-        self._loop = Loop(run, saver, self._listeners, remaining, folder)
+        self._loop = Loop(run, saver, self._listeners, self.max_time, folder, self._start)
         if former:
             former.close()
         if run.step.timeline:

@@ -135,7 +135,7 @@ class Watchdog:
 
     def _end(self, now: float, late: int) -> None:
         """Report what is the matter, and end the job; or, where others go on, only the rank that is the cause."""
-        _end_in(COURTESY + BLOCKED + FORWARDING + 2 * ABORT)
+        _end_in(COURTESY + 2 * BLOCKED + FORWARDING + 2 * ABORT)
         frame = sys._current_frames().get(self._main)
         waits = _in_mpi(frame)
         if waits:
@@ -145,7 +145,7 @@ class Watchdog:
         silent = self._silent(now)
         for line in self._message(frame, silent, waits=waits):
             print(line, file=sys.stderr, flush=True)
-        time.sleep(FORWARDING + bool(silent) * BLOCKED)
+        time.sleep(FORWARDING + bool(silent) * 2 * BLOCKED)  # on a busy node that stack may come late
         if waits and self._failures.elastic and (silent or late == 1):  # who isn't silent looks after itself
             for rank in silent:
                 self._kill(rank)

@@ -152,6 +152,14 @@ def test_asked_for_threads_are_left_alone(comm: Communicator, threads: BlasThrea
     assert threads.now == distnn.THREADS
 
 
+def test_a_blas_that_was_loaded_before_its_threads_were_chosen_gets_them(
+    comm: Communicator, threads: BlasThreads
+) -> None:
+    threadpoolctl.threadpool_limits(distnn.THREADS.count + 1, user_api="blas")
+    threads.settle(comm)
+    assert set(blas_counts()) == {distnn.THREADS.count}
+
+
 def test_derived_threads_share_the_cores(comm: Communicator, threads: BlasThreads) -> None:
     threads = BlasThreads(runtime.Threads(64, "what the launcher said", derived=True))
     threads.settle(comm)
