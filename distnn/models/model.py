@@ -183,7 +183,7 @@ class Model:
     @property
     def description(self) -> str:
         """The network in one line, such as ``64-64-32-10, relu`` (`distnn.models.description`)."""
-        return describe(self)
+        return describe(self.output, self.input_shape, getattr(self.network, "title", ""))
 
     def initialize(self, seed: int = 0, dtype: npt.DTypeLike = np.float32, **options: Any) -> Parameters:
         """The model's parameters with their first values (`distnn.graph.initial`)."""
