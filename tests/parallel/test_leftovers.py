@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 from tests.support.launch import Launch
 from tests.support.resuming import LIMIT, command, write
 from tests.support.runs import metrics
+from tests.support.thorough import times
 
 #: How often a run is killed, on how many ranks.
-TIMES, RANKS = int(os.environ.get("DISTNN_TEST_TIMES", "10")), 2
+TIMES, RANKS = times(10, 200), 2
 
 
 def started(run: Path, out: Path, limit: float = LIMIT) -> tuple[float, set[int]]:
