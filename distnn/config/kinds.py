@@ -133,7 +133,7 @@ def _clash(key: str, why: str) -> typing.NoReturn:
 
 
 def checked(section: type[Section], given: Any) -> Any:
-    """The section of a table; what is wrong in it is told with the section, which explains it."""
+    """The section of a table; an error carries the section, which explains it."""
     try:
         return section.model_validate(given)
     except ValidationError as error:

@@ -18,7 +18,7 @@ class Origin(NamedTuple):
     name: str
 
     def blamed(self, error: UsageError) -> UsageError:
-        """The error, told of this layer unless it is told of one inside."""
+        """The error, attributed to this layer unless it is attributed to one inside."""
         return error if error.keys else type(error)(f"{self.name}: {error}").at(*self.keys)
 
 

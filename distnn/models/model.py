@@ -63,7 +63,7 @@ class Model:
         sums: by name the nodes of all that is summed over the samples: of `distnn.sums.FIXED` what the model computes,
             and what ``further`` has given.
         layout: where these sums lie in a vector.
-        in_bits: whether the loss is the code length of a text, which may be told in bits.
+        in_bits: whether the loss is the code length of a text, which may be reported in bits.
         states: the vectors of state by name, each as the nodes before the first step and after the last, (N, length).
 
     Raises:

@@ -78,7 +78,7 @@ class NodeMemory:
         if problems or mapped is None:
             problem, where = problems[0]
             raise SharedMemoryError(
-                f"{count * stride / 1e6:.1f} MB of shared memory {where} are not to be had ({problem}); "
+                f"{count * stride / 1e6:.1f} MB of shared memory {where} can't be allocated ({problem}); "
                 f'give the job more of it, or set parallel.reduction = "allreduce".'
             )
         flat = np.frombuffer(mapped, dtype)

@@ -74,8 +74,8 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
     if last is not None and not records:
         lines.append(_row("last steps", scores(last.loss, last.accuracy, last.bits)))
     for record in records:
-        told = scores(record.loss, record.accuracy, record.bits)
-        lines.append(_row(record.split, f"{told}  ({count(record.samples, 'sample')})"))
+        text = scores(record.loss, record.accuracy, record.bits)
+        lines.append(_row(record.split, f"{text}  ({count(record.samples, 'sample')})"))
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""
         lines.append(_row("best", f"validation loss {end.best:#.6g}{where}"))

@@ -193,10 +193,7 @@ def check_whole_batches(model: Model, settings: RunSettings, world: World) -> No
     """
     if not model.exchanges:
         return
-    what, shards = (
-        "the model has batch norm over whole mini-batches (whole = true), ",
-        settings.parallel.shards,
-    )
+    what, shards = "the model has batch norm over whole mini-batches (whole = true), ", settings.parallel.shards
     if world.failures.elastic:
         raise RunFileError(
             f"{what}which is cut into as many micro-shards as there are ranks; leave it out, or set "

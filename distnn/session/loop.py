@@ -153,7 +153,8 @@ class Loop:
         self._recent.add(result)
         now = time.perf_counter()
         ended = self.progress.window == self.step.windows
-        if ended or now - self._recent.since >= self.listener.interval:
+        due = ended or now - self._recent.since >= self.listener.interval
+        if due and self._recent.sums.samples:  # steps that were all skipped have no loss to report
             self.listener.stepped(self._record(rate, now))
             self._recent = Window(self.step.model.layout.zeros())
 

@@ -108,7 +108,7 @@ class MetricsFile(Listener):
     """
 
     def __init__(self, path: str | Path, interval: float = 10.0, warn: Callable[[str], None] = warnings.warn) -> None:
-        """Open ``path`` to append, with ``interval`` seconds between train lines; ``warn`` is told of a full disk.
+        """Open ``path`` to append, with ``interval`` seconds between train lines; ``warn`` hears of a full disk.
 
         Raises:
             DistnnError: it can't be opened.

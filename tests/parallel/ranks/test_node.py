@@ -188,7 +188,7 @@ def test_without_nameless_memory_it_is_a_file_in_a_folder(monkeypatch):
 def test_memory_that_one_node_has_not_is_refused_on_all_of_them():
     comm = split("the last by itself")
     memory = NodeMemory(comm, "/absent" if comm.rank == comm.size - 1 else "/dev/shm")
-    with pytest.raises(SharedMemoryError, match=f"in /absent on {comm.host} are not to be had"):
+    with pytest.raises(SharedMemoryError, match=f"in /absent on {comm.host} can't be allocated"):
         memory.one(10, np.dtype(np.float32))
     assert named(comm) == []
 
@@ -196,12 +196,12 @@ def test_memory_that_one_node_has_not_is_refused_on_all_of_them():
 @pytest.mark.mpi
 def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
     comm = Communicator(COMM)
-    with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* are not to be had \(No such file"):
+    with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* can't be allocated \(No such file"):
         NodeMemory(comm, "/absent").one(10, np.dtype(np.float32))
     with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
         NodeMemory(comm, "/dev/shm").one(1 << 50, np.dtype(np.float32))
     with pytest.raises(
-        SharedMemoryError, match=rf"shared memory on {comm.host} are not to be had \([\d.]+ MB are free\)"
+        SharedMemoryError, match=rf"shared memory on {comm.host} can't be allocated \([\d.]+ MB are free\)"
     ):
         NodeMemory(comm).one(1 << 50, np.dtype(np.float32))
     assert named(comm) == []

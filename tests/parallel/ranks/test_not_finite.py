@@ -13,7 +13,7 @@ from distnn.data import write_data
 from distnn.errors import DistnnError
 from distnn.parallel.world import World
 from distnn.session.build import Run
-from distnn.session.records import Listener
+from distnn.session.records import Listener, StepRecord
 from distnn.session.run import train
 from tests.support.runs import settings
 
@@ -30,15 +30,21 @@ BATCH, SAMPLES, BAD = 12, 60, 12 + 7
 
 
 class Ear(Listener):
+    interval = 0.0
+
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.steps: list[int] = []
+
+    def stepped(self, record: StepRecord) -> None:
+        self.steps.append(record.step)
 
     def warned(self, text: str) -> None:
         self.warnings.append(text)
 
 
-def trained(folder: Path, way: str, on_nan: str, x: np.ndarray) -> tuple[Run, list[str]]:
-    """A linear regression of y = 0, step by step in the file's order, and what rank 0 was warned of."""
+def trained(folder: Path, way: str, on_nan: str, x: np.ndarray) -> tuple[Run, Ear]:
+    """A linear regression of y = 0, step by step in the file's order, and what rank 0 heard."""
     folder = Path(WORLD.comm.bcast(str(folder)))
     path = folder / f"{len(x)} samples.h5"
     if WORLD.comm.root:
@@ -55,7 +61,7 @@ def trained(folder: Path, way: str, on_nan: str, x: np.ndarray) -> tuple[Run, li
     _, run = train(
         chosen, out=folder / f"{way} {on_nan} {len(x)}", world=WORLD, listener=ear if WORLD.comm.root else None
     )
-    return run, ear.warnings
+    return run, ear
 
 
 def samples(value: float) -> np.ndarray:
@@ -67,13 +73,14 @@ def samples(value: float) -> np.ndarray:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_skipped_step_updates_nothing(way: str, tmp_path: Path) -> None:
     with np.errstate(all="ignore"):
-        run, warnings = trained(tmp_path, way, "skip", samples(1e300))
+        run, ear = trained(tmp_path, way, "skip", samples(1e300))
     good = samples(0.0)
     expected, _ = trained(tmp_path, way, "stop", np.delete(good, slice(BATCH, 2 * BATCH), axis=0))
     for name, value in expected.parameters.value.items():
         np.testing.assert_allclose(run.parameters.value[name], value, rtol=1e-12)
     if WORLD.comm.root:
-        (text,) = warnings
+        assert ear.steps == [1, 3, 4, 5], "a skipped step has no loss"
+        (text,) = ear.warnings
         assert text.startswith("the loss is infinite or NaN at step 2 (epoch 1, learning rate 0.05), first made by ")
         assert "in micro-shard 2, on rank " in text
         assert text.endswith(": this step updates nothing.")
