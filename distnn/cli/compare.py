@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone, report
 from distnn.report.output import show
 from distnn.report.table import table
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--plot", type=click.Path(path_type=Path), help="Also draw samples/s by ranks, or the losses, into this file."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
+@click.option("--plot", type=options.PATH, help="Also draw samples/s by ranks, or the losses, into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object for each run.")
 @alone
 def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:

@@ -20,9 +20,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TASK = click.Choice(["classification", "regression"])
 FRACTION = click.FloatRange(0, 1, max_open=True)
+COUNT = click.IntRange(min=0)
+KEPT = "How many of the last training images to keep for validation"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group()
 def data() -> None:
     """Make an HDF5 data file for training.
 
@@ -42,9 +44,7 @@ def writes(command: Command) -> Command:
 
 def cuts(command: Command) -> Command:
     """The options of a command that can split one table of samples at random."""
-    seed = click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random split."
-    )
+    seed = click.option("--seed", type=COUNT, default=0, help="Seed of the random split.")
     test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")
     validation = click.option(
         "--validation", type=FRACTION, help="Fraction of the samples to validate with.  [default: 0.1]"
@@ -70,14 +70,7 @@ def digits(output: Path, force: bool) -> None:
 
 @data.command("fashion-mnist")
 @click.option("--source", metavar="DIR", type=FOLDER, help="Where the IDX files are, if not from Debian's package.")
-@click.option(
-    "--validation",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=5_000,
-    show_default=True,
-    help="How many of the last training images to keep for validation; 0 for no such split.",
-)
+@click.option("--validation", metavar="N", type=COUNT, default=5_000, help=f"{KEPT}; 0 for no such split.")
 @writes
 def fashion_mnist(source: Path | None, validation: int, output: Path, force: bool) -> None:
     """Fashion-MNIST, from its four IDX files.
@@ -100,23 +93,10 @@ def fashion_mnist(source: Path | None, validation: int, output: Path, force: boo
 @click.option("--train-labels", type=FILE, required=True, help="IDX file of the training labels.")
 @click.option("--test-images", type=FILE, help="IDX file of the test images.")
 @click.option("--test-labels", type=FILE, help="IDX file of the test labels.")
-@click.option(
-    "--validation",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="How many of the last training images to keep for validation.",
-)
+@click.option("--validation", metavar="N", type=COUNT, default=0, help=f"{KEPT}.")
 @writes
 def idx(
-    train_images: Path,
-    train_labels: Path,
-    test_images: Path | None,
-    test_labels: Path | None,
-    validation: int,
-    output: Path,
-    force: bool,
+    train_images: Path, train_labels: Path, test_images: Path | None, test_labels: Path | None, **others: Any
 ) -> None:
     """IDX files (MNIST, EMNIST, KMNIST, …), gzipped or not.
 
@@ -133,7 +113,7 @@ def idx(
     if (test_images is None) != (test_labels is None):
         raise click.UsageError("--test-images and --test-labels belong together: give both or neither.")
     test = None if test_images is None or test_labels is None else (test_images, test_labels)
-    describe(convert(output, train=(train_images, train_labels), test=test, validation=validation, force=force))
+    describe(convert(train=(train_images, train_labels), test=test, **others))
 
 
 @data.command()
@@ -141,15 +121,7 @@ def idx(
 @click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
 @cuts
 @writes
-def npz(
-    archive: Path,
-    task: str | None,
-    validation: float | None,
-    test: float | None,
-    seed: int,
-    output: Path,
-    force: bool,
-) -> None:
+def npz(archive: Path, output: Path, **others: Any) -> None:
     """A numpy archive (.npz) of named arrays.
 
     \b
@@ -164,27 +136,17 @@ def npz(
     """
     from distnn.data.convert.npz import convert
 
-    describe(convert(output, archive, task=task, validation=validation, test=test, seed=seed, force=force))
+    describe(convert(output, archive, **others))
 
 
 @data.command()
 @click.argument("table", metavar="FILE.csv", type=FILE)
 @click.option("--target", metavar="COLUMN", required=True, help="The column to predict; all others are features.")
 @click.option("--task", type=TASK, help="What the target is; if not given, texts and integers are classes.")
-@click.option("--delimiter", metavar="CHARACTER", default=",", show_default=True, help="What separates fields.")
+@click.option("--delimiter", metavar="CHARACTER", default=",", help="What separates fields.")
 @cuts
 @writes
-def csv(
-    table: Path,
-    target: str,
-    task: str | None,
-    delimiter: str,
-    validation: float | None,
-    test: float | None,
-    seed: int,
-    output: Path,
-    force: bool,
-) -> None:
+def csv(table: Path, output: Path, delimiter: str, **others: Any) -> None:
     """A CSV table with a header line, one sample a line.
 
     Features have to be numbers and no value may be missing. The lines are split into train, validation and test at
@@ -196,30 +158,17 @@ def csv(
     """
     from distnn.data.convert.csv import convert
 
-    describe(
-        convert(
-            output,
-            table,
-            target=target,
-            task=task,
-            delimiter=delimiter.replace("\\t", "\t"),
-            validation=0.1 if validation is None else validation,
-            test=0.1 if test is None else test,
-            seed=seed,
-            force=force,
-        )
-    )
+    given = {name: value for name, value in others.items() if value is not None}
+    describe(convert(output, table, delimiter=delimiter.replace("\\t", "\t"), **given))
 
 
 @data.command()
 @click.argument("source", metavar="FILE", type=FILE)
-@click.option(
-    "--length", type=click.IntRange(min=1), default=100, show_default=True, help="How many characters make a sequence."
-)
-@click.option("--validation", type=FRACTION, default=0.05, show_default=True, help="Fraction to validate with.")
-@click.option("--test", type=FRACTION, default=0.05, show_default=True, help="Fraction to test with, the text's end.")
+@click.option("--length", type=click.IntRange(min=1), default=100, help="How many characters make a sequence.")
+@click.option("--validation", type=FRACTION, default=0.05, help="Fraction to validate with.")
+@click.option("--test", type=FRACTION, default=0.05, help="Fraction to test with, the text's end.")
 @writes
-def text(source: Path, length: int, validation: float, test: float, output: Path, force: bool) -> None:
+def text(source: Path, output: Path, **others: Any) -> None:
     """A plain text in UTF-8, for a language model of characters.
 
     It is cut into sequences in order: the first part is for training, the next for validation, the last for testing.
@@ -231,7 +180,7 @@ def text(source: Path, length: int, validation: float, test: float, output: Path
     """
     from distnn.data.convert.text import convert
 
-    describe(convert(output, source, length=length, validation=validation, test=test, force=force))
+    describe(convert(output, source, **others))
 
 
 def describe(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import together
 from distnn.report.output import show
 from distnn.report.table import table
@@ -22,7 +23,7 @@ ROWS = 32
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.as_json
 @together
 def doctor(world: World, folder: Path, as_json: bool) -> None:
     """Check this launch: ranks, hosts, cores, threads, BLAS, MPI, speeds, and HDF5 with its locks in FOLDER.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import set_patience, together
 from distnn.report.output import show
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("checkpoint")
 @click.argument("data")
-@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@options.split
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
 @together
 def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool) -> None:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.report.output import show
 
 
 @click.command()
-@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="model.svg, .png, .pdf or .dot; replaced if there."
-)
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
+@options.run_file
+@click.option("-o", "--output", type=options.PATH, help="model.svg, .png, .pdf or .dot; replaced if there.")
+@options.overrides
 @alone
 def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Draw the model that the run file RUN.toml describes, for the shapes of its data file.

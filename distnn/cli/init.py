@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.errors import DistnnError, UsageError
 from distnn.report.output import show
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    metavar="RUN.toml",
-    type=click.Path(path_type=Path),
-    default=Path("run.toml"),
-    show_default=True,
-    help="The new run file.",
-)
+@click.option("-o", "--output", metavar="RUN.toml", type=options.PATH, default="run.toml", help="The new run file.")
 @click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet or char-lstm.")
 @click.option("--data", metavar="FILE.h5", help="The data; model and batch are chosen for them.")
 @alone

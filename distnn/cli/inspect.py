@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.report.output import show
 from distnn.report.table import table
@@ -18,8 +19,8 @@ _CLASSES_SHOWN = 20
 
 
 @click.command()
-@click.argument("file", metavar="FILE.h5", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.argument("file", metavar="FILE.h5", type=options.PATH)
+@options.as_json
 @alone
 def inspect(file: Path, as_json: bool) -> None:
     """Show what is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.

@@ -64,7 +64,7 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, message="distnn %(version)s")
 def distnn() -> None:
     """Train neural networks on the CPUs of one machine or of many, data-parallel over MPI.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone, report, set_patience, together
 from distnn.errors import UsageError
 from distnn.report.output import show
@@ -31,13 +32,11 @@ USUAL = "generic"
 
 
 @click.command()
-@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@options.run_file
 @click.option(
     "--site", metavar="NAME", help="Predict for archer2, cirrus, generic or a site file, not for this machine."
 )
-@click.option(
-    "--nodes", default="1,2,4,…,64", show_default=True, help="Numbers of nodes; … or ... continues the series."
-)
+@click.option("--nodes", default="1,2,4,…,64", help="Numbers of nodes; … or ... continues the series.")
 @click.option(
     "--ranks-per-node",
     type=click.IntRange(1),
@@ -48,18 +47,15 @@ USUAL = "generic"
     "--efficiency",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.5,
-    show_default=True,
     help="The lowest efficiency that is acceptable.",
 )
 @click.option(
     "--measure", is_flag=True, help="With --site: measure what can be measured here; only the rest is the site's."
 )
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
-@click.option(
-    "--plot", type=click.Path(path_type=Path), help="Also draw step time and efficiency by nodes into this file."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def plan(run: Path, site: str | None, nodes: str, measure: bool, **options: Any) -> None:
+@options.overrides
+@click.option("--plot", type=options.PATH, help="Also draw step time and efficiency by nodes into this file.")
+@options.as_json
+def plan(run: Path, site: str | None, nodes: str, measure: bool, **others: Any) -> None:
     """Predict how fast the run file RUN.toml trains on more nodes, and what that costs, before you ask for them.
 
     Without --site, or with --measure, the model's own steps are timed on this machine; started under mpiexec or srun,
@@ -75,7 +71,7 @@ def plan(run: Path, site: str | None, nodes: str, measure: bool, **options: Any)
     """
     from distnn.scaling.counts import counts
 
-    question = _Question(run, site, counts(nodes), **options)
+    question = _Question(run, site, counts(nodes), **others)
     (alone(_look_up) if site is not None and not measure else together(_measure))(question)
 
 

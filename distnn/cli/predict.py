@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import set_patience, together
 from distnn.report.output import show
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("checkpoint")
 @click.argument("data")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HDF5 file to write.")
-@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option("-o", "--output", required=True, type=options.PATH, help="The HDF5 file to write.")
+@options.split
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @together
 def predict(world: World, checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:

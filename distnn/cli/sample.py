@@ -11,17 +11,14 @@ from distnn.report.output import show
 @click.command()
 @click.argument("checkpoint")
 @click.option("--prompt", required=True, help="How the text begins.")
-@click.option(
-    "--length", type=click.IntRange(min=0), default=400, show_default=True, help="How many characters to add."
-)
+@click.option("--length", type=click.IntRange(min=0), default=400, help="How many characters to add.")
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0),
     default=0.8,
-    show_default=True,
     help="1: the model's own probabilities; lower: less varied; 0: always the likeliest character.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random draws.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random draws.")
 @alone
 def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int) -> None:
     """Continue a text with CHECKPOINT (a file, `latest`, or a run's folder), a language model.

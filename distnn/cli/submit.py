@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn import __version__
+from distnn.cli import options
 from distnn.cli.init import write_new
 from distnn.cli.launch import alone, report
 from distnn.cli.train import seconds, train
@@ -48,7 +49,7 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 
 
 @click.command()
-@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
+@options.run_file
 @click.argument("arguments", metavar="[-- ARGUMENT…]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--site", required=True, metavar="NAME", help="archer2, cirrus, generic, or a site file.")
 @click.option("--nodes", required=True, type=click.IntRange(1), help="The number of nodes.")
@@ -60,10 +61,8 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 )
 @click.option("--partition", callback=_word, help="The kind of nodes; the site's by default.")
 @click.option("--qos", callback=_word, help="The quality of service; the site's by default.")
-@click.option("--job-name", callback=_word, default="distnn", show_default=True, help="The log is NAME-JOB.out.")
-@click.option(
-    "--out", metavar="SCRIPT", type=click.Path(path_type=Path), help="Also write the job script to a new file."
-)
+@click.option("--job-name", callback=_word, default="distnn", help="The log is NAME-JOB.out.")
+@click.option("--out", metavar="SCRIPT", type=options.PATH, help="Also write the job script to a new file.")
 @click.option("--dry-run", is_flag=True, help="Print the job script and submit nothing.")
 @alone
 def submit(run: Path, arguments: tuple[str, ...], out: Path | None, dry_run: bool, **options: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import MORE_TO_DO, together
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def folder(run: Path, resume: str | None) -> Path | None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN.toml", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/NAME for NAME.toml by default.")
+@options.run_file
+@options.overrides
+@click.option("--out", type=options.PATH, help="The run's folder; runs/NAME for NAME.toml by default.")
 @click.option("--resume", metavar="FROM", help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.")
 @click.option(
     "--max-time",
