@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:
 
     findings = [comparison.finding(run) for run in runs]
     if as_json:
-        show(json.dumps([each.to_dict() for each in findings]))
+        show(json.dumps([asdict(each) for each in findings]))
     else:
         show(_table(findings))
         if not all(each.complete for each in findings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,12 @@ def _parameter(name: str, array: npt.NDArray[Any]) -> Facts:
 
 def _data(path: Path) -> Facts:
     outline = checkpoint.outline(path)
-    stored = {dataset.name: dataset for dataset in outline.datasets}
+    stored = {each.name: asdict(each) for each in outline.datasets}
+    for each in stored.values():
+        del each["name"]
     with DataFile(path) as file:
         splits = {
-            split: {
-                "samples": file.count(split),
-                "x": _dataset(stored[f"{split}/x"]),
-                "y": _dataset(stored[f"{split}/y"]),
-            }
+            split: {"samples": file.count(split), "x": stored[f"{split}/x"], "y": stored[f"{split}/y"]}
             for split in file.splits
         }
         facts = {"task": file.task, "classes": list(file.classes), "scale": file.scale, "splits": splits}
@@ -77,16 +76,6 @@ def _data(path: Path) -> Facts:
 def _other(path: Path) -> Facts:
     outline = checkpoint.outline(path)
     return {"attributes": outline.attributes, "top": list(outline.top), "datasets": len(outline.datasets)}
-
-
-def _dataset(found: checkpoint.DatasetOutline) -> Facts:
-    return {
-        "shape": list(found.shape),
-        "dtype": found.dtype,
-        "chunks": list(found.chunks) if found.chunks else None,
-        "compression": found.compression,
-        "stored": found.stored,
-    }
 
 
 def _jsonable(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from distnn.report.output import show
 from distnn.report.table import table
 
 if TYPE_CHECKING:
-    from distnn.doctor.facts import Examination, Rank
+    from distnn.doctor.facts import Examination
     from distnn.parallel.world import World
 
 #: More ranks than these are shown host by host.
@@ -48,10 +49,10 @@ def _show(examination: Examination, *, as_json: bool) -> None:
 
     lines = advice(examination)
     if as_json:
-        show(json.dumps(examination.to_dict() | {"advice": lines}))
+        show(json.dumps(asdict(examination) | {"advice": lines}))
         return
     ranks, nodes = examination.ranks, examination.nodes
-    show(_by_rank(ranks) if len(ranks) <= ROWS else _by_host(examination))
+    show(_table(examination, by_rank=len(ranks) <= ROWS))
     first = ranks[0]
     show(f"{count(len(ranks), 'rank')} on {count(len(nodes), 'node')}; {first.cpu}")
     show(f"BLAS   {first.blas or 'unknown'}; threads: {first.reason}")
@@ -65,33 +66,20 @@ def _show(examination: Examination, *, as_json: bool) -> None:
         show("no faults were found")
 
 
-def _by_rank(ranks: list[Rank]) -> str:
-    """A row for each rank."""
-    from distnn.doctor.advice import spans
-
-    rows = [
-        [
-            *(str(rank.rank), rank.host, f"{spans(rank.cores)} of {rank.node_cores}", str(rank.threads)),
-            *(f"{rank.sgemm:.1f}", f"{rank.copy:.1f}"),
-        ]
-        for rank in ranks
-    ]
-    return table(["rank", "host", "cores", "threads", "sgemm\nGFLOP/s", "copy\nGB/s"], rows, texts=3)
-
-
-def _by_host(examination: Examination) -> str:
-    """A row for each node."""
+def _table(examination: Examination, *, by_rank: bool) -> str:
+    """A row for each rank, or for each node."""
     from distnn.doctor.advice import spans
 
     rows = []
-    for node in examination.nodes:
-        ranks = [examination.ranks[rank] for rank in node]
-        cores = {core for rank in ranks for core in rank.cores}
-        threads = sum(rank.threads for rank in ranks)
+    for numbers in [[rank.rank] for rank in examination.ranks] if by_rank else examination.nodes:
+        ranks = [examination.ranks[number] for number in numbers]
+        cores = sorted({core for rank in ranks for core in rank.cores})
+        used = f"{spans(cores) if by_rank else len(cores)} of {ranks[0].node_cores}"
         slowest, copy = min(rank.sgemm for rank in ranks), sum(rank.copy for rank in ranks)
-        names = (spans(node), ranks[0].host, f"{len(cores)} of {ranks[0].node_cores}")
-        rows.append([*names, str(threads), f"{slowest:.1f}", f"{copy:.1f}"])
-    head = ["ranks", "host", "cores", "threads", "slowest sgemm\nGFLOP/s", "copy, all ranks\nGB/s"]
+        threads = sum(rank.threads for rank in ranks)
+        rows.append([spans(numbers), ranks[0].host, used, str(threads), f"{slowest:.1f}", f"{copy:.1f}"])
+    which, speeds = ("rank", ("sgemm", "copy")) if by_rank else ("ranks", ("slowest sgemm", "copy, all ranks"))
+    head = [which, "host", "cores", "threads", f"{speeds[0]}\nGFLOP/s", f"{speeds[1]}\nGB/s"]
     return table(head, rows, texts=3)
 
 

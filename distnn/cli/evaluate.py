@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import set_patience, together
+from distnn.cli.launch import together
 from distnn.report.output import show
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     from distnn.inference.load import restore
 
     restored = restore(checkpoint, world.comm)
-    set_patience(world, restored.settings)
+    world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi) as file:
         result = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(result, split, restored, as_json=as_json))

@@ -12,9 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 
@@ -23,7 +22,6 @@ from distnn.report.output import show
 from distnn.runtime import launch_rank, launched_ranks
 
 if TYPE_CHECKING:
-    from distnn.config import RunSettings
     from distnn.parallel.world import World
 
 P = ParamSpec("P")
@@ -76,11 +74,6 @@ def alone(verb: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def set_patience(world: World, settings: RunSettings) -> None:
-    """From now on any piece of work may take as long as the run file says."""
-    world.heartbeat.expect_within(settings.parallel.timeout)
-
-
 def report(text: str) -> None:
     """Print an error or a note on standard error."""
     show(text, sys.stderr)
@@ -106,7 +99,7 @@ def _on_rank_0(world: World, work: Callable[[], None]) -> None:
 
     def pulsing() -> None:
         try:
-            with _Pulse(world):
+            with _pulse(world):
                 work()
         except click.ClickException as error:  # whose context can't be sent to other ranks
             raise UsageError(error.format_message()) from None
@@ -119,35 +112,31 @@ def _on_rank_0(world: World, work: Callable[[], None]) -> None:
     comm.on_root(pulsing)
 
 
-class _Pulse:
-    """A context in which this thread's work counts as progress for as long as it uses its processor.
+@contextlib.contextmanager
+def _pulse(world: World) -> Iterator[None]:
+    """This thread's work counts as progress for as long as it uses its processor.
 
     What waits for a file system, or for a reader of its output, uses none. Converters and readers of files know no
     ranks, and so can't call `Heartbeat.beat`; here it is done for them, in a thread beside them.
     """
+    clock, over = time.pthread_getcpuclockid(threading.get_ident()), threading.Event()
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._clock = time.pthread_getcpuclockid(threading.get_ident())
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
-        self._thread.join()
-        self._world.comm.bcast(False)
-
-    def _run(self) -> None:
-        used: Any = None
-        while not self._over.wait(INTERVAL):
-            before, used = used, time.clock_gettime(self._clock)
+    def watch() -> None:
+        used: float | None = None
+        while not over.wait(INTERVAL):
+            before, used = used, time.clock_gettime(clock)
             if used != before:
-                self._world.heartbeat.beat()
-                self._world.comm.bcast(True)
+                world.heartbeat.beat()
+                world.comm.bcast(True)
+
+    thread = threading.Thread(target=watch, name="pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        world.comm.bcast(False)
 
 
 def _heed_hangups() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import alone, report, set_patience, together
+from distnn.cli.launch import alone, report, together
 from distnn.errors import UsageError
 from distnn.report.output import show
 from distnn.report.table import table
@@ -18,11 +18,8 @@ from distnn.report.table import table
 if TYPE_CHECKING:
     from distnn.config import RunSettings
     from distnn.config.site import SiteSettings
-    from distnn.data import DataFile
-    from distnn.models import Model
     from distnn.parallel.communicator import Communicator
     from distnn.parallel.world import World
-    from distnn.scaling.compute import Measured
     from distnn.scaling.prediction import Machine, Prediction
     from distnn.scaling.rates import Rates
     from distnn.scaling.workload import Workload
@@ -96,22 +93,6 @@ class _Question:
         return layout(site, str(self.site), self.ranks_per_node, self.threads, settings.parallel.threads)
 
 
-@dataclass
-class _Outlook:
-    """From what is predicted.
-
-    Attributes:
-        work: of the run file.
-        machine: the nodes, with so many ``ranks`` on each, of so many ``threads``.
-        sources: where the rates come from, in words.
-    """
-
-    work: Workload
-    machine: Machine
-    threads: int
-    sources: list[str] = field(default_factory=list)
-
-
 def _look_up(question: _Question) -> None:
     """Predict from the site's rates alone."""
     import numpy as np
@@ -138,26 +119,34 @@ def _look_up(question: _Question) -> None:
         itemsize=np.dtype(settings.train.dtype).itemsize,
         slots=len(settings.optimizer.make().slots),
     )
-    _answer(question, _Outlook(work, Machine(rates, compute, ranks), threads, [f"all rates are those of {whose}"]))
+    _answer(question, work, Machine(rates, compute, ranks), threads, f"all rates are those of {whose}")
 
 
 def _measure(world: World, question: _Question) -> None:
     """Predict from what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
     from distnn.data import DataFile
-    from distnn.doctor.rates import measure_rates
+    from distnn.doctor.rates import measure_rates, measure_work
     from distnn.parallel.threads import blas_threads
     from distnn.scaling.prediction import Machine
     from distnn.scaling.workload import Workload
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
-    set_patience(world, settings)
+    world.heartbeat.expect_within(settings.parallel.timeout)
     ranks, cores = _laid_out(world.comm, question, settings)
     with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model, parts.batch_size(settings, file))
-        compute = _steps(world, settings, file, model, work, ranks=ranks, cores=cores, numbers=question.numbers)
+        compute = measure_work(
+            world,
+            settings,
+            file,
+            model,
+            lengths=work.lengths(count * ranks for count in (1, *question.numbers)),
+            slices=sorted({work.elements, -(-work.elements // ranks)}),
+            cores=cores,
+        )
     rates, whose = _rates(question.site or USUAL, measuring=True)
     # The measured steps have their bookkeeping in them.
     rates, sources = measure_rates(world, replace(rates, step=0.0), work.message)
@@ -169,8 +158,8 @@ def _measure(world: World, question: _Question) -> None:
             f"steps were measured with {compute.busy} of {ranks} ranks a node; busy neighbours make them slower: start "
             f"as many (mpiexec -n {ranks})"
         )
-    outlook = _Outlook(work, Machine(rates, compute, ranks), blas_threads.now.count, sources)
-    world.comm.on_root(lambda: _answer(question, outlook))
+    machine, threads = Machine(rates, compute, ranks), blas_threads.now.count
+    world.comm.on_root(lambda: _answer(question, work, machine, threads, *sources))
 
 
 def _laid_out(comm: Communicator, question: _Question, settings: RunSettings) -> tuple[int, int]:
@@ -189,25 +178,6 @@ def _laid_out(comm: Communicator, question: _Question, settings: RunSettings) ->
     if threads is not None and threads != blas_threads.now.count:
         blas_threads.use(threads, "--threads, or the site's")
     return ranks, cores
-
-
-def _steps(
-    world: World,
-    settings: RunSettings,
-    file: DataFile,
-    model: Model,
-    work: Workload,
-    *,
-    ranks: int,
-    cores: int,
-    numbers: list[int],
-) -> Measured:
-    """The times of steps and updates on ``ranks`` a node, and on such nodes in these ``numbers``."""
-    from distnn.doctor.rates import measure_work
-
-    slices = {work.elements, -(-work.elements // ranks)}
-    lengths = work.lengths(count * ranks for count in (1, *numbers))
-    return measure_work(world, settings, file, model, lengths=lengths, slices=sorted(slices), cores=cores)
 
 
 def _rates(name: str, *, measuring: bool) -> tuple[Rates, str]:
@@ -230,39 +200,31 @@ def _rates(name: str, *, measuring: bool) -> tuple[Rates, str]:
     return Rates.of(given), name
 
 
-def _answer(question: _Question, outlook: _Outlook) -> None:
+def _answer(question: _Question, work: Workload, machine: Machine, threads: int, *sources: str) -> None:
     """Print the predictions and what follows from them, or the same as JSON; and draw them."""
+    from distnn.report.words import count
     from distnn.scaling.prediction import largest
 
-    machine = outlook.machine
-    predictions = machine.predict(outlook.work, question.numbers)
-    most = largest(machine, outlook.work, question.numbers[-1], question.efficiency)
+    predictions = machine.predict(work, question.numbers)
+    most = largest(machine, work, question.numbers[-1], question.efficiency)
     if question.as_json:
-        facts = {"ranks_per_node": machine.ranks, "threads": outlook.threads, "sources": outlook.sources}
+        facts = {"ranks_per_node": machine.ranks, "threads": threads, "sources": sources}
         results = {"predictions": [each.to_dict() for each in predictions], "largest": most.to_dict()}
         show(json.dumps(facts | {"rates": asdict(machine.rates)} | results))
     else:
-        _show(question, outlook, predictions, most)
+        show(_table(predictions))
+        places = f"{count(most.ranks, 'rank')} on {count(most.nodes, 'node')}"
+        show(
+            f"with an efficiency of {question.efficiency:g} or better, up to {question.numbers[-1]:,} nodes, at most: "
+            f"{places}, {_hours(most.node_hours)} node-hours in {_hours(most.hours)} hours"
+        )
+        show(f"{count(machine.ranks, 'rank')} a node, {count(threads, 'thread')} each; {'; '.join(sources)}")
     if question.plot is not None:
         from distnn.report import scaling
 
-        layout = f"{machine.ranks} × {outlook.threads} cores a node, {question.site or 'here'}"
+        layout = f"{machine.ranks} × {threads} cores a node, {question.site or 'here'}"
         scaling.plot(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
         (report if question.as_json else show)(f"drew {question.plot}")
-
-
-def _show(question: _Question, outlook: _Outlook, predictions: list[Prediction], most: Prediction) -> None:
-    """Print the table and what follows from it."""
-    from distnn.report.words import count
-
-    show(_table(predictions))
-    places = f"{count(most.ranks, 'rank')} on {count(most.nodes, 'node')}"
-    show(
-        f"with an efficiency of {question.efficiency:g} or better, up to {question.numbers[-1]:,} nodes, at most: "
-        f"{places}, {_hours(most.node_hours)} node-hours in {_hours(most.hours)} hours"
-    )
-    layout = f"{count(outlook.machine.ranks, 'rank')} a node, {count(outlook.threads, 'thread')} each"
-    show(f"{layout}; {'; '.join(outlook.sources)}")
 
 
 def _table(predictions: list[Prediction]) -> str:

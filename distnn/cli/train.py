@@ -23,7 +23,7 @@ def seconds(text: str) -> float:
     (3000.0, 3000.0, 3000.0, 129600.0)
 
     Raises:
-        ValueError: another format, a field out of range (the first may be of any size), or no time at all.
+        BadParameter: another format, a field out of range (the first may be of any size), or no time at all.
     """
     days, dash, clock = text.rpartition("-")
     fields = clock.split(":")
@@ -33,24 +33,20 @@ def seconds(text: str) -> float:
     else:
         units = {1: (60,), 2: (60, 1)}.get(len(fields), (3600, 60, 1))
     if len(fields) > len(units) or not all(field.isascii() and field.isdigit() for field in fields):
-        raise ValueError(f"'{text}' is not a time; {_WRITTEN}")
+        raise click.BadParameter(f"'{text}' is not a time; {_WRITTEN}")
     total = 0
     for place, (field, unit) in enumerate(zip(fields, units, strict=False)):
         limit = 24 if unit == 3600 else 60
         if place and int(field) >= limit:
-            raise ValueError(f"'{text}' is not a time: {field} must be below {limit}; {_WRITTEN}")
+            raise click.BadParameter(f"'{text}' is not a time: {field} must be below {limit}; {_WRITTEN}")
         total += int(field) * unit
     if total == 0:
-        raise ValueError(f"'{text}' is no time at all; {_WRITTEN}")
+        raise click.BadParameter(f"'{text}' is no time at all; {_WRITTEN}")
     return float(total)
 
 
 def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """The option's `seconds`; what they refuse is a usage error."""
-    try:
-        return None if value is None else seconds(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
+    return None if value is None else seconds(value)
 
 
 def folder(run: Path, resume: str | None) -> Path | None:

@@ -137,10 +137,6 @@ def _folders(launch: Examination) -> Iterator[str]:
 
 def spans(numbers: list[int]) -> str:
     """``0-3, 7``: ascending numbers as text, with consecutive ones as a span."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
+    consecutive = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in group] for _, group in consecutive]
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -8,11 +8,10 @@ import re
 import shutil
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -95,10 +94,6 @@ class Examination:
     hdf5: str
     folder: str
     allreduce: list[tuple[int, float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
 
 def examine(world: World, folder: Path) -> Examination:

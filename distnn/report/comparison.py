@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,10 +38,6 @@ class Finding:
     losses: list[tuple[int, float]]
     scores: dict[str, dict[str, float | None]]
     complete: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
 
 def finding(folder: Path) -> Finding:

@@ -226,7 +226,7 @@ def test_times_as_slurm_writes_them(text: str, expected: int) -> None:
     ],
 )
 def test_other_times_are_refused(text: str, words: str) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(click.BadParameter) as error:
         seconds(text)
     assert str(error.value).startswith(f"'{text}'{words}")
 

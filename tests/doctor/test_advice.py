@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distnn.cli.doctor import _by_host, _by_rank
+from distnn.cli.doctor import _table
 from distnn.doctor.advice import advice, spans
 from distnn.doctor.facts import Examination, Rank
 
@@ -124,6 +124,6 @@ def test_spans(numbers: list[int], text: str) -> None:
 def test_the_tables_fit_80_columns() -> None:
     long = {"host": "nid001234.archer2-compute.example.org", "cores": list(range(0, 256, 2)), "node_cores": 256}
     examination = launch(*[long] * 64, nodes=4)
-    for text in (_by_rank(examination.ranks), _by_host(examination)):
+    for text in (_table(examination, by_rank=True), _table(examination, by_rank=False)):
         assert max(map(len, text.splitlines())) <= 80
         assert "GFLOP/s" in text and "80.0" in text
