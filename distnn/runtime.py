@@ -31,11 +31,12 @@ LAUNCHERS = (
 
 @dataclass(frozen=True)
 class Promise:
-    """The number of ranks that a launcher announced, and the variable that holds it."""
+    """What a launcher announced."""
 
     ranks: int
-    variable: str
+    variable: str  #: with their number
     launcher: str
+    rank: int | None  #: this one; None if these ranks are only allocated, as to a job's own script
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,22 @@ class Threads:
 
 def promised(environ: Mapping[str, str] = os.environ) -> Promise | None:
     """The promise of the innermost launcher in ``environ``; None if no launcher started this process."""
-    for size, _, launcher in LAUNCHERS:
+    for size, rank, launcher in LAUNCHERS:
         if environ.get(size, "").isdigit():
-            return Promise(int(environ[size]), size, launcher)
+            return Promise(int(environ[size]), size, launcher, int(environ.get(rank) or 0) if rank else None)
     return None
 
 
 def launch_rank(environ: Mapping[str, str] = os.environ) -> int:
     """This process's rank according to its launcher, known before MPI starts; 0 if no launcher started it."""
-    for size, rank, _ in LAUNCHERS:
-        if environ.get(size, "").isdigit():
-            return int(environ.get(rank) or 0)
-    return 0
+    promise = promised(environ)
+    return (promise and promise.rank) or 0
 
 
 def launched_ranks(environ: Mapping[str, str] = os.environ) -> int:
     """How many ranks a launcher has started, this process among them; 1 where none did, as in a job's own script."""
-    for size, rank, _ in LAUNCHERS:
-        if rank and environ.get(size, "").isdigit():
-            return int(environ[size])
-    return 1
+    promise = promised(environ)
+    return 1 if promise is None or promise.rank is None else promise.ranks
 
 
 def ranks_on_node(environ: Mapping[str, str] = os.environ) -> int:

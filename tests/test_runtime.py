@@ -56,7 +56,7 @@ def test_the_kernel_is_chosen_only_where_openblas_errs(flags, vendor, environ, k
 
 def test_the_innermost_launcher_counts():
     inside = {"SLURM_NTASKS": "8", "PMI_SIZE": "2", "PMI_RANK": "1"}
-    assert promised(inside) == Promise(2, "PMI_SIZE", "the PMI launcher (MPICH's mpiexec or srun)")
+    assert promised(inside) == Promise(2, "PMI_SIZE", "the PMI launcher (MPICH's mpiexec or srun)", 1)
     assert launch_rank(inside) == 1
     assert promised({"SLURM_NTASKS": "8"}).ranks == 8
     assert launch_rank({"SLURM_NTASKS": "8"}) == 0

@@ -44,7 +44,9 @@ def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:
         if not all(each.complete for each in findings):
             show("…: not finished")
     if plot is not None:
-        comparison.plot(findings, plot)
+        from distnn.report import figures
+
+        figures.runs(findings, plot)
         (report if as_json else show)(f"drew {plot}")
 
 

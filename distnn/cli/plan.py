@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,11 @@ def _look_up(question: _Question) -> None:
     ranks, threads = question.layout(sites.read(str(question.site)), settings)
     with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
-        work = Workload.of(settings, file, model, parts.batch_size(settings, file))
+        work = Workload.of(settings, file, model)
     (rates, whose), outputs = _rates(str(question.site), measuring=False), list(model.outputs.values())
     compute = Estimated(
         rates,
-        lambda batch: costs(outputs, batch),
+        cache(lambda batch: costs(outputs, batch)),
         threads=threads,
         itemsize=np.dtype(settings.train.dtype).itemsize,
         slots=len(settings.optimizer.make().slots),
@@ -137,7 +138,7 @@ def _measure(world: World, question: _Question) -> None:
     ranks, cores = _laid_out(world.comm, question, settings)
     with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
         model = parts.model(settings, file)
-        work = Workload.of(settings, file, model, parts.batch_size(settings, file))
+        work = Workload.of(settings, file, model)
         compute = measure_work(
             world,
             settings,
@@ -220,10 +221,10 @@ def _answer(question: _Question, work: Workload, machine: Machine, threads: int,
         )
         show(f"{count(machine.ranks, 'rank')} a node, {count(threads, 'thread')} each; {'; '.join(sources)}")
     if question.plot is not None:
-        from distnn.report import scaling
+        from distnn.report import figures
 
         layout = f"{machine.ranks} × {threads} cores a node, {question.site or 'here'}"
-        scaling.plot(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
+        figures.prediction(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
         (report if question.as_json else show)(f"drew {question.plot}")
 
 

@@ -37,63 +37,37 @@ SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Rank:
-    """One rank's facts.
-
-    Attributes:
-        rank, host: its number, and the name of its host.
-        cpus: the logical processors that it may use.
-        cores: the physical cores that these belong to.
-        node_cores: the number of physical cores of its host.
-        threads, reason: the threads of its BLAS, and the reason for the number.
-        cpu: the name of its processor.
-        avx512: whether the processor has AVX-512.
-        blas: the BLAS that numpy uses.
-        sgemm: GFLOP/s of a float32 matrix product while all ranks do the same.
-        copy: GB/s read and written by copies while all ranks do the same.
-        shared: free bytes of what the ranks of a node share, 0 if they can't share memory; None if unknown.
-        place: the folder in memory that they share, empty for memory without a name.
-        locks: an empty text if HDF5 can lock files in the folder, else what is wrong.
-        versions: the versions that must be the same on all ranks.
-    """
+    """One rank's facts."""
 
     rank: int
-    host: str
-    cpus: list[int]
-    cores: list[int]
-    node_cores: int
-    threads: int
-    reason: str
-    cpu: str
-    avx512: bool
-    blas: str
-    sgemm: float
-    copy: float
-    shared: int | None
-    place: str
-    locks: str
-    versions: dict[str, str]
+    host: str  #: its name
+    cpus: list[int]  #: the logical processors that it may use
+    cores: list[int]  #: the physical cores that these belong to
+    node_cores: int  #: the number of physical cores of its host
+    threads: int  #: of its BLAS
+    reason: str  #: for their number
+    cpu: str  #: the name of its processor
+    avx512: bool  #: whether the processor has AVX-512
+    blas: str  #: that numpy uses
+    sgemm: float  #: GFLOP/s of a float32 matrix product while all ranks do the same
+    copy: float  #: GB/s read and written by copies while all ranks do the same
+    shared: int | None  #: free bytes of what the ranks of a node share, 0 if they can't share memory; None if unknown
+    place: str  #: the folder in memory that they share, empty for memory without a name
+    locks: str  #: an empty text if HDF5 can lock files in the folder, else what is wrong
+    versions: dict[str, str]  #: those that must be the same on all ranks
 
 
 @dataclass(frozen=True)
 class Examination:
-    """The facts of all ranks, and what they have in common.
+    """The facts of all ranks, and what they have in common."""
 
-    Attributes:
-        ranks: the facts of each rank, in order.
-        nodes: the ranks of each node.
-        mpi, mpi_path: the MPI library and its file.
-        hdf5: its version, and whether several ranks can write one file with it.
-        folder: the folder in which locks were tried.
-        allreduce: (bytes, seconds) of sums over all ranks.
-    """
-
-    ranks: list[Rank]
-    nodes: list[list[int]]
-    mpi: str
-    mpi_path: str
-    hdf5: str
-    folder: str
-    allreduce: list[tuple[int, float]]
+    ranks: list[Rank]  #: in order
+    nodes: list[list[int]]  #: the ranks of each
+    mpi: str  #: the library
+    mpi_path: str  #: its file
+    hdf5: str  #: its version, and whether several ranks can write one file with it
+    folder: str  #: in which locks were tried
+    allreduce: list[tuple[int, float]]  #: (bytes, seconds) of sums over all ranks
 
 
 def examine(world: World, folder: Path) -> Examination:
@@ -106,6 +80,8 @@ def examine(world: World, folder: Path) -> Examination:
     heartbeat.beat()
     shared, place = _shared(comm)
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    versions = {"distnn": runtime.VERSION, "Python": platform.python_version(), "numpy": np.__version__}
+    versions |= {"HDF5": library(), "MPI": comm.library}
     mine = Rank(
         rank=comm.rank,
         host=socket.gethostname(),
@@ -122,23 +98,17 @@ def examine(world: World, folder: Path) -> Examination:
         shared=shared,
         place=place,
         locks=locking(folder),
-        versions=_versions(comm),
+        versions=versions,
     )
     return Examination(
         ranks=comm.allgather(mine),
         nodes=comm.nodes,
         mpi=comm.library,
         mpi_path=_mpi_path(),
-        hdf5=mine.versions["HDF5"],
+        hdf5=versions["HDF5"],
         folder=str(folder),
         allreduce=sums,
     )
-
-
-def _versions(comm: Communicator) -> dict[str, str]:
-    """The versions that must be the same on all ranks."""
-    versions = {"distnn": runtime.VERSION, "Python": platform.python_version(), "numpy": np.__version__}
-    return versions | {"HDF5": library(), "MPI": comm.library}
 
 
 def times(

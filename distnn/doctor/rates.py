@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from statistics import mean, median
 from typing import TypeVar
 
@@ -76,7 +77,7 @@ def measure_work(
     loader, whole = _drawn(settings, file, max(lengths)), parameters.trainable
     calls: dict[tuple[str, int], Callable[[], object]] = {("barrier", 0): comm.barrier}
     for length in _chosen(lengths):
-        calls["step", length] = _Steps(_alone(settings, loader, model, parameters, length), comm)
+        calls["step", length] = _steps(_alone(settings, loader, model, parameters, length), comm)
     for length in {*slices, whole}:
         calls["update", length] = _update(rule, np.zeros(length, parameters.dtype))
     seconds = _in_turns(world, calls)
@@ -101,23 +102,22 @@ def _in_turns(world: World, calls: Mapping[Key, Callable[[], object]]) -> dict[K
     return dict(zip(seconds, slowest.tolist(), strict=True))
 
 
-class _Steps:
-    """Each call runs the step of the next full batch, going round the epoch again and again, and then a barrier."""
+def _steps(step: Step, comm: Communicator) -> Callable[[], object]:
+    """A function that runs the step of the next full batch, round the epoch again and again, and then a barrier."""
+    whole, numbers = len(step.source) // step.batching.batch_size, count()
 
-    def __init__(self, step: Step, comm: Communicator) -> None:
-        self._step, self._comm, self._number = step, comm, 0
-        self._whole = len(step.source) // step.batching.batch_size
+    def run() -> None:
+        number = next(numbers)
+        step.run(number % whole, 0.0, number=number)
+        comm.barrier()
 
-    def __call__(self) -> None:
-        self._step.run(self._number % self._whole, 0.0, number=self._number)
-        self._number += 1
-        self._comm.barrier()
+    return run
 
 
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
     """At least ``least`` samples from the beginning of the training split, in a random order."""
-    count = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
-    return Loader(*file.read("train", 0, count), file.scale, augmentation(settings, file), shuffled(count))
+    samples = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
+    return Loader(*file.read("train", 0, samples), file.scale, augmentation(settings, file), shuffled(samples))
 
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:
@@ -173,9 +173,8 @@ def _within(node: Communicator, rates: Rates, size: int) -> Rates:
     rounds = [(allreduce(node, SIZES[0]), allreduce(node, SIZES[-1])) for _ in range(ROUNDS)]
     small, large = (median(each) for each in zip(*rounds, strict=True))
     link = fitted(node.size, small, large, 1 / rates.core)
-    tiny, whole = _Sums(node, 16), _Sums(node, max(16, size // 4))
-    empty = median(times(node, tiny, SECONDS, mean) for _ in range(ROUNDS))
-    summing = median(times(node, whole, SECONDS, mean) for _ in range(ROUNDS))
+    sums = [_sums(node, elements) for elements in (16, max(16, size // 4))]
+    empty, summing = (median(times(node, each, SECONDS, mean) for _ in range(ROUNDS)) for each in sums)
     # Summing next to nothing takes two barriers, and the bookkeeping in Python.
     step = max(0.0, empty - 2 * barrier(node.size, link))
     speed = (node.size + 1) * size / max(summing - empty, 1e-7)
@@ -190,29 +189,25 @@ def _within(node: Communicator, rates: Rates, size: int) -> Rates:
     )
 
 
-class _Sums:
-    """Each call sums over the ranks of a node by slices in its memory, with both barriers; nothing is updated."""
+def _sums(node: Communicator, elements: int) -> Callable[[], object]:
+    """A function that sums over the ranks of a node by slices in its memory, with both barriers, without an update."""
+    memory, layout = NodeMemory(node), Layout({"loss": 1})
+    parameters = Parameters({"weight": (elements,)}, tail=tail_length(layout), memory=memory)
+    reduction = NodeReduction(node, Gradients(parameters, memory, layout))
 
-    def __init__(self, node: Communicator, elements: int) -> None:
-        memory = NodeMemory(node)
-        layout = Layout({"loss": 1})
-        parameters = Parameters({"weight": (elements,)}, tail=tail_length(layout), memory=memory)
-        self._reduction = NodeReduction(node, Gradients(parameters, memory, layout))
+    def run() -> None:
+        reduction.reduce()
+        reduction.finish()
 
-    def __call__(self) -> None:
-        """The sum."""
-        self._reduction.reduce()
-        self._reduction.finish()
+    return run
 
 
 def _between(comm: Communicator, rates: Rates, places: int) -> Rates:
     """α and β of messages between nodes, from one rank of each, and the network's speed, from all of them at once."""
-    nodes, groups = comm.nodes, []
+    nodes = comm.nodes
     place = next(node.index(comm.rank) for node in nodes if comm.rank in node)
-    for number in range(places):
-        ranks = [node[number] for node in nodes]
-        groups += [Communicator(comm.among(ranks, tag=number))] if place == number else []
-    group = groups[0] if groups else Communicator()
+    mpi = comm.among([node[place] for node in nodes], tag=place) if place < places else None
+    group = Communicator(mpi)
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
     comm.barrier()
     together = allreduce(group, SIZES[-1])

@@ -22,43 +22,31 @@ CHANGE = "CHANGE-ME"
 
 @dataclass(frozen=True)
 class Job:
-    """A job and the training that it runs.
+    """A job and the training that it runs."""
 
-    Arguments:
-        site: where it runs.
-        nodes: the number of nodes.
-        time: the time limit, in Slurm's notation.
-        ranks: ranks on each node.
-        threads: cores of each rank.
-        arguments: the arguments of ``distnn train`` when the script gets none.
-        environment: the folder of the Python environment, as a word of bash.
-        folder: the folder in which it trains; None: the one it is submitted from.
-        activated: whether the environment has a script ``bin/activate``.
-        head: lines that describe the script.
-        name, account, partition, qos: Slurm's options of these names; None: the site's.
-        blank: leave blanks for options that the site may require, for a script to be edited by hand.
-    """
-
-    site: SiteSettings
+    site: SiteSettings  #: where it runs
     nodes: int
-    time: str
-    ranks: int
-    threads: int
-    arguments: tuple[str, ...]
-    environment: str
-    folder: Path | None = None
-    activated: bool = True
-    head: tuple[str, ...] = ()
+    time: str  #: the time limit, in Slurm's notation
+    ranks: int  #: on each node
+    threads: int  #: cores of each rank
+    arguments: tuple[str, ...]  #: of ``distnn train`` when the script gets none
+    environment: str  #: the folder of the Python environment, as a word of bash
+    folder: Path | None = None  #: in which it trains; None: the one it is submitted from
+    activated: bool = True  #: whether the environment has a script ``bin/activate``
+    head: tuple[str, ...] = ()  #: lines that describe the script
+    #: Slurm's options of these names; None: the site's
     name: str = "distnn"
     account: str | None = None
     partition: str | None = None
     qos: str | None = None
-    blank: bool = False
+    blank: bool = False  #: leave blanks for options that the site may require, for a script to be edited by hand
 
     def script(self) -> str:
         """The job script's text."""
-        parts = [self._about(), self._charge(), self._request(), self._environment(), self._train(), self._again()]
-        return "\n\n".join("\n".join(part) for part in [*parts, self._run()] if part) + "\n"
+        default = f"(($#)) || set -- {shlex.join(self.arguments)}"
+        train = ["# What to train, unless it is given on sbatch's command line.", default]
+        parts = [self._about(), self._charge(), self._request(), self._environment(), train, self._again(), self._run()]
+        return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
     def _about(self) -> list[str]:
         shell = "#!/bin/bash" + (" --login" if self.site.job.login else "")
@@ -87,13 +75,13 @@ class Job:
         lines = [f"#SBATCH --job-name={self.name}", "#SBATCH --output=%x-%j.out", f"#SBATCH --time={self.time}"]
         if job.exclusive:
             lines += ["# Nodes are shared here unless a job asks for whole ones.", "#SBATCH --exclusive"]
-        lines += [f"#SBATCH --nodes={self.nodes}", *self._layout()]
-        lines += _comments(
+        again = (
             "Two minutes before the limit, every rank gets USR1: the run writes a checkpoint and ends with exit code "
             "75. Then the job runs again and continues, until the run is finished (`again`, below)."
         )
-        lines.append(f"#SBATCH --signal=USR1@{WARNING}")
-        return [*lines, *(["#SBATCH --requeue"] if job.again == "requeue" else []), "#SBATCH --open-mode=append"]
+        lines += [f"#SBATCH --nodes={self.nodes}", *self._layout(), *_comments(again)]
+        lines += [f"#SBATCH --signal=USR1@{WARNING}", *(["#SBATCH --requeue"] if job.again == "requeue" else [])]
+        return [*lines, "#SBATCH --open-mode=append"]
 
     def _layout(self) -> list[str]:
         node = self.site.node
@@ -120,10 +108,6 @@ class Job:
         else:
             lines.append('export PATH="${DISTNN_VENV:-$environment}/bin:$PATH"')
         return lines
-
-    def _train(self) -> list[str]:
-        default = f"(($#)) || set -- {shlex.join(self.arguments)}"
-        return ["# What to train, unless it is given on sbatch's command line.", default]
 
     def _again(self) -> list[str]:
         lines = AGAIN.read_text().splitlines()

@@ -11,33 +11,23 @@ from statistics import median
 from typing import Any
 
 from distnn.errors import UsageError
-from distnn.report.figure import drawn
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run's folder holds.
-
-    Attributes:
-        settings: of its run file, by dotted key.
-        samples_per_s: of all ranks; the median of its lines.
-        seconds: of the whole run, of all its parts if it was resumed.
-        losses: (epoch, loss) on the validation split, or else on the training split.
-        scores: the last loss and accuracy by split.
-        complete: whether it has finished.
-    """
+    """What a run's folder holds."""
 
     name: str
-    settings: dict[str, Any]
+    settings: dict[str, Any]  #: of its run file, by dotted key
     ranks: int
     threads: int
     batch_size: int
     step: int
-    samples_per_s: float
-    seconds: float
-    losses: list[tuple[int, float]]
-    scores: dict[str, dict[str, float | None]]
-    complete: bool
+    samples_per_s: float  #: of all ranks; the median of its lines
+    seconds: float  #: of the whole run, of all its parts if it was resumed
+    losses: list[tuple[int, float]]  #: (epoch, loss) on the validation split, or else on the training split
+    scores: dict[str, dict[str, float | None]]  #: the last loss and accuracy by split
+    complete: bool  #: whether it has finished
 
 
 def finding(folder: Path) -> Finding:
@@ -98,45 +88,3 @@ def efficiencies(findings: Sequence[Finding]) -> list[float] | None:
         return None
     first = min(findings, key=lambda each: (each.ranks, each.batch_size))
     return [each.samples_per_s / each.ranks / (first.samples_per_s / first.ranks) for each in findings]
-
-
-def plot(findings: Sequence[Finding], path: Path) -> None:
-    """Draw samples/s by ranks, if these differ, or else the loss by epochs.
-
-    Raises:
-        UsageError: without matplotlib, or if the file can't be written.
-    """
-    with drawn(path) as (axes,):
-        if efficiencies(findings) is None:
-            _draw_losses(findings, axes)
-        else:
-            _draw_scaling(findings, axes)
-        axes.grid(alpha=0.3)
-        axes.legend()
-
-
-def _draw_losses(findings: Sequence[Finding], axes: Any) -> None:
-    for each in findings:
-        epochs, losses = zip(*each.losses, strict=True) if each.losses else ((), ())
-        axes.plot(epochs, losses, marker=".", label=each.name)
-    axes.set(xlabel="epoch", ylabel="loss", yscale="log")
-
-
-def _draw_scaling(findings: Sequence[Finding], axes: Any) -> None:
-    first = min(findings, key=lambda each: (each.ranks, each.batch_size))
-    rates = {
-        f"strong: batches of {first.batch_size}": [e for e in findings if e.batch_size == first.batch_size],
-        f"weak: {first.batch_size / first.ranks:g} samples a rank": [
-            e for e in findings if e.batch_size * first.ranks == first.batch_size * e.ranks
-        ],
-    }
-    for label, found in rates.items():
-        runs = sorted(found, key=lambda each: each.ranks)
-        if len(runs) > 1:
-            axes.plot([e.ranks for e in runs], [e.samples_per_s for e in runs], marker="o", label=label)
-    ranks = sorted({each.ranks for each in findings})
-    ideal = [first.samples_per_s / first.ranks * rank for rank in ranks]
-    axes.plot(ranks, ideal, color="grey", linestyle="--", label="ideal")
-    axes.set(xlabel="ranks", ylabel="samples/s", xscale="log", yscale="log")
-    axes.set_xticks(ranks, [str(rank) for rank in ranks])
-    axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)

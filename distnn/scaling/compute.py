@@ -4,74 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Protocol
 
 from distnn.graph.cost import Cost
 from distnn.scaling.rates import Rates
 
 
-class Compute(Protocol):
-    """The seconds of a rank's own work while ``ranks`` ranks of its node are busy."""
-
-    def piece(self, samples: int, ranks: int) -> float:
-        """Fetching a micro-shard of ``samples`` samples, and its forward and backward pass."""
-
-    def update(self, elements: int, ranks: int) -> float:
-        """The optimiser's update of ``elements`` parameters on each rank."""
-
-
+@dataclass(frozen=True)
 class Estimated:
     """From counts and rates: each operation takes its call, plus the longer of its arithmetic and its memory traffic.
 
     The roofline model: Williams, Waterman and Patterson, Roofline: an insightful visual performance model for multicore
     architectures, 2009, doi 10.1145/1498765.1498785.
-
-    Arguments:
-        rates: the machine's speeds.
-        costs: gives the operations for a batch of so many samples.
-        threads: cores of each rank.
-        itemsize: bytes of a number.
-        slots: the number of the optimiser's vectors.
     """
 
-    def __init__(
-        self, rates: Rates, costs: Callable[[int], list[Cost]], *, threads: int, itemsize: int, slots: int
-    ) -> None:
-        self._rates, self._threads, self._itemsize, self._slots = rates, threads, itemsize, slots
-        self._costs = cache(costs)
+    rates: Rates
+    costs: Callable[[int], list[Cost]]  #: the operations for a batch of so many samples
+    threads: int  #: cores of each rank
+    itemsize: int  #: bytes of a number
+    slots: int  #: the number of the optimiser's vectors
 
     def piece(self, samples: int, ranks: int) -> float:
         """Σ over the operations of call + max(flops / rate, bytes / bandwidth)."""
-        rates, cores = self._rates, self._threads * ranks
-        speed = self._threads * rates.flops
-        costs = self._costs(samples)
-        held = ranks * self._itemsize * sum(cost.elements for cost in costs)
+        rates, cores = self.rates, self.threads * ranks
+        speed = self.threads * rates.flops
+        costs = self.costs(samples)
+        held = ranks * self.itemsize * sum(cost.elements for cost in costs)
         # Seconds for each element while every rank of the node reads and writes as much.
-        element = ranks * rates.traffic(held, self._itemsize, cores)
+        element = ranks * rates.traffic(held, self.itemsize, cores)
         return sum(rates.call + max(cost.flops / speed, cost.elements * element) for cost in costs)
 
     def update(self, elements: int, ranks: int) -> float:
         """Values and slots are read and written, gradients are read: 3 + 2 · slots numbers for each element."""
-        moved = ranks * elements * self._itemsize * (3 + 2 * self._slots)
-        return self._rates.call + self._rates.traffic(moved, moved, ranks)
+        moved = ranks * elements * self.itemsize * (3 + 2 * self.slots)
+        return self.rates.call + self.rates.traffic(moved, moved, ranks)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """From the measured times of the real plan and the real update, linear in between.
+    """From the measured times of the real plan and the real update, linear in between."""
 
-    Attributes:
-        pieces: seconds, by the number of samples in a micro-shard.
-        updates: seconds, by the number of elements.
-        busy: how many ranks of a node were busy during the measurement; more than ``cores`` ranks take turns.
-        cores: the node's cores, divided by the threads of each rank.
-    """
-
-    pieces: Mapping[int, float]
-    updates: Mapping[int, float]
-    busy: int
-    cores: float
+    pieces: Mapping[int, float]  #: seconds, by the number of samples in a micro-shard
+    updates: Mapping[int, float]  #: seconds, by the number of elements
+    busy: int  #: ranks of a node during the measurement; more than ``cores`` ranks take turns
+    cores: float  #: the node's, divided by the threads of each rank
 
     def piece(self, samples: int, ranks: int) -> float:
         """As measured; twice as long on half a core."""
@@ -83,6 +58,10 @@ class Measured:
 
     def _turns(self, ranks: int) -> float:
         return max(1.0, ranks / self.cores) / max(1.0, self.busy / self.cores)
+
+
+#: The seconds of a rank's own work while so many ranks of its node are busy.
+Compute = Estimated | Measured
 
 
 def between(points: Mapping[int, float], at: int) -> float:

@@ -14,28 +14,17 @@ from distnn.scaling.workload import Workload
 
 @dataclass(frozen=True)
 class Prediction:
-    """A step's time in seconds and its parts, and the whole run's cost.
-
-    Attributes:
-        nodes, ranks: how many, of all nodes together.
-        compute: seconds of forward and backward, on the rank that has most samples.
-        reduce: seconds to sum the gradients.
-        update: seconds to update the parameters.
-        samples_per_s: samples per second, of all ranks together.
-        hours: for the steps of all epochs, without evaluations, checkpoints and the start.
-        node_hours: hours times nodes.
-        efficiency: samples per second and node, divided by those of a single node.
-    """
+    """A step's time in seconds and its parts, and the whole run's cost."""
 
     nodes: int
-    ranks: int
-    compute: float
-    reduce: float
-    update: float
-    samples_per_s: float
-    hours: float
-    node_hours: float
-    efficiency: float
+    ranks: int  #: of all nodes together
+    compute: float  #: seconds of forward and backward, on the rank that has most samples
+    reduce: float  #: seconds to sum the gradients
+    update: float  #: seconds to update the parameters
+    samples_per_s: float  #: samples per second, of all ranks together
+    hours: float  #: for the steps of all epochs, without evaluations, checkpoints and the start
+    node_hours: float  #: hours times nodes
+    efficiency: float  #: samples per second and node, divided by those of a single node
 
     @property
     def step(self) -> float:
@@ -47,17 +36,13 @@ class Prediction:
         return asdict(self) | {"step": self.step}
 
 
+@dataclass(frozen=True)
 class Machine:
-    """Any number of nodes of one kind, with ``ranks`` ranks on each.
+    """Any number of nodes of one kind."""
 
-    Arguments:
-        rates: the speeds of memory and network.
-        compute: the time of a rank's own work.
-        ranks: the ranks of each node.
-    """
-
-    def __init__(self, rates: Rates, compute: Compute, ranks: int) -> None:
-        self.rates, self.compute, self.ranks = rates, compute, ranks
+    rates: Rates  #: the speeds of memory and network
+    compute: Compute  #: the time of a rank's own work
+    ranks: int  #: of each node
 
     def predict(self, work: Workload, nodes: Sequence[int]) -> list[Prediction]:
         """The predictions for ``work`` on each of these numbers of nodes."""

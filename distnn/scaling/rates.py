@@ -9,47 +9,29 @@ from distnn.config.rates import RatesSettings
 
 @dataclass(frozen=True)
 class Link:
-    """A connection between ranks.
+    """A connection between ranks."""
 
-    Attributes:
-        latency: α, seconds for each message.
-        byte: β, seconds to transfer a byte.
-        add: γ, seconds to add a received byte to one's own.
-    """
-
-    latency: float
-    byte: float
-    add: float
+    latency: float  #: α, seconds for each message
+    byte: float  #: β, seconds to transfer a byte
+    add: float  #: γ, seconds to add a received byte to one's own
 
 
 @dataclass(frozen=True)
 class Rates:
-    """A machine's speeds, in bytes and seconds.
+    """A machine's speeds, in bytes and seconds."""
 
-    Attributes:
-        flops: floating-point operations per second that a core reaches in training's matrix products, all cores busy.
-        call: seconds that an operation takes however small it is.
-        step: seconds of a step's bookkeeping, in addition to its operations.
-        core: bytes per second that one core reads and writes.
-        memory, cache: bytes per second that a node's cores read and write together, from memory and from their caches.
-        cache_size: bytes that a node's caches hold.
-        node_latency, latency: seconds of a message within a node, and between two nodes.
-        node_bandwidth: bytes per second of the messages within a node, of all its ranks together.
-        bandwidth, network: bytes per second of one rank's messages to other nodes, and of all ranks of a node together.
-    """
-
-    flops: float
-    call: float
-    step: float
-    core: float
-    memory: float
-    cache: float
-    cache_size: float
-    node_latency: float
-    node_bandwidth: float
-    latency: float
-    bandwidth: float
-    network: float
+    flops: float  #: operations per second that a core reaches in training's matrix products, all cores busy
+    call: float  #: seconds that an operation takes however small it is
+    step: float  #: seconds of a step's bookkeeping, in addition to its operations
+    core: float  #: bytes per second that one core reads and writes
+    memory: float  #: bytes per second that a node's cores read and write together
+    cache: float  #: the same within their caches
+    cache_size: float  #: bytes that a node's caches hold
+    node_latency: float  #: seconds of a message within a node
+    node_bandwidth: float  #: bytes per second of the messages within a node, of all its ranks together
+    latency: float  #: seconds of a message between two nodes
+    bandwidth: float  #: bytes per second of one rank's messages to other nodes
+    network: float  #: bytes per second of the messages of all ranks of a node to other nodes
 
     @classmethod
     def of(cls, given: RatesSettings) -> Rates:

@@ -13,31 +13,21 @@ from distnn.data import DataFile, partition
 from distnn.data.partition import Range
 from distnn.graph.initial import parameter_nodes
 from distnn.models import Model
+from distnn.session.parts import batch_size
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The work of a run, on any number of ranks.
+    """The work of a run, on any number of ranks."""
 
-    Attributes:
-        samples: the samples of an epoch.
-        epochs: the number of epochs.
-        batch_size: the batch of all ranks together.
-        accumulate: batches for each update.
-        shards: the micro-shards of a batch; one for each rank if None.
-        elements: the length of the parameter vector.
-        message: bytes that each rank contributes to the sum.
-        sliced: whether a node's ranks may sum and update by slices.
-    """
-
-    samples: int
+    samples: int  #: of an epoch
     epochs: int
-    batch_size: int
-    accumulate: int
-    shards: int | None
-    elements: int
-    message: int
-    sliced: bool
+    batch_size: int  #: of all ranks together
+    accumulate: int  #: batches for each update
+    shards: int | None  #: the micro-shards of a batch; one for each rank if None
+    elements: int  #: the length of the parameter vector
+    message: int  #: bytes that each rank contributes to the sum
+    sliced: bool  #: whether a node's ranks may sum and update by slices
 
     def pieces(self, samples: int, ranks: int) -> list[int]:
         """The lengths of rank 0's micro-shards in a step of ``samples`` samples; no other rank has more."""
@@ -52,10 +42,9 @@ class Workload:
     @property
     def steps(self) -> list[tuple[int, int]]:
         """The steps of an epoch, as (number of steps, samples of each)."""
-        whole, rest = divmod(self.samples, self.accumulate * self.batch_size)
-        return [
-            (count, size) for count, size in ((whole, self.accumulate * self.batch_size), (1, rest)) if count * size
-        ]
+        size = self.accumulate * self.batch_size
+        whole, rest = divmod(self.samples, size)
+        return [(count, samples) for count, samples in ((whole, size), (1, rest)) if count * samples]
 
     def lengths(self, ranks: Iterable[int]) -> list[int]:
         """The lengths of all micro-shards that occur on any of these numbers of ranks."""
@@ -63,7 +52,7 @@ class Workload:
         return sorted({length for count in ranks for size in sizes for length in self.pieces(size, count)})
 
     @classmethod
-    def of(cls, settings: RunSettings, file: DataFile, model: Model, batch_size: int) -> Workload:
+    def of(cls, settings: RunSettings, file: DataFile, model: Model) -> Workload:
         """The work of a run file with this model."""
         parallel, train = settings.parallel, settings.train
         shapes = [node.shape for node in parameter_nodes([model.output]).values()]
@@ -72,7 +61,7 @@ class Workload:
         return cls(
             samples=file.count("train"),
             epochs=train.epochs,
-            batch_size=batch_size,
+            batch_size=batch_size(settings, file),
             accumulate=train.accumulate,
             shards=parallel.shards,
             elements=elements,

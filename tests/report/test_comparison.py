@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from distnn.report.comparison import Finding, differing, efficiencies, finding, plot
+from distnn.report.comparison import Finding, differing, efficiencies, finding
+from distnn.report.figures import runs as plot
 from tests.support.launch import mpiexec
 from tests.support.runs import DISTNN, distnn, run_file
 
