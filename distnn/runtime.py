@@ -122,12 +122,17 @@ def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = o
     return "SKYLAKEX"
 
 
+def kernel_says(path: str) -> str:
+    """The text of a file in /proc or /sys; empty where there is none."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
 def processor() -> tuple[set[str], str]:
     """The first processor's feature flags and vendor, from /proc/cpuinfo; empty if that doesn't exist."""
-    try:
-        text = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
-    except OSError:
-        return set(), ""
+    text = kernel_says("/proc/cpuinfo").split("\n\n", 1)[0]
     fields = dict(re.findall(r"^(\w+)\s*:\s*(.*)$", text, flags=re.MULTILINE))
     return set(fields.get("flags", "").split()), fields.get("vendor_id", "")
 

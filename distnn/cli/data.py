@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from distnn.cli.launch import alone
 from distnn.report.output import show
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., Any]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -39,7 +39,7 @@ def writes(command: Command) -> Command:
     """The options of every command that writes a data file, which one rank does."""
     overwrite = click.option("--force", is_flag=True, help="Replace FILE.h5 if it is already there.")
     output = click.option("-o", "--output", metavar="FILE.h5", type=FILE, required=True, help="The data file to write.")
-    return output(overwrite(alone(command)))  # type: ignore[return-value]
+    return output(overwrite(alone(command)))
 
 
 def cuts(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from statistics import median
@@ -17,15 +18,14 @@ LEAST_SHARED = 64 * 1024**2
 
 def advice(launch: Examination) -> list[str]:
     """A line for each problem; none for a good launch."""
-    lines: list[str] = []
-    for ranks in launch.nodes:
-        lines += _node([launch.ranks[rank] for rank in ranks])
-    return [*lines, *_speeds(launch), *_blas(launch.ranks), *_versions(launch.ranks), *_folders(launch)]
+    nodes = [[launch.ranks[number] for number in numbers] for numbers in launch.nodes]
+    lines = [line for ranks in nodes for line in _node(ranks)]
+    return [*lines, *_speeds(nodes), *_blas(launch.ranks), *_versions(launch.ranks), *_folders(launch)]
 
 
 def _node(ranks: list[Rank]) -> Iterator[str]:
     """Advice on the cores and the shared memory of one node."""
-    host, cores = ranks[0].host, sorted({core for rank in ranks for core in rank.cores})
+    host, cores = ranks[0].host, Counter(core for rank in ranks for core in rank.cores)
     threads = sum(rank.threads for rank in ranks)
     if threads > len(cores):
         bound = len(cores) < ranks[0].node_cores
@@ -37,7 +37,7 @@ def _node(ranks: list[Rank]) -> Iterator[str]:
             f"{host}: {count(len(ranks), 'rank')} with {count(threads, 'thread')} in all on "
             f"{count(len(cores), 'core')} take turns: {few}{own}."
         )
-    elif shared := sorted(_shared(ranks)):
+    elif shared := [rank.rank for rank in ranks if any(cores[core] > 1 for core in rank.cores)]:
         yield (
             f"{host}: ranks {spans(shared)} are not bound to cores of their own, so two may run on one. Bind them: "
             f"mpiexec --bind-to core (MPICH: -bind-to core), or srun --cpu-bind=cores with --cpus-per-task."
@@ -64,25 +64,15 @@ def _node(ranks: list[Rank]) -> Iterator[str]:
         )
 
 
-def _shared(ranks: list[Rank]) -> set[int]:
-    """The ranks that share a core with another rank."""
-    owners: dict[int, list[int]] = {}
-    for rank in ranks:
-        for core in rank.cores:
-            owners.setdefault(core, []).append(rank.rank)
-    return {rank for users in owners.values() if len(users) > 1 for rank in users}
-
-
-def _speeds(launch: Examination) -> Iterator[str]:
+def _speeds(nodes: list[list[Rank]]) -> Iterator[str]:
     """Slow ranks, compared by thread; but not where ranks take turns, which makes them slow."""
-    usual = median(rank.sgemm / rank.threads for rank in launch.ranks)
-    for numbers in launch.nodes:
-        ranks = [launch.ranks[number] for number in numbers]
+    usual = median(rank.sgemm / rank.threads for ranks in nodes for rank in ranks)
+    for ranks in nodes:
         slow = [rank for rank in ranks if rank.sgemm / rank.threads < SLOW * usual]
         if not slow or sum(rank.threads for rank in ranks) > len({core for rank in ranks for core in rank.cores}):
             continue
         host, worst = ranks[0].host, min(rank.sgemm / rank.threads for rank in slow)
-        cure = f", or leave it out (srun --exclude={host})" if len(launch.nodes) > 1 else ""
+        cure = f", or leave it out (srun --exclude={host})" if len(nodes) > 1 else ""
         yield (
             f"{host}: rank {spans([rank.rank for rank in slow])} is slow, and every step waits for the slowest: it "
             f"multiplies matrices at {worst:.0f} GFLOP/s per thread, {worst / usual:.2f} of the median rank. See what "

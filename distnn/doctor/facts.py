@@ -168,18 +168,11 @@ def node_cores() -> int:
 
 def _core(number: int) -> int:
     """The physical core of a logical processor, named by the first of the processors that share it."""
-    try:
-        text = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list").read_text()
-    except OSError:
-        return number
-    return int(re.split(r"[,-]", text)[0])
+    siblings = runtime.kernel_says(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+    return int(re.split(r"[,-]", siblings)[0]) if siblings else number
 
 
 def _mpi_path() -> str:
     """The file of the MPI library that this process has loaded; empty if it has loaded none."""
-    try:
-        text = Path("/proc/self/maps").read_text()
-    except OSError:
-        return ""
-    match = re.search(r"\S*/libmpi(?:_abi|_cray\w*)?\.so\S*", text)
+    match = re.search(r"\S*/libmpi(?:_abi|_cray\w*)?\.so\S*", runtime.kernel_says("/proc/self/maps"))
     return match[0] if match else ""
