@@ -60,14 +60,8 @@ def measure_work(
 
     A barrier follows each step, since in training the slowest rank of every step counts; nothing is summed. Each time
     is a mean, because occasional delays of a rank delay training too; the median of several rounds is taken. The update
-    is measured separately, and subtracted from the step.
-
-    Arguments:
-        world: the ranks.
-        settings, file, model: what is to be trained.
-        lengths: the lengths of the micro-shards to measure.
-        slices: the numbers of elements whose update to measure.
-        cores: the cores of a node.
+    is measured separately, and subtracted from the step. ``lengths`` are those of the micro-shards that may occur,
+    ``slices`` the numbers of elements whose update to measure, ``cores`` those of a node.
     """
     comm = world.comm
     world.heartbeat.beat("the measurements")
@@ -147,13 +141,8 @@ def _chosen(lengths: Sequence[int]) -> list[int]:
 def measure_rates(world: World, rates: Rates, size: int) -> tuple[Rates, list[str]]:
     """``rates`` with measured values where this launch can measure them, and a description of what was measured.
 
-    Messages within a node are measured if it has several ranks, those between nodes if there are several nodes. Every
-    rank must call it.
-
-    Arguments:
-        world: the ranks.
-        rates: the values to keep where nothing is measured.
-        size: the bytes that a step sums.
+    Messages within a node are measured if it has several ranks, those between nodes if there are several nodes. A step
+    sums ``size`` bytes. Every rank must call it.
     """
     done, comm = [], world.comm
     world.heartbeat.beat()
