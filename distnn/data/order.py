@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -37,13 +36,6 @@ def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, strea
     return generator(seed, f"order/{epoch}").permutation(samples).astype(np.intp, copy=False)
 
 
-class BlockRange(NamedTuple):
-    """Some positions of one block: the block's number, and their range within the block."""
-
-    block: int
-    within: Range
-
-
 class Order(ABC):
     """An order of samples, cut into blocks.
 
@@ -54,7 +46,6 @@ class Order(ABC):
 
     Attributes:
         starts: the position at which each block begins, and the number of samples: (blocks + 1,).
-        longest: the length of the longest block.
     """
 
     starts: Array
@@ -78,18 +69,14 @@ class Order(ABC):
         """
         return spread(*self.places(block), out)
 
-    def sections(self, positions: Range) -> Iterator[BlockRange]:
-        """The blocks that hold these positions, in order."""
+    def sections(self, positions: Range) -> Iterator[tuple[int, Range]]:
+        """The blocks that hold these positions, in order, each with their range within it."""
         start = positions.start
         while start < positions.stop:
-            block = self.block(start)
+            block = int(np.searchsorted(self.starts, start, side="right")) - 1
             first, end = int(self.starts[block]), min(int(self.starts[block + 1]), positions.stop)
-            yield BlockRange(block, Range(start - first, end - first))
+            yield block, Range(start - first, end - first)
             start = end
-
-    def block(self, position: int) -> int:
-        """The block that holds a position."""
-        return int(np.searchsorted(self.starts, position, side="right")) - 1
 
 
 def spread(pieces: list[Range], rows: Array, out: Array) -> Array:
