@@ -56,13 +56,8 @@ def convert(output: str | Path, *, folder: str | Path = FOLDER, validation: int 
     """Make a data file of the four IDX files.
 
     Args:
-        output: the data file to write.
         folder: the folder of the files.
         validation: how many of the last training samples to use for validation; 0: no validation split.
-        force: replace an existing file.
-
-    Raises:
-        DataError: a file is missing or damaged, or ``output`` can't be written.
     """
     files = find(Path(folder))
     return idx.convert(

@@ -68,12 +68,9 @@ def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple
 
 
 def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
-    """The task, the targets as a data file holds them, and the class names.
+    """The task, the targets of each split as a data file holds them, and the class names.
 
-    Args:
-        path: the archive, for the message.
-        parts: the targets of each split: integers, booleans or texts for classes, integers or floats for quantities.
-        task: classification or regression; None: integers, booleans and texts are classes.
+    Without a ``task``, integers, booleans and texts are classes, and floats are quantities.
 
     Raises:
         DataError: targets of a classification that aren't labels.
@@ -123,16 +120,11 @@ def convert(
     """Make a data file of a numpy archive.
 
     Args:
-        output: the data file to write.
         path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
         task: classification or regression; None: integer, boolean and text targets are classes.
         validation: for x and y, the fraction for validation; 0.1 if None.
         test: for x and y, the fraction for the test; 0.1 if None.
         seed: for x and y, the seed of the random split.
-        force: replace an existing file.
-
-    Raises:
-        DataError: the archive lacks these arrays, or its arrays don't make a data file.
     """
     path = Path(path)
     arrays = read_npz(path)
@@ -146,7 +138,6 @@ def convert(
     task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
     pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
     if not splits:
-        fractions = [0.1 if fraction is None else fraction for fraction in (validation, test)]
-        x, y = pairs["all"]
-        pairs = by_fraction(path, x, y, task=task, validation=fractions[0], test=fractions[1], seed=seed)
+        validation, test = (0.1 if fraction is None else fraction for fraction in (validation, test))
+        pairs = by_fraction(path, *pairs["all"], task=task, validation=validation, test=test, seed=seed)
     return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)

@@ -31,15 +31,10 @@ def convert(
     of the whole text.
 
     Args:
-        output: the data file to write.
         path: the text, in UTF-8; line ends of all systems become \\n.
         length: the number of characters in a sequence.
         validation: the fraction of the text for validation; may be 0.
         test: the fraction for the test; may be 0.
-        force: replace an existing file.
-
-    Raises:
-        DataError: the file is missing, empty or not a text, or a part is too short for one sequence.
     """
     path = Path(path)
     tokens, vocabulary = tokenize(read_text(path))
