@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,16 +20,6 @@ DOCUMENTS = ("environment", "model", "progress", "settings")
 _KINDS = "biufc"
 #: The most names to list in an error; a model of another depth may lack hundreds.
 _LISTED = 8
-
-
-class Hasher(Protocol):
-    """A hash object of `hashlib`."""
-
-    def update(self, data: Any, /) -> None:
-        """Add the bytes of ``data``."""
-
-    def hexdigest(self) -> str:
-        """The hash of all bytes added so far."""
 
 
 @dataclass
@@ -98,14 +88,9 @@ def digest(checkpoint: Checkpoint) -> str:
     """
     hasher = hashlib.sha256()
     for path, array in arrays(checkpoint).items():
-        feed_array(hasher, path, array)
+        hasher.update(heading(path, array))
+        hasher.update(flat(array).data)
     return hasher.hexdigest()
-
-
-def feed_array(hasher: Hasher, path: str, array: Array) -> None:
-    """Add one array: its `heading`, then its bytes in C order."""
-    hasher.update(heading(path, array))
-    hasher.update(flat(array))
 
 
 def heading(path: str, array: Array) -> bytes:
@@ -118,10 +103,9 @@ def flat(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def feed_document(hasher: Hasher, name: str, text: str) -> None:
-    """Add one document: a line of JSON ``[name, length]``, then its text."""
-    hasher.update(json.dumps([name, len(text)]).encode() + b"\n")
-    hasher.update(text.encode())
+def document(name: str, text: str) -> bytes:
+    """What a document adds to a checksum: a line of JSON ``[name, length]``, then its text."""
+    return json.dumps([name, len(text)]).encode() + b"\n" + text.encode()
 
 
 def fit_into(

@@ -7,7 +7,7 @@ import operator
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -
     """
     draft = Draft(folder, checkpoint)
     with draft.attempt():
-        _store(draft.path, draft.extents.values())
+        store(draft.path, draft.extents.values())
     return draft.finish(keep=keep, best=best)
 
 
@@ -66,9 +66,11 @@ class Draft:
         self.final = folder / _file_name(checkpoint)
         self.path = self.final.with_name(f"{self.final.name}.{secrets.randbits(63)}.tmp")
         with self.attempt():
-            _make(folder)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                _sync_folder(folder.parent)
             self._layout = FileLayout(self.path, checkpoint)
-        self.extents: Mapping[str, Extent] = self._layout.extents
+        self.extents = self._layout.extents
 
     def finish(self, *, keep: int, best: bool) -> Path:
         """Write the checksum, give the file its name, and remove the files that aren't to be kept; see `save`.
@@ -104,7 +106,7 @@ class Draft:
             self.path.unlink(missing_ok=True)
 
 
-def fill(path: Path, final: Path, extents: Iterable[Extent]) -> None:
+def fill(path: Path, final: Path, extents: Collection[Extent]) -> None:
     """Write extents into a draft's file, sync them, read them back and compare.
 
     Arguments:
@@ -116,17 +118,9 @@ def fill(path: Path, final: Path, extents: Iterable[Extent]) -> None:
         CheckpointError: if anything fails.
     """
     try:
-        _store(path, extents)
+        store(path, extents)
     except Exception as error:
         raise _failure(final, error) from error
-
-
-def _store(path: Path, extents: Iterable[Extent]) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        store(descriptor, list(extents))
-    finally:
-        os.close(descriptor)
 
 
 def _file_name(checkpoint: Checkpoint) -> str:
@@ -137,12 +131,6 @@ def _file_name(checkpoint: Checkpoint) -> str:
     raise CheckpointError(
         f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
     )
-
-
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Literal
 import h5py
 
 from distnn.checkpoint.file import FORMAT, damaged, opened, text_of
+from distnn.data.file.checks import SPLITS
 
 Kind = Literal["checkpoint", "data", "other"]
 
 _ADVICE = "Copy it again from an intact copy, or make it again"
-_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def outline(path: str | Path) -> Outline:
 def _kind(file: h5py.File) -> Kind:
     if text_of(file.attrs.get("format")) == FORMAT:
         return "checkpoint"
-    return "data" if "task" in file.attrs or any(split in file for split in _SPLITS) else "other"
+    return "data" if "task" in file.attrs or any(split in file for split in SPLITS) else "other"
 
 
 def _collect(datasets: list[DatasetOutline], name: str, entry: h5py.Group | h5py.Dataset) -> None:

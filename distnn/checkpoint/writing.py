@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from distnn.checkpoint.content import Checkpoint, arrays, documents, feed_document, flat, heading
+from distnn.checkpoint.content import Checkpoint, arrays, document, documents, flat, heading
 from distnn.checkpoint.extents import DifferenceError, Extent, checksum
 from distnn.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
 from distnn.data.file.atomic import allocate
@@ -64,10 +64,8 @@ class FileLayout:
         descriptor = os.open(self.path, os.O_RDWR)
         try:
             headings = [heading(name, array) for name, array in self._content.items()]
-            hasher = checksum(descriptor, self.extents.values(), headings)
-            for name, text in self._texts.items():
-                feed_document(hasher, name, text)
-            self._texts["sha256"] = hasher.hexdigest()
+            texts = [document(name, text) for name, text in self._texts.items()]
+            self._texts["sha256"] = checksum(descriptor, self.extents.values(), headings, texts)
             with _hdf5_errors(), h5py.File(self.path, "r+", libver=_LIBVER, locking=False) as file:
                 file.attrs.modify("sha256", np.bytes_(self._texts["sha256"]))
             os.fsync(descriptor)
