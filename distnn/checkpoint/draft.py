@@ -47,10 +47,7 @@ class Draft:
     """A checkpoint that is being saved: its file, under a temporary name, without the arrays' bytes.
 
     Once every process has filled in its bytes with `fill`, `finish` makes the file a checkpoint; `discard` removes it.
-
-    Arguments:
-        folder: RUN/checkpoints; created if it doesn't exist.
-        checkpoint: its ``progress["step"]`` names the file.
+    The arguments are those of `save`.
 
     Attributes:
         path: the file, whose name is unique.
@@ -107,12 +104,9 @@ class Draft:
 
 
 def fill(path: Path, final: Path, extents: Collection[Extent]) -> None:
-    """Write extents into a draft's file, sync them, read them back and compare.
+    """Write this process's extents into a draft's file ``path``, sync them, read them back and compare.
 
-    Arguments:
-        path: the draft's file.
-        final: its name once it is finished, for the error.
-        extents: those of this process; others may fill in theirs at the same time.
+    Others may fill in theirs at the same time. The error names the file that the draft is to be, ``final``.
 
     Raises:
         CheckpointError: if anything fails.

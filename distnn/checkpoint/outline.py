@@ -64,8 +64,14 @@ def outline(path: str | Path) -> Outline:
     """
     with opened(Path(path), "HDF5 file", _ADVICE) as file:
         try:
-            datasets: list[DatasetOutline] = []
-            file.visititems(lambda name, entry: _collect(datasets, name, entry))
+            datasets = []
+
+            def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+                if isinstance(entry, h5py.Dataset):
+                    form = entry.shape or (), str(entry.dtype), entry.chunks, entry.compression
+                    datasets.append(DatasetOutline(name, *form, entry.id.get_storage_size()))
+
+            file.visititems(collect)
             attributes = {name: text_of(value) or "" for name, value in file.attrs.items()}
             top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
             return Outline(_kind(file), attributes, top, tuple(datasets))
@@ -77,10 +83,3 @@ def _kind(file: h5py.File) -> Kind:
     if text_of(file.attrs.get("format")) == FORMAT:
         return "checkpoint"
     return "data" if "task" in file.attrs or any(split in file for split in SPLITS) else "other"
-
-
-def _collect(datasets: list[DatasetOutline], name: str, entry: h5py.Group | h5py.Dataset) -> None:
-    if isinstance(entry, h5py.Dataset):
-        stored = entry.id.get_storage_size()
-        shape = entry.shape or ()
-        datasets.append(DatasetOutline(name, shape, str(entry.dtype), entry.chunks, entry.compression, stored))

@@ -23,14 +23,7 @@ _HEXADECIMAL = 64
 
 
 class FileLayout:
-    """A checkpoint's file with everything except the arrays' bytes and the checksum.
-
-    Arguments:
-        path: the file to create.
-        checkpoint: its content.
-
-    Attributes:
-        extents: the bytes of each array and their offset, by the array's path in the file.
+    """A checkpoint's new file with everything except the arrays' bytes, whose `extents` it knows, and the checksum.
 
     Raises:
         CheckpointError: if the content can't be stored.

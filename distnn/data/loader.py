@@ -19,8 +19,7 @@ class Loader(Source):
     Arguments:
         x: samples (N, …), of any integer or float type.
         y: targets (N,) or (N, …).
-        scale: the factor for integers; None leaves the numbers as they are.
-        augmentation: changes the samples at random on their way.
+        scale, augmentation: as of a `Source`.
         order: of the samples in an epoch; as they are stored if None.
 
     Raises:

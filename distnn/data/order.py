@@ -174,17 +174,10 @@ class Buffered(Order):
 
 
 def groups(samples: int, chunk: int, sample_bytes: int, buffer: int, target: int) -> Array:
-    """Where groups of whole chunks begin, for `Buffered`: (groups + 1,).
+    """Where groups of whole chunks of ``chunk`` samples each begin, for `Buffered`: (groups + 1,).
 
     A group has as many chunks as make ``target`` bytes, so that many small chunks are read at a time, but few enough
-    for `GROUPS` groups to fit into the buffer, and at least one.
-
-    Arguments:
-        samples: the number of samples in the file.
-        chunk: the samples of a chunk.
-        sample_bytes: the bytes of one sample.
-        buffer: the number of samples that are shuffled together.
-        target: the bytes to read at a time.
+    for `GROUPS` groups to fit into the ``buffer`` of so many samples, and at least one.
     """
     chunks = max(1, min(target // (chunk * sample_bytes), buffer // (GROUPS * chunk)))
     return np.append(np.arange(0, samples, chunks * chunk), samples)

@@ -46,7 +46,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The pairs x and y that an archive names by split; empty if it holds one x and y.
+    """The pairs x and y that an archive names by split; one pair for ``all`` if it holds one x and y.
 
     Raises:
         DataError: it has neither, or an x without a y.
@@ -64,7 +64,7 @@ def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple
                 splits[split] = (x, y)
     if "train" not in splits and not {"x", "y"} <= set(arrays):
         raise DataError(f"{path} holds the arrays {', '.join(arrays) or '(none)'}; {EXPECTED}.")
-    return splits if "train" in splits else {}
+    return splits if "train" in splits else {"all": (arrays["x"], arrays["y"])}
 
 
 def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
@@ -128,16 +128,15 @@ def convert(
     """
     path = Path(path)
     arrays = read_npz(path)
-    splits = find_splits(path, arrays)
-    if splits and (validation is not None or test is not None):
+    pairs = find_splits(path, arrays)
+    if "all" not in pairs and (validation is not None or test is not None):
         raise DataError(
-            f"{path} names its own splits ({', '.join(splits)}), so fractions for validation and test don't apply; "
+            f"{path} names its own splits ({', '.join(pairs)}), so fractions for validation and test don't apply; "
             "leave --validation and --test out, or store one x and y."
         )
-    pairs = splits or {"all": (arrays["x"], arrays["y"])}
     task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
     pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
-    if not splits:
+    if "all" in pairs:
         validation, test = (0.1 if fraction is None else fraction for fraction in (validation, test))
         pairs = by_fraction(path, *pairs["all"], task=task, validation=validation, test=test, seed=seed)
     return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)

@@ -87,16 +87,19 @@ def _cut(path: Path, tokens: np.ndarray, length: int, validation: float, test: f
             "expected fractions of 0 or more whose sum is below 1."
         )
     first, second = (round(len(tokens) * (1 - fraction)) for fraction in (validation + test, test))
-    parts = {"train": tokens[:first], "validation": tokens[first:second], "test": tokens[second:]}
-    wanted = {"train": True, "validation": validation > 0, "test": test > 0}
+    parts = {"train": tokens[:first]}
+    if validation > 0:
+        parts["validation"] = tokens[first:second]
+    if test > 0:
+        parts["test"] = tokens[second:]
     for name, part in parts.items():
-        if wanted[name] and len(part) <= length:
+        if len(part) <= length:
             raise DataError(
                 f"{path} is too short: of its {len(tokens)} characters {len(part)} are for {name}, but a sequence "
                 f"takes {length + 1}: {length} and the one after them. Choose a smaller --length than {length}, other "
                 "fractions (0 for no such part), or a longer text."
             )
-    return {name: part for name, part in parts.items() if wanted[name]}
+    return parts
 
 
 def _sequences(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
