@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.data.file.checks import listing
 from distnn.errors import CheckpointError
 
 #: The parts that are stored as JSON text.
 DOCUMENTS = ("environment", "model", "progress", "settings")
 #: Booleans, integers, floats and complex numbers, which have the same bits on disk and in memory.
 _KINDS = "biufc"
-#: The most names to list in an error; a model of another depth may lack hundreds.
-_LISTED = 8
 
 
 @dataclass
@@ -122,14 +121,15 @@ def fit_into(
     Raises:
         CheckpointError: if names are missing or unexpected, or shapes differ; it lists all of them.
     """
-    problems = [
-        *_listed("missing", [name for name in target if name not in source]),
-        *_listed("unexpected", [name for name in source if name not in target]),
-        *_listed("of another shape or kind", _misfits(source, target)),
-    ]
-    if problems:
+    problems = {
+        "missing": [name for name in target if name not in source],
+        "unexpected": [name for name in source if name not in target],
+        "of another shape or kind": _misfits(source, target),
+    }
+    if any(problems.values()):
+        texts = [f"{title}: {listing(names)}" for title, names in problems.items() if names]
         raise CheckpointError(
-            f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(problems)}. Use the run file that the "
+            f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(texts)}. Use the run file that the "
             f"checkpoint was made with (`distnn inspect {path}` shows its [model]), or start a new run without it."
         )
     for name, array in source.items():
@@ -146,11 +146,6 @@ def _misfits(source: Mapping[str, Array], target: Mapping[str, Array]) -> list[s
         elif not np.can_cast(source[name].dtype, target[name].dtype, "same_kind"):
             misfits.append(f"{name} (expected {target[name].dtype}, found {source[name].dtype})")
     return misfits
-
-
-def _listed(title: str, entries: list[str]) -> list[str]:
-    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
-    return [f"{title}: {', '.join(entries[:_LISTED])}{more}"] if entries else []
 
 
 def _checked(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The file format of checkpoints, and reading them; the checksum is verified on every read. `writing` writes them.
+"""The file format of checkpoints, and reading them; the checksum is verified on every read. `draft` writes them.
 
 Layout of version 1:
 
