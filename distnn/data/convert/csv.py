@@ -196,8 +196,7 @@ def convert(
         target: the name of the target column.
         task: classification or regression; None: see `infer_task`.
         delimiter: the character that separates the fields.
-        validation: the fraction of the lines for validation.
-        test: the fraction for the test.
+        validation, test: the fractions of the lines for them.
         seed: of the random split.
     """
     table = read_csv(Path(path), target, delimiter)

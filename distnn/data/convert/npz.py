@@ -22,13 +22,12 @@ EXPECTED = (
 )
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an archive by name, in lower case.
 
     Raises:
         DataError: the file is missing or damaged, isn't an archive, or holds Python objects.
     """
-    path = Path(path)
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
@@ -122,8 +121,7 @@ def convert(
     Args:
         path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
         task: classification or regression; None: integer, boolean and text targets are classes.
-        validation: for x and y, the fraction for validation; 0.1 if None.
-        test: for x and y, the fraction for the test; 0.1 if None.
+        validation, test: for x and y, the fractions of the samples for them; 0.1 if None.
         seed: for x and y, the seed of the random split.
     """
     path = Path(path)

@@ -33,8 +33,7 @@ def convert(
     Args:
         path: the text, in UTF-8; line ends of all systems become \\n.
         length: the number of characters in a sequence.
-        validation: the fraction of the text for validation; may be 0.
-        test: the fraction for the test; may be 0.
+        validation, test: the fractions of the text for them; may be 0.
     """
     path = Path(path)
     tokens, vocabulary = tokenize(read_text(path))
