@@ -1,8 +1,8 @@
 """Checkpoints: everything that a run needs to continue as if it had never stopped, on any number of ranks.
 
 `content` defines what a checkpoint holds, and copies it back into a model. `file` defines the HDF5 format and reads it;
-`writing` and `extents` write and verify it. `folder` manages RUN/checkpoints, where `latest` and `best` name good files
-and no saved state is ever lost; `draft` is a file that is being written there. `outline` describes any HDF5 file.
+`draft` and `extents` write and verify it. `folder` manages RUN/checkpoints, where `latest` and `best` name good files
+and no saved state is ever lost. `outline` describes any HDF5 file.
 """
 
 from distnn.checkpoint.content import Checkpoint, arrays, digest, fit_into, flat

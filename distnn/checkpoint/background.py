@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +52,13 @@ class Writing:
         self.start = time.perf_counter()
         self._snapshot, self._sources, self._write = snapshot, sources, write
         self._copied = threading.Event()
-        self._path: Path | None = None
-        self._error: CheckpointError | None = None
-        self._thread = threading.Thread(target=self._run, name="distnn save", daemon=True)
-        self._thread.start()
+        self._outcome: Future[Path] = Future()
+        threading.Thread(target=self._run, name="distnn save", daemon=True).start()
 
     @property
     def done(self) -> bool:
         """Whether it has ended, well or not."""
-        return not self._thread.is_alive()
+        return self._outcome.done()
 
     def wait_for_copy(self) -> None:
         """Wait until what is saved may change again."""
@@ -67,7 +66,7 @@ class Writing:
 
     def wait(self, seconds: float) -> None:
         """Wait for the end, so long at most."""
-        self._thread.join(seconds)
+        wait([self._outcome], seconds)
 
     def result(self) -> Path:
         """Wait for the end, and name the file.
@@ -75,11 +74,7 @@ class Writing:
         Raises:
             CheckpointError: if it couldn't be saved.
         """
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        assert self._path is not None
-        return self._path
+        return self._outcome.result()
 
     def _run(self) -> None:
         try:
@@ -87,18 +82,23 @@ class Writing:
                 copies = self._snapshot.take(self._sources)
             finally:
                 self._copied.set()
-            self._path = self._write(copies)
+            path = self._write(copies)
             self.seconds = time.perf_counter() - self.start
+            self._outcome.set_result(path)
         except CheckpointError as error:
-            self._error = error
+            self._outcome.set_exception(error)
         except MemoryError:
-            self._error = CheckpointError(
-                f"the checkpoint of step {self.step} can't be saved: there is no memory for a copy of the parameters "
-                f"and the optimiser's state, which is written while the training goes on. Give the job more memory. "
-                f"The checkpoints saved before are intact, and the run can be resumed from them."
+            self._fail(
+                "there is no memory for a copy of the parameters and the optimiser's state, which is written while "
+                "the training goes on. Give the job more memory"
             )
         except BaseException as error:  # nobody else would hear of it
-            self._error = CheckpointError(
-                f"the checkpoint of step {self.step} can't be saved: {described(error)}. Please report this as a fault "
-                f"of distnn. The checkpoints saved before are intact, and the run can be resumed from them."
+            self._fail(f"{described(error)}. Please report this as a fault of distnn")
+
+    def _fail(self, why: str) -> None:
+        self._outcome.set_exception(
+            CheckpointError(
+                f"the checkpoint of step {self.step} can't be saved: {why}. The checkpoints saved before are intact, "
+                f"and the run can be resumed from them."
             )
+        )

@@ -7,29 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.data.file.checks import listing
 from distnn.errors import CheckpointError
 
 #: The parts that are stored as JSON text.
 DOCUMENTS = ("environment", "model", "progress", "settings")
 #: Booleans, integers, floats and complex numbers, which have the same bits on disk and in memory.
 _KINDS = "biufc"
-#: The most names to list in an error; a model of another depth may lack hundreds.
-_LISTED = 8
-
-
-class Hasher(Protocol):
-    """A hash object of `hashlib`."""
-
-    def update(self, data: Any, /) -> None:
-        """Add the bytes of ``data``."""
-
-    def hexdigest(self) -> str:
-        """The hash of all bytes added so far."""
 
 
 @dataclass
@@ -98,14 +87,9 @@ def digest(checkpoint: Checkpoint) -> str:
     """
     hasher = hashlib.sha256()
     for path, array in arrays(checkpoint).items():
-        feed_array(hasher, path, array)
+        hasher.update(heading(path, array))
+        hasher.update(flat(array).data)
     return hasher.hexdigest()
-
-
-def feed_array(hasher: Hasher, path: str, array: Array) -> None:
-    """Add one array: its `heading`, then its bytes in C order."""
-    hasher.update(heading(path, array))
-    hasher.update(flat(array))
 
 
 def heading(path: str, array: Array) -> bytes:
@@ -118,10 +102,9 @@ def flat(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def feed_document(hasher: Hasher, name: str, text: str) -> None:
-    """Add one document: a line of JSON ``[name, length]``, then its text."""
-    hasher.update(json.dumps([name, len(text)]).encode() + b"\n")
-    hasher.update(text.encode())
+def document(name: str, text: str) -> bytes:
+    """What a document adds to a checksum: a line of JSON ``[name, length]``, then its text."""
+    return json.dumps([name, len(text)]).encode() + b"\n" + text.encode()
 
 
 def fit_into(
@@ -138,14 +121,15 @@ def fit_into(
     Raises:
         CheckpointError: if names are missing or unexpected, or shapes differ; it lists all of them.
     """
-    problems = [
-        *_listed("missing", [name for name in target if name not in source]),
-        *_listed("unexpected", [name for name in source if name not in target]),
-        *_listed("of another shape or kind", _misfits(source, target)),
-    ]
-    if problems:
+    problems = {
+        "missing": [name for name in target if name not in source],
+        "unexpected": [name for name in source if name not in target],
+        "of another shape or kind": _misfits(source, target),
+    }
+    if any(problems.values()):
+        texts = [f"{title}: {listing(names)}" for title, names in problems.items() if names]
         raise CheckpointError(
-            f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(problems)}. Use the run file that the "
+            f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(texts)}. Use the run file that the "
             f"checkpoint was made with (`distnn inspect {path}` shows its [model]), or start a new run without it."
         )
     for name, array in source.items():
@@ -162,11 +146,6 @@ def _misfits(source: Mapping[str, Array], target: Mapping[str, Array]) -> list[s
         elif not np.can_cast(source[name].dtype, target[name].dtype, "same_kind"):
             misfits.append(f"{name} (expected {target[name].dtype}, found {source[name].dtype})")
     return misfits
-
-
-def _listed(title: str, entries: list[str]) -> list[str]:
-    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
-    return [f"{title}: {', '.join(entries[:_LISTED])}{more}"] if entries else []
 
 
 def _checked(name: str) -> str:

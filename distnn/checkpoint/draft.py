@@ -5,20 +5,26 @@ from __future__ import annotations
 import errno
 import operator
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from distnn.checkpoint.content import Checkpoint
-from distnn.checkpoint.extents import DifferenceError, Extent, store
+import h5py
+import numpy as np
+
+from distnn.checkpoint.content import Checkpoint, arrays, document, documents, flat, heading
+from distnn.checkpoint.extents import DifferenceError, Extent, checksum, store
+from distnn.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
 from distnn.checkpoint.folder import BEST, LATEST, point, prune
-from distnn.checkpoint.writing import FileLayout
-from distnn.data.file.atomic import sync
+from distnn.data.file.atomic import allocate, sync
 from distnn.errors import CheckpointError, described
 
+_LIBVER = ("v110", "v110")
+_HEXADECIMAL = 64
 #: Some parallel file systems can't sync a folder; they don't need it to keep its names consistent.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -39,18 +45,15 @@ def save(folder: str | Path, checkpoint: Checkpoint, *, keep: int, best: bool) -
     """
     draft = Draft(folder, checkpoint)
     with draft.attempt():
-        _store(draft.path, draft.extents.values())
+        store(draft.path, draft.extents.values())
     return draft.finish(keep=keep, best=best)
 
 
 class Draft:
-    """A checkpoint that is being saved: its file, under a temporary name, without the arrays' bytes.
+    """A checkpoint that is being saved: its file, under a temporary name, without the arrays' bytes and the checksum.
 
     Once every process has filled in its bytes with `fill`, `finish` makes the file a checkpoint; `discard` removes it.
-
-    Arguments:
-        folder: RUN/checkpoints; created if it doesn't exist.
-        checkpoint: its ``progress["step"]`` names the file.
+    The arguments are those of `save`.
 
     Attributes:
         path: the file, whose name is unique.
@@ -66,9 +69,28 @@ class Draft:
         self.final = folder / _file_name(checkpoint)
         self.path = self.final.with_name(f"{self.final.name}.{secrets.randbits(63)}.tmp")
         with self.attempt():
-            _make(folder)
-            self._layout = FileLayout(self.path, checkpoint)
-        self.extents: Mapping[str, Extent] = self._layout.extents
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                _sync_folder(folder.parent)
+            self._content, self._texts = arrays(checkpoint), documents(checkpoint)
+            self.extents = self._lay_out(checkpoint)
+
+    def _lay_out(self, checkpoint: Checkpoint) -> dict[str, Extent]:
+        """Create the file, and find out where in it the arrays' bytes belong."""
+        extents = {}
+        with _hdf5_errors(), h5py.File(self.path, "w", libver=_LIBVER, locking=False) as file:
+            file.attrs["format"] = np.bytes_(FORMAT)
+            file.attrs["version"] = VERSION
+            file.attrs["sha256"] = np.bytes_("0" * _HEXADECIMAL)
+            for name, text in self._texts.items():
+                file.attrs[name] = np.bytes_(text.encode())
+            slots = [f"optimizer/{slot}" for slot in checkpoint.optimizer]
+            for group in ("parameters", "optimizer", *slots, *(["state"] if checkpoint.state else [])):
+                file.create_group(group)
+            for name, array in self._content.items():
+                place = allocate(file, name, array.shape, array.dtype).get_offset() or 0
+                extents[name] = Extent(flat(array), place)
+        return extents
 
     def finish(self, *, keep: int, best: bool) -> Path:
         """Write the checksum, give the file its name, and remove the files that aren't to be kept; see `save`.
@@ -78,7 +100,7 @@ class Draft:
         """
         folder = self.final.parent
         with self.attempt():
-            self._layout.seal()
+            self.seal()
             os.replace(self.path, self.final)
             # `best` first: a run killed in between resumes from the previous checkpoint and saves this one again.
             for link in (BEST, LATEST) if best else (LATEST,):
@@ -86,6 +108,42 @@ class Draft:
             _sync_folder(folder)
             prune(folder, self.final, keep)
         return self.final
+
+    def seal(self) -> None:
+        """Write the checksum of the file's content, sync the file, and compare its structure.
+
+        Raises:
+            DifferenceError: if anything except the arrays' bytes is missing or differs.
+            OSError: if the file system refuses.
+        """
+        descriptor = os.open(self.path, os.O_RDWR)
+        try:
+            headings = [heading(name, array) for name, array in self._content.items()]
+            texts = [document(name, text) for name, text in self._texts.items()]
+            self._texts["sha256"] = checksum(descriptor, self.extents.values(), headings, texts)
+            with _hdf5_errors(), h5py.File(self.path, "r+", libver=_LIBVER, locking=False) as file:
+                file.attrs.modify("sha256", np.bytes_(self._texts["sha256"]))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            self._compare()
+        except CheckpointError as error:  # it can't be read as a checkpoint
+            raise DifferenceError(error) from error
+
+    def _compare(self) -> None:
+        """Compare the structure that HDF5 reads with the one that was written; the arrays' bytes are left out."""
+        with reading(self.path) as file:
+            if sorted(datasets(file)) != list(self._content):
+                raise DifferenceError("it has other datasets")
+            for name, array in self._content.items():
+                dataset = file[name]
+                place = (dataset.id.get_offset() or 0, dataset.shape, dataset.dtype)
+                if place != (self.extents[name].offset, array.shape, array.dtype):
+                    raise DifferenceError(f"{name} has another place, shape or dtype")
+            for name, text in self._texts.items():
+                if text_of(file.attrs[name]) != text:
+                    raise DifferenceError(f"its attribute {name} differs")
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -104,29 +162,29 @@ class Draft:
             self.path.unlink(missing_ok=True)
 
 
-def fill(path: Path, final: Path, extents: Iterable[Extent]) -> None:
-    """Write extents into a draft's file, sync them, read them back and compare.
+def fill(path: Path, final: Path, extents: Collection[Extent]) -> None:
+    """Write this process's extents into a draft's file ``path``, sync them, read them back and compare.
 
-    Arguments:
-        path: the draft's file.
-        final: its name once it is finished, for the error.
-        extents: those of this process; others may fill in theirs at the same time.
+    Others may fill in theirs at the same time. The error names the file that the draft is to be, ``final``.
 
     Raises:
         CheckpointError: if anything fails.
     """
     try:
-        _store(path, extents)
+        store(path, extents)
     except Exception as error:
         raise _failure(final, error) from error
 
 
-def _store(path: Path, extents: Iterable[Extent]) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+@contextmanager
+def _hdf5_errors() -> Iterator[None]:
+    """Raise HDF5's errors as the system's, whose error number is in the exception or only in its text."""
     try:
-        store(descriptor, list(extents))
-    finally:
-        os.close(descriptor)
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        code = int(number.group(1)) if number else getattr(error, "errno", None)
+        raise (OSError(code, os.strerror(code)) if code else OSError(errno.EIO, str(error))) from error
 
 
 def _file_name(checkpoint: Checkpoint) -> str:
@@ -137,12 +195,6 @@ def _file_name(checkpoint: Checkpoint) -> str:
     raise CheckpointError(
         f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
     )
-
-
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

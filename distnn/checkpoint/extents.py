@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.checkpoint.content import Hasher
 from distnn.data.partition import part
 
 #: Bytes of one system call: enough to make its cost small, and few enough to stay in a core's cache from read to hash.
@@ -64,35 +64,41 @@ def share(extents: Sequence[Extent], ranks: int, rank: int) -> list[Extent]:
     return mine
 
 
-def store(descriptor: int, extents: Sequence[Extent]) -> None:
-    """Write the extents into the open file, and verify that they are on the disk.
+def store(path: Path, extents: Collection[Extent]) -> None:
+    """Write the extents into the file, and verify that they are on the disk.
 
     Raises:
         DifferenceError: if what was read back differs from what was written.
         OSError: if the file system refuses (full, …).
     """
-    for extent in extents:
-        for content, offset in extent.pieces():
-            _put(descriptor, content, offset)
-            # Linux begins to write out what it is advised to drop, so the disk starts now and not only at the sync.
-            _forget(descriptor, offset, len(content))
-    os.fdatasync(descriptor)
-    _forget(descriptor, 0, 0)  # so that the disk itself is read
-    equal = np.empty(PIECE, bool)
-    for extent in extents:
-        for (content, offset), stored in zip(extent.pieces(), _stored(descriptor, extent), strict=True):
-            if not np.equal(stored, content, out=equal[: len(content)]).all():
-                raise DifferenceError(f"bytes from {offset} to {offset + len(content)} differ")
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        for extent in extents:
+            for content, offset in extent.pieces():
+                _put(descriptor, content, offset)
+                # Linux begins to write out what it is advised to drop, so the disk starts now and not only at the sync.
+                _forget(descriptor, offset, len(content))
+        os.fdatasync(descriptor)
+        _forget(descriptor, 0, 0)  # so that the disk itself is read
+        equal = np.empty(PIECE, bool)
+        for extent in extents:
+            for (content, offset), stored in zip(extent.pieces(), _stored(descriptor, extent), strict=True):
+                if not np.equal(stored, content, out=equal[: len(content)]).all():
+                    raise DifferenceError(f"bytes from {offset} to {offset + len(content)} differ")
+    finally:
+        os.close(descriptor)
 
 
-def checksum(descriptor: int, extents: Iterable[Extent], headings: Iterable[bytes]) -> Hasher:
-    """SHA-256 of the headings, each followed by the bytes of its extent in the file."""
+def checksum(descriptor: int, extents: Iterable[Extent], headings: Iterable[bytes], documents: Iterable[bytes]) -> str:
+    """SHA-256 of the headings, each followed by the bytes of its extent in the file, and then of the documents."""
     hasher = hashlib.sha256()
     for heading, extent in zip(headings, extents, strict=True):
         hasher.update(heading)
         for piece in _stored(descriptor, extent):
             hasher.update(piece.data)
-    return hasher
+    for document in documents:
+        hasher.update(document)
+    return hasher.hexdigest()
 
 
 def _stored(descriptor: int, extent: Extent) -> Iterator[Array]:

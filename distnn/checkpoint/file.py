@@ -1,4 +1,4 @@
-"""The file format of checkpoints, and reading them; the checksum is verified on every read. `writing` writes them.
+"""The file format of checkpoints, and reading them; the checksum is verified on every read. `draft` writes them.
 
 Layout of version 1:
 
@@ -32,7 +32,7 @@ from typing import Any
 import h5py
 
 from distnn.arrays import Array
-from distnn.checkpoint.content import DOCUMENTS, Checkpoint, feed_array, feed_document
+from distnn.checkpoint.content import DOCUMENTS, Checkpoint, document, flat, heading
 from distnn.errors import CheckpointError
 
 FORMAT = "distnn-checkpoint"
@@ -49,30 +49,24 @@ def load(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: if the file is missing, isn't a checkpoint, is of a newer version, or is damaged.
     """
-    by_path: dict[str, Array] = {}
-    texts: dict[str, str] = {}
     hasher = hashlib.sha256()
     with reading(Path(path)) as file:
-        for entry in sorted(datasets(file)):
-            by_path[entry] = file[entry][...]
-            feed_array(hasher, entry, by_path[entry])
-        for name in DOCUMENTS:
-            texts[name] = text_of(file.attrs[name]) or ""
-            feed_document(hasher, name, texts[name])
-        _check(file, path, hasher.hexdigest())
         optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}
+        groups: dict[str, dict[str, Array]] = {"parameters": {}, "state": {}}
+        groups |= {f"optimizer/{slot}": optimizer[slot] for slot in optimizer}
+        for entry in sorted(datasets(file)):
+            group, _, name = entry.rpartition("/")
+            array = groups[group][name] = file[entry][...]
+            hasher.update(heading(entry, array))
+            hasher.update(flat(array).data)
+        texts = {name: text_of(file.attrs[name]) or "" for name in DOCUMENTS}
+        for name, text in texts.items():
+            hasher.update(document(name, text))
+        sha256, stored = hasher.hexdigest(), text_of(file.attrs["sha256"])
+        if stored != sha256:
+            raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")
         parsed = {name: json.loads(text) for name, text in texts.items()}
-    parameters, state = {}, {}
-    for entry, array in by_path.items():
-        group, _, name = entry.partition("/")
-        if group == "parameters":
-            parameters[name] = array
-        elif group == "state":
-            state[name] = array
-        else:
-            slot, _, name = name.partition("/")
-            optimizer[slot][name] = array
-    return Checkpoint(parameters, optimizer, state=state, **parsed)
+    return Checkpoint(groups["parameters"], optimizer, state=groups["state"], **parsed)
 
 
 @contextmanager
@@ -145,9 +139,3 @@ def _recognise(file: h5py.File, path: Path) -> None:
             f"{path}: a newer distnn wrote this checkpoint (format version {version}; this distnn reads up to "
             f"{VERSION}). Upgrade distnn, or use a checkpoint of this version."
         )
-
-
-def _check(file: h5py.File, path: str | Path, sha256: str) -> None:
-    stored = text_of(file.attrs["sha256"])
-    if stored != sha256:
-        raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")

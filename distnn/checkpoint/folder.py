@@ -49,7 +49,10 @@ def newest_good(folder: str | Path, warn: Callable[[str], None]) -> tuple[Path, 
             f"{folder}: none of the {len(reasons)} checkpoints can be read. Start the run again, or restore a "
             f"checkpoint from a backup. {' '.join(reasons)}"
         )
-    raise _nothing(folder)
+    raise CheckpointError(
+        f"{folder}: there is no checkpoint here. Looked for '{LATEST}' and files such as step-00001234.h5, in this "
+        f"folder and in '{FOLDER}' inside it. Check the path, or start the run without resuming."
+    )
 
 
 def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Path:
@@ -63,19 +66,17 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
         CheckpointError: if there is no checkpoint; it names what was looked for.
     """
     path = Path(path)
-    if path.is_file():
-        return _target(path)
-    if path.is_dir():
-        folder = _checkpoints_in(path)
-        latest = folder / LATEST
-        if latest.is_file():
-            return _target(latest)
-        return _instead(latest, folder, warn)
-    if path.is_symlink() and path.name == LATEST:
-        return _instead(path, path.parent, warn)
-    link = f" (it is a link to {os.readlink(path)}, which doesn't exist)" if path.is_symlink() else ""
+    link = _checkpoints_in(path) / LATEST if path.is_dir() else path
+    if link.is_file():
+        return _target(link)
+    if path.is_dir() or (path.is_symlink() and path.name == LATEST):
+        found, _ = newest_good(link.parent, warn)
+        what = f"names {os.readlink(link)}, which doesn't exist" if link.is_symlink() else "is missing"
+        warn(f"{link}: the link {what}; taking {found.name}, the newest good checkpoint.")
+        return found
+    target = f" (it is a link to {os.readlink(path)}, which doesn't exist)" if path.is_symlink() else ""
     raise CheckpointError(
-        f"{path}: there is no such checkpoint{link}. Expected a file such as RUN/checkpoints/step-00001234.h5, the "
+        f"{path}: there is no such checkpoint{target}. Expected a file such as RUN/checkpoints/step-00001234.h5, the "
         f"link RUN/checkpoints/latest, or a run directory that holds '{FOLDER}'; check the path."
     )
 
@@ -160,17 +161,3 @@ def _target(path: Path) -> Path:
 def _checkpoints_in(path: Path) -> Path:
     """The checkpoints folder that ``path`` is, or holds."""
     return path / FOLDER if (path / FOLDER).is_dir() else path
-
-
-def _instead(link: Path, folder: Path, warn: Callable[[str], None]) -> Path:
-    path, _ = newest_good(folder, warn)
-    what = f"names {os.readlink(link)}, which doesn't exist" if link.is_symlink() else "is missing"
-    warn(f"{link}: the link {what}; taking {path.name}, the newest good checkpoint.")
-    return path
-
-
-def _nothing(folder: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{folder}: there is no checkpoint here. Looked for '{LATEST}' and files such as step-00001234.h5, in this "
-        f"folder and in '{FOLDER}' inside it. Check the path, or start the run without resuming."
-    )

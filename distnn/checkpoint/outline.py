@@ -9,11 +9,11 @@ from typing import Literal
 import h5py
 
 from distnn.checkpoint.file import FORMAT, damaged, opened, text_of
+from distnn.data.file.checks import SPLITS
 
 Kind = Literal["checkpoint", "data", "other"]
 
 _ADVICE = "Copy it again from an intact copy, or make it again"
-_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,14 @@ def outline(path: str | Path) -> Outline:
     """
     with opened(Path(path), "HDF5 file", _ADVICE) as file:
         try:
-            datasets: list[DatasetOutline] = []
-            file.visititems(lambda name, entry: _collect(datasets, name, entry))
+            datasets = []
+
+            def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+                if isinstance(entry, h5py.Dataset):
+                    form = entry.shape or (), str(entry.dtype), entry.chunks, entry.compression
+                    datasets.append(DatasetOutline(name, *form, entry.id.get_storage_size()))
+
+            file.visititems(collect)
             attributes = {name: text_of(value) or "" for name, value in file.attrs.items()}
             top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
             return Outline(_kind(file), attributes, top, tuple(datasets))
@@ -76,11 +82,4 @@ def outline(path: str | Path) -> Outline:
 def _kind(file: h5py.File) -> Kind:
     if text_of(file.attrs.get("format")) == FORMAT:
         return "checkpoint"
-    return "data" if "task" in file.attrs or any(split in file for split in _SPLITS) else "other"
-
-
-def _collect(datasets: list[DatasetOutline], name: str, entry: h5py.Group | h5py.Dataset) -> None:
-    if isinstance(entry, h5py.Dataset):
-        stored = entry.id.get_storage_size()
-        shape = entry.shape or ()
-        datasets.append(DatasetOutline(name, shape, str(entry.dtype), entry.chunks, entry.compression, stored))
+    return "data" if "task" in file.attrs or any(split in file for split in SPLITS) else "other"

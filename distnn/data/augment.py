@@ -66,7 +66,7 @@ class Augmentation:
             index: their positions in the split, (N,).
         """
         scratch = self._buffers.get(len(x))
-        if scratch is None or scratch.frames.dtype != x.dtype:
+        if scratch is None or scratch.inside.dtype != x.dtype:
             scratch = self._buffers[len(x)] = self._allocate(len(x), x)
         self._down.take(index, out=scratch.moves, mode="clip")
         self._rows.take(scratch.moves, axis=0, out=scratch.rows, mode="clip")
@@ -84,7 +84,6 @@ class Augmentation:
         frames = np.zeros((images, height + 2 * border, width + 2 * border, channels), x.dtype)
         size = frames.shape[1] * frames.shape[2]
         return _Buffers(
-            frames,
             frames[:, border : border + height, border : border + width],
             frames.reshape(-1, channels),
             np.arange(0, images * size, size, dtype=np.intp)[:, None],
@@ -96,9 +95,8 @@ class Augmentation:
 
 
 class _Buffers(NamedTuple):
-    """Scratch buffers for a batch: framed images and two views of them, where frames start, and each pixel's place."""
+    """Scratch buffers for a batch: two views of the framed images, where frames start, and each pixel's place."""
 
-    frames: Array
     inside: Array
     pixels: Array
     starts: Array

@@ -9,18 +9,17 @@ from distnn.data.augment import Augmentation
 from distnn.data.file.reading import DataFile
 from distnn.data.order import Order, stored
 from distnn.data.partition import Range
-from distnn.data.source import Filling, SampleBlock
+from distnn.data.source import SampleBlock, Source
 from distnn.errors import DataError
 
 
-class Loader:
+class Loader(Source):
     """A `Source` that has its samples in memory.
 
     Arguments:
         x: samples (N, …), of any integer or float type.
         y: targets (N,) or (N, …).
-        scale: the factor for integers; None leaves the numbers as they are.
-        augmentation: changes the samples at random on their way.
+        scale, augmentation: as of a `Source`.
         order: of the samples in an epoch; as they are stored if None.
 
     Raises:
@@ -38,9 +37,8 @@ class Loader:
         if len(x) != len(y):
             raise DataError(f"x holds {len(x)} samples and y {len(y)}; they must be equal.")
         self.x, self.y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        self.order, self.scale, self.augmentation = order or stored(len(x)), scale, augmentation
         self._samples = np.empty(len(x), np.intp)
-        self._filling = Filling(self.order, scale, augmentation)
+        super().__init__(order or stored(len(x)), scale, augmentation)
 
     @classmethod
     def read(cls, file: DataFile, split: str, piece: Range | None = None, order: Order | None = None) -> Loader:
@@ -52,23 +50,8 @@ class Loader:
         start, stop = piece or Range(0, file.count(split))
         return cls(*file.read(split, start, stop), file.scale, order=order)
 
-    def __len__(self) -> int:
-        return self.order.samples
-
-    def begin(self, seed: int, epoch: int) -> None:
-        """As `Source.begin`."""
-        self._filling.begin(seed, epoch)
-
     def close(self) -> None:
         """There is nothing but memory."""
-
-    def numbers(self, positions: Range) -> Array:
-        """As `Source.numbers`."""
-        return self._filling.numbers(self._load, positions)
-
-    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
-        """As `Source.fill`."""
-        self._filling.fill(self._load, positions, x, y)
 
     def _load(self, number: int) -> SampleBlock:
         samples = self.order.numbers(number, self._samples)

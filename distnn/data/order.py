@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -37,13 +36,6 @@ def permutation(samples: int, seed: int, epoch: int, shuffle: bool = True, strea
     return generator(seed, f"order/{epoch}").permutation(samples).astype(np.intp, copy=False)
 
 
-class BlockRange(NamedTuple):
-    """Some positions of one block: the block's number, and their range within the block."""
-
-    block: int
-    within: Range
-
-
 class Order(ABC):
     """An order of samples, cut into blocks.
 
@@ -54,7 +46,6 @@ class Order(ABC):
 
     Attributes:
         starts: the position at which each block begins, and the number of samples: (blocks + 1,).
-        longest: the length of the longest block.
     """
 
     starts: Array
@@ -78,18 +69,14 @@ class Order(ABC):
         """
         return spread(*self.places(block), out)
 
-    def sections(self, positions: Range) -> Iterator[BlockRange]:
-        """The blocks that hold these positions, in order."""
+    def sections(self, positions: Range) -> Iterator[tuple[int, Range]]:
+        """The blocks that hold these positions, in order, each with their range within it."""
         start = positions.start
         while start < positions.stop:
-            block = self.block(start)
+            block = int(np.searchsorted(self.starts, start, side="right")) - 1
             first, end = int(self.starts[block]), min(int(self.starts[block + 1]), positions.stop)
-            yield BlockRange(block, Range(start - first, end - first))
+            yield block, Range(start - first, end - first)
             start = end
-
-    def block(self, position: int) -> int:
-        """The block that holds a position."""
-        return int(np.searchsorted(self.starts, position, side="right")) - 1
 
 
 def spread(pieces: list[Range], rows: Array, out: Array) -> Array:
@@ -187,17 +174,10 @@ class Buffered(Order):
 
 
 def groups(samples: int, chunk: int, sample_bytes: int, buffer: int, target: int) -> Array:
-    """Where groups of whole chunks begin, for `Buffered`: (groups + 1,).
+    """Where groups of whole chunks of ``chunk`` samples each begin, for `Buffered`: (groups + 1,).
 
     A group has as many chunks as make ``target`` bytes, so that many small chunks are read at a time, but few enough
-    for `GROUPS` groups to fit into the buffer, and at least one.
-
-    Arguments:
-        samples: the number of samples in the file.
-        chunk: the samples of a chunk.
-        sample_bytes: the bytes of one sample.
-        buffer: the number of samples that are shuffled together.
-        target: the bytes to read at a time.
+    for `GROUPS` groups to fit into the ``buffer`` of so many samples, and at least one.
     """
     chunks = max(1, min(target // (chunk * sample_bytes), buffer // (GROUPS * chunk)))
     return np.append(np.arange(0, samples, chunks * chunk), samples)

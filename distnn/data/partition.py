@@ -53,8 +53,7 @@ def micro_shards(window: Range, shards: int, ranks: int, rank: int, whole: int |
     shards are the same on any number of ranks. If ``whole`` is given, a smaller batch is cut like one of ``whole``
     positions, so that the n-th position of every batch is in the same shard.
     """
-    mine = part(shards, ranks, rank)
-    for shard in range(mine.start, mine.stop):
+    for shard in range(*part(shards, ranks, rank)):
         piece = part(whole or window.length, shards, shard)
         stop = min(piece.stop, window.length)
         if piece.start < stop:

@@ -12,7 +12,7 @@ from distnn.arrays import Array
 from distnn.data.file.atomic import hdf5_writer, new_file
 
 
-def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array]:
+def datasets(predictions: Array, classes: Sequence[str]) -> dict[str, Array]:
     """The datasets of the file: ``y_pred`` and ``probabilities``.
 
     Arguments:
@@ -34,32 +34,20 @@ def datasets(predictions: Array, classes: Sequence[str] = ()) -> dict[str, Array
     return {"y_pred": labels.astype(np.int64), "probabilities": predictions}
 
 
-def attributes(classes: Sequence[str] = (), about: Mapping[str, str] | None = None) -> dict[str, Any]:
+def attributes(classes: Sequence[str], about: Mapping[str, str]) -> dict[str, Any]:
     """The file's attributes: those in ``about``, and the ``classes`` if there are any."""
-    return dict(about or {}) | ({"classes": list(classes)} if classes else {})
+    return dict(about) | ({"classes": list(classes)} if classes else {})
 
 
 def write_predictions(
-    path: str | Path,
-    predictions: Array,
-    *,
-    classes: Sequence[str] = (),
-    about: Mapping[str, str] | None = None,
-    force: bool = False,
-) -> Path:
+    path: Path, predictions: Array, *, classes: Sequence[str], about: Mapping[str, str], force: bool
+) -> None:
     """Write `datasets` and `attributes` into a file.
-
-    Arguments:
-        path: the file to write.
-        predictions, classes, about: see these functions.
-        force: replace an existing file.
 
     Raises:
         DataError: if the file exists and ``force`` isn't set, or it can't be written.
     """
-    path = Path(path)
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         file.attrs.update(attributes(classes, about))
         for name, values in datasets(predictions, classes).items():
             file[name] = values
-    return path

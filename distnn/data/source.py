@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,36 +12,6 @@ from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.order import Order
 from distnn.data.partition import Range
-
-
-class Source(Protocol):
-    """Gives the samples of a split, or of a piece of it.
-
-    Attributes:
-        order: of the samples in an epoch.
-        augmentation: what changes the samples at random on their way, if anything.
-    """
-
-    order: Order
-    augmentation: Augmentation | None
-
-    def __len__(self) -> int: ...
-
-    def begin(self, seed: int, epoch: int) -> None:
-        """Draw the order of ``epoch``, from 0, and the changes of its samples."""
-
-    def close(self) -> None:
-        """Let go of what isn't memory."""
-
-    def numbers(self, positions: Range) -> Array:
-        """Which samples of the split are at these positions of the epoch's order; good until the next call."""
-
-    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
-        """Write the samples at these positions of the epoch's order into ``x`` and ``y``, without allocating.
-
-        Raises:
-            DataError: if they are read from a file that can't be read, or holds what it shouldn't.
-        """
 
 
 class SampleBlock(NamedTuple):
@@ -60,12 +31,8 @@ class SampleBlock(NamedTuple):
     y: Array
 
 
-#: The block of this number in the epoch.
-Load = Callable[[int], SampleBlock]
-
-
-class Filling:
-    """Copies samples from blocks of an order into input arrays, whatever holds the blocks.
+class Source(ABC):
+    """Gives the samples of a split, or of a piece of it: copies them from blocks of an order, whatever holds these.
 
     Integers stay as compact as they are stored, and are converted and scaled on the way: x_float = scale · x_int.
 
@@ -82,22 +49,37 @@ class Filling:
         self._block: SampleBlock | None = None
         self.begin(0, 0)
 
+    def __len__(self) -> int:
+        return self.order.samples
+
     def begin(self, seed: int, epoch: int) -> None:
-        """As `Source.begin`."""
+        """Draw the order of ``epoch``, from 0, and the changes of its samples."""
         self.order.begin(seed, epoch)
         self._block = None
         if self.augmentation is not None:
             self.augmentation.draw(seed, epoch)
 
-    def numbers(self, load: Load, positions: Range) -> Array:
-        """As `Source.numbers`, with what loads a block."""
-        for _ in self._blocks(load, positions):
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what isn't memory."""
+
+    @abstractmethod
+    def _load(self, number: int) -> SampleBlock:
+        """The block of this number in the epoch."""
+
+    def numbers(self, positions: Range) -> Array:
+        """Which samples of the split are at these positions of the epoch's order; good until the next call."""
+        for _ in self._blocks(positions):
             pass
         return self._index[: positions.length]
 
-    def fill(self, load: Load, positions: Range, x: Array, y: Array | None) -> None:
-        """As `Source.fill`, with what loads a block."""
-        for block, rows, place in self._blocks(load, positions):
+    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
+        """Write the samples at these positions of the epoch's order into ``x`` and ``y``, without allocating.
+
+        Raises:
+            DataError: if they are read from a file that can't be read, or holds what it shouldn't.
+        """
+        for block, rows, place in self._blocks(positions):
             self._gather(block.x, rows, x[place], "x")
             if y is not None:
                 self._gather(block.y, rows, y[place], "y")
@@ -106,14 +88,14 @@ class Filling:
         if self.augmentation is not None:
             self.augmentation.apply(x, self._index[: positions.length])
 
-    def _blocks(self, load: Load, positions: Range) -> Iterator[tuple[SampleBlock, Array, slice]]:
+    def _blocks(self, positions: Range) -> Iterator[tuple[SampleBlock, Array, slice]]:
         """The blocks at these positions, with the rows of each, and which of the positions they are."""
         if len(self._index) < positions.length:
             self._index = np.empty(positions.length, np.intp)
         start = 0
         for number, within in self.order.sections(positions):
             if self._block is None or self._block.number != number:
-                self._block = load(number)
+                self._block = self._load(number)
             inside, place = slice(*within), slice(start, start + within.length)
             np.copyto(self._index[place], self._block.samples[inside])
             yield self._block, self._block.rows[inside], place

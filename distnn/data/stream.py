@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from queue import SimpleQueue
-from threading import Thread
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -14,10 +12,19 @@ from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
-from distnn.data.source import Filling, SampleBlock, Source
+from distnn.data.source import SampleBlock, Source
 
 
-class Stream:
+class _Slot:
+    """Memory for one block."""
+
+    def __init__(self, file: DataFile, split: str, length: int) -> None:
+        self.x = np.empty((length, *file.sample_shape), file.x_dtype)
+        self.y = np.empty((length, *file.target_shape), file.y_dtype(split))
+        self.samples: Array = np.empty(length, np.intp)
+
+
+class Stream(Source):
     """A `Source` that has two blocks of its order in memory: one that is used, and the next, which a thread reads.
 
     Arguments:
@@ -39,49 +46,40 @@ class Stream:
         self._file, self._split = DataFile(file.path), split
         self._piece = piece or Range(0, file.count(split))
         self._slots: list[_Slot] = []
-        self._held: _Slot | None = None
-        self._reader: _Reader | None = None
-        self.order = order or stored(self._piece.length, block_length(file, split))
-        self.augmentation = augmentation
-        self._filling = Filling(self.order, file.scale, augmentation)
-
-    def __len__(self) -> int:
-        return self.order.samples
+        self._thread = ThreadPoolExecutor(1, "distnn data")
+        self._ahead: list[tuple[int, Future[SampleBlock]]] = []  # at most one
+        super().__init__(order or stored(self._piece.length, block_length(file, split)), file.scale, augmentation)
 
     def begin(self, seed: int, epoch: int) -> None:
         """As `Source.begin`; the epoch's first block is read when it is asked for."""
         self._stop()
-        self._filling.begin(seed, epoch)
+        super().begin(seed, epoch)
 
     def close(self) -> None:
         """End the thread, and close the file."""
         self._stop()
         self._file.close()
 
-    def numbers(self, positions: Range) -> Array:
-        """As `Source.numbers`."""
-        return self._filling.numbers(self._load, positions)
-
-    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
-        """As `Source.fill`."""
-        self._filling.fill(self._load, positions, x, y)
-
     def _stop(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = self._held = None
+        """End the thread, which finishes the block that it is reading; the next one starts with its first block."""
+        self._thread.shutdown(cancel_futures=True)
+        self._thread, self._ahead = ThreadPoolExecutor(1, "distnn data"), []
 
     def _load(self, number: int) -> SampleBlock:
-        if self._reader is None or number < self._reader.upcoming:
+        if not self._ahead or number < self._ahead[0][0]:
             self._stop()  # a step that is computed again may go back
             self._slots = self._slots or [_Slot(self._file, self._split, self.order.longest) for _ in range(2)]
-            self._reader = _Reader(self._read, range(number, len(self.order.starts) - 1), self._slots)
+            self._read_ahead(number)
         while True:
-            if self._held is not None:
-                self._reader.free(self._held)
-            self._held, block = self._reader.next()
-            if block.number == number:
+            upcoming, reading = self._ahead.pop()
+            self._read_ahead(upcoming + 1)  # into the memory of the block before the upcoming one
+            block = reading.result()
+            if upcoming == number:
                 return block
+
+    def _read_ahead(self, number: int) -> None:
+        if number < len(self.order.starts) - 1:
+            self._ahead.append((number, self._thread.submit(self._read, number, self._slots[number % 2])))
 
     def _read(self, number: int, slot: _Slot) -> SampleBlock:
         """Read a block, in the thread."""
@@ -105,64 +103,3 @@ def source(file: DataFile, split: str, piece: Range, order: Order | None = None,
 def block_length(file: DataFile, split: str) -> int:
     """So many samples are well read at a time."""
     return max(1, READ_BYTES // file.sample_bytes(split))
-
-
-class _Slot:
-    """Memory for one block."""
-
-    def __init__(self, file: DataFile, split: str, length: int) -> None:
-        self.x = np.empty((length, *file.sample_shape), file.x_dtype)
-        self.y = np.empty((length, *file.target_shape), file.y_dtype(split))
-        self.samples: Array = np.empty(length, np.intp)
-
-
-class _Reader:
-    """A thread that reads blocks one after the other, as long as there is a slot for them.
-
-    Arguments:
-        read: reads a block into a slot.
-        blocks: their numbers.
-        slots: memory for some of them.
-
-    Attributes:
-        upcoming: the number of the block that `next` returns next.
-    """
-
-    def __init__(self, read: Callable[[int, _Slot], SampleBlock], blocks: range, slots: list[_Slot]) -> None:
-        self.upcoming = blocks.start
-        self._read, self._blocks = read, blocks
-        self._free: SimpleQueue[_Slot | None] = SimpleQueue()
-        self._ready: SimpleQueue[tuple[_Slot, SampleBlock] | Exception] = SimpleQueue()
-        for slot in slots:
-            self._free.put(slot)
-        self._thread = Thread(target=self._run, name="distnn data", daemon=True)
-        self._thread.start()
-
-    def next(self) -> tuple[_Slot, SampleBlock]:
-        """The next block, once it has been read; what the thread raised is raised here."""
-        ready = self._ready.get()
-        if isinstance(ready, Exception):
-            self._ready.put(ready)  # for whoever asks again
-            raise ready
-        self.upcoming += 1
-        return ready
-
-    def free(self, slot: _Slot) -> None:
-        """The slot's block isn't needed any more."""
-        self._free.put(slot)
-
-    def close(self) -> None:
-        """End the thread, which finishes the block that it is reading."""
-        self._blocks = range(0)
-        self._free.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            for number in self._blocks:
-                slot = self._free.get()
-                if slot is None or not self._blocks:
-                    return
-                self._ready.put((slot, self._read(number, slot)))
-        except Exception as error:
-            self._ready.put(error)

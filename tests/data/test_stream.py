@@ -114,7 +114,7 @@ def test_the_next_block_is_read_meanwhile_and_no_more(file: DataFile) -> None:
     _until(lambda: len(read) == 3)
     assert read == [3, 4, 5]
     stream.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "distnn data"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("distnn data")]
 
 
 def _until(condition: object) -> None:

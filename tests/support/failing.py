@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from distnn import runtime
-from distnn.checkpoint.writing import FileLayout
+from distnn.checkpoint.draft import Draft
 from distnn.cli.main import main
 from distnn.data.loader import Loader
 from distnn.doctor import facts, rates
@@ -47,7 +47,7 @@ PHASES: dict[str, tuple[Any, str, int]] = {
     "forward": (Plan, "forward", 5),
     "reduce": (NodeReduction, "reduce", 5),
     "evaluation": (Evaluator, "run", 1),
-    "checkpoint": (FileLayout, "seal", 2),
+    "checkpoint": (Draft, "seal", 2),
     "finish": (Saver, "finish", 1),
 }
 #: Like these, but where there is no watchdog yet, or no more.

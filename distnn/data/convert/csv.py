@@ -24,49 +24,39 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass
 class Table:
-    """The numbers of a CSV file.
-
-    Attributes:
-        path: the file.
-        target: the name of the target column.
-        names: the names of the feature columns.
-        features: one row of numbers for each sample.
-        targets: the texts of the target column.
-        lines: where in the file each sample is.
-    """
+    """A CSV file: for each sample its features, the text of its target, and its line."""
 
     path: Path
     target: str
-    names: list[str]
     features: list[np.ndarray] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
 
 
-def read_csv(path: str | Path, target: str, delimiter: str = ",") -> Table:
-    """Read a table, and check every value.
-
-    Args:
-        path: the file, in UTF-8.
-        target: the name of the target column.
-        delimiter: the character that separates the fields.
+def read_csv(path: Path, target: str, delimiter: str) -> Table:
+    """Read a table in UTF-8, and check every value.
 
     Raises:
         DataError: the file is missing or isn't a table, the delimiter is impossible, there is no such target, a line
             has too many or too few fields, a value is missing, or a feature isn't a number; with its line and column.
     """
-    path = Path(path)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise DataError(f"{path}: the delimiter is {delimiter!r}; expected one character, such as ';' or a tab.")
     with _rows(path, delimiter) as rows:
         header = next(rows, (0, []))[1]
-        table = Table(path, target, _feature_names(path, header, target, delimiter))
+        _check_header(path, header, target, delimiter)
         column = header.index(target)
+        names = header[:column] + header[column + 1 :]
+        table = Table(path, target)
         for line, row in rows:
-            _check_length(path, line, row, header)
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, line {line} has {len(row)} fields but the header names {len(header)} columns; expected "
+                    "one field for each column (quote a text that contains the delimiter)."
+                )
             _check_present(path, line, target, row[column])
             table.targets.append(row.pop(column))
-            table.features.append(_numbers(path, line, row, table.names))
+            table.features.append(_numbers(path, line, row, names))
             table.lines.append(line)
     if not table.lines:
         raise DataError(f"{path} has a header but no line of data below it; expected one sample a line.")
@@ -96,8 +86,8 @@ def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _feature_names(path: Path, header: list[str], target: str, delimiter: str) -> list[str]:
-    """The columns that aren't the target; DataError if the first line isn't a usable header."""
+def _check_header(path: Path, header: list[str], target: str, delimiter: str) -> None:
+    """DataError if the first line isn't a usable header."""
     if not header:
         raise DataError(f"{path} is empty; expected a header line with the names of the columns, then the data.")
     doubles = sorted({name for name in header if header.count(name) > 1 or not name})
@@ -119,15 +109,6 @@ def _feature_names(path: Path, header: list[str], target: str, delimiter: str) -
         )
     if len(header) < 2:
         raise DataError(f"{path} has only the target column '{target}'; expected at least one column of features.")
-    return [name for name in header if name != target]
-
-
-def _check_length(path: Path, line: int, row: list[str], header: list[str]) -> None:
-    if len(row) != len(header):
-        raise DataError(
-            f"{path}, line {line} has {len(row)} fields but the header names {len(header)} columns; expected one field "
-            "for each column (quote a text that contains the delimiter)."
-        )
 
 
 def _check_present(path: Path, line: int, name: str, text: str) -> None:
@@ -211,20 +192,14 @@ def convert(
     """Make a data file of a CSV table: x (N, columns) float32, y labels or float64.
 
     Args:
-        output: the data file to write.
         path: the table.
         target: the name of the target column.
         task: classification or regression; None: see `infer_task`.
         delimiter: the character that separates the fields.
-        validation: the fraction of the lines for validation.
-        test: the fraction for the test.
+        validation, test: the fractions of the lines for them.
         seed: of the random split.
-        force: replace an existing file.
-
-    Raises:
-        DataError: see `read_csv`, `infer_task` and `distnn.data.write_data`.
     """
-    table = read_csv(path, target, delimiter)
+    table = read_csv(Path(path), target, delimiter)
     task = task or infer_task(table)
     y, classes = _targets(table, task)
     splits = by_fraction(

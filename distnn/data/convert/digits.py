@@ -24,15 +24,7 @@ def shipped() -> Path:
 
 
 def convert(output: str | Path, *, force: bool = False) -> Path:
-    """Copy the shipped file.
-
-    Args:
-        output: the data file to write.
-        force: replace an existing file.
-
-    Raises:
-        DataError: the shipped file is missing, or ``output`` can't be written.
-    """
+    """Copy the shipped file."""
     source, output = shipped(), Path(output)
     with new_file(output, force=force) as temporary:
         shutil.copyfile(source, temporary)

@@ -14,18 +14,7 @@ from distnn.errors import DataError
 #: The folder of the package dataset-fashion-mnist of Debian and Ubuntu.
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 #: The names in the order of the labels, from the data set's own README.
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SOURCE = (
@@ -56,13 +45,8 @@ def convert(output: str | Path, *, folder: str | Path = FOLDER, validation: int 
     """Make a data file of the four IDX files.
 
     Args:
-        output: the data file to write.
         folder: the folder of the files.
         validation: how many of the last training samples to use for validation; 0: no validation split.
-        force: replace an existing file.
-
-    Raises:
-        DataError: a file is missing or damaged, or ``output`` can't be written.
     """
     files = find(Path(folder))
     return idx.convert(

@@ -98,17 +98,12 @@ def convert(
     """Make a data file of IDX files.
 
     Args:
-        output: the data file to write.
         train: the files of the training images and labels.
         test: those of the test images and labels; None: no test split.
         validation: how many of the last training samples to use for validation; 0: no validation split.
         classes: the class names; if empty, the numbers 0, 1, … up to the largest label.
         source: where the data come from; stored in the file. If empty, the names of the files.
         licence: their licence; stored in the file.
-        force: replace an existing file.
-
-    Raises:
-        DataError: see `read_idx`, `read_pair` and `distnn.data.write_data`.
     """
     x, y = read_pair(*train)
     splits = last_for_validation(train[0], x, y, validation)

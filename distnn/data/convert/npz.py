@@ -22,13 +22,12 @@ EXPECTED = (
 )
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an archive by name, in lower case.
 
     Raises:
         DataError: the file is missing or damaged, isn't an archive, or holds Python objects.
     """
-    path = Path(path)
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
@@ -46,7 +45,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The pairs x and y that an archive names by split; empty if it holds one x and y.
+    """The pairs x and y that an archive names by split; one pair for ``all`` if it holds one x and y.
 
     Raises:
         DataError: it has neither, or an x without a y.
@@ -64,16 +63,13 @@ def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple
                 splits[split] = (x, y)
     if "train" not in splits and not {"x", "y"} <= set(arrays):
         raise DataError(f"{path} holds the arrays {', '.join(arrays) or '(none)'}; {EXPECTED}.")
-    return splits if "train" in splits else {}
+    return splits if "train" in splits else {"all": (arrays["x"], arrays["y"])}
 
 
 def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
-    """The task, the targets as a data file holds them, and the class names.
+    """The task, the targets of each split as a data file holds them, and the class names.
 
-    Args:
-        path: the archive, for the message.
-        parts: the targets of each split: integers, booleans or texts for classes, integers or floats for quantities.
-        task: classification or regression; None: integers, booleans and texts are classes.
+    Without a ``task``, integers, booleans and texts are classes, and floats are quantities.
 
     Raises:
         DataError: targets of a classification that aren't labels.
@@ -123,30 +119,22 @@ def convert(
     """Make a data file of a numpy archive.
 
     Args:
-        output: the data file to write.
         path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
         task: classification or regression; None: integer, boolean and text targets are classes.
-        validation: for x and y, the fraction for validation; 0.1 if None.
-        test: for x and y, the fraction for the test; 0.1 if None.
+        validation, test: for x and y, the fractions of the samples for them; 0.1 if None.
         seed: for x and y, the seed of the random split.
-        force: replace an existing file.
-
-    Raises:
-        DataError: the archive lacks these arrays, or its arrays don't make a data file.
     """
     path = Path(path)
     arrays = read_npz(path)
-    splits = find_splits(path, arrays)
-    if splits and (validation is not None or test is not None):
+    pairs = find_splits(path, arrays)
+    if "all" not in pairs and (validation is not None or test is not None):
         raise DataError(
-            f"{path} names its own splits ({', '.join(splits)}), so fractions for validation and test don't apply; "
+            f"{path} names its own splits ({', '.join(pairs)}), so fractions for validation and test don't apply; "
             "leave --validation and --test out, or store one x and y."
         )
-    pairs = splits or {"all": (arrays["x"], arrays["y"])}
     task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
     pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
-    if not splits:
-        fractions = [0.1 if fraction is None else fraction for fraction in (validation, test)]
-        x, y = pairs["all"]
-        pairs = by_fraction(path, x, y, task=task, validation=fractions[0], test=fractions[1], seed=seed)
+    if "all" in pairs:
+        validation, test = (0.1 if fraction is None else fraction for fraction in (validation, test))
+        pairs = by_fraction(path, *pairs["all"], task=task, validation=validation, test=test, seed=seed)
     return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)

@@ -27,8 +27,7 @@ def stratified(labels: np.ndarray, validation: int, test: int, seed: int) -> dic
 
     Args:
         labels: (N,) classes to distribute evenly; all equal for a plain random split.
-        validation: how many samples to use for validation; may be 0.
-        test: how many to use for the test; may be 0; validation + test < N.
+        validation, test: how many samples to use for them; may be 0; validation + test < N.
         seed: of the random split.
 
     Returns:
@@ -60,8 +59,7 @@ def by_fraction(
         x: samples (N, …).
         y: targets (N,) or (N, …).
         task: classification or regression.
-        validation: the fraction of the samples for validation; may be 0.
-        test: the fraction for the test; may be 0.
+        validation, test: the fractions of the samples for them; may be 0.
         seed: of the random split.
 
     Raises:

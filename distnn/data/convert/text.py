@@ -31,15 +31,9 @@ def convert(
     of the whole text.
 
     Args:
-        output: the data file to write.
         path: the text, in UTF-8; line ends of all systems become \\n.
         length: the number of characters in a sequence.
-        validation: the fraction of the text for validation; may be 0.
-        test: the fraction for the test; may be 0.
-        force: replace an existing file.
-
-    Raises:
-        DataError: the file is missing, empty or not a text, or a part is too short for one sequence.
+        validation, test: the fractions of the text for them; may be 0.
     """
     path = Path(path)
     tokens, vocabulary = tokenize(read_text(path))
@@ -92,16 +86,19 @@ def _cut(path: Path, tokens: np.ndarray, length: int, validation: float, test: f
             "expected fractions of 0 or more whose sum is below 1."
         )
     first, second = (round(len(tokens) * (1 - fraction)) for fraction in (validation + test, test))
-    parts = {"train": tokens[:first], "validation": tokens[first:second], "test": tokens[second:]}
-    wanted = {"train": True, "validation": validation > 0, "test": test > 0}
+    parts = {"train": tokens[:first]}
+    if validation > 0:
+        parts["validation"] = tokens[first:second]
+    if test > 0:
+        parts["test"] = tokens[second:]
     for name, part in parts.items():
-        if wanted[name] and len(part) <= length:
+        if len(part) <= length:
             raise DataError(
                 f"{path} is too short: of its {len(tokens)} characters {len(part)} are for {name}, but a sequence "
                 f"takes {length + 1}: {length} and the one after them. Choose a smaller --length than {length}, other "
                 "fractions (0 for no such part), or a longer text."
             )
-    return {name: part for name, part in parts.items() if wanted[name]}
+    return parts
 
 
 def _sequences(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,74 +98,40 @@ def hdf5_writer(path: Path) -> Iterator[Any]:
     Raises:
         OSError: the error of the first write that failed, raised once the file is closed.
     """
-    sink = Sink(path)
-    try:
-        # libver: the oldest layout (HDF5 1.8, 2008) that takes attributes above 64 KiB: thousands of class names.
-        with h5py.File(sink, "w", libver="v108") as file:
-            yield file
-    finally:
-        os.close(sink.descriptor)
+    # libver: the oldest layout (HDF5 1.8, 2008) that takes attributes above 64 KiB: thousands of class names.
+    with Sink(path, "w+") as sink, h5py.File(sink, "w", libver="v108") as file:
+        yield file
     if sink.error is not None:
         raise sink.error
 
 
-class Sink:
-    """A binary file whose writes never fail: it keeps the first error in ``error`` and drops all later writes.
+class Sink(io.FileIO):
+    """A file whose writes never fail: it keeps the first error in ``error`` and drops all later writes."""
 
-    The methods are those that h5py requires of a file object, with their usual meanings.
+    error: OSError | None = None
 
-    Args:
-        path: the file to create.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
-        self.error: OSError | None = None
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to ``offset`` from the start, the position or the end."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: os.fstat(self.descriptor).st_size}
-        self._position = base[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
-
-    def write(self, data: Any) -> int:
+    def write(self, data: Any, /) -> int:
         """Write all of ``data`` at the position."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         while rest and self.error is None:
             try:
-                written = os.pwrite(self.descriptor, rest, self._position + size - len(rest))
+                rest = rest[super().write(rest) :]
             except OSError as error:
                 self.error = error
-            else:
-                rest = rest[written:]
-        self._position += size
         return size
 
-    def read(self, size: int) -> bytes:
-        """``size`` bytes at the position; zeros for those that were dropped."""
-        data = os.pread(self.descriptor, size, self._position).ljust(size, b"\0")
-        self._position += size
-        return data
-
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Fill ``buffer`` from the position; zeros for bytes that were dropped."""
         view = memoryview(buffer).cast("B")
-        view[:] = self.read(len(view))
+        count = super().readinto(view)
+        view[count:] = bytes(len(view) - count)
         return len(view)
 
-    def truncate(self, size: int) -> int:
+    def truncate(self, size: int | None = None, /) -> int:
         """Cut or extend the file."""
         try:
-            os.ftruncate(self.descriptor, size)
+            return super().truncate(size)
         except OSError as error:
             self.error = self.error or error
-        return size
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
+            return size or 0

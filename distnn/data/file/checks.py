@@ -75,7 +75,7 @@ def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
     """Check the types and shapes of one split, without reading a value.
 
     Args:
-        path: the file, for the message.
+        path: the file.
         split: train, validation or test.
         task: classification, regression or language.
         x: samples (N, …), an array or an HDF5 dataset; for a language (N, T), integer tokens.
@@ -84,8 +84,12 @@ def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
     """
-    _check_type(path, f"{split}/x", x)
-    _check_type(path, f"{split}/y", y)
+    for name, values in (("x", x), ("y", y)):
+        if values.dtype.kind not in "biuf":
+            raise DataError(
+                f"{path}: {split}/{name} has the type {values.dtype}, which distnn can't compute with; "
+                "expected numbers: an integer, float or boolean type."
+            )
     if len(x.shape) < 2:
         raise DataError(
             f"{path}: {split}/x has the shape {x.shape}; expected (N, …), one row for each sample: "
@@ -105,14 +109,6 @@ def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
         _check_labels_type(path, split, y)
     if task == "language":
         _check_tokens(path, split, x, y)
-
-
-def _check_type(path: Path, name: str, values: Any) -> None:
-    if values.dtype.kind not in "biuf":
-        raise DataError(
-            f"{path}: {name} has the type {values.dtype}, which distnn can't compute with; "
-            "expected numbers: an integer, float or boolean type."
-        )
 
 
 def _check_labels_type(path: Path, split: str, y: Any) -> None:
@@ -169,44 +165,34 @@ def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarra
     """DataError for the first NaN, infinity, or label or token outside the classes, in a slab of a split.
 
     Args:
-        path: the file, for the message.
+        path: the file.
         split: train, validation or test.
         start: where the slab begins in the split.
         x: samples (n, …).
         y: targets (n,) or (n, …).
         classes: how many there are; 0 for a regression.
     """
-    _check_finite(path, f"{split}/x", start, x)
-    _check_finite(path, f"{split}/y", start, y)
-    if classes:
-        _check_labels(path, f"{split}/y", start, y, classes)
+    for name, values in ((f"{split}/x", x), (f"{split}/y", y)):
+        # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
+        if values.dtype.kind == "f" and values.size and not np.isfinite([values.min(), values.max()]).all():
+            place, value = _first(~np.isfinite(values), values, start)
+            raise DataError(
+                f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
+                "expected finite numbers. Repair or remove that sample."
+            )
+    labels = [(f"{split}/y", y)] if classes else []
     if classes and y.ndim > 1:  # a language, whose samples are labels too
-        _check_labels(path, f"{split}/x", start, x, classes)
+        labels.append((f"{split}/x", x))
+    for name, values in labels:
+        if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
+            place, value = _first((values < 0) | (values >= classes), values, start)
+            raise DataError(
+                f"{path}: {name}[{place}] is the label {value}, but there are {classes} classes: expected "
+                f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+            )
 
 
-def _check_labels(path: Path, name: str, start: int, labels: np.ndarray, classes: int) -> None:
-    if not labels.size or (int(labels.min()) >= 0 and int(labels.max()) < classes):
-        return
-    bad = np.unravel_index(int(np.argmax((labels < 0) | (labels >= classes))), labels.shape)
-    raise DataError(
-        f"{path}: {name}[{_place(bad, start)}] is the label {labels[bad]}, but there are {classes} classes: expected "
-        f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
-    )
-
-
-def _place(index: Iterable[Any], start: int) -> str:
-    """The position in its split of an element of a slab that begins at ``start``, as text."""
-    return ", ".join(str(int(place) + (start if axis == 0 else 0)) for axis, place in enumerate(index))
-
-
-def _check_finite(path: Path, name: str, start: int, values: np.ndarray) -> None:
-    if values.dtype.kind != "f" or not values.size:
-        return
-    # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
-    if np.isfinite(values.min()) and np.isfinite(values.max()):
-        return
-    bad = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
-    raise DataError(
-        f"{path}: {name}[{_place(bad, start)}] is {values[bad]}, and one such value would turn every parameter into "
-        "NaN; expected finite numbers. Repair or remove that sample."
-    )
+def _first(bad: np.ndarray, values: np.ndarray, start: int) -> tuple[str, Any]:
+    """The first bad value of a slab that begins at ``start``: its position in the split as text, and itself."""
+    index = np.unravel_index(int(np.argmax(bad)), values.shape)
+    return ", ".join(str(int(place)) for place in (index[0] + start, *index[1:])), values[index]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
 import numpy as np
 
 from distnn.data.file import checks, collective
-from distnn.data.file.joined import Joined
 from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
@@ -242,13 +241,34 @@ class DataFile:
     def __enter__(self) -> DataFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
             self.close()
         else:
             self._leave()
+
+
+class Joined:
+    """Datasets joined along their first axis, and read like one h5py dataset.
+
+    Arguments:
+        parts: at least one dataset; all have the same type, and the same shape except for the first axis.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = parts
+        self.shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
+        self.dtype, self.chunks = parts[0].dtype, parts[0].chunks
+
+    def read_direct(self, target: np.ndarray, where: slice) -> None:
+        """Read the rows start..stop into ``target``."""
+        first = 0
+        for part in self.parts:
+            start, stop = max(where.start, first), min(where.stop, first + part.shape[0])
+            if start < stop:
+                inside = slice(start - first, stop - first)
+                part.read_direct(target[start - where.start : stop - where.start], inside)
+            first += part.shape[0]
 
 
 def bytes_of_one(values: Any) -> int:

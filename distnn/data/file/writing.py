@@ -69,11 +69,11 @@ def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) 
                 f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
             )
     checks.check_train(path, splits)
-    arrays = {split: tuple(map(_array, splits[split])) for split in checks.SPLITS if split in splits}
+    arrays = {name: (_array(splits[name][0]), _array(splits[name][1])) for name in checks.SPLITS if name in splits}
     for split, (x, y) in arrays.items():
         checks.check_split(path, split, task, x, y)
         checks.check_alike(path, split, x, y, *arrays["train"])
-    return {split: (x, y) for split, (x, y) in arrays.items()}
+    return arrays
 
 
 def _array(values: Any) -> Any:
