@@ -18,11 +18,12 @@ import importlib
 import inspect
 import math
 import numbers
+import operator
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -149,6 +150,8 @@ class Registered:
 
     def __init_subclass__(cls, *, kind: str = "", family: Family | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checking(cls.__init__)  # type: ignore[method-assign]
         if family:
             cls.family, family.base = family, cls
         if kind:
@@ -160,6 +163,10 @@ class Registered:
                 )
             cls.kind = kind
             cls.family.kinds[kind] = cls
+
+    def __post_init__(self) -> None:
+        # The constructor that `dataclass` makes comes after __init_subclass__.
+        _check(self, type(self), vars(self))
 
 
 @dataclass(frozen=True)
@@ -251,30 +258,54 @@ def _writable(hint: Any) -> bool:
     )
 
 
-def check(thing: Any) -> None:
-    """Refuse numbers among the attributes of ``thing`` that its constructor's annotations don't allow.
+def _checking(constructor: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which then checks its arguments."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def checking(self: Any, *args: Any, **options: Any) -> None:
+        constructor(self, *args, **options)
+        _check(self, constructor, signature.bind(self, *args, **options).arguments)
+
+    return checking
+
+
+def _check(thing: Any, annotated: Any, values: Mapping[str, Any]) -> None:
+    """Refuse numbers that the annotations of a constructor, or of a class's fields, don't allow.
 
     Raises:
         UsageError: naming the argument, its value, and what is valid.
     """
-    for name, key in keys(type(thing)).items():
-        value, extras = getattr(thing, name, None), _extras(key.hint)
-        limits = [extra for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
-        words = next((extra for extra in extras if isinstance(extra, str)), "")
-        if limits and not (value is None or isinstance(value, tuple | list) or _within(value, limits)):
-            raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.").at(name)
+    for name, (number, *extras) in _numbers(annotated).items():
+        value = values.get(name)
+        if value is not None and not _within(value, number, extras):
+            words = next((extra for extra in extras if isinstance(extra, str)), "another")
+            raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.")
 
 
-def _within(value: Any, limits: Sequence[Any]) -> bool:
-    tests: dict[type, Callable[[Any, Any], bool]] = {
-        Gt: lambda x, limit: x > limit.gt,
-        Ge: lambda x, limit: x >= limit.ge,
-        Lt: lambda x, limit: x < limit.lt,
-        Le: lambda x, limit: x <= limit.le,
-    }
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+@functools.cache
+def _numbers(annotated: Any) -> dict[str, tuple[Any, ...]]:
+    """The type and the extras of what is annotated as a number, or as one or None."""
+    try:
+        hints = typing.get_type_hints(annotated, include_extras=True)
+    except NameError:  # of what is annotated with names that its module doesn't have when it runs
+        return {}
+    found = {}
+    for name, hint in hints.items():
+        members = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+        given = [member for member in members if member is not types.NoneType]
+        if len(given) == 1 and typing.get_origin(given[0]) is Annotated and given[0].__origin__ in (int, float):
+            found[name] = typing.get_args(given[0])
+    return found
+
+
+def _within(value: Any, number: type, extras: Sequence[Any]) -> bool:
+    """Whether a value is a number of this type, and finite, within the limits among the extras."""
+    kind = numbers.Integral if number is int else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
         return False
-    return all(tests[type(limit)](value, limit) for limit in limits)
+    limits = [(type(extra).__name__.lower(), extra) for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
+    return all(getattr(operator, name)(value, getattr(limit, name)) for name, limit in limits)
 
 
 def description(family: Family, thing: object) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.arrays import Array, show
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import ShapeError
 from distnn.graph.functions import activate, affine, maxout
 from distnn.graph.node import Node, constant
 from distnn.layers import initial
 from distnn.layers.layer import Layer, Outputs
 from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as check_activation
-from distnn.ops.maxout import Maxout as MaxoutOp
 from distnn.registry import Count, Initialization
 
 
@@ -49,8 +48,6 @@ class Dense(Layer, kind="dense"):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if units < 1:
-            raise UsageError(f"Dense: units is {units}; expected at least 1.")
         check_activation(activation)
         self.units, self.activation, self.bias = units, activation, bias
         self.weights = initial.for_weights(initialization, activation)
@@ -84,9 +81,6 @@ class Maxout(Layer, kind="maxout"):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if units < 1:
-            raise UsageError(f"Maxout: units is {units}; expected at least 1.")
-        MaxoutOp(pieces)  # refuses a number of pieces out of range
         self.units, self.pieces = units, pieces
         self._each = initial.for_weights(initialization, None)
 

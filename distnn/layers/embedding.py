@@ -36,8 +36,6 @@ class Embedding(Layer, kind="embedding"):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if tokens < 1 or units < 1:
-            raise UsageError(f"Embedding: tokens is {tokens} and units {units}; expected at least 1 each.")
         self.tokens, self.units = tokens, units
 
     def __call__(self, x: Node) -> Node:

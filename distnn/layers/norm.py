@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.arrays import Array, show
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import ShapeError
 from distnn.graph.functions import layer_norm
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
@@ -27,6 +27,7 @@ class BatchNorm(Layer, kind="batch_norm"):
     nothing else: for micro-shards that are too small to tell.
 
     Raises:
+        UsageError: for an ε outside its range.
         ShapeError: when called on a node without a fixed number of channels.
     """
 
@@ -59,7 +60,7 @@ class LayerNorm(Layer, kind="layer_norm"):
     Each sample, and each position of a sequence, has its own statistics: prediction computes what training does.
 
     Raises:
-        UsageError: for fewer than one axis.
+        UsageError: for fewer than one axis, or an ε outside its range.
         ShapeError: when called on a node that hasn't so many axes of fixed length after the batch.
     """
 
@@ -73,8 +74,6 @@ class LayerNorm(Layer, kind="layer_norm"):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if axes < 1:
-            raise UsageError(f"LayerNorm: axes is {axes}; expected at least 1.")
         self.axes, self.epsilon = axes, epsilon
 
     def __call__(self, x: Node) -> Node:

@@ -42,8 +42,6 @@ class Recurrent(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if units < 1:
-            raise UsageError(f"{type(self).__name__}: units is {units}; expected at least 1.")
         self.units, self.last = units, last
 
     def __call__(self, x: Node, *, state: Sequence[Node] = (), lengths: Node | None = None) -> Node:
