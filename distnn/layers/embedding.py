@@ -41,8 +41,7 @@ class Embedding(Layer, kind="embedding"):
     def __call__(self, x: Node) -> Node:
         if not x.integer:
             raise UsageError(
-                f"Embedding({self.tokens}, {self.units}{f', name={self.name!r}' if self.name else ''}): its input "
-                f"{x!r} isn't of integers; expected tokens: data for the task language, or in Python an input made "
-                f"with integer=True."
+                f"{self.called(self.tokens, self.units)}: its input {x!r} isn't of integers; expected tokens: data "
+                f"for the task language, or in Python an input made with integer=True."
             )
         return apply(EmbeddingOp(), x, self.parameter("weight", (self.tokens, self.units), _normal))

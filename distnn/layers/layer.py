@@ -54,6 +54,11 @@ class Layer(
         """The word that automatic names begin with."""
         return type(self).__name__.lower()
 
+    def called(self, *what: object) -> str:
+        """The layer in a message: ``Dense(3, name='head')``, with what tells it from others, and its name."""
+        words = [*(str(each) for each in what if each != ""), *([f"name={self.name!r}"] if self.name else [])]
+        return f"{type(self).__name__}({', '.join(words)})"
+
     def __call__(self, x: Node) -> Node:
         raise AssertionError(f"{type(self).__name__} builds no graph")
 

@@ -80,8 +80,8 @@ class LayerNorm(Layer, kind="layer_norm"):
         features = tuple(length for length in x.shape[-self.axes :] if isinstance(length, int))
         if len(features) < self.axes or len(x.shape) <= self.axes:
             raise ShapeError(
-                f"LayerNorm({self.axes}{f', name={self.name!r}' if self.name else ''}): its input has shape "
-                f"{show(x.shape)}; expected (N, …) with {self.axes} or more axes of fixed length after the batch."
+                f"{self.called(self.axes)}: its input has shape {show(x.shape)}; expected (N, …) with {self.axes} or "
+                f"more axes of fixed length after the batch."
             )
         gain = self.parameter("gain", features, _ones)
         return layer_norm(x, gain, self.parameter("bias", features, initial.zeros), self.epsilon)

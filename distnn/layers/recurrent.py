@@ -78,7 +78,8 @@ class Recurrent(Layer):
         expected = self.cell.states
         if len(state) not in (0, len(expected)):
             raise UsageError(
-                f"{self._called}: its state is {len(state)} nodes; expected {len(expected)}: {', '.join(expected)}."
+                f"{self.called(self.units)}: its state is {len(state)} nodes; expected {len(expected)}: "
+                f"{', '.join(expected)}."
             )
         weights = self._weights(self._features(x))
         op = Recurrence(self.cell, state=bool(state), lengths=lengths is not None, final=final)
@@ -87,16 +88,13 @@ class Recurrent(Layer):
     def _step(self, y: Node, t: int) -> Node:
         return reshape(apply(Steps(t, t + 1), y), self.units)
 
-    @property
-    def _called(self) -> str:
-        return f"{type(self).__name__}({self.units}{f', name={self.name!r}' if self.name else ''})"
-
     def _features(self, x: Node) -> int:
         found = x.shape[2] if len(x.shape) == 3 else None
         known = self.roles["weight_input"].shape[0] if self.roles else found
         if not isinstance(found, int) or found != known:
             raise ShapeError(
-                f"{self._called}: its input has shape {show(x.shape)}; expected (N, steps, {known or 'features'})."
+                f"{self.called(self.units)}: its input has shape {show(x.shape)}; expected (N, steps, "
+                f"{known or 'features'})."
             )
         return found
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from distnn.arrays import show
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import ShapeError
 from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
@@ -37,57 +37,10 @@ class Spatial(Layer):
         try:
             return apply(op, x, *weights)
         except ShapeError as error:
-            raise ShapeError(f"{self._title(what)} on {show(x.shape)}: {error}") from None
-
-    def _title(self, what: str) -> str:
-        name = f", name={self.name!r}" if self.name else ""
-        return f"{type(self).__name__}({what}{name})" if what else f"{type(self).__name__}({name[2:]})"
+            raise ShapeError(f"{self.called(what)} on {show(x.shape)}: {error}") from None
 
 
-class Convolution(Spatial):
-    """What `Conv1D` and `Conv2D` share; the arguments are theirs."""
-
-    axes: ClassVar[int]
-    op: ClassVar[type[convolution.Conv2D]]
-
-    def __init__(
-        self,
-        filters: int,
-        kernel: int | Sequence[int],
-        activation: ActivationLike,
-        *,
-        bias: bool,
-        initialization: Initialization,
-        name: str | None,
-        **options: Any,
-    ) -> None:
-        super().__init__(name)
-        if filters < 1:
-            raise UsageError(f"{type(self).__name__}: filters is {filters}; expected at least 1.")
-        check_activation(activation)
-        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, options["groups"]
-        self.kernel = lengths("kernel", kernel, self.axes)[: self.axes]
-        self.options = options
-        self.op(**self.options)  # refuses options out of range
-        self.weights = initial.for_weights(initialization, activation)
-
-    def __call__(self, x: Node) -> Node:
-        if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
-            x = reshape(x, *x.shape[1:], 1)  # type: ignore[arg-type]
-        size = self.kernel[0] if len(set(self.kernel)) == 1 else self.kernel
-        what, channels = f"{self.filters}, {size}", x.shape[-1]
-        if isinstance(channels, int) and channels % self.groups and not self.roles:
-            raise ShapeError(
-                f"{self._title(what)} on {show(x.shape)}: {channels} channels can't be split into {self.groups} groups "
-                f"evenly."
-            )
-        each = channels // self.groups if isinstance(channels, int) else 1
-        weight = self.parameter("weight", (*self.kernel, each, self.filters), self.weights)
-        biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
-        return activate(self._told(what, x, self.op(**self.options), weight, *biases), self.activation)
-
-
-class Conv2D(Convolution, kind="conv2d"):
+class Conv2D(Spatial, kind="conv2d"):
     """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
 
     x (N, H, W, C), ``weight`` (kh, kw, C / groups, O), ``bias`` (O,) → y (N, H′, W′, O). Images without channels,
@@ -102,7 +55,7 @@ class Conv2D(Convolution, kind="conv2d"):
         ShapeError: when called on what is no image, has other channels than at first, or is smaller than the kernel.
     """
 
-    axes, op = 2, convolution.Conv2D
+    op: ClassVar[type[convolution.Conv2D]] = convolution.Conv2D
 
     def __init__(
         self,
@@ -118,59 +71,60 @@ class Conv2D(Convolution, kind="conv2d"):
         initialization: Initialization = "auto",  #: of the weights, with fan-in kh · kw · C / groups
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            filters,
-            kernel,
-            activation,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            bias=bias,
-            initialization=initialization,
-            name=name,
-        )
+        super().__init__(name)
+        check_activation(activation)
+        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, groups
+        self.axes = self.op.axes
+        self.kernel = lengths("kernel", kernel, self.axes)[: self.axes]
+        self.convolution = partial(self.op, stride, padding, dilation, groups)
+        self.convolution()  # refuses options out of range
+        self.weights = initial.for_weights(initialization, activation)
+
+    def __call__(self, x: Node) -> Node:
+        if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
+            x = reshape(x, *x.shape[1:], 1)  # type: ignore[arg-type]
+        size = self.kernel[0] if len(set(self.kernel)) == 1 else self.kernel
+        what, channels = f"{self.filters}, {size}", x.shape[-1]
+        if isinstance(channels, int) and channels % self.groups and not self.roles:
+            raise ShapeError(
+                f"{self.called(what)} on {show(x.shape)}: {channels} channels can't be split into {self.groups} groups "
+                f"evenly."
+            )
+        each = channels // self.groups if isinstance(channels, int) else 1
+        weight = self.parameter("weight", (*self.kernel, each, self.filters), self.weights)
+        biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
+        return activate(self._told(what, x, self.convolution(), weight, *biases), self.activation)
 
 
-class Conv1D(Convolution, kind="conv1d"):
+class Conv1D(Conv2D, kind="conv1d"):
     """y[n, i] = f(Σₖ x[n, i·s + k·d − p] · W[k] + b), with x = 0 outside of the sequence.
 
     x (N, L, C), ``weight`` (k, C / groups, O), ``bias`` (O,) → y (N, L′, O). Sequences without channels, (N, L), are
-    taken for sequences of one channel. Errors are those of `Conv2D`.
+    taken for sequences of one channel. Arguments and errors are those of `Conv2D`, with one length for each pair.
     """
 
-    axes, op = 1, convolution.Conv1D
+    op = convolution.Conv1D
 
     def __init__(
         self,
-        filters: Count,  #: the number of output channels O
-        kernel: Count = 3,  #: its size
-        activation: ActivationLike = "identity",  #: f
+        filters: Count,
+        kernel: Count = 3,
+        activation: ActivationLike = "identity",
         *,
-        stride: Count = 1,  #: s
-        padding: Padding1D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
-        dilation: Count = 1,  #: d
-        groups: Count = 1,  #: into which channels and filters are split
-        bias: bool = True,  #: false leaves b out
+        stride: Count = 1,
+        padding: Padding1D = "valid",
+        dilation: Count = 1,
+        groups: Count = 1,
+        bias: bool = True,
         initialization: Initialization = "auto",  #: of the weights, with fan-in k · C / groups
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            filters,
-            kernel,
-            activation,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            bias=bias,
-            initialization=initialization,
-            name=name,
-        )
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        super().__init__(filters, kernel, activation, bias=bias, initialization=initialization, name=name, **options)
 
 
-class Pool(Spatial):
-    """What the pooling layers share; the arguments are theirs.
+class Pool2D(Spatial):
+    """Pooling of images.
 
     Raises:
         UsageError: for options out of range.
@@ -180,35 +134,6 @@ class Pool(Spatial):
     op: ClassVar[type[pooling.Pooling]]
 
     def __init__(
-        self, window: int | Sequence[int], stride: int | Sequence[int] | None, *, padding: str, name: str | None
-    ) -> None:
-        super().__init__(name)
-        self.options: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
-        self.op(**self.options)  # refuses options out of range
-
-    def __call__(self, x: Node) -> Node:
-        return self._told(str(self.options["window"]), x, self.op(**self.options))
-
-
-class Pool1D(Pool):
-    """Pooling of sequences; errors are those of `Pool`."""
-
-    def __init__(
-        self,
-        window: Count = 2,  #: its size
-        stride: Count | None = None,  #: from window to window; the window's size if not given
-        *,
-        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
-        padding: Fitting = "valid",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(window, stride, padding=padding, name=name)
-
-
-class Pool2D(Pool):
-    """Pooling of images; errors are those of `Pool`."""
-
-    def __init__(
         self,
         window: Lengths = 2,  #: its size
         stride: Lengths | None = None,  #: from window to window; the window's size if not given
@@ -216,6 +141,20 @@ class Pool2D(Pool):
         #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
         padding: Fitting = "valid",
         name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.window = window
+        self.pooling = self.op(window, stride, padding)
+
+    def __call__(self, x: Node) -> Node:
+        return self._told(str(self.window), x, self.pooling)
+
+
+class Pool1D(Pool2D):
+    """Pooling of sequences; arguments and errors are those of `Pool2D`, with one length for each pair."""
+
+    def __init__(
+        self, window: Count = 2, stride: Count | None = None, *, padding: Fitting = "valid", name: str | None = None
     ) -> None:
         super().__init__(window, stride, padding=padding, name=name)
 

@@ -68,7 +68,7 @@ def image(*shape):
             ShapeError,
             r"conv1d: bias has shape \(5,\); expected \(4,\)",
         ),
-        (lambda: Conv2D(0), UsageError, "Conv2D: filters is 0; expected at least 1"),
+        (lambda: Conv2D(0), UsageError, "Conv2D: filters is 0; expected an integer of at least 1"),
         (lambda: Conv2D(8, 0), UsageError, "kernel is 0; expected a number from 1 or a pair of them"),
         (lambda: Conv1D(8, (3, 3)), UsageError, r"kernel is \(3, 3\); expected a number from 1\."),
         (lambda: Conv2D(8, stride=(1, 0)), UsageError, r"stride is \(1, 0\); expected"),
