@@ -31,23 +31,17 @@ class Memory(Protocol):
         """``length`` zeros of this rank's own."""
 
 
-class PrivateMemory:
-    """Memory of this process."""
-
-    def one(self, length: int, dtype: np.dtype[Any]) -> Array:
-        """``length`` zeros."""
-        return zeros(length, dtype)
-
-    def each(self, length: int, dtype: np.dtype[Any]) -> Array:
-        """``length`` zeros."""
-        return zeros(length, dtype)
-
-
 def zeros(length: int, dtype: np.dtype[Any]) -> Array:
     """``length`` zeros in memory of this process, on a cache-line boundary."""
     raw = np.zeros(length * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + length * dtype.itemsize].view(dtype)
+
+
+class PrivateMemory:
+    """Memory of this process."""
+
+    one = each = staticmethod(zeros)
 
 
 class Parameters:
