@@ -45,10 +45,22 @@ Channels = Annotated[Sequence[Count], MinLen(1), "a list of one or more integers
 Weights = Annotated[Sequence[NotNegative], "a list of numbers of at least 0, one per class, such as [1.0, 2.5]"]
 Pair = Annotated[Sequence[Count], Len(2, 2)]
 Lengths = Annotated[Count | Pair, "an integer of at least 1, or two of them, [height, width]"]
-Initialization = Literal["auto", "glorot", "he"]
 
 #: The default of a key that must be given.
 REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Says what an argument of a type means, where no comment beside it does."""
+
+    text: str
+
+
+Initialization = Annotated[
+    Literal["auto", "glorot", "he"],
+    Meaning("of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise"),
+]
 
 
 @dataclass(frozen=True)
@@ -72,13 +84,6 @@ class Named:
     """Marks an argument that a run file gives by its kind in this family."""
 
     family: Family
-
-
-@dataclass(frozen=True)
-class OptionsOf:
-    """Marks ``**options`` that are the arguments of what the argument called ``key`` names."""
-
-    key: str
 
 
 @dataclass(eq=False)
@@ -181,6 +186,7 @@ class Key:
         return next((extra for extra in _extras(self.hint) if isinstance(extra, mark)), None)
 
 
+@functools.cache
 def keys(made: Callable[..., Any]) -> dict[str, Key]:
     """The arguments of a class's constructor, or of a function, by name.
 
@@ -189,12 +195,6 @@ def keys(made: Callable[..., Any]) -> dict[str, Key]:
     Raises:
         UsageError: if it has none.
     """
-    found: dict[str, Key] = _keys(made)
-    return found
-
-
-@functools.cache
-def _keys(made: Any) -> dict[str, Key]:
     hints = _hints(made)
     found = {}
     for name, parameter in inspect.signature(made).parameters.items():
@@ -231,11 +231,10 @@ def _by_fields(made: object) -> bool:
 
 
 def options_of(made: Callable[..., Any]) -> str:
-    """The argument whose kind's own arguments it takes too, as ``**options``; empty if there is none."""
-    if not isinstance(made, type) or _by_fields(made):
+    """The argument that is given by its kind, whose own arguments it takes too, as ``**options``; empty if none is."""
+    if not any(each.kind is each.VAR_KEYWORD for each in inspect.signature(made).parameters.values()):
         return ""
-    marks = (extra.key for hint in _hints(made).values() for extra in _extras(hint) if isinstance(extra, OptionsOf))
-    return next(marks, "")
+    return next((name for name, key in keys(made).items() if key.marked(Named)), "")
 
 
 def _extras(hint: Any) -> tuple[Any, ...]:
@@ -308,31 +307,6 @@ def _within(value: Any, number: type, extras: Sequence[Any]) -> bool:
     return all(getattr(operator, name)(value, getattr(limit, name)) for name, limit in limits)
 
 
-def description(family: Family, thing: object) -> dict[str, Any]:
-    """What a run file would say of an object: its kind and its keys.
-
-    Where it doesn't keep an argument under its name, or TOML can't hold the value, that is only ``python:Class``: built
-    from the rest, it would be another.
-    """
-    values = {}
-    for name in inspect.signature(type(thing)).parameters:
-        value = _plain(getattr(thing, name, REQUIRED))
-        if value is REQUIRED and name not in family.apart:
-            return {"kind": f"python:{type(thing).__name__}"}
-        if value is not None and name not in family.apart:
-            values[name] = value
-    return {"kind": family.named(thing)} | values
-
-
-def _plain(value: Any) -> Any:
-    """A value as TOML holds it, numpy's numbers and arrays as Python's; `REQUIRED` if it can't."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, tuple | list):
-        items = [_plain(item) for item in value]
-        return REQUIRED if any(item is REQUIRED or item is None for item in items) else type(value)(items)
-    return value if value is None or isinstance(value, bool | int | float | str) else REQUIRED
-
-
 def load(reference: str, what: str) -> Any:
     """What ``module:name`` names; modules in the working directory are found too. It runs the module's code.
 
@@ -388,9 +362,9 @@ def comments(lines: Sequence[str], names: typing.Container[str]) -> dict[str, st
 
 
 def meanings(made: Callable[..., Any]) -> dict[str, str]:
-    """What the comments ``#:`` beside a constructor's arguments say, those of a parent's where it has none."""
+    """What the comments ``#:`` beside a constructor's arguments say, or a parent's, or their types (`Meaning`)."""
     names = keys(made)
-    found: dict[str, str] = {}
+    found = {name: told.text for name, key in names.items() if (told := key.marked(Meaning))}
     for owner in reversed(made.__mro__ if isinstance(made, type) else (made,)):
         own = isinstance(owner, type) and "__dataclass_fields__" not in vars(owner)
         source = vars(owner).get("__init__") if own else owner

@@ -9,7 +9,7 @@ from typing import Any
 
 from distnn.config import from_dict
 from distnn.config.explain import choices
-from distnn.config.meanings import about, meanings
+from distnn.config.kinds import about, meanings
 from distnn.config.section import Section
 from distnn.config.text import either, show
 

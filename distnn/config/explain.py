@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from distnn.config.kinds import OneOf
 from distnn.config.section import Section
 from distnn.config.text import Keys, described, dotted, either
-from distnn.errors import nearest
+from distnn.errors import RunFileError, nearest
 from distnn.registry import Named
 
 #: What a section that may not be missing must at least hold.
@@ -23,6 +24,35 @@ LEAST = {
 }
 #: What a value must be whose type carries no words of its own.
 PLAIN = {bool: "true or false", int: "an integer", float: "a finite number", str: "text in quotation marks"}
+
+
+Root = TypeVar("Root", bound=Section)
+
+
+def validated(
+    root: type[Root], table: Mapping[str, Any], place: Callable[[Keys], str], what: str, mistakes: Sequence[str] = ()
+) -> Root:
+    """The settings in the ``table`` of a whole file.
+
+    Arguments:
+        root: their type.
+        table: nested, as TOML has it.
+        place: where the value at some keys was given.
+        what: an error calls the whole.
+        mistakes: found before, in the same words.
+
+    Raises:
+        RunFileError: naming every mistake.
+    """
+    try:
+        settings = root.model_validate(dict(table))
+    except ValidationError as error:
+        found = {keys: words for item in error.errors() for keys, words in explained(root, item)}
+        mistakes = [*mistakes, *(f"{place(keys)}: {words}." for keys, words in found.items())]
+    if mistakes:
+        heading = f"{len(mistakes)} mistakes in {what}:\n  " if len(mistakes) > 1 else ""
+        raise RunFileError(heading + "\n  ".join(mistakes))
+    return settings
 
 
 def explained(

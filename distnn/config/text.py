@@ -125,6 +125,12 @@ def line_of(text: str, keys: Keys) -> int | None:
     return None
 
 
+def place(path: str | Path, text: str, keys: Keys) -> str:
+    """Where the value at ``keys`` stands: the file with this text, and the line."""
+    line = line_of(text, keys)
+    return f"{path}, line {line}" if line else str(path)
+
+
 def _holds(table: Any, keys: Keys) -> bool:
     """Whether there is a value at ``keys``."""
     try:

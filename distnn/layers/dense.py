@@ -15,15 +15,15 @@ from distnn.ops.by_name import activation as check_activation
 from distnn.registry import Count, Initialization
 
 
-def _features(layer: Layer, what: str, x: Node) -> int:
+def _features(layer: Layer, x: Node, *what: int) -> int:
     """The I of a node (N, …, I), which must be the one that the layer's weights take."""
     found = x.shape[-1] if len(x.shape) > 1 else None
     known = layer.roles["weight"].shape[0] if layer.roles else found
     if not isinstance(found, int) or found != known:
         expected = ", ".join(map(str, (*(x.shape[:-1] or ("N",)), known or "features")))
         raise ShapeError(
-            f"{type(layer).__name__}({what}{f', name={layer.name!r}' if layer.name else ''}): its input has shape "
-            f"{show(x.shape)}; expected ({expected}). Flatten() before it joins several axes."
+            f"{layer.called(*what)}: its input has shape {show(x.shape)}; expected ({expected}). Flatten() before it "
+            f"joins several axes."
         )
     return found
 
@@ -44,7 +44,7 @@ class Dense(Layer, kind="dense"):
         activation: ActivationLike = "identity",  #: f
         *,
         bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",  #: of the weights
+        initialization: Initialization = "auto",
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -53,7 +53,7 @@ class Dense(Layer, kind="dense"):
         self.weights = initial.for_weights(initialization, activation)
 
     def __call__(self, x: Node) -> Node:
-        weight = self.parameter("weight", (_features(self, str(self.units), x), self.units), self.weights)
+        weight = self.parameter("weight", (_features(self, x, self.units), self.units), self.weights)
         if self.bias:
             return activate(affine(x, weight, self.parameter("bias", (self.units,), initial.zeros)), self.activation)
         product = x @ weight if len(x.shape) == 2 else affine(x, weight, constant(np.zeros(self.units)))
@@ -89,6 +89,6 @@ class Maxout(Layer, kind="maxout"):
         return np.concatenate([self._each(generator, (shape[0], self.units)) for _ in range(self.pieces)], axis=1)
 
     def __call__(self, x: Node) -> Node:
-        features, width = _features(self, f"{self.units}, {self.pieces}", x), self.units * self.pieces
+        features, width = _features(self, x, self.units, self.pieces), self.units * self.pieces
         weight = self.parameter("weight", (features, width), self._weights)
         return maxout(affine(x, weight, self.parameter("bias", (width,), initial.zeros)), self.pieces)

@@ -116,7 +116,9 @@ def test_a_loss_for_another_task_is_refused() -> None:
         Model(softmax(3), (2,), task="classification", classes="abc", loss=Huber())
 
 
-@pytest.mark.parametrize("option", [{"class_weights": (1.0, 2.0)}, {"label_smoothing": 0.1}, {"ignore_label": 0}], ids=str)
+@pytest.mark.parametrize(
+    "option", [{"class_weights": (1.0, 2.0)}, {"label_smoothing": 0.1}, {"ignore_label": 0}], ids=str
+)
 def test_options_for_classes_are_refused_for_a_regression(option: dict[str, Any]) -> None:
     (name,) = option
     with pytest.raises(UsageError, match=rf"loss\.{name} is for classes, but .* task is regression") as error:
