@@ -86,7 +86,7 @@ class KindSettings(Section):
         """Lists of tables that lack something; and of a section, what the constructor refuses."""
         stacks = [name for name, key in self.chosen.keys().items() if key.marked(Stack)]
         lists = {name: tables for name in stacks if (tables := getattr(self, name)) is not None}
-        found = [clash for name, tables in lists.items() for clash in incomplete(name, tables)]
+        found = [lack for name, tables in lists.items() for lack in incomplete(name, tables)]
         if self.chosen.family.base is None or not self.chosen.family.about:
             return found
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 
 from distnn.arrays import Array, show
@@ -28,6 +30,7 @@ def _features(layer: Layer, x: Node, *what: int) -> int:
     return found
 
 
+@dataclass(eq=False, repr=False)
 class Dense(Layer, kind="dense"):
     """y = f(x W + b) over the last axis.   x (N, …, I), ``weight`` (I, O), ``bias`` (O,) → y (N, …, O).
 
@@ -38,19 +41,16 @@ class Dense(Layer, kind="dense"):
 
     plain = True
 
-    def __init__(
-        self,
-        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
-        activation: ActivationLike = "identity",  #: f
-        *,
-        bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        check_activation(activation)
-        self.units, self.activation, self.bias = units, activation, bias
-        self.weights = initial.for_weights(initialization, activation)
+    units: Outputs  #: the number of outputs O; the last layer may leave it out: one per output of the data
+    activation: ActivationLike = "identity"  #: f
+    _: KW_ONLY
+    bias: bool = True  #: false leaves b out
+    initialization: Initialization = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_activation(self.activation)
+        self.weights = initial.for_weights(self.initialization, self.activation)
 
     def __call__(self, x: Node) -> Node:
         weight = self.parameter("weight", (_features(self, x, self.units), self.units), self.weights)
@@ -60,6 +60,7 @@ class Dense(Layer, kind="dense"):
         return activate(product, self.activation)
 
 
+@dataclass(eq=False, repr=False)
 class Maxout(Layer, kind="maxout"):
     """yⱼ = maxᵢ (x Wᵢ + bᵢ)ⱼ over k pieces.   x (N, …, I), ``weight`` (I, k O), ``bias`` (k O,) → y (N, …, O).
 
@@ -72,17 +73,14 @@ class Maxout(Layer, kind="maxout"):
 
     plain = True
 
-    def __init__(
-        self,
-        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
-        pieces: Count = 2,  #: k
-        *,
-        initialization: Initialization = "auto",  #: of each piece's weights
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.units, self.pieces = units, pieces
-        self._each = initial.for_weights(initialization, None)
+    units: Outputs  #: the number of outputs O; the last layer may leave it out: one per output of the data
+    pieces: Count = 2  #: k
+    _: KW_ONLY
+    initialization: Initialization = "auto"  #: of each piece's weights
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._each = initial.for_weights(self.initialization, None)
 
     def _weights(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """First values that each piece would have as a layer of its own."""

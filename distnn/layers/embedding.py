@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +19,7 @@ def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return generator.normal(size=shape)
 
 
+@dataclass(eq=False, repr=False)
 class Embedding(Layer, kind="embedding"):
     """yₙₜ = ``weight``[tokensₙₜ].   tokens (N,) or (N, T), integers 0 … V−1, ``weight`` (V, D) → y (N, D) or (N, T, D).
 
@@ -28,15 +30,8 @@ class Embedding(Layer, kind="embedding"):
         UsageError: for fewer than one token or unit, or when called on a node that doesn't hold integers.
     """
 
-    def __init__(
-        self,
-        tokens: Annotated[Count, FromData()],  #: V, how many different ones there are; those of the data if not given
-        units: Count,  #: D
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.tokens, self.units = tokens, units
+    tokens: Annotated[Count, FromData()]  #: V, how many different ones there are; those of the data if not given
+    units: Count  #: D
 
     def __call__(self, x: Node) -> Node:
         if not x.integer:

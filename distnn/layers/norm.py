@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 
 from distnn.arrays import Array, show
@@ -18,6 +20,7 @@ def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
+@dataclass(eq=False, repr=False)
 class BatchNorm(Layer, kind="batch_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β over all axes but the last.   x (N, …, C), ``gain`` γ and ``bias`` β (C,).
 
@@ -33,15 +36,9 @@ class BatchNorm(Layer, kind="batch_norm"):
 
     plain = True
 
-    def __init__(
-        self,
-        epsilon: Positive = 1e-5,  #: ε
-        *,
-        whole: bool = False,  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.epsilon, self.whole = epsilon, whole
+    epsilon: Positive = 1e-5  #: ε
+    _: KW_ONLY
+    whole: bool = False  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
 
     def __call__(self, x: Node) -> Node:
         channels = x.shape[-1] if len(x.shape) >= 2 else None
@@ -54,6 +51,7 @@ class BatchNorm(Layer, kind="batch_norm"):
         return apply(BatchNormOp(self.epsilon, whole=self.whole), x, gain, bias, mean, variance)
 
 
+@dataclass(eq=False, repr=False)
 class LayerNorm(Layer, kind="layer_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β with μ and σ² over the last axes.   x (N, …, D…), ``gain`` γ and ``bias`` β (D…).
 
@@ -66,15 +64,8 @@ class LayerNorm(Layer, kind="layer_norm"):
 
     plain = True
 
-    def __init__(
-        self,
-        axes: Count = 1,  #: how many of the last axes D… has
-        epsilon: Positive = 1e-5,  #: ε
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.axes, self.epsilon = axes, epsilon
+    axes: Count = 1  #: how many of the last axes D… has
+    epsilon: Positive = 1e-5  #: ε
 
     def __call__(self, x: Node) -> Node:
         features = tuple(length for length in x.shape[-self.axes :] if isinstance(length, int))

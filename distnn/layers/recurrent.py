@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from distnn.ops.sequence import LastStep, Steps
 from distnn.registry import Count
 
 
+@dataclass(eq=False, repr=False)
 class Recurrent(Layer):
     """What `SimpleRNN`, `GRU` and `LSTM` have in common.   x (N, T, I) → y (N, T, H), or (N, H) for the last step.
 
@@ -34,15 +36,9 @@ class Recurrent(Layer):
 
     cell: ClassVar[cells.Cell]
 
-    def __init__(
-        self,
-        units: Count,  #: H
-        *,
-        last: bool = False,  #: true gives each sample's last output alone, (N, H)
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.units, self.last = units, last
+    units: Count  #: H
+    _: KW_ONLY
+    last: bool = False  #: true gives each sample's last output alone, (N, H)
 
     def __call__(self, x: Node, *, state: Sequence[Node] = (), lengths: Node | None = None) -> Node:
         y = self._apply(x, state, lengths, final=False)

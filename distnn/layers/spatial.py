@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from distnn.arrays import show
 from distnn.errors import ShapeError
@@ -40,6 +41,7 @@ class Spatial(Layer):
             raise ShapeError(f"{self.called(what)} on {show(x.shape)}: {error}") from None
 
 
+@dataclass(eq=False, repr=False)
 class Conv2D(Spatial, kind="conv2d"):
     """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
 
@@ -57,33 +59,30 @@ class Conv2D(Spatial, kind="conv2d"):
 
     op: ClassVar[type[convolution.Conv2D]] = convolution.Conv2D
 
-    def __init__(
-        self,
-        filters: Count,  #: the number of output channels O
-        kernel: Lengths = 3,  #: its size
-        activation: ActivationLike = "identity",  #: f
-        *,
-        stride: Lengths = 1,  #: s
-        padding: Padding2D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
-        dilation: Lengths = 1,  #: d
-        groups: Count = 1,  #: into which channels and filters are split
-        bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",  #: of the weights, with fan-in kh · kw · C / groups
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        check_activation(activation)
-        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, groups
+    filters: Count  #: the number of output channels O
+    kernel: Lengths = 3  #: its size
+    activation: ActivationLike = "identity"  #: f
+    _: KW_ONLY
+    stride: Lengths = 1  #: s
+    padding: Padding2D = "valid"  #: valid, same (as in TensorFlow and Keras), or zeros on each side
+    dilation: Lengths = 1  #: d
+    groups: Count = 1  #: into which channels and filters are split
+    bias: bool = True  #: false leaves b out
+    initialization: Initialization = "auto"  #: of the weights, with fan-in kh · kw · C / groups
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_activation(self.activation)
         self.axes = self.op.axes
-        self.kernel = lengths("kernel", kernel, self.axes)[: self.axes]
-        self.convolution = partial(self.op, stride, padding, dilation, groups)
+        self.size = lengths("kernel", self.kernel, self.axes)[: self.axes]
+        self.convolution = partial(self.op, self.stride, self.padding, self.dilation, self.groups)
         self.convolution()  # refuses options out of range
-        self.weights = initial.for_weights(initialization, activation)
+        self.weights = initial.for_weights(self.initialization, self.activation)
 
     def __call__(self, x: Node) -> Node:
         if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
             x = reshape(x, *x.shape[1:], 1)  # type: ignore[arg-type]
-        size = self.kernel[0] if len(set(self.kernel)) == 1 else self.kernel
+        size = self.size[0] if len(set(self.size)) == 1 else self.size
         what, channels = f"{self.filters}, {size}", x.shape[-1]
         if isinstance(channels, int) and channels % self.groups and not self.roles:
             raise ShapeError(
@@ -91,11 +90,12 @@ class Conv2D(Spatial, kind="conv2d"):
                 f"evenly."
             )
         each = channels // self.groups if isinstance(channels, int) else 1
-        weight = self.parameter("weight", (*self.kernel, each, self.filters), self.weights)
+        weight = self.parameter("weight", (*self.size, each, self.filters), self.weights)
         biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
         return activate(self._told(what, x, self.convolution(), weight, *biases), self.activation)
 
 
+@dataclass(eq=False, repr=False)
 class Conv1D(Conv2D, kind="conv1d"):
     """y[n, i] = f(Σₖ x[n, i·s + k·d − p] · W[k] + b), with x = 0 outside of the sequence.
 
@@ -105,24 +105,15 @@ class Conv1D(Conv2D, kind="conv1d"):
 
     op = convolution.Conv1D
 
-    def __init__(
-        self,
-        filters: Count,
-        kernel: Count = 3,
-        activation: ActivationLike = "identity",
-        *,
-        stride: Count = 1,
-        padding: Padding1D = "valid",
-        dilation: Count = 1,
-        groups: Count = 1,
-        bias: bool = True,
-        initialization: Initialization = "auto",  #: of the weights, with fan-in k · C / groups
-        name: str | None = None,
-    ) -> None:
-        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        super().__init__(filters, kernel, activation, bias=bias, initialization=initialization, name=name, **options)
+    kernel: Count = 3
+    _: KW_ONLY
+    stride: Count = 1
+    padding: Padding1D = "valid"
+    dilation: Count = 1
+    initialization: Initialization = "auto"  #: of the weights, with fan-in k · C / groups
 
 
+@dataclass(eq=False, repr=False)
 class Pool2D(Spatial):
     """Pooling of images.
 
@@ -133,30 +124,26 @@ class Pool2D(Spatial):
 
     op: ClassVar[type[pooling.Pooling]]
 
-    def __init__(
-        self,
-        window: Lengths = 2,  #: its size
-        stride: Lengths | None = None,  #: from window to window; the window's size if not given
-        *,
-        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
-        padding: Fitting = "valid",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.window = window
-        self.pooling = self.op(window, stride, padding)
+    window: Lengths = 2  #: its size
+    stride: Lengths | None = None  #: from window to window; the window's size if not given
+    _: KW_ONLY
+    #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
+    padding: Fitting = "valid"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.pooling = self.op(self.window, self.stride, self.padding)
 
     def __call__(self, x: Node) -> Node:
         return self._told(str(self.window), x, self.pooling)
 
 
+@dataclass(eq=False, repr=False)
 class Pool1D(Pool2D):
     """Pooling of sequences; arguments and errors are those of `Pool2D`, with one length for each pair."""
 
-    def __init__(
-        self, window: Count = 2, stride: Count | None = None, *, padding: Fitting = "valid", name: str | None = None
-    ) -> None:
-        super().__init__(window, stride, padding=padding, name=name)
+    window: Count = 2
+    stride: Count | None = None
 
 
 class MaxPool1D(Pool1D, kind="max_pool1d"):
@@ -197,6 +184,7 @@ class GlobalMaxPool(Spatial, kind="global_max_pool"):
         return self._told("", x, pooling.GlobalMaxPool())
 
 
+@dataclass(eq=False, repr=False)
 class Subsample(Spatial, kind="subsample"):
     """Every s-th pixel of an image, with channels of zeros behind its own: a residual block's shortcut without weights.
 
@@ -207,15 +195,8 @@ class Subsample(Spatial, kind="subsample"):
         ShapeError: when called on what is no image, or has more channels than O.
     """
 
-    def __init__(
-        self,
-        channels: Count,  #: O, at least C
-        stride: Count = 1,  #: s
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.op = subsample.Subsample(channels, stride)
+    channels: Count  #: O, at least C
+    stride: Count = 1  #: s
 
     def __call__(self, x: Node) -> Node:
-        return self._told(f"{self.op.channels}, {self.op.stride}", x, self.op)
+        return self._told(f"{self.channels}, {self.stride}", x, subsample.Subsample(self.channels, self.stride))
