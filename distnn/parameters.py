@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from distnn.arrays import Array
+from distnn.arrays import Array, size
 from distnn.errors import ShapeError
 
 #: Each parameter starts on a cache line: 64 bytes, in elements of 4 bytes.
@@ -83,7 +83,7 @@ class Parameters:
         length = 0
         for name, shape in self.shapes.items():
             self.offsets[name] = length
-            length += -(-int(np.prod(shape, dtype=np.int64)) // ALIGNMENT) * ALIGNMENT
+            length += -(-size(shape) // ALIGNMENT) * ALIGNMENT
         self.length = length
         self.trainable = min((self.offsets[name] for name in running), default=length)
         memory = memory or PrivateMemory()
@@ -97,7 +97,7 @@ class Parameters:
     @property
     def count(self) -> int:
         """The number of parameters; neither padding nor running means are counted."""
-        return sum(int(np.prod(self.shapes[name], dtype=np.int64)) for name in self.trained)
+        return sum(size(self.shapes[name]) for name in self.trained)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Named views, in the parameters' shapes, into any vector laid out like the values.
@@ -114,10 +114,7 @@ class Parameters:
             )
         names = self.shapes if len(vector) == self.length else self.trained
         return {
-            name: vector[self.offsets[name] :][: int(np.prod(self.shapes[name], dtype=np.int64))].reshape(
-                self.shapes[name]
-            )
-            for name in names
+            name: vector[self.offsets[name] :][: size(self.shapes[name])].reshape(self.shapes[name]) for name in names
         }
 
     def fingerprint(self) -> str:

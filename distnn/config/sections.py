@@ -109,14 +109,11 @@ class ParallelSettings(Section):
     def clashes(self) -> list[tuple[Keys, str]]:
         """What a batch is cut into must not follow from the number of ranks; what is shared may die with one."""
         if self.elastic and self.reduction == "node":
-            why = (
-                "keeps the parameters and the optimiser's state in slices, which die with a rank; elastic = true needs "
-            )
-            return [(("reduction",), why + '"allreduce", which "auto" chooses then')]
+            why = "keeps the parameters and the optimiser's state in slices, which die with a rank; elastic = true"
+            return [(("reduction",), f'{why} needs "allreduce", which "auto" chooses then')]
         if self.elastic and self.bucket_mb:
-            return [
-                (("bucket_mb",), "begins sums that a dying rank leaves half done; leave it out with elastic = true")
-            ]
+            why = "begins sums that a dying rank leaves half done; leave it out with elastic = true"
+            return [(("bucket_mb",), why)]
         if self.reproducible and self.shards is None:
             why = "is true, which needs shards: the number of pieces of each batch, such as shards = 16; at least the "
             return [(("reproducible",), why + "number of ranks, or some have nothing to do")]

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from distnn.arrays import Array, show
+from distnn.arrays import show
 from distnn.errors import ShapeError
 from distnn.graph.functions import activate, affine, maxout
 from distnn.graph.node import Node, constant
@@ -80,13 +80,9 @@ class Maxout(Layer, kind="maxout"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._each = initial.for_weights(self.initialization, None)
-
-    def _weights(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """First values that each piece would have as a layer of its own."""
-        return np.concatenate([self._each(generator, (shape[0], self.units)) for _ in range(self.pieces)], axis=1)
+        self.weights = initial.side_by_side(initial.for_weights(self.initialization, None), self.pieces)
 
     def __call__(self, x: Node) -> Node:
         features, width = _features(self, x, self.units, self.pieces), self.units * self.pieces
-        weight = self.parameter("weight", (features, width), self._weights)
+        weight = self.parameter("weight", (features, width), self.weights)
         return maxout(affine(x, weight, self.parameter("bias", (width,), initial.zeros)), self.pieces)

@@ -98,7 +98,7 @@ class Recurrent(Layer):
         gates, units = self.cell.gates, self.units
         width = gates * units
         shapes: dict[str, tuple[tuple[int, ...], Initializer]] = {
-            "weight_input": ((features, width), _each_gate(initial.glorot, gates)),
+            "weight_input": ((features, width), initial.side_by_side(initial.glorot, gates)),
             "weight_recurrent": ((units, width), _uniform),
         }
         shapes |= dict.fromkeys(self.cell.biases, ((width,), self._first_bias))
@@ -131,15 +131,6 @@ class LSTM(Recurrent, kind="lstm"):
 
 def _steps(x: Node) -> int:
     return int(str(x.shape[1]))
-
-
-def _each_gate(first: Initializer, gates: int) -> Initializer:
-    """First values that each gate's weights would have alone."""
-
-    def values(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        return np.concatenate([first(generator, (shape[0], shape[1] // gates)) for _ in range(gates)], axis=1)
-
-    return values
 
 
 def _uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
