@@ -275,36 +275,40 @@ def _check(thing: Any, annotated: Any, values: Mapping[str, Any]) -> None:
     Raises:
         UsageError: naming the argument, its value, and what is valid.
     """
-    for name, (number, *extras) in _numbers(annotated).items():
+    for name, (kind, *extras) in _numbers(annotated).items():
         value = values.get(name)
-        if value is not None and not _within(value, number, extras):
+        if value is not None and not (isinstance(value, kind) and _within(value, extras)):
             words = next((extra for extra in extras if isinstance(extra, str)), "another")
             raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.")
 
 
 @functools.cache
 def _numbers(annotated: Any) -> dict[str, tuple[Any, ...]]:
-    """The type and the extras of what is annotated as a number, or as one or None."""
+    """By name what is annotated as a number within limits, or as one or None: its type and annotations."""
     try:
         hints = typing.get_type_hints(annotated, include_extras=True)
-    except NameError:  # of what is annotated with names that its module doesn't have when it runs
+    except NameError:  # what an annotation names may be there for type checkers only
         return {}
     found = {}
     for name, hint in hints.items():
-        members = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-        given = [member for member in members if member is not types.NoneType]
-        if len(given) == 1 and typing.get_origin(given[0]) is Annotated and given[0].__origin__ in (int, float):
-            found[name] = typing.get_args(given[0])
+        union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        members = [each for each in (typing.get_args(hint) if union else (hint,)) if each is not types.NoneType]
+        if len(members) == 1 and typing.get_origin(members[0]) is Annotated:
+            number, *extras = typing.get_args(members[0])
+            if number in _KINDS and any(isinstance(extra, _LIMITS) for extra in extras):
+                found[name] = (_KINDS[number], *extras)
     return found
 
 
-def _within(value: Any, number: type, extras: Sequence[Any]) -> bool:
-    """Whether a value is a number of this type, and finite, within the limits among the extras."""
-    kind = numbers.Integral if number is int else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
-        return False
-    limits = [(type(extra).__name__.lower(), extra) for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
-    return all(getattr(operator, name)(value, getattr(limit, name)) for name, limit in limits)
+_KINDS = {int: numbers.Integral, float: numbers.Real}
+_LIMITS = (Gt, Ge, Lt, Le)
+
+
+def _within(value: Any, extras: Sequence[Any]) -> bool:
+    """Whether a number is finite, and within the limits among the extras; booleans are no numbers."""
+    limits = [(type(extra).__name__.lower(), extra) for extra in extras if isinstance(extra, _LIMITS)]
+    fits = all(getattr(operator, name)(value, getattr(limit, name)) for name, limit in limits)
+    return fits and math.isfinite(value) and not isinstance(value, bool)
 
 
 def load(reference: str, what: str) -> Any:

@@ -16,24 +16,13 @@ from typing import Any
 from distnn.config import text as run_file
 from distnn.config.explain import validated
 from distnn.config.kinds import recorded
-from distnn.config.sections import (
-    AugmentSettings,
-    CheckpointSettings,
-    DataSettings,
-    LogSettings,
-    ParallelSettings,
-    RunSettings,
-    TrainSettings,
-)
+from distnn.config.sections import CheckpointSettings, DataSettings, RunSettings, TrainSettings
 from distnn.config.text import Keys, dotted
 from distnn.errors import RunFileError, UsageError
 
 __all__ = [
-    "AugmentSettings",
     "CheckpointSettings",
     "DataSettings",
-    "LogSettings",
-    "ParallelSettings",
     "RunSettings",
     "TrainSettings",
     "from_dict",

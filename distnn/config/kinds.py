@@ -265,7 +265,7 @@ def incomplete(key: str, tables: Sequence[KindSettings], *, last: bool = False) 
 def meanings(section: type[BaseModel]) -> dict[str, str]:
     """What each key means: the comment ``#:`` beside it, in the section's class or its kind's constructor.
 
-    >>> from distnn.config import LogSettings
+    >>> from distnn.config.sections import LogSettings
     >>> meanings(LogSettings)["interval"]
     'seconds between two lines of a log file and of metrics.jsonl; 0: a line for each step'
     """
