@@ -11,15 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PlainValidator,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    create_model,
-)
+from pydantic import Field, PlainValidator, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
 from distnn import registry
@@ -262,7 +254,7 @@ def incomplete(key: str, tables: Sequence[KindSettings], *, last: bool = False) 
     ]
 
 
-def meanings(section: type[BaseModel]) -> dict[str, str]:
+def meanings(section: type[Section]) -> dict[str, str]:
     """What each key means: the comment ``#:`` beside it, in the section's class or its kind's constructor.
 
     >>> from distnn.config.sections import LogSettings
@@ -278,7 +270,7 @@ def meanings(section: type[BaseModel]) -> dict[str, str]:
     return {"kind": chosen.family.meaning} | registry.meanings(chosen.made) | options
 
 
-def about(section: type[BaseModel]) -> str:
+def about(section: type[Section]) -> str:
     """The first paragraph of a section's docstring, without the section's name; the rest is said of the keys."""
     if issubclass(section, KindSettings):
         return section.chosen.family.about
