@@ -146,6 +146,8 @@ class Family:
 class Registered:
     """The base of a family's classes: ``family=`` in its own base, ``kind=`` in those that a run file can name.
 
+    Numbers that the annotations of a constructor's arguments, or of a dataclass's fields, don't allow are refused.
+
     Attributes:
         kind: the word for it in run files; that of a parent, or empty, for a class without one.
     """
@@ -170,7 +172,7 @@ class Registered:
             cls.family.kinds[kind] = cls
 
     def __post_init__(self) -> None:
-        # The constructor that `dataclass` makes comes after __init_subclass__.
+        """The check of a dataclass, whose constructor is made after ``__init_subclass__`` has run."""
         _check(self, type(self), vars(self))
 
 
@@ -217,17 +219,12 @@ def _hints(made: Any) -> dict[str, Any]:
     Raises:
         UsageError: if an annotation names what its module doesn't have when it runs.
     """
-    constructor = made.__init__ if inspect.isclass(made) and not _by_fields(made) else made
+    owner = next((each for each in getattr(made, "__mro__", ()) if "__init__" in vars(each)), None)
+    by_fields = owner is None or "__dataclass_fields__" in vars(owner)
     try:
-        return typing.get_type_hints(constructor, include_extras=True)
+        return typing.get_type_hints(made if by_fields else vars(owner)["__init__"], include_extras=True)
     except NameError as error:
         raise UsageError(f"{made.__qualname__}: an annotation can't be read: {error}.") from None
-
-
-def _by_fields(made: object) -> bool:
-    """Whether the constructor is one that `dataclass` has made of the fields, and not one of a subclass's own."""
-    owner = next((each for each in getattr(made, "__mro__", ()) if "__init__" in vars(each)), object)
-    return "__dataclass_fields__" in vars(owner)
 
 
 def options_of(made: Callable[..., Any]) -> str:

@@ -40,8 +40,9 @@ class CrossEntropy(Loss, kind="cross_entropy"):
     @property
     def _given(self) -> list[str]:
         """The options that make a difference."""
-        values = vars(self) | {"label_smoothing": self.label_smoothing or None}
-        return [name for name, value in values.items() if value is not None]
+        smoothing = self.label_smoothing or None
+        found = {"label_smoothing": smoothing, "class_weights": self.class_weights, "ignore_label": self.ignore_label}
+        return [name for name, value in found.items() if value is not None]
 
     @property
     def code_length(self) -> bool:

@@ -225,10 +225,5 @@ class Model:
 
     def prediction_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
         """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""
-        return Plan(
-            {"prediction": self.prediction} | self._ends,
-            batch=batch,
-            parameters=parameters,
-            dtype=parameters.dtype,
-            pool=pool,
-        )
+        outputs = {"prediction": self.prediction} | self._ends
+        return Plan(outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)

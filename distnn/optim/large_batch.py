@@ -22,6 +22,11 @@ class LayerSlices(NamedTuple):
     decay: float
     scaled: bool
 
+    def norms(self) -> tuple[float, float]:
+        """‖w‖ and ‖g‖ of the whole parameter."""
+        scratch = self.pieces[0].t
+        return norm([piece.w for piece in self.pieces], scratch), norm([piece.g for piece in self.pieces], scratch)
+
 
 class LayerWise(Optimizer):
     """What both share: parameter by parameter, the norms first, then the step.
@@ -106,9 +111,8 @@ class LARS(LayerWise, kind="lars"):
             np.subtract(w, v, out=w)
 
     def _ratio(self, layer: LayerSlices, scale: float) -> float:
-        scratch = layer.pieces[0].t
-        weight = norm([piece.w for piece in layer.pieces], scratch)
-        gradient = scale * norm([piece.g for piece in layer.pieces], scratch)
+        weight, gradient = layer.norms()
+        gradient *= scale
         return self.trust * weight / (gradient + layer.decay * weight) if weight and gradient else 1.0
 
 
@@ -134,13 +138,8 @@ class LAMB(LayerWise, Moments, kind="lamb"):
             if layer.decay:
                 np.multiply(piece.w, layer.decay, out=piece.t)
                 np.add(piece.g, piece.t, out=piece.g)
-        rate = learning_rate * (self._ratio(layer) if layer.scaled else 1.0)
+        weight, direction = layer.norms() if layer.scaled else (0.0, 0.0)
+        rate = learning_rate * (weight / direction if weight and direction else 1.0)
         for piece in layer.pieces:
             np.multiply(piece.g, rate, out=piece.g)
             np.subtract(piece.w, piece.g, out=piece.w)
-
-    def _ratio(self, layer: LayerSlices) -> float:
-        scratch = layer.pieces[0].t
-        weight = norm([piece.w for piece in layer.pieces], scratch)
-        step = norm([piece.g for piece in layer.pieces], scratch)
-        return weight / step if weight and step else 1.0
