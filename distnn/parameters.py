@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from distnn.arrays import Array
+from distnn.arrays import Array, size
 from distnn.errors import ShapeError
 
 #: Each parameter starts on a cache line: 64 bytes, in elements of 4 bytes.
@@ -31,23 +31,17 @@ class Memory(Protocol):
         """``length`` zeros of this rank's own."""
 
 
-class PrivateMemory:
-    """Memory of this process."""
-
-    def one(self, length: int, dtype: np.dtype[Any]) -> Array:
-        """``length`` zeros."""
-        return zeros(length, dtype)
-
-    def each(self, length: int, dtype: np.dtype[Any]) -> Array:
-        """``length`` zeros."""
-        return zeros(length, dtype)
-
-
 def zeros(length: int, dtype: np.dtype[Any]) -> Array:
     """``length`` zeros in memory of this process, on a cache-line boundary."""
     raw = np.zeros(length * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + length * dtype.itemsize].view(dtype)
+
+
+class PrivateMemory:
+    """Memory of this process."""
+
+    one = each = staticmethod(zeros)
 
 
 class Parameters:
@@ -89,7 +83,7 @@ class Parameters:
         length = 0
         for name, shape in self.shapes.items():
             self.offsets[name] = length
-            length += -(-int(np.prod(shape, dtype=np.int64)) // ALIGNMENT) * ALIGNMENT
+            length += -(-size(shape) // ALIGNMENT) * ALIGNMENT
         self.length = length
         self.trainable = min((self.offsets[name] for name in running), default=length)
         memory = memory or PrivateMemory()
@@ -103,7 +97,7 @@ class Parameters:
     @property
     def count(self) -> int:
         """The number of parameters; neither padding nor running means are counted."""
-        return sum(int(np.prod(self.shapes[name], dtype=np.int64)) for name in self.trained)
+        return sum(size(self.shapes[name]) for name in self.trained)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Named views, in the parameters' shapes, into any vector laid out like the values.
@@ -120,10 +114,7 @@ class Parameters:
             )
         names = self.shapes if len(vector) == self.length else self.trained
         return {
-            name: vector[self.offsets[name] :][: int(np.prod(self.shapes[name], dtype=np.int64))].reshape(
-                self.shapes[name]
-            )
-            for name in names
+            name: vector[self.offsets[name] :][: size(self.shapes[name])].reshape(self.shapes[name]) for name in names
         }
 
     def fingerprint(self) -> str:

@@ -18,11 +18,12 @@ import importlib
 import inspect
 import math
 import numbers
+import operator
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -44,10 +45,22 @@ Channels = Annotated[Sequence[Count], MinLen(1), "a list of one or more integers
 Weights = Annotated[Sequence[NotNegative], "a list of numbers of at least 0, one per class, such as [1.0, 2.5]"]
 Pair = Annotated[Sequence[Count], Len(2, 2)]
 Lengths = Annotated[Count | Pair, "an integer of at least 1, or two of them, [height, width]"]
-Initialization = Literal["auto", "glorot", "he"]
 
 #: The default of a key that must be given.
 REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Says what an argument of a type means, where no comment beside it does."""
+
+    text: str
+
+
+Initialization = Annotated[
+    Literal["auto", "glorot", "he"],
+    Meaning("of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise"),
+]
 
 
 @dataclass(frozen=True)
@@ -71,13 +84,6 @@ class Named:
     """Marks an argument that a run file gives by its kind in this family."""
 
     family: Family
-
-
-@dataclass(frozen=True)
-class OptionsOf:
-    """Marks ``**options`` that are the arguments of what the argument called ``key`` names."""
-
-    key: str
 
 
 @dataclass(eq=False)
@@ -140,6 +146,8 @@ class Family:
 class Registered:
     """The base of a family's classes: ``family=`` in its own base, ``kind=`` in those that a run file can name.
 
+    Numbers that the annotations of a constructor's arguments, or of a dataclass's fields, don't allow are refused.
+
     Attributes:
         kind: the word for it in run files; that of a parent, or empty, for a class without one.
     """
@@ -149,6 +157,8 @@ class Registered:
 
     def __init_subclass__(cls, *, kind: str = "", family: Family | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
+        if "__init__" in vars(cls):
+            cls.__init__ = _checking(cls.__init__)  # type: ignore[method-assign]
         if family:
             cls.family, family.base = family, cls
         if kind:
@@ -160,6 +170,10 @@ class Registered:
                 )
             cls.kind = kind
             cls.family.kinds[kind] = cls
+
+    def __post_init__(self) -> None:
+        """The check of a dataclass, whose constructor is made after ``__init_subclass__`` has run."""
+        _check(self, type(self), vars(self))
 
 
 @dataclass(frozen=True)
@@ -174,6 +188,7 @@ class Key:
         return next((extra for extra in _extras(self.hint) if isinstance(extra, mark)), None)
 
 
+@functools.cache
 def keys(made: Callable[..., Any]) -> dict[str, Key]:
     """The arguments of a class's constructor, or of a function, by name.
 
@@ -182,12 +197,6 @@ def keys(made: Callable[..., Any]) -> dict[str, Key]:
     Raises:
         UsageError: if it has none.
     """
-    found: dict[str, Key] = _keys(made)
-    return found
-
-
-@functools.cache
-def _keys(made: Any) -> dict[str, Key]:
     hints = _hints(made)
     found = {}
     for name, parameter in inspect.signature(made).parameters.items():
@@ -210,25 +219,19 @@ def _hints(made: Any) -> dict[str, Any]:
     Raises:
         UsageError: if an annotation names what its module doesn't have when it runs.
     """
-    constructor = made.__init__ if inspect.isclass(made) and not _by_fields(made) else made
+    owner = next((each for each in getattr(made, "__mro__", ()) if "__init__" in vars(each)), None)
+    by_fields = owner is None or "__dataclass_fields__" in vars(owner)
     try:
-        return typing.get_type_hints(constructor, include_extras=True)
+        return typing.get_type_hints(made if by_fields else vars(owner)["__init__"], include_extras=True)
     except NameError as error:
         raise UsageError(f"{made.__qualname__}: an annotation can't be read: {error}.") from None
 
 
-def _by_fields(made: object) -> bool:
-    """Whether the constructor is one that `dataclass` has made of the fields, and not one of a subclass's own."""
-    owner = next((each for each in getattr(made, "__mro__", ()) if "__init__" in vars(each)), object)
-    return "__dataclass_fields__" in vars(owner)
-
-
 def options_of(made: Callable[..., Any]) -> str:
-    """The argument whose kind's own arguments it takes too, as ``**options``; empty if there is none."""
-    if not isinstance(made, type) or _by_fields(made):
+    """The argument that is given by its kind, whose own arguments it takes too, as ``**options``; empty if none is."""
+    if not any(each.kind is each.VAR_KEYWORD for each in inspect.signature(made).parameters.values()):
         return ""
-    marks = (extra.key for hint in _hints(made).values() for extra in _extras(hint) if isinstance(extra, OptionsOf))
-    return next(marks, "")
+    return next((name for name, key in keys(made).items() if key.marked(Named)), "")
 
 
 def _extras(hint: Any) -> tuple[Any, ...]:
@@ -251,55 +254,58 @@ def _writable(hint: Any) -> bool:
     )
 
 
-def check(thing: Any) -> None:
-    """Refuse numbers among the attributes of ``thing`` that its constructor's annotations don't allow.
+def _checking(constructor: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which then checks its arguments."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def checking(self: Any, *args: Any, **options: Any) -> None:
+        constructor(self, *args, **options)
+        _check(self, constructor, signature.bind(self, *args, **options).arguments)
+
+    return checking
+
+
+def _check(thing: Any, annotated: Any, values: Mapping[str, Any]) -> None:
+    """Refuse numbers that the annotations of a constructor, or of a class's fields, don't allow.
 
     Raises:
         UsageError: naming the argument, its value, and what is valid.
     """
-    for name, key in keys(type(thing)).items():
-        value, extras = getattr(thing, name, None), _extras(key.hint)
-        limits = [extra for extra in extras if isinstance(extra, Gt | Ge | Lt | Le)]
-        words = next((extra for extra in extras if isinstance(extra, str)), "")
-        if limits and not (value is None or isinstance(value, tuple | list) or _within(value, limits)):
-            raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.").at(name)
+    for name, (kind, *extras) in _numbers(annotated).items():
+        value = values.get(name)
+        if value is not None and not (isinstance(value, kind) and _within(value, extras)):
+            words = next((extra for extra in extras if isinstance(extra, str)), "another")
+            raise UsageError(f"{type(thing).__name__}: {name} is {value}; expected {words}.")
 
 
-def _within(value: Any, limits: Sequence[Any]) -> bool:
-    tests: dict[type, Callable[[Any, Any], bool]] = {
-        Gt: lambda x, limit: x > limit.gt,
-        Ge: lambda x, limit: x >= limit.ge,
-        Lt: lambda x, limit: x < limit.lt,
-        Le: lambda x, limit: x <= limit.le,
-    }
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        return False
-    return all(tests[type(limit)](value, limit) for limit in limits)
+@functools.cache
+def _numbers(annotated: Any) -> dict[str, tuple[Any, ...]]:
+    """By name what is annotated as a number within limits, or as one or None: its type and annotations."""
+    try:
+        hints = typing.get_type_hints(annotated, include_extras=True)
+    except NameError:  # what an annotation names may be there for type checkers only
+        return {}
+    found = {}
+    for name, hint in hints.items():
+        union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        members = [each for each in (typing.get_args(hint) if union else (hint,)) if each is not types.NoneType]
+        if len(members) == 1 and typing.get_origin(members[0]) is Annotated:
+            number, *extras = typing.get_args(members[0])
+            if number in _KINDS and any(isinstance(extra, _LIMITS) for extra in extras):
+                found[name] = (_KINDS[number], *extras)
+    return found
 
 
-def description(family: Family, thing: object) -> dict[str, Any]:
-    """What a run file would say of an object: its kind and its keys.
-
-    Where it doesn't keep an argument under its name, or TOML can't hold the value, that is only ``python:Class``: built
-    from the rest, it would be another.
-    """
-    values = {}
-    for name in inspect.signature(type(thing)).parameters:
-        value = _plain(getattr(thing, name, REQUIRED))
-        if value is REQUIRED and name not in family.apart:
-            return {"kind": f"python:{type(thing).__name__}"}
-        if value is not None and name not in family.apart:
-            values[name] = value
-    return {"kind": family.named(thing)} | values
+_KINDS = {int: numbers.Integral, float: numbers.Real}
+_LIMITS = (Gt, Ge, Lt, Le)
 
 
-def _plain(value: Any) -> Any:
-    """A value as TOML holds it, numpy's numbers and arrays as Python's; `REQUIRED` if it can't."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, tuple | list):
-        items = [_plain(item) for item in value]
-        return REQUIRED if any(item is REQUIRED or item is None for item in items) else type(value)(items)
-    return value if value is None or isinstance(value, bool | int | float | str) else REQUIRED
+def _within(value: Any, extras: Sequence[Any]) -> bool:
+    """Whether a number is finite, and within the limits among the extras; booleans are no numbers."""
+    limits = [(type(extra).__name__.lower(), extra) for extra in extras if isinstance(extra, _LIMITS)]
+    fits = all(getattr(operator, name)(value, getattr(limit, name)) for name, limit in limits)
+    return fits and math.isfinite(value) and not isinstance(value, bool)
 
 
 def load(reference: str, what: str) -> Any:
@@ -357,9 +363,9 @@ def comments(lines: Sequence[str], names: typing.Container[str]) -> dict[str, st
 
 
 def meanings(made: Callable[..., Any]) -> dict[str, str]:
-    """What the comments ``#:`` beside a constructor's arguments say, those of a parent's where it has none."""
+    """What the comments ``#:`` beside a constructor's arguments say, or a parent's, or their types (`Meaning`)."""
     names = keys(made)
-    found: dict[str, str] = {}
+    found = {name: told.text for name, key in names.items() if (told := key.marked(Meaning))}
     for owner in reversed(made.__mro__ if isinstance(made, type) else (made,)):
         own = isinstance(owner, type) and "__dataclass_fields__" not in vars(owner)
         source = vars(owner).get("__init__") if own else owner

@@ -9,33 +9,20 @@ assert read("again.toml") == settings
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from distnn.config import text as run_file
-from distnn.config.explain import explained
+from distnn.config.explain import validated
 from distnn.config.kinds import recorded
-from distnn.config.sections import (
-    AugmentSettings,
-    CheckpointSettings,
-    DataSettings,
-    LogSettings,
-    ParallelSettings,
-    RunSettings,
-    TrainSettings,
-)
+from distnn.config.sections import CheckpointSettings, DataSettings, RunSettings, TrainSettings
 from distnn.config.text import Keys, dotted
 from distnn.errors import RunFileError, UsageError
 
 __all__ = [
-    "AugmentSettings",
     "CheckpointSettings",
     "DataSettings",
-    "LogSettings",
-    "ParallelSettings",
     "RunSettings",
     "TrainSettings",
     "from_dict",
@@ -68,7 +55,8 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> RunSettings:
         else:
             mistakes.append(f"--set {override}: {dotted(barrier)} has no place for a key {keys[len(barrier)]}.")
 
-    return _validated(table, lambda keys: _place(path, text, overridden, keys), mistakes, str(path))
+    whole = f"the settings of {path}"
+    return validated(RunSettings, table, lambda keys: _place(path, text, overridden, keys), whole, mistakes)
 
 
 @contextlib.contextmanager
@@ -93,8 +81,7 @@ def _place(path: str | Path, text: str, overridden: dict[Keys, str], keys: Keys)
     for given in reversed(overridden):
         if [*map(str, keys[: len(given)])] == [*map(str, given)]:  # 0 may be a position or a key
             return overridden[given]
-    line = run_file.line_of(text, keys)
-    return f"{path}, line {line}" if line else str(path)
+    return run_file.place(path, text, keys)
 
 
 def from_dict(table: Mapping[str, Any], where: str = "the settings") -> RunSettings:
@@ -103,7 +90,7 @@ def from_dict(table: Mapping[str, Any], where: str = "the settings") -> RunSetti
     Raises:
         RunFileError: naming every mistake, and what would be right.
     """
-    return _validated(table, lambda keys: where, [], where)
+    return validated(RunSettings, table, lambda keys: where, f"the settings of {where}")
 
 
 def to_dict(settings: RunSettings) -> dict[str, Any]:
@@ -111,7 +98,7 @@ def to_dict(settings: RunSettings) -> dict[str, Any]:
 
     Left out is what has no value, or no meaning beside the others. ``from_dict`` of it gives equal settings.
     """
-    table: dict[str, Any] = _lists(settings.table())
+    table = settings.table(list)
     if settings.checkpoint.every_epochs is None:
         table["checkpoint"]["every_epochs"] = 0
     return table
@@ -120,24 +107,3 @@ def to_dict(settings: RunSettings) -> dict[str, Any]:
 def to_toml(settings: RunSettings) -> str:
     """The resolved run file: `read` of it gives equal settings."""
     return run_file.write(to_dict(settings))
-
-
-def _lists(value: Any) -> Any:
-    """Values with lists for tuples, as JSON and TOML have them."""
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    return [*map(_lists, value)] if isinstance(value, tuple | list) else value
-
-
-def _validated(table: Mapping[str, Any], place: Callable[[Keys], str], mistakes: list[str], where: str) -> RunSettings:
-    """The settings in ``table``, or all mistakes in one RunFileError."""
-    settings = None
-    try:
-        settings = RunSettings.model_validate(dict(table))
-    except ValidationError as error:
-        found = {keys: words for item in error.errors() for keys, words in explained(RunSettings, item)}
-        mistakes = mistakes + [f"{place(keys)}: {words}." for keys, words in found.items()]
-    if settings is None or mistakes:
-        heading = f"{len(mistakes)} mistakes in the settings of {where}:\n  " if len(mistakes) > 1 else ""
-        raise RunFileError(heading + "\n  ".join(mistakes))
-    return settings

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distnn.config import from_dict
 from distnn.config.explain import choices
-from distnn.config.meanings import about, meanings
+from distnn.config.kinds import about, meanings
 from distnn.config.section import Section
 from distnn.config.text import either, show
 
@@ -39,22 +39,17 @@ def draft(chosen: Mapping[str, Mapping[str, Any]], head: Sequence[str], where: s
     lines = [f"# {line}".rstrip() for line in head]
     for name in type(settings).model_fields:
         section = getattr(settings, name)
+        unused = section.unused()
         lines += ["", *textwrap.wrap(about(type(section)), WIDTH - 2, initial_indent="# ", subsequent_indent="# ")]
         lines.append(f"[{name}]")
-        for key in _shown(name, section):
-            given = name == "model" or key in chosen.get(name, {})
+        for key in type(section).model_fields:
             value = getattr(section, key)
+            if key in unused or (name == "model" and value is None):
+                continue
+            given = name == "model" or key in chosen.get(name, {})
             setting = f"{'' if given else '# '}{key} = {UNSET if value is None else show(value)}"
             lines += _setting(setting, _meaning(type(section), key))
     return "\n".join(lines) + "\n"
-
-
-def _shown(name: str, section: Section) -> Iterator[str]:
-    """The keys that have a meaning beside the others; of the model, those that have a value."""
-    unused = section.unused()
-    for key in type(section).model_fields:
-        if key not in unused and (name != "model" or getattr(section, key) is not None):
-            yield key
 
 
 def _meaning(section: type[Section], key: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from distnn.config.kinds import OneOf
 from distnn.config.section import Section
 from distnn.config.text import Keys, described, dotted, either
-from distnn.errors import nearest
+from distnn.errors import RunFileError, nearest
 from distnn.registry import Named
 
 #: What a section that may not be missing must at least hold.
@@ -25,18 +26,35 @@ LEAST = {
 PLAIN = {bool: "true or false", int: "an integer", float: "a finite number", str: "text in quotation marks"}
 
 
+Root = TypeVar("Root", bound=Section)
+
+
+def validated(
+    root: type[Root], table: Mapping[str, Any], place: Callable[[Keys], str], what: str, mistakes: Sequence[str] = ()
+) -> Root:
+    """The settings, of the type ``root``, in the nested ``table`` of a whole file, which an error calls ``what``.
+
+    Raises:
+        RunFileError: naming every mistake, after those found before, and the place where each value was given.
+    """
+    try:
+        settings = root.model_validate(dict(table))
+    except ValidationError as error:
+        found = {keys: words for item in error.errors() for keys, words in explained(root, item)}
+        mistakes = [*mistakes, *(f"{place(keys)}: {words}." for keys, words in found.items())]
+    if mistakes:
+        heading = f"{len(mistakes)} mistakes in {what}:\n  " if len(mistakes) > 1 else ""
+        raise RunFileError(heading + "\n  ".join(mistakes))
+    return settings
+
+
 def explained(
     root: type[Section], error: Mapping[str, Any], section: type[Section] | None = None, before: Keys = ()
 ) -> Iterator[tuple[Keys, str]]:
     """The (keys, words) of one item of pydantic's ``errors()`` on the model ``root``.
 
-    A union yields an item per member, which all come to the same keys and words; the caller keeps one.
-
-    Arguments:
-        root: the whole file's.
-        error: the item.
-        section: the one within it that the item is of, if it isn't the root itself.
-        before: the keys of this section.
+    A union yields an item per member, which all come to the same keys and words; the caller keeps one. The item is of
+    the ``section`` within the root whose keys are those ``before``, or of the root itself.
     """
     inner, hint, owner = _found_at(section or root, error["loc"])
     keys = (*before, *inner)
@@ -62,7 +80,7 @@ def _found_at(section: type[Section], loc: Iterable[str | int]) -> tuple[Keys, A
     owner = section
     for key in loc:
         if isinstance(key, int):
-            hint = _item(hint)
+            hint = next((typing.get_args(each)[0] for each in _members(hint) if typing.get_origin(each) is tuple), None)
         else:
             inside = _section(hint)
             if inside is None:
@@ -75,18 +93,16 @@ def _found_at(section: type[Section], loc: Iterable[str | int]) -> tuple[Keys, A
 
 def _section(hint: Any) -> type[Section] | None:
     """The section that ``hint`` is, or may be."""
-    if isinstance(hint, type) and issubclass(hint, Section):
-        return hint
+    return next((each for each in _members(hint) if isinstance(each, type) and issubclass(each, Section)), None)
+
+
+def _members(hint: Any) -> Iterator[Any]:
+    """The types that ``hint`` may be, and what annotates them."""
     if typing.get_origin(hint) in (Annotated, typing.Union, types.UnionType):
-        return next((found for inner in typing.get_args(hint) if (found := _section(inner))), None)
-    return None
-
-
-def _item(hint: Any) -> Any:
-    """The type of an item of the tuple that ``hint`` is, or may be."""
-    if typing.get_origin(hint) is tuple:
-        return typing.get_args(hint)[0]
-    return next((found for inner in typing.get_args(hint) if (found := _item(inner)) is not None), None)
+        for inner in typing.get_args(hint):
+            yield from _members(inner)
+    else:
+        yield hint
 
 
 def _unknown(root: type[Section], owner: type[Section], keys: Keys) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import PydanticCustomError
 
-from distnn.config.section import Section
+from distnn import registry
+from distnn.config.section import Section, clash
 from distnn.config.text import Keys, described, either, show
 from distnn.errors import UsageError, nearest
-from distnn.registry import REQUIRED, Family, FromData, Named, Stack, description, options_of
+from distnn.registry import REQUIRED, Family, FromData, Key, Meaning, Named, Stack, options_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +34,17 @@ class Choice:
 
     Arguments:
         family, kind, made: the family, the kind as it is given, and what it stands for.
-        named, options, called: the key that names what has further keys in this table, what it names, and by which
-            kind; empty if none does.
+        inner: what its table names that has further keys in this table, such as an activation; None if nothing.
     """
 
     family: Family
     kind: str
     made: Callable[..., Any]
-    named: str = ""
-    options: Callable[..., Any] | None = None
-    called: str = ""
+    inner: Choice | None = None
+
+    def keys(self) -> dict[str, Key]:
+        """The keys of its table, besides the kind."""
+        return self.family.keys(self.made) | (self.inner.keys() if self.inner else {})
 
 
 class KindSettings(Section):
@@ -65,16 +69,16 @@ class KindSettings(Section):
     def stray(cls, key: str) -> str:
         """A section's key that another kind takes, or a table's option of another activation, say."""
         chosen = cls.chosen
-        if chosen.named:
-            family = chosen.family.keys(chosen.made)[chosen.named].marked(Named).family
-            return belongs(family, key, f"{chosen.named} = {show(chosen.called)}", chosen.named)
+        if chosen.inner:
+            word = options_of(chosen.made)
+            return belongs(chosen.inner.family, key, f"{word} = {show(chosen.inner.kind)}", word)
         return belongs(chosen.family, key, f"kind = {show(chosen.kind)}") if chosen.family.about else ""
 
     def clashes(self) -> list[tuple[Keys, str]]:
         """Lists of tables that lack something; and of a section, what the constructor refuses."""
-        stacks = [name for name, key in self.chosen.family.keys(self.chosen.made).items() if key.marked(Stack)]
+        stacks = [name for name, key in self.chosen.keys().items() if key.marked(Stack)]
         lists = {name: tables for name in stacks if (tables := getattr(self, name)) is not None}
-        found = [clash for name, tables in lists.items() for clash in incomplete(name, tables)]
+        found = [lack for name, tables in lists.items() for lack in incomplete(name, tables)]
         if self.chosen.family.base is None or not self.chosen.family.about:
             return found
         try:
@@ -114,22 +118,25 @@ def choice(family: Family, given: Mapping[str, Any]) -> Choice:
     kind = given.get("kind", family.default)
     if not isinstance(kind, str) or not (kind in family.kinds or (":" in kind and family.base)):
         hint = nearest(str(kind), family.kinds)
-        _clash("kind", f"is {described(kind)}, but must be {either(family.kinds)}{hint}")
+        raise clash((("kind",), f"is {described(kind)}, but must be {either(family.kinds)}{hint}"))
     try:
-        made = family.find(kind)
-        arguments = family.keys(made)
-        named = options_of(made)
-        wished = given.get(named, arguments[named].default) if named else None
-        inner = arguments[named].marked(Named).family if named else family
-        if isinstance(wished, str) and (wished in inner.kinds or ":" in wished):
-            return Choice(family, kind, made, named, inner.find(wished), wished)
+        found = Choice(family, kind, family.find(kind))
+        if named := options_of(found.made):
+            key = found.keys()[named]
+            wished, inner = given.get(named, key.default), key.marked(Named).family
+            if isinstance(wished, str) and (wished in inner.kinds or ":" in wished):
+                found = replace(found, inner=Choice(inner, wished, inner.find(wished)))
+        if name := _taken(found.keys()):
+            raise UsageError(f"{show(kind)}: no setting can be called {name}, as one of its arguments is; rename that.")
     except UsageError as error:
-        _clash("kind", f"= {str(error).removesuffix('.')}")
-    return Choice(family, kind, made)
+        raise clash((("kind",), f"= {str(error).removesuffix('.')}")) from None
+    return found
 
 
-def _clash(key: str, why: str) -> typing.NoReturn:
-    raise PydanticCustomError("clash", "{found}", {"found": [((key,) if key else (), why)]})
+def _taken(names: Iterable[str]) -> str:
+    """The first of these names that no key can have, since every section has something else by it; empty for none."""
+    own = ("kind", "chosen")
+    return next((name for name in names if name in own or name[0] == "_" or hasattr(KindSettings, name)), "")
 
 
 def checked(section: type[Section], given: Any) -> Any:
@@ -145,8 +152,7 @@ def section_of(chosen: Choice) -> type[KindSettings]:
     """The section with the keys of this kind."""
     family = chosen.family
     fields: dict[str, Any] = {"kind": (Annotated[str, Named(family)], chosen.kind)}
-    keys = family.keys(chosen.made) | (family.keys(chosen.options) if chosen.options else {})
-    for name, key in keys.items():
+    for name, key in chosen.keys().items():
         hint = strict(key.hint, family)
         if key.marked(FromData):
             fields[name] = (hint | None, None)
@@ -158,12 +164,30 @@ def section_of(chosen: Choice) -> type[KindSettings]:
 
 
 def recorded(family: Family, thing: object) -> KindSettings:
-    """The section that describes an object; nothing is built from it."""
-    table = description(family, thing)
+    """The section that describes an object, by its kind and its keys; nothing is built from it.
+
+    Where it doesn't keep an argument under its name, no setting can have the name, or TOML can't hold the value, that
+    is only ``python:Class``: built from the rest, it would be another.
+    """
+    names = [name for name in inspect.signature(type(thing)).parameters if name not in family.apart]
+    values = {name: _plain(getattr(thing, name, REQUIRED)) for name in names}
+    if _taken(names) or any(value is REQUIRED for value in values.values()):
+        table: dict[str, Any] = {"kind": f"python:{type(thing).__name__}"}
+    else:
+        table = {"kind": family.named(thing)} | {name: value for name, value in values.items() if value is not None}
     fields: dict[str, Any] = {name: (Any, value) for name, value in table.items()}
     section = create_model(f"{type(thing).__name__}Record", __base__=KindSettings, **fields)
     section.chosen = Choice(family, table["kind"], type(thing))
     return section.model_construct(**table)
+
+
+def _plain(value: Any) -> Any:
+    """A value as TOML holds it, numpy's numbers and arrays as Python's; `REQUIRED` if it can't."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, tuple | list):
+        items = [_plain(item) for item in value]
+        return REQUIRED if any(item is REQUIRED or item is None for item in items) else type(value)(items)
+    return value if value is None or isinstance(value, bool | int | float | str) else REQUIRED
 
 
 def strict(hint: Any, family: Family) -> Any:
@@ -205,7 +229,7 @@ def _named(family: Family, value: Any) -> str:
     try:
         family.find(value)
     except UsageError as error:
-        _clash("", f"= {str(error).removesuffix('.')}")
+        raise clash(((), f"= {str(error).removesuffix('.')}")) from None
     return value
 
 
@@ -225,6 +249,31 @@ def incomplete(key: str, tables: Sequence[KindSettings], *, last: bool = False) 
     return [
         ((key, place, name), why)
         for place, table in enumerate(tables[: len(tables) - last])
-        for name, argument in table.chosen.family.keys(table.chosen.made).items()
+        for name, argument in table.chosen.keys().items()
         if argument.marked(FromData) == FromData(last=True) and getattr(table, name) is None
     ]
+
+
+def meanings(section: type[Section]) -> dict[str, str]:
+    """What each key means: the comment ``#:`` beside it, in the section's class or its kind's constructor.
+
+    >>> from distnn.config.sections import LogSettings
+    >>> meanings(LogSettings)["interval"]
+    'seconds between two lines of a log file and of metrics.jsonl; 0: a line for each step'
+    """
+    if not issubclass(section, KindSettings):
+        fields = section.model_fields.items()
+        told = {key: extra.text for key, field in fields for extra in field.metadata if isinstance(extra, Meaning)}
+        return told | registry.comments(inspect.getsource(section).splitlines(), section.model_fields)
+    chosen = section.chosen
+    options = registry.meanings(chosen.inner.made) if chosen.inner else {}
+    return {"kind": chosen.family.meaning} | registry.meanings(chosen.made) | options
+
+
+def about(section: type[Section]) -> str:
+    """The first paragraph of a section's docstring, without the section's name; the rest is said of the keys."""
+    if issubclass(section, KindSettings):
+        return section.chosen.family.about
+    text = inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0]
+    text = re.sub(r"^``\[\w+\]``: ", "", text)
+    return re.sub(r"\s+", " ", text[:1].upper() + text[1:].replace("``", "`"))

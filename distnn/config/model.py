@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
 from distnn.config.kinds import KindSettings, OneOf, belongs, checked, choose, incomplete, tables_of
-from distnn.config.section import Factory, Section
+from distnn.config.section import Factory, Section, clash
 from distnn.config.text import Keys, either
 from distnn.layers import Layer
 from distnn.models.kinds import MODELS
@@ -25,7 +25,6 @@ class LayersSettings(Section):
     """``[model]`` with a list of layers."""
 
     layers: Layers  #: instead of kind: a list of layers
-    #: of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise
     initialization: Initialization = "auto"
 
     @classmethod
@@ -65,13 +64,10 @@ def _model(given: Any) -> Section:
     ways = [way for way in ("kind", *OTHERS) if way in given]
     if len(ways) == 1:
         return choose(MODELS, given) if ways == ["kind"] else checked(OTHERS[ways[0]], given)
-    keys: Keys = ()
     if ways:
-        why, keys = f"stands beside {ways[0]}, but each says what to build; keep one of them", (ways[-1],)
-    else:
-        every = f'kind = {either(MODELS.kinds)}; or [[model.layers]] tables; or factory = "module:function"'
-        why = f"must say what to build: {every}"
-    raise PydanticCustomError("clash", "{found}", {"found": [(keys, why)]})
+        raise clash(((ways[-1],), f"stands beside {ways[0]}, but each says what to build; keep one of them"))
+    every = f'kind = {either(MODELS.kinds)}; or [[model.layers]] tables; or factory = "module:function"'
+    raise clash(((), f"must say what to build: {every}"))
 
 
 ModelSettings = Annotated[Section, PlainValidator(_model), OneOf(MODELS)]

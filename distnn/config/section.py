@@ -31,6 +31,11 @@ _ZERO_IS_NEVER = BeforeValidator(lambda value: None if type(value) is int and va
 CountOrNever = Annotated[int | None, Field(ge=1), _ZERO_IS_NEVER, "an integer of at least 1, or 0 for never"]
 
 
+def clash(*found: tuple[Keys, str]) -> PydanticCustomError:
+    """The error about values that contradict each other, each by its keys and why."""
+    return PydanticCustomError("clash", "{found}", {"found": found})
+
+
 class Section(BaseModel):
     """What all sections share: strict, frozen, no unknown keys, and checks that span several keys."""
 
@@ -51,21 +56,21 @@ class Section(BaseModel):
         """Where a value contradicts another, and why."""
         return []
 
-    def table(self) -> dict[str, Any]:
-        """The keys that have a value, and a meaning beside the others, as plain values; lists are tuples."""
+    def table(self, sequence: type[Any] = tuple) -> dict[str, Any]:
+        """The keys that have a value, and a meaning beside the others, as plain values; lists are of this type."""
         unused = self.unused()
-        values = {key: _plain(getattr(self, key)) for key in type(self).model_fields if key not in unused}
+        values = {key: _plain(getattr(self, key), sequence) for key in type(self).model_fields if key not in unused}
         return {key: value for key, value in values.items() if value is not None}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         unused = [((key,), why) for key, why in self.unused().items() if key in self.model_fields_set]
         if found := [*self.clashes(), *unused]:
-            raise PydanticCustomError("clash", "{found}", {"found": found})
+            raise clash(*found)
         return self
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, sequence: type[Any]) -> Any:
     if isinstance(value, Section):
-        return value.table()
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+        return value.table(sequence)
+    return sequence(_plain(item, sequence) for item in value) if isinstance(value, tuple | list) else value

@@ -17,12 +17,7 @@ from distnn.registry import Count, CountOrZero, Fraction, NotNegative, Positive
 
 
 class DataSettings(Section):
-    """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees.
-
-    ``shuffle_buffer``: read the file's chunks in a random order, and shuffle so many samples at a time.
-    ``in_memory``: load the file once, or read it anew in each epoch; ``auto``: once, if half the free memory will do.
-    ``streams``: read a text as ``batch_size`` streams side by side, each with the state that its last sequence left.
-    """
+    """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees."""
 
     #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several; relative to the working directory
     path: Text
@@ -53,11 +48,7 @@ class DataSettings(Section):
 
 
 class AugmentSettings(Section):
-    """``[augment]``: random changes of training images, anew in each epoch; ``shift`` and ``crop`` are in pixels.
-
-    ``flip`` turns an image left to right, or not; ``shift`` moves it by up to so many pixels each way, filled up with
-    zeros; ``crop`` cuts a window of its own size from the image continued by so many mirrored pixels on each side.
-    """
+    """``[augment]``: random changes of training images, anew in each epoch; ``shift`` and ``crop`` are in pixels."""
 
     flip: bool = False  #: turn an image left to right, or not
     shift: CountOrZero = 0  #: move it by up to so many pixels each way, filled up with zeros
@@ -92,12 +83,7 @@ class ParallelSettings(Section):
     """``[parallel]``: micro-shards of a batch (None: one per rank), how gradients are summed, threads of a rank's BLAS.
 
     ``reproducible``: the same bits on any number of ranks, from sums in fixed point over the same ``shards``.
-    ``reduction``: by slices in memory that each node's ranks share (``node``), by MPI (``allreduce``), or ``auto``.
-    ``bucket_mb``: MPI's sums begin with so many megabytes while backward goes on; None: 4 on several nodes, 0: never.
     ``check_steps``: finds a flipped bit within so many steps, but not in the one copy that a node's ranks share.
-    ``elastic``: where a rank dies, the others share out its work, and go on from the step at which it did.
-    ``timeout``: if no work makes progress for so long, the run ends and names the rank that holds it up.
-    ``threads``: None leaves them to be chosen at launch.
     """
 
     #: the same bits on any number of ranks, after a resume too; needs shards, and one BLAS thread unless threads is set
@@ -123,14 +109,11 @@ class ParallelSettings(Section):
     def clashes(self) -> list[tuple[Keys, str]]:
         """What a batch is cut into must not follow from the number of ranks; what is shared may die with one."""
         if self.elastic and self.reduction == "node":
-            why = (
-                "keeps the parameters and the optimiser's state in slices, which die with a rank; elastic = true needs "
-            )
-            return [(("reduction",), why + '"allreduce", which "auto" chooses then')]
+            why = "keeps the parameters and the optimiser's state in slices, which die with a rank; elastic = true"
+            return [(("reduction",), f'{why} needs "allreduce", which "auto" chooses then')]
         if self.elastic and self.bucket_mb:
-            return [
-                (("bucket_mb",), "begins sums that a dying rank leaves half done; leave it out with elastic = true")
-            ]
+            why = "begins sums that a dying rank leaves half done; leave it out with elastic = true"
+            return [(("bucket_mb",), why)]
         if self.reproducible and self.shards is None:
             why = "is true, which needs shards: the number of pieces of each batch, such as shards = 16; at least the "
             return [(("reproducible",), why + "number of ranks, or some have nothing to do")]

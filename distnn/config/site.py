@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import ValidationError
-
-from distnn.config.explain import explained
-from distnn.config.rates import RatesSettings
+from distnn.config.explain import validated
 from distnn.config.section import Lines, Options, Section, Text, Word
-from distnn.config.text import Keys, line_of, load
-from distnn.errors import RunFileError, UsageError, nearest
-from distnn.registry import Count
+from distnn.config.text import Keys, load, place
+from distnn.errors import UsageError, nearest
+from distnn.registry import Count, Fraction, NotNegative, Positive
 
 BUILT_IN = Path(__file__).parent / "sites"
 
@@ -63,6 +61,24 @@ class JobSettings(Section):
     notes: Lines = ()  #: for those who read the job script, at its top
 
 
+class RatesSettings(Section):
+    """``[rates]``: speeds of one node, and of the network between nodes; `distnn plan` predicts from them."""
+
+    sgemm_gflops: Positive  #: GFLOP/s of float32 matrix products, of one core while all are busy
+    sgemm_share: Fraction  #: the share of it that the products of a training step reach
+    call_us: NotNegative  #: µs that an operation takes however small it is: Python's and numpy's call
+    step_us: NotNegative  #: µs that each step takes beside its operations
+    core_gb_s: Positive  #: GB/s that one core reads and writes
+    memory_gb_s: Positive  #: GB/s that a node's cores read and write together: STREAM's triad
+    cache_gb_s: Positive  #: the same within the caches
+    cache_mb: NotNegative  #: MB that a node's last caches hold together
+    node_latency_us: Positive  #: µs of a message between two ranks of a node
+    node_bandwidth_gb_s: Positive  #: GB/s of messages within a node, of all of its ranks together
+    latency_us: Positive  #: µs of a message between nodes
+    bandwidth_gb_s: Positive  #: GB/s of one rank's messages to other nodes
+    network_gb_s: Positive  #: GB/s of the messages of all ranks of a node to other nodes
+
+
 class SiteSettings(Section):
     """A whole site file."""
 
@@ -84,17 +100,7 @@ def read(name: str) -> SiteSettings:
     """
     path = _path(name)
     table, text = load(path, SiteSettings.file)
-    try:
-        return SiteSettings.model_validate(table)
-    except ValidationError as error:
-        found = {keys: words for item in error.errors() for keys, words in explained(SiteSettings, item)}
-        lines = [f"{_place(path, line_of(text, keys))}: {words}." for keys, words in found.items()]
-        heading = f"{len(lines)} mistakes in the site file {path}:\n  " if len(lines) > 1 else ""
-        raise RunFileError(heading + "\n  ".join(lines)) from None
-
-
-def _place(path: Path, line: int | None) -> str:
-    return f"{path}, line {line}" if line else str(path)
+    return validated(SiteSettings, table, partial(place, path, text), f"the site file {path}")
 
 
 def _path(name: str) -> Path:

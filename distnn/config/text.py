@@ -125,6 +125,12 @@ def line_of(text: str, keys: Keys) -> int | None:
     return None
 
 
+def place(path: str | Path, text: str, keys: Keys) -> str:
+    """Where the value at ``keys`` stands: the file with this text, and the line."""
+    line = line_of(text, keys)
+    return f"{path}, line {line}" if line else str(path)
+
+
 def _holds(table: Any, keys: Keys) -> bool:
     """Whether there is a value at ``keys``."""
     try:
@@ -182,20 +188,15 @@ def write(table: Mapping[str, Any]) -> str:
 
 def _section(names: tuple[str, ...], table: Mapping[str, Any]) -> list[str]:
     """The lines of one table: first its plain keys (TOML has them before any header), then its tables."""
-    plain, tables, lists = {}, {}, {}
+    lines: list[str] = []
+    below: list[str] = []
     for name, value in table.items():
+        inner = (*names, _key(name))
         if isinstance(value, Mapping):
-            tables[name] = value
+            below += ["", f"[{'.'.join(inner)}]", *_section(inner, value)]
         elif isinstance(value, Sequence) and value and all(isinstance(item, Mapping) for item in value):
-            lists[name] = value
+            for item in value:
+                below += ["", f"[[{'.'.join(inner)}]]", *_section(inner, item)]
         else:
-            plain[name] = value
-    lines = [f"{_key(name)} = {show(value)}" for name, value in plain.items()]
-    for name, value in tables.items():
-        inner = (*names, _key(name))
-        lines += ["", f"[{'.'.join(inner)}]", *_section(inner, value)]
-    for name, items in lists.items():
-        inner = (*names, _key(name))
-        for item in items:
-            lines += ["", f"[[{'.'.join(inner)}]]", *_section(inner, item)]
-    return lines
+            lines.append(f"{_key(name)} = {show(value)}")
+    return lines + below

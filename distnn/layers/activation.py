@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from distnn.errors import UsageError
 from distnn.graph.functions import activate
@@ -11,7 +11,6 @@ from distnn.layers.layer import Layer
 from distnn.ops.activation import Activation as ActivationOp
 from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as activation_named
-from distnn.registry import OptionsOf
 
 
 class Activation(Layer, kind="activation"):
@@ -30,7 +29,7 @@ class Activation(Layer, kind="activation"):
         activation: ActivationLike,  #: f
         *,
         name: str | None = None,
-        **options: Annotated[Any, OptionsOf("activation")],
+        **options: Any,
     ) -> None:
         super().__init__(name)
         family = ActivationOp.family

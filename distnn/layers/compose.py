@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
@@ -72,6 +73,7 @@ class Flatten(Layer, kind="flatten"):
         return x if len(x.shape) == 2 else reshape(x, -1)
 
 
+@dataclass(eq=False, repr=False)
 class Residual(Layer, kind="residual"):
     """y = f(x) + s(x): a block f with a shortcut s around it, the identity by default.
 
@@ -81,23 +83,19 @@ class Residual(Layer, kind="residual"):
         ShapeError: when called, if the outputs of block and shortcut differ in shape.
     """
 
-    def __init__(
-        self,
-        layers: Inner,  #: the block f, in a run file written [[model.layers.layers]]
-        #: s around the block, in a run file written [[model.layers.shortcut]]; the identity if not given
-        shortcut: Inner | None = None,
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.block, self.shortcut = layers, shortcut
-        for layer, role in ((self.block, "block"), (shortcut, "shortcut")):
+    layers: Inner  #: the block f, in a run file written [[model.layers.layers]]
+    #: s around the block, in a run file written [[model.layers.shortcut]]; the identity if not given
+    shortcut: Inner | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for layer, role in ((self.layers, "block"), (self.shortcut, "shortcut")):
             if layer is not None:
                 layer.parent = self
                 layer.name = layer.name or role
 
     def __call__(self, x: Node) -> Node:
-        y = self.block(x)
+        y = self.layers(x)
         around = self.shortcut(x) if self.shortcut is not None else x
         if y.shape != around.shape:
             raise ShapeError(

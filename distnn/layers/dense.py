@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 
-from distnn.arrays import Array, show
-from distnn.errors import ShapeError, UsageError
+from distnn.arrays import show
+from distnn.errors import ShapeError
 from distnn.graph.functions import activate, affine, maxout
 from distnn.graph.node import Node, constant
 from distnn.layers import initial
 from distnn.layers.layer import Layer, Outputs
 from distnn.ops.by_name import ActivationLike
 from distnn.ops.by_name import activation as check_activation
-from distnn.ops.maxout import Maxout as MaxoutOp
 from distnn.registry import Count, Initialization
 
 
-def _features(layer: Layer, what: str, x: Node) -> int:
+def _features(layer: Layer, x: Node, *what: int) -> int:
     """The I of a node (N, …, I), which must be the one that the layer's weights take."""
     found = x.shape[-1] if len(x.shape) > 1 else None
     known = layer.roles["weight"].shape[0] if layer.roles else found
     if not isinstance(found, int) or found != known:
         expected = ", ".join(map(str, (*(x.shape[:-1] or ("N",)), known or "features")))
         raise ShapeError(
-            f"{type(layer).__name__}({what}{f', name={layer.name!r}' if layer.name else ''}): its input has shape "
-            f"{show(x.shape)}; expected ({expected}). Flatten() before it joins several axes."
+            f"{layer.called(*what)}: its input has shape {show(x.shape)}; expected ({expected}). Flatten() before it "
+            f"joins several axes."
         )
     return found
 
 
+@dataclass(eq=False, repr=False)
 class Dense(Layer, kind="dense"):
     """y = f(x W + b) over the last axis.   x (N, …, I), ``weight`` (I, O), ``bias`` (O,) → y (N, …, O).
 
@@ -39,30 +41,26 @@ class Dense(Layer, kind="dense"):
 
     plain = True
 
-    def __init__(
-        self,
-        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
-        activation: ActivationLike = "identity",  #: f
-        *,
-        bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",  #: of the weights
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        if units < 1:
-            raise UsageError(f"Dense: units is {units}; expected at least 1.")
-        check_activation(activation)
-        self.units, self.activation, self.bias = units, activation, bias
-        self.weights = initial.for_weights(initialization, activation)
+    units: Outputs  #: the number of outputs O; the last layer may leave it out: one per output of the data
+    activation: ActivationLike = "identity"  #: f
+    _: KW_ONLY
+    bias: bool = True  #: false leaves b out
+    initialization: Initialization = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_activation(self.activation)
+        self.weights = initial.for_weights(self.initialization, self.activation)
 
     def __call__(self, x: Node) -> Node:
-        weight = self.parameter("weight", (_features(self, str(self.units), x), self.units), self.weights)
+        weight = self.parameter("weight", (_features(self, x, self.units), self.units), self.weights)
         if self.bias:
             return activate(affine(x, weight, self.parameter("bias", (self.units,), initial.zeros)), self.activation)
         product = x @ weight if len(x.shape) == 2 else affine(x, weight, constant(np.zeros(self.units)))
         return activate(product, self.activation)
 
 
+@dataclass(eq=False, repr=False)
 class Maxout(Layer, kind="maxout"):
     """yⱼ = maxᵢ (x Wᵢ + bᵢ)ⱼ over k pieces.   x (N, …, I), ``weight`` (I, k O), ``bias`` (k O,) → y (N, …, O).
 
@@ -75,26 +73,16 @@ class Maxout(Layer, kind="maxout"):
 
     plain = True
 
-    def __init__(
-        self,
-        units: Outputs,  #: the number of outputs O; the last layer may leave it out: one per output of the data
-        pieces: Count = 2,  #: k
-        *,
-        initialization: Initialization = "auto",  #: of each piece's weights
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        if units < 1:
-            raise UsageError(f"Maxout: units is {units}; expected at least 1.")
-        MaxoutOp(pieces)  # refuses a number of pieces out of range
-        self.units, self.pieces = units, pieces
-        self._each = initial.for_weights(initialization, None)
+    units: Outputs  #: the number of outputs O; the last layer may leave it out: one per output of the data
+    pieces: Count = 2  #: k
+    _: KW_ONLY
+    initialization: Initialization = "auto"  #: of each piece's weights
 
-    def _weights(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        """First values that each piece would have as a layer of its own."""
-        return np.concatenate([self._each(generator, (shape[0], self.units)) for _ in range(self.pieces)], axis=1)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.weights = initial.side_by_side(initial.for_weights(self.initialization, None), self.pieces)
 
     def __call__(self, x: Node) -> Node:
-        features, width = _features(self, f"{self.units}, {self.pieces}", x), self.units * self.pieces
-        weight = self.parameter("weight", (features, width), self._weights)
+        features, width = _features(self, x, self.units, self.pieces), self.units * self.pieces
+        weight = self.parameter("weight", (features, width), self.weights)
         return maxout(affine(x, weight, self.parameter("bias", (width,), initial.zeros)), self.pieces)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from distnn.graph.node import Node, apply, input
 from distnn.layers.layer import Layer
 from distnn.ops.dropout import Dropout as DropoutOp
@@ -11,6 +13,7 @@ from distnn.registry import BelowOne
 KEY = input("key", (3,), integer=True)
 
 
+@dataclass(eq=False, repr=False)
 class Dropout(Layer, kind="dropout"):
     """y = x m / (1 − rate) in training, with a mask m that zeroes a share ``rate`` of the elements; y = x otherwise.
 
@@ -22,15 +25,7 @@ class Dropout(Layer, kind="dropout"):
 
     plain = True
 
-    def __init__(
-        self,
-        rate: BelowOne = 0.5,  #: the share of the elements that is zeroed
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.rate = rate
-        DropoutOp(rate)  # refuses a rate out of range
+    rate: BelowOne = 0.5  #: the share of the elements that is zeroed
 
     def __call__(self, x: Node) -> Node:
         node = apply(DropoutOp(self.rate), x, KEY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +19,7 @@ def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return generator.normal(size=shape)
 
 
+@dataclass(eq=False, repr=False)
 class Embedding(Layer, kind="embedding"):
     """yₙₜ = ``weight``[tokensₙₜ].   tokens (N,) or (N, T), integers 0 … V−1, ``weight`` (V, D) → y (N, D) or (N, T, D).
 
@@ -28,23 +30,13 @@ class Embedding(Layer, kind="embedding"):
         UsageError: for fewer than one token or unit, or when called on a node that doesn't hold integers.
     """
 
-    def __init__(
-        self,
-        tokens: Annotated[Count, FromData()],  #: V, how many different ones there are; those of the data if not given
-        units: Count,  #: D
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        if tokens < 1 or units < 1:
-            raise UsageError(f"Embedding: tokens is {tokens} and units {units}; expected at least 1 each.")
-        self.tokens, self.units = tokens, units
+    tokens: Annotated[Count, FromData()]  #: V, how many different ones there are; those of the data if not given
+    units: Count  #: D
 
     def __call__(self, x: Node) -> Node:
         if not x.integer:
             raise UsageError(
-                f"Embedding({self.tokens}, {self.units}{f', name={self.name!r}' if self.name else ''}): its input "
-                f"{x!r} isn't of integers; expected tokens: data for the task language, or in Python an input made "
-                f"with integer=True."
+                f"{self.called(self.tokens, self.units)}: its input {x!r} isn't of integers; expected tokens: data "
+                f"for the task language, or in Python an input made with integer=True."
             )
         return apply(EmbeddingOp(), x, self.parameter("weight", (self.tokens, self.units), _normal))

@@ -39,6 +39,15 @@ def zeros(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.zeros(shape)
 
 
+def side_by_side(first: Initializer, pieces: int) -> Initializer:
+    """First values that each of so many pieces of equal width would have alone."""
+
+    def values(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        return np.concatenate([first(generator, (shape[0], shape[1] // pieces)) for _ in range(pieces)], axis=1)
+
+    return values
+
+
 _BY_NAME: dict[str, Initializer] = {"glorot": glorot, "he": he}
 
 

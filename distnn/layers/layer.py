@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, NamedTuple
 
 from distnn.errors import UsageError
@@ -22,6 +23,7 @@ class Origin(NamedTuple):
         return error if error.keys else type(error)(f"{self.name}: {error}").at(*self.keys)
 
 
+@dataclass(init=False, eq=False, repr=False)
 class Layer(
     Registered,
     family=Family("layer", meaning="the layer", default="dense", apart=("name", "initialization")),
@@ -29,7 +31,8 @@ class Layer(
     """Call it on a node and it returns the node of its output; called again, it shares its parameters.
 
     Parameters are named ``<layer>.<role>``, as in ``dense1.weight``. A layer without a name gets one from its class and
-    its place: among its container's layers, or among the graph's.
+    its place: among its container's layers, or among the graph's. A subclass has a constructor of its own, or is a
+    dataclass that isn't compared by its fields.
 
     Arguments:
         name: the layer's own name; automatic if None.
@@ -41,6 +44,8 @@ class Layer(
 
     plain: ClassVar[bool] = False
 
+    name: str | None = field(default=None, kw_only=True)
+
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not name or "." in name or "/" in name):
             raise UsageError(f"layer name '{name}': expected a word without '.' and '/'.")
@@ -49,10 +54,19 @@ class Layer(
         self.origin: Origin | None = None
         self.roles: dict[str, Node] = {}
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Layer.__init__(self, self.name)
+
     @property
     def stem(self) -> str:
         """The word that automatic names begin with."""
         return type(self).__name__.lower()
+
+    def called(self, *what: object) -> str:
+        """The layer in a message: ``Dense(3, name='head')``, with what tells it from others, and its name."""
+        words = [*(str(each) for each in what if each != ""), *([f"name={self.name!r}"] if self.name else [])]
+        return f"{type(self).__name__}({', '.join(words)})"
 
     def __call__(self, x: Node) -> Node:
         raise AssertionError(f"{type(self).__name__} builds no graph")

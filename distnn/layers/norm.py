@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 
 from distnn.arrays import Array, show
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import ShapeError
 from distnn.graph.functions import layer_norm
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
@@ -18,6 +20,7 @@ def _ones(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
 
 
+@dataclass(eq=False, repr=False)
 class BatchNorm(Layer, kind="batch_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β over all axes but the last.   x (N, …, C), ``gain`` γ and ``bias`` β (C,).
 
@@ -27,20 +30,15 @@ class BatchNorm(Layer, kind="batch_norm"):
     nothing else: for micro-shards that are too small to tell.
 
     Raises:
+        UsageError: for an ε outside its range.
         ShapeError: when called on a node without a fixed number of channels.
     """
 
     plain = True
 
-    def __init__(
-        self,
-        epsilon: Positive = 1e-5,  #: ε
-        *,
-        whole: bool = False,  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.epsilon, self.whole = epsilon, whole
+    epsilon: Positive = 1e-5  #: ε
+    _: KW_ONLY
+    whole: bool = False  #: statistics of the whole mini-batch; its micro-shards are then one for each rank
 
     def __call__(self, x: Node) -> Node:
         channels = x.shape[-1] if len(x.shape) >= 2 else None
@@ -53,36 +51,28 @@ class BatchNorm(Layer, kind="batch_norm"):
         return apply(BatchNormOp(self.epsilon, whole=self.whole), x, gain, bias, mean, variance)
 
 
+@dataclass(eq=False, repr=False)
 class LayerNorm(Layer, kind="layer_norm"):
     """y = γ (x − μ) / √(σ² + ε) + β with μ and σ² over the last axes.   x (N, …, D…), ``gain`` γ and ``bias`` β (D…).
 
     Each sample, and each position of a sequence, has its own statistics: prediction computes what training does.
 
     Raises:
-        UsageError: for fewer than one axis.
+        UsageError: for fewer than one axis, or an ε outside its range.
         ShapeError: when called on a node that hasn't so many axes of fixed length after the batch.
     """
 
     plain = True
 
-    def __init__(
-        self,
-        axes: Count = 1,  #: how many of the last axes D… has
-        epsilon: Positive = 1e-5,  #: ε
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        if axes < 1:
-            raise UsageError(f"LayerNorm: axes is {axes}; expected at least 1.")
-        self.axes, self.epsilon = axes, epsilon
+    axes: Count = 1  #: how many of the last axes D… has
+    epsilon: Positive = 1e-5  #: ε
 
     def __call__(self, x: Node) -> Node:
         features = tuple(length for length in x.shape[-self.axes :] if isinstance(length, int))
         if len(features) < self.axes or len(x.shape) <= self.axes:
             raise ShapeError(
-                f"LayerNorm({self.axes}{f', name={self.name!r}' if self.name else ''}): its input has shape "
-                f"{show(x.shape)}; expected (N, …) with {self.axes} or more axes of fixed length after the batch."
+                f"{self.called(self.axes)}: its input has shape {show(x.shape)}; expected (N, …) with {self.axes} or "
+                f"more axes of fixed length after the batch."
             )
         gain = self.parameter("gain", features, _ones)
         return layer_norm(x, gain, self.parameter("bias", features, initial.zeros), self.epsilon)

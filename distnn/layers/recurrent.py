@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from distnn.ops.sequence import LastStep, Steps
 from distnn.registry import Count
 
 
+@dataclass(eq=False, repr=False)
 class Recurrent(Layer):
     """What `SimpleRNN`, `GRU` and `LSTM` have in common.   x (N, T, I) → y (N, T, H), or (N, H) for the last step.
 
@@ -34,17 +36,9 @@ class Recurrent(Layer):
 
     cell: ClassVar[cells.Cell]
 
-    def __init__(
-        self,
-        units: Count,  #: H
-        *,
-        last: bool = False,  #: true gives each sample's last output alone, (N, H)
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        if units < 1:
-            raise UsageError(f"{type(self).__name__}: units is {units}; expected at least 1.")
-        self.units, self.last = units, last
+    units: Count  #: H
+    _: KW_ONLY
+    last: bool = False  #: true gives each sample's last output alone, (N, H)
 
     def __call__(self, x: Node, *, state: Sequence[Node] = (), lengths: Node | None = None) -> Node:
         y = self._apply(x, state, lengths, final=False)
@@ -80,7 +74,8 @@ class Recurrent(Layer):
         expected = self.cell.states
         if len(state) not in (0, len(expected)):
             raise UsageError(
-                f"{self._called}: its state is {len(state)} nodes; expected {len(expected)}: {', '.join(expected)}."
+                f"{self.called(self.units)}: its state is {len(state)} nodes; expected {len(expected)}: "
+                f"{', '.join(expected)}."
             )
         weights = self._weights(self._features(x))
         op = Recurrence(self.cell, state=bool(state), lengths=lengths is not None, final=final)
@@ -89,16 +84,13 @@ class Recurrent(Layer):
     def _step(self, y: Node, t: int) -> Node:
         return reshape(apply(Steps(t, t + 1), y), self.units)
 
-    @property
-    def _called(self) -> str:
-        return f"{type(self).__name__}({self.units}{f', name={self.name!r}' if self.name else ''})"
-
     def _features(self, x: Node) -> int:
         found = x.shape[2] if len(x.shape) == 3 else None
         known = self.roles["weight_input"].shape[0] if self.roles else found
         if not isinstance(found, int) or found != known:
             raise ShapeError(
-                f"{self._called}: its input has shape {show(x.shape)}; expected (N, steps, {known or 'features'})."
+                f"{self.called(self.units)}: its input has shape {show(x.shape)}; expected (N, steps, "
+                f"{known or 'features'})."
             )
         return found
 
@@ -106,7 +98,7 @@ class Recurrent(Layer):
         gates, units = self.cell.gates, self.units
         width = gates * units
         shapes: dict[str, tuple[tuple[int, ...], Initializer]] = {
-            "weight_input": ((features, width), _each_gate(initial.glorot, gates)),
+            "weight_input": ((features, width), initial.side_by_side(initial.glorot, gates)),
             "weight_recurrent": ((units, width), _uniform),
         }
         shapes |= dict.fromkeys(self.cell.biases, ((width,), self._first_bias))
@@ -139,15 +131,6 @@ class LSTM(Recurrent, kind="lstm"):
 
 def _steps(x: Node) -> int:
     return int(str(x.shape[1]))
-
-
-def _each_gate(first: Initializer, gates: int) -> Initializer:
-    """First values that each gate's weights would have alone."""
-
-    def values(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        return np.concatenate([first(generator, (shape[0], shape[1] // gates)) for _ in range(gates)], axis=1)
-
-    return values
 
 
 def _uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Annotated, ClassVar, Literal
 
 from distnn.arrays import show
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import ShapeError
 from distnn.graph.functions import activate, reshape
 from distnn.graph.node import Node, apply
 from distnn.layers import initial
@@ -37,57 +38,11 @@ class Spatial(Layer):
         try:
             return apply(op, x, *weights)
         except ShapeError as error:
-            raise ShapeError(f"{self._title(what)} on {show(x.shape)}: {error}") from None
-
-    def _title(self, what: str) -> str:
-        name = f", name={self.name!r}" if self.name else ""
-        return f"{type(self).__name__}({what}{name})" if what else f"{type(self).__name__}({name[2:]})"
+            raise ShapeError(f"{self.called(what)} on {show(x.shape)}: {error}") from None
 
 
-class Convolution(Spatial):
-    """What `Conv1D` and `Conv2D` share; the arguments are theirs."""
-
-    axes: ClassVar[int]
-    op: ClassVar[type[convolution.Conv2D]]
-
-    def __init__(
-        self,
-        filters: int,
-        kernel: int | Sequence[int],
-        activation: ActivationLike,
-        *,
-        bias: bool,
-        initialization: Initialization,
-        name: str | None,
-        **options: Any,
-    ) -> None:
-        super().__init__(name)
-        if filters < 1:
-            raise UsageError(f"{type(self).__name__}: filters is {filters}; expected at least 1.")
-        check_activation(activation)
-        self.filters, self.activation, self.bias, self.groups = filters, activation, bias, options["groups"]
-        self.kernel = lengths("kernel", kernel, self.axes)[: self.axes]
-        self.options = options
-        self.op(**self.options)  # refuses options out of range
-        self.weights = initial.for_weights(initialization, activation)
-
-    def __call__(self, x: Node) -> Node:
-        if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
-            x = reshape(x, *x.shape[1:], 1)  # type: ignore[arg-type]
-        size = self.kernel[0] if len(set(self.kernel)) == 1 else self.kernel
-        what, channels = f"{self.filters}, {size}", x.shape[-1]
-        if isinstance(channels, int) and channels % self.groups and not self.roles:
-            raise ShapeError(
-                f"{self._title(what)} on {show(x.shape)}: {channels} channels can't be split into {self.groups} groups "
-                f"evenly."
-            )
-        each = channels // self.groups if isinstance(channels, int) else 1
-        weight = self.parameter("weight", (*self.kernel, each, self.filters), self.weights)
-        biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
-        return activate(self._told(what, x, self.op(**self.options), weight, *biases), self.activation)
-
-
-class Conv2D(Convolution, kind="conv2d"):
+@dataclass(eq=False, repr=False)
+class Conv2D(Spatial, kind="conv2d"):
     """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
 
     x (N, H, W, C), ``weight`` (kh, kw, C / groups, O), ``bias`` (O,) → y (N, H′, W′, O). Images without channels,
@@ -102,75 +57,65 @@ class Conv2D(Convolution, kind="conv2d"):
         ShapeError: when called on what is no image, has other channels than at first, or is smaller than the kernel.
     """
 
-    axes, op = 2, convolution.Conv2D
+    op: ClassVar[type[convolution.Conv2D]] = convolution.Conv2D
 
-    def __init__(
-        self,
-        filters: Count,  #: the number of output channels O
-        kernel: Lengths = 3,  #: its size
-        activation: ActivationLike = "identity",  #: f
-        *,
-        stride: Lengths = 1,  #: s
-        padding: Padding2D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
-        dilation: Lengths = 1,  #: d
-        groups: Count = 1,  #: into which channels and filters are split
-        bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",  #: of the weights, with fan-in kh · kw · C / groups
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            filters,
-            kernel,
-            activation,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            bias=bias,
-            initialization=initialization,
-            name=name,
-        )
+    filters: Count  #: the number of output channels O
+    kernel: Lengths = 3  #: its size
+    activation: ActivationLike = "identity"  #: f
+    _: KW_ONLY
+    stride: Lengths = 1  #: s
+    padding: Padding2D = "valid"  #: valid, same (as in TensorFlow and Keras), or zeros on each side
+    dilation: Lengths = 1  #: d
+    groups: Count = 1  #: into which channels and filters are split
+    bias: bool = True  #: false leaves b out
+    initialization: Initialization = "auto"  #: of the weights, with fan-in kh · kw · C / groups
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_activation(self.activation)
+        self.axes = self.op.axes
+        self.size = lengths("kernel", self.kernel, self.axes)[: self.axes]
+        self.convolution = partial(self.op, self.stride, self.padding, self.dilation, self.groups)
+        self.convolution()  # refuses options out of range
+        self.weights = initial.for_weights(self.initialization, self.activation)
+
+    def __call__(self, x: Node) -> Node:
+        if len(x.shape) == self.axes + 1 and all(isinstance(length, int) for length in x.shape[1:]):
+            x = reshape(x, *x.shape[1:], 1)  # type: ignore[arg-type]
+        size = self.size[0] if len(set(self.size)) == 1 else self.size
+        what, channels = f"{self.filters}, {size}", x.shape[-1]
+        if isinstance(channels, int) and channels % self.groups and not self.roles:
+            raise ShapeError(
+                f"{self.called(what)} on {show(x.shape)}: {channels} channels can't be split into {self.groups} groups "
+                f"evenly."
+            )
+        each = channels // self.groups if isinstance(channels, int) else 1
+        weight = self.parameter("weight", (*self.size, each, self.filters), self.weights)
+        biases = [self.parameter("bias", (self.filters,), initial.zeros)] if self.bias else []
+        return activate(self._told(what, x, self.convolution(), weight, *biases), self.activation)
 
 
-class Conv1D(Convolution, kind="conv1d"):
+@dataclass(eq=False, repr=False)
+class Conv1D(Conv2D, kind="conv1d"):
     """y[n, i] = f(Σₖ x[n, i·s + k·d − p] · W[k] + b), with x = 0 outside of the sequence.
 
     x (N, L, C), ``weight`` (k, C / groups, O), ``bias`` (O,) → y (N, L′, O). Sequences without channels, (N, L), are
-    taken for sequences of one channel. Errors are those of `Conv2D`.
+    taken for sequences of one channel. Arguments and errors are those of `Conv2D`, with one length for each pair.
     """
 
-    axes, op = 1, convolution.Conv1D
+    op = convolution.Conv1D
 
-    def __init__(
-        self,
-        filters: Count,  #: the number of output channels O
-        kernel: Count = 3,  #: its size
-        activation: ActivationLike = "identity",  #: f
-        *,
-        stride: Count = 1,  #: s
-        padding: Padding1D = "valid",  #: valid, same (as in TensorFlow and Keras), or zeros on each side
-        dilation: Count = 1,  #: d
-        groups: Count = 1,  #: into which channels and filters are split
-        bias: bool = True,  #: false leaves b out
-        initialization: Initialization = "auto",  #: of the weights, with fan-in k · C / groups
-        name: str | None = None,
-    ) -> None:
-        super().__init__(
-            filters,
-            kernel,
-            activation,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            bias=bias,
-            initialization=initialization,
-            name=name,
-        )
+    kernel: Count = 3
+    _: KW_ONLY
+    stride: Count = 1
+    padding: Padding1D = "valid"
+    dilation: Count = 1
+    initialization: Initialization = "auto"  #: of the weights, with fan-in k · C / groups
 
 
-class Pool(Spatial):
-    """What the pooling layers share; the arguments are theirs.
+@dataclass(eq=False, repr=False)
+class Pool2D(Spatial):
+    """Pooling of images.
 
     Raises:
         UsageError: for options out of range.
@@ -179,45 +124,26 @@ class Pool(Spatial):
 
     op: ClassVar[type[pooling.Pooling]]
 
-    def __init__(
-        self, window: int | Sequence[int], stride: int | Sequence[int] | None, *, padding: str, name: str | None
-    ) -> None:
-        super().__init__(name)
-        self.options: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
-        self.op(**self.options)  # refuses options out of range
+    window: Lengths = 2  #: its size
+    stride: Lengths | None = None  #: from window to window; the window's size if not given
+    _: KW_ONLY
+    #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
+    padding: Fitting = "valid"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.pooling = self.op(self.window, self.stride, self.padding)
 
     def __call__(self, x: Node) -> Node:
-        return self._told(str(self.options["window"]), x, self.op(**self.options))
+        return self._told(str(self.window), x, self.pooling)
 
 
-class Pool1D(Pool):
-    """Pooling of sequences; errors are those of `Pool`."""
+@dataclass(eq=False, repr=False)
+class Pool1D(Pool2D):
+    """Pooling of sequences; arguments and errors are those of `Pool2D`, with one length for each pair."""
 
-    def __init__(
-        self,
-        window: Count = 2,  #: its size
-        stride: Count | None = None,  #: from window to window; the window's size if not given
-        *,
-        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
-        padding: Fitting = "valid",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(window, stride, padding=padding, name=name)
-
-
-class Pool2D(Pool):
-    """Pooling of images; errors are those of `Pool`."""
-
-    def __init__(
-        self,
-        window: Lengths = 2,  #: its size
-        stride: Lengths | None = None,  #: from window to window; the window's size if not given
-        *,
-        #: valid: elements at the end that fill no window are left out; same: ⌈length / stride⌉ windows
-        padding: Fitting = "valid",
-        name: str | None = None,
-    ) -> None:
-        super().__init__(window, stride, padding=padding, name=name)
+    window: Count = 2
+    stride: Count | None = None
 
 
 class MaxPool1D(Pool1D, kind="max_pool1d"):
@@ -258,6 +184,7 @@ class GlobalMaxPool(Spatial, kind="global_max_pool"):
         return self._told("", x, pooling.GlobalMaxPool())
 
 
+@dataclass(eq=False, repr=False)
 class Subsample(Spatial, kind="subsample"):
     """Every s-th pixel of an image, with channels of zeros behind its own: a residual block's shortcut without weights.
 
@@ -268,15 +195,8 @@ class Subsample(Spatial, kind="subsample"):
         ShapeError: when called on what is no image, or has more channels than O.
     """
 
-    def __init__(
-        self,
-        channels: Count,  #: O, at least C
-        stride: Count = 1,  #: s
-        *,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.op = subsample.Subsample(channels, stride)
+    channels: Count  #: O, at least C
+    stride: Count = 1  #: s
 
     def __call__(self, x: Node) -> Node:
-        return self._told(f"{self.op.channels}, {self.op.stride}", x, self.op)
+        return self._told(f"{self.channels}, {self.stride}", x, subsample.Subsample(self.channels, self.stride))

@@ -4,8 +4,7 @@
 # isort: off
 from distnn.losses.loss import Loss
 from distnn.losses.errors import AbsoluteError, Huber, SquaredError
-from distnn.losses.cross_entropy import CrossEntropy
-from distnn.losses.auto import Auto
+from distnn.losses.cross_entropy import Auto, CrossEntropy
 # isort: on
 
 __all__ = ["AbsoluteError", "Auto", "CrossEntropy", "Huber", "Loss", "SquaredError"]

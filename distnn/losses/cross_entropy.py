@@ -1,15 +1,16 @@
-"""The loss of classes."""
+"""The loss of classes, and the one that a task asks for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from distnn.errors import UsageError
 from distnn.graph import functions
 from distnn.graph.node import Node
-from distnn.losses.loss import Loss
-from distnn.registry import BelowOne, CountOrZero, Weights, check
+from distnn.losses.errors import SquaredError
+from distnn.losses.loss import TASKS, Loss
+from distnn.registry import BelowOne, CountOrZero, Weights
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,18 @@ class CrossEntropy(Loss, kind="cross_entropy"):
     ignore_label: CountOrZero | None = None  #: the label of what is not to be counted
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.class_weights is not None and not any(self.class_weights):
             raise UsageError(
                 f"{type(self).__name__}: class_weights holds no number above 0, so nothing would be learned."
             ).at("class_weights")
+
+    @property
+    def _given(self) -> list[str]:
+        """The options that make a difference."""
+        smoothing = self.label_smoothing or None
+        found = {"label_smoothing": smoothing, "class_weights": self.class_weights, "ignore_label": self.ignore_label}
+        return [name for name, value in found.items() if value is not None]
 
     @property
     def code_length(self) -> bool:
@@ -45,7 +53,7 @@ class CrossEntropy(Loss, kind="cross_entropy"):
             return functions.cross_entropy(
                 output, target, weights=self.class_weights, smoothing=self.label_smoothing, ignore=self.ignore_label
             )
-        if self.class_weights is not None or self.label_smoothing or self.ignore_label is not None:
+        if self._given:
             raise UsageError(
                 "loss: label_smoothing, class_weights and ignore_label need one output per class, but the model has "
                 'one for both classes together; use two, as model.kind = "softmax" has.'
@@ -59,3 +67,20 @@ class CrossEntropy(Loss, kind="cross_entropy"):
 
     def count(self, target: Node) -> Node | None:
         return None if self.ignore_label is None else functions.label_weight(target, ignore=self.ignore_label)
+
+
+@dataclass(frozen=True)
+class Auto(CrossEntropy, kind="auto"):
+    """The squared error for a regression, and the cross-entropy, whose numbers it takes, for classes."""
+
+    tasks = TASKS
+
+    def serving(self, task: str) -> Loss:
+        if task != "regression":
+            return CrossEntropy(**asdict(self))
+        for name in self._given:
+            raise UsageError(
+                f"loss.{name} is for classes, but the data's task is regression, whose loss is the squared error; "
+                f"remove it."
+            ).at("loss", name)
+        return SquaredError()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from distnn.graph import functions
 from distnn.graph.node import Node
 from distnn.losses.loss import Loss
-from distnn.registry import Positive, check
+from distnn.registry import Positive
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,6 @@ class Huber(Loss, kind="huber"):
     tasks = ("regression",)
 
     delta: Positive = 1.0  #: the error from which on the loss grows linearly
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def __call__(self, output: Node, target: Node) -> Node:
         return functions.huber(output, target, self.delta)

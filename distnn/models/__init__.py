@@ -2,8 +2,7 @@
 
 # Messages and pages list kinds in this order.
 # isort: off
-from distnn.models.linear import linear, logistic, softmax
-from distnn.models.mlp import mlp
+from distnn.models.dense import linear, logistic, mlp, softmax
 from distnn.models.convnet import convnet
 from distnn.models.resnet import resnet
 from distnn.models.char_lstm import char_lstm

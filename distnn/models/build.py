@@ -43,8 +43,14 @@ def build(
 
 
 def _network(settings: Mapping[str, Any], input_shape: tuple[int, ...], task: str, outputs: int) -> Network:
+    network: Network
     if reference := settings.get("factory"):
-        return _factory(reference, input_shape, outputs)
+        try:
+            factory = load(reference, "function")
+        except RunFileError as error:
+            raise RunFileError(f"model.factory = {error}") from None
+        network = factory(input_shape, outputs)
+        return network
     if tables := settings.get("layers"):
         return sequence(tables, outputs, settings.get("initialization", "auto"), flatten=plain(tables))
     kind = settings["kind"]
@@ -54,14 +60,5 @@ def _network(settings: Mapping[str, Any], input_shape: tuple[int, ...], task: st
             f'model.kind = "{kind}" is for {" or ".join(TASKS[kind])}, but the data\'s task is {task}; try kind = '
             f'"{other}".'
         )
-    network: Network = MODELS.find(kind)(outputs, **{key: value for key, value in settings.items() if key != "kind"})
-    return network
-
-
-def _factory(reference: str, input_shape: tuple[int, ...], outputs: int) -> Network:
-    try:
-        factory = load(reference, "function")
-    except RunFileError as error:
-        raise RunFileError(f"model.factory = {error}") from None
-    network: Network = factory(input_shape, outputs)
+    network = MODELS.find(kind)(outputs, **{key: value for key, value in settings.items() if key != "kind"})
     return network

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from distnn.layers import Dense, Dropout, Embedding, Layer, Sequential
+from distnn.errors import UsageError
+from distnn.layers import GRU, LSTM, Dense, Embedding, Layer, Sequential, SimpleRNN
+from distnn.models.convnet import noise
 from distnn.models.kinds import model
 from distnn.registry import BelowOne, Count, Initialization, Widths
+
+CELLS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
 
 
 @model("char-lstm", "language")
@@ -25,8 +29,13 @@ def char_lstm(
     Tokens (N, T) → (N, T, V) with V ``outputs``. Dropout works between layers only, never from one step to the next.
     Source: Graves, Generating Sequences With Recurrent Neural Networks, 2013; dropout as in Zaremba, Sutskever and
     Vinyals, Recurrent Neural Network Regularization, 2014.
+
+    Raises:
+        UsageError: for another cell.
     """
+    if cell not in CELLS:
+        raise UsageError(f"char_lstm: cell is {cell!r}; expected 'lstm', 'gru' or 'rnn'.").at("model", "cell")
     layers: list[Layer] = [Embedding(outputs, embedding)]
     for units in hidden:
-        layers += [Layer.family.find(cell)(units), *([Dropout(dropout)] if dropout else [])]
+        layers += [CELLS[cell](units), *noise(dropout)]
     return Sequential(*layers, Dense(outputs, initialization=initialization))

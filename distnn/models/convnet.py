@@ -18,7 +18,6 @@ def convnet(
     *,
     kernel: Count = 3,  #: the height and width of the filters; the image is padded to keep its size
     dropout: BelowOne = 0.0,  #: the rate before each dense layer; 0 for none
-    #: of the weights; auto is He's before a ReLU and its kin, and Glorot's otherwise
     initialization: Initialization = "auto",
 ) -> Layer:
     """For each of ``channels`` a convolution with its activation and a 2 × 2 maximum, then dense layers.

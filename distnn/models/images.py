@@ -27,7 +27,13 @@ class ImageNetwork(Sequential):
 
     def __call__(self, x: Node) -> Node:
         """The node of the last layer's output for images x."""
-        height, width = self._image(x)
+        lengths = [length for length in x.shape[1:] if isinstance(length, int)]
+        if len(x.shape) not in (3, 4) or len(lengths) != len(x.shape) - 1:
+            raise ShapeError(
+                f"{self.title}: its input has shape {show(x.shape)}; expected images, (N, height, width, channels), or "
+                f"(N, height, width) for one channel."
+            )
+        height, width = lengths[:2]
         sizes = []
         for stage in self.halving:
             sizes.append(f"{height} × {width}")
@@ -38,12 +44,3 @@ class ImageNetwork(Sequential):
                 ).at("model", "channels")
             height, width = ((height + self.padded) // 2, (width + self.padded) // 2)
         return super().__call__(x)
-
-    def _image(self, x: Node) -> tuple[int, int]:
-        lengths = [length for length in x.shape[1:] if isinstance(length, int)]
-        if len(x.shape) not in (3, 4) or len(lengths) != len(x.shape) - 1:
-            raise ShapeError(
-                f"{self.title}: its input has shape {show(x.shape)}; expected images, (N, height, width, channels), or "
-                f"(N, height, width) for one channel."
-            )
-        return lengths[0], lengths[1]

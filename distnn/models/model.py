@@ -88,13 +88,22 @@ class Model:
         if task not in TASKS:
             raise DataError(f"task '{task}': expected classification, regression or language.")
         self.criterion = (loss or Auto()).serving(task)
-        self.in_bits = False
+        self.in_bits = task == "language" and self.criterion.code_length
         self.targets = math.prod(self.target_shape) if task == "language" else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
-        self.weight: Node | None = None
-        self.count: Node | None = None
-        {"classification": self._classify, "regression": self._regress, "language": self._predict_tokens}[task]()
+        self.y = {"classification": self._label, "regression": self._target, "language": self._next_tokens}[task]()
+        self.correct: Node | None = None
+        self.prediction = self.output
+        if task != "regression":
+            self.correct = functions.correct(self.output, self.y, ignore=self.criterion.ignore_label)
+            self.prediction = functions.softmax(self.output) if self.y.integer else functions.sigmoid(self.output)
+        try:
+            self.loss = self.criterion(self.output, self.y)
+            self.weight, self.count = self.criterion.weight(self.y), self.criterion.count(self.y)
+        except UsageError as error:
+            error.at("loss")
+            raise
         self.sums = self._all_sums(further(self.output, self.y) if further else {})
         lengths = {name: math.prod(node.shape) for name, node in self.sums.items()}  # type: ignore[arg-type]
         self.layout = Layout(lengths, self.targets)
@@ -109,7 +118,8 @@ class Model:
         output, ends = network.unroll(self.x, state=tuple(starts.values()))
         return output, dict(zip(starts, zip(starts.values(), ends, strict=True), strict=True))
 
-    def _predict_tokens(self) -> None:
+    def _next_tokens(self) -> Node:
+        """The node of the targets of a language, whose output must be a logit for each token at each step."""
         expected: Shape = (N, *self.input_shape, len(self.classes))
         if self.output.shape != expected:
             raise ShapeError(
@@ -117,26 +127,10 @@ class Model:
                 f"{self.input_shape[0]} with {len(self.classes)} different tokens; expected {show(expected)}: for each "
                 f"step a logit for each token."
             )
-        self.y = input("y", (N, *self.target_shape), integer=True)
-        self.in_bits = self.criterion.code_length
-        self._choose()
+        return input("y", (N, *self.target_shape), integer=True)
 
-    def _choose(self) -> None:
-        """What is computed from one logit for each class."""
-        self.correct: Node | None = functions.correct(self.output, self.y, ignore=self.criterion.ignore_label)
-        self._sum()
-        self.prediction = functions.softmax(self.output)
-
-    def _sum(self) -> None:
-        """What is summed over the samples: the loss, what it is divided by for its mean, and how many targets count."""
-        try:
-            self.loss = self.criterion(self.output, self.y)
-            self.weight, self.count = self.criterion.weight(self.y), self.criterion.count(self.y)
-        except UsageError as error:
-            error.at("loss")
-            raise
-
-    def _classify(self) -> None:
+    def _label(self) -> Node:
+        """The node of the labels; they are numbers, rather than integers, for one logit for two classes."""
         width = self.output.shape[1] if len(self.output.shape) == 2 else None
         binary = width == 1 and len(self.classes) == 2
         if not binary and width != len(self.classes):
@@ -145,22 +139,18 @@ class Model:
                 f"classes; expected (N, {len(self.classes)}){', or (N, 1)' if len(self.classes) == 2 else ''}."
                 f"{POSITIONS if len(self.output.shape) > 2 else ''}"
             )
-        self.y = input("y", (N,), integer=not binary)
-        self._choose()
-        if binary:
-            self.prediction = functions.sigmoid(self.output)
+        return input("y", (N,), integer=not binary)
 
-    def _regress(self) -> None:
-        self.y = input("y", (N, *self.target_shape))
+    def _target(self) -> Node:
+        """The node of the targets of a regression."""
+        y = input("y", (N, *self.target_shape))
         expected = math.prod(self.target_shape)
         if not all(isinstance(d, int) for d in self.output.shape[1:]) or math.prod(self.output.shape[1:]) != expected:  # type: ignore[arg-type]
             raise ShapeError(
                 f"the model's output has shape {show(self.output.shape)}, but the data's targets have shape "
-                f"{show(self.y.shape)}; the last layer needs {expected} outputs."
+                f"{show(y.shape)}; the last layer needs {expected} outputs."
             )
-        self.correct = None
-        self._sum()
-        self.prediction = self.output
+        return y
 
     def _all_sums(self, further: Mapping[str, Node]) -> dict[str, Node]:
         for name, node in further.items():
@@ -235,10 +225,5 @@ class Model:
 
     def prediction_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
         """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""
-        return Plan(
-            {"prediction": self.prediction} | self._ends,
-            batch=batch,
-            parameters=parameters,
-            dtype=parameters.dtype,
-            pool=pool,
-        )
+        outputs = {"prediction": self.prediction} | self._ends
+        return Plan(outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)

@@ -15,7 +15,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, size
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.op import Buffer, Closures, Op
-from distnn.registry import Between, Family, Positive, Registered, check
+from distnn.registry import Between, Family, Positive, Registered
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
@@ -176,7 +176,6 @@ class LeakyReLU(FromOutput, kind="leaky_relu"):
         slope: Between = 0.1,  #: s, of leaky_relu below 0
     ) -> None:
         self.slope = slope
-        check(self)
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         np.multiply(x, self.slope, out=ahead)
@@ -205,7 +204,6 @@ class ELU(FromOutput, kind="elu"):
         alpha: Positive = 1.0,  #: α, of elu
     ) -> None:
         self.alpha = alpha
-        check(self)
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         below, spare = ahead

@@ -12,7 +12,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.optim.adam import Moments
 from distnn.optim.optimizer import BLOCK, Block, Optimizer, Update, block, is_weight
-from distnn.registry import BelowOne, NotNegative, Positive, check
+from distnn.registry import BelowOne, NotNegative, Positive
 
 
 class LayerSlices(NamedTuple):
@@ -21,6 +21,11 @@ class LayerSlices(NamedTuple):
     pieces: list[Block]
     decay: float
     scaled: bool
+
+    def norms(self) -> tuple[float, float]:
+        """‖w‖ and ‖g‖ of the whole parameter."""
+        scratch = self.pieces[0].t
+        return norm([piece.w for piece in self.pieces], scratch), norm([piece.g for piece in self.pieces], scratch)
 
 
 class LayerWise(Optimizer):
@@ -94,9 +99,6 @@ class LARS(LayerWise, kind="lars"):
     weight_decay: NotNegative = 0.0005  #: pulls weights towards 0, but not biases and gains
     trust: Positive = 0.001  #: a layer's step as a fraction of the norm of its weights
 
-    def __post_init__(self) -> None:
-        check(self)
-
     def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         rate = learning_rate * (self._ratio(layer, scale) if layer.scaled else 1.0)
         for w, g, (v,), _, t in layer.pieces:
@@ -109,9 +111,8 @@ class LARS(LayerWise, kind="lars"):
             np.subtract(w, v, out=w)
 
     def _ratio(self, layer: LayerSlices, scale: float) -> float:
-        scratch = layer.pieces[0].t
-        weight = norm([piece.w for piece in layer.pieces], scratch)
-        gradient = scale * norm([piece.g for piece in layer.pieces], scratch)
+        weight, gradient = layer.norms()
+        gradient *= scale
         return self.trust * weight / (gradient + layer.decay * weight) if weight and gradient else 1.0
 
 
@@ -126,16 +127,9 @@ class LAMB(LayerWise, Moments, kind="lamb"):
 
     The ratio is 1 where ‖w‖ or ‖u‖ is 0. Source: You et al., Large Batch Optimization for Deep Learning: Training BERT
     in 76 minutes, 2020, algorithm 2 with φ(z) = z.
-
-    Raises:
-        UsageError: for a value outside its range.
     """
 
-    learning_rate: Positive = 0.001  #: the length of a step; a schedule's factor comes on top
-    beta1: BelowOne = 0.9  #: decay of the mean gradient
-    beta2: BelowOne = 0.999  #: decay of the mean squared gradient
-    epsilon: Positive = 1e-6  #: keeps the division by the root of the mean square from blowing up
-    weight_decay: NotNegative = 0.01  #: pulls weights towards 0, but not biases and gains
+    epsilon: Positive = 1e-6
 
     def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         for piece in layer.pieces:
@@ -144,13 +138,8 @@ class LAMB(LayerWise, Moments, kind="lamb"):
             if layer.decay:
                 np.multiply(piece.w, layer.decay, out=piece.t)
                 np.add(piece.g, piece.t, out=piece.g)
-        rate = learning_rate * (self._ratio(layer) if layer.scaled else 1.0)
+        weight, direction = layer.norms() if layer.scaled else (0.0, 0.0)
+        rate = learning_rate * (weight / direction if weight and direction else 1.0)
         for piece in layer.pieces:
             np.multiply(piece.g, rate, out=piece.g)
             np.subtract(piece.w, piece.g, out=piece.w)
-
-    def _ratio(self, layer: LayerSlices) -> float:
-        scratch = layer.pieces[0].t
-        weight = norm([piece.w for piece in layer.pieces], scratch)
-        step = norm([piece.g for piece in layer.pieces], scratch)
-        return weight / step if weight and step else 1.0

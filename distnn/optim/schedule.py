@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distnn.registry import BelowOne, Count, CountOrZero, Family, Fraction, Registered, check
+from distnn.registry import BelowOne, Count, CountOrZero, Family, Fraction, Registered
 
 #: From the step to the factor.
 Factor = Callable[[int], float]
@@ -33,9 +33,6 @@ class Schedule(
     """
 
     warmup_steps: CountOrZero = 0  #: steps over which the rate first grows linearly
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
         """The factor at ``step``, but for the warm-up, in a run of ``total_steps``, ``epoch_steps`` in each epoch."""

@@ -10,7 +10,7 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.optim.optimizer import Block, Optimizer, Update
-from distnn.registry import BelowOne, NotNegative, Positive, check
+from distnn.registry import BelowOne, NotNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SGD(Optimizer, kind="sgd"):
     weight_decay: NotNegative = 0.0  #: pulls weights towards 0, but not biases and gains
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.nesterov and not self.momentum:
             raise UsageError(
                 f"{type(self).__name__}: nesterov is true, which needs a momentum above 0, such as momentum = 0.9."

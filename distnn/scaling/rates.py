@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distnn.config.rates import RatesSettings
+from distnn.config.site import RatesSettings
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from sphinx.errors import ExtensionError
 
 from distnn.config.explain import wanted
-from distnn.config.kinds import Choice, KindSettings, OneOf, section_of
-from distnn.config.meanings import about, meanings
+from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, section_of
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
 from distnn.config.text import show
@@ -68,7 +67,7 @@ def layer_tables() -> Iterator[str]:
         found = cells(section_of(Choice(Layer.family, kind, made)))
         if kind == "activation":
             for name, op in Activation.family.kinds.items():
-                found |= cells(section_of(Choice(Layer.family, kind, made, "activation", op, name)))
+                found |= cells(section_of(Choice(Layer.family, kind, made, Choice(Activation.family, name, op))))
         alike.setdefault(tuple((key, each) for key, each in found.items() if key != "kind"), []).append(kind)
     for keys, kinds in alike.items():
         names = ", ".join(f"`{kind}`" for kind in kinds)

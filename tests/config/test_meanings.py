@@ -8,8 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from distnn.config import RunSettings
-from distnn.config.kinds import Choice, KindSettings, section_of
-from distnn.config.meanings import about, meanings
+from distnn.config.kinds import Choice, KindSettings, about, meanings, section_of
 from distnn.config.section import Section
 from distnn.config.site import SiteSettings
 from distnn.layers import Layer

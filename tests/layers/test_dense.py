@@ -8,7 +8,7 @@ import pytest
 from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N, Plan
-from distnn.layers import Dense, LayerNorm, Maxout, Sequential, initial, name_parameters
+from distnn.layers import BatchNorm, Dense, LayerNorm, Maxout, Sequential, initial, name_parameters
 from distnn.ops.activation import ELU, Activation, LeakyReLU
 
 
@@ -110,8 +110,8 @@ def test_layer_norm_has_the_right_gradient():
         (lambda: Dense(3, "gleu"), UsageError, r"unknown activation 'gleu' \(did you mean 'gelu'\?\); known are elu, "),
         (lambda: LeakyReLU(1.5), UsageError, "LeakyReLU: slope is 1.5; expected a number above 0 and below 1"),
         (lambda: ELU(0), UsageError, "ELU: alpha is 0; expected a finite number above 0"),
-        (lambda: Maxout(0), UsageError, "Maxout: units is 0; expected at least 1"),
-        (lambda: Maxout(3, 0), UsageError, "Maxout: pieces is 0; expected at least 1"),
+        (lambda: Maxout(0), UsageError, "Maxout: units is 0; expected an integer of at least 1"),
+        (lambda: Maxout(3, 0), UsageError, "Maxout: pieces is 0; expected an integer of at least 1"),
         (
             lambda: Maxout(3, 2)(graph.input("x", (N,))),
             ShapeError,
@@ -122,7 +122,8 @@ def test_layer_norm_has_the_right_gradient():
             ShapeError,
             r"maxout: the input has shape \(N, 5\); expected a last axis that 2 pieces share evenly",
         ),
-        (lambda: LayerNorm(0), UsageError, "LayerNorm: axes is 0; expected at least 1"),
+        (lambda: LayerNorm(0), UsageError, "LayerNorm: axes is 0; expected an integer of at least 1"),
+        (lambda: BatchNorm(-1), UsageError, "BatchNorm: epsilon is -1; expected a finite number above 0"),
         (
             lambda: LayerNorm(2, name="norm")(graph.input("x", (N, 5))),
             ShapeError,

@@ -50,7 +50,7 @@ def test_a_forward_only_plan_drops_nothing_and_needs_no_key():
 
 
 def test_rates_and_shapes_that_do_not_fit_are_named():
-    with pytest.raises(UsageError, match="the rate is 1; expected a number from 0 to below 1"):
+    with pytest.raises(UsageError, match="rate is 1; expected a number of at least 0 and below 1"):
         Dropout(1)
     with pytest.raises(ShapeError, match=r"turns \(N, 3\) into \(N, 2\), but the shortcut gives \(N, 3\)"):
         Residual(Dense(2))(graph.input("x", (N, 3)))

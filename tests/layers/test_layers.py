@@ -92,6 +92,13 @@ def test_flatten_costs_nothing():
     assert plan.value["y"].shape == (4, 6)
 
 
+class Wide(Dense):
+    """A layer of one's own, which hands a number on."""
+
+    def __init__(self, half: int) -> None:
+        super().__init__(2 * half)
+
+
 @pytest.mark.parametrize(
     ("build", "error", "text"),
     [
@@ -100,7 +107,9 @@ def test_flatten_costs_nothing():
             ShapeError,
             r"Dense\(3\): its input has shape \(N,\); expected \(N, features\)\. Flatten\(\) before it",
         ),
-        (lambda: Dense(0), UsageError, "units is 0; expected at least 1"),
+        (lambda: Dense(0), UsageError, "Dense: units is 0; expected an integer of at least 1"),
+        (lambda: Dense(2.5), UsageError, "Dense: units is 2.5; expected an integer of at least 1"),
+        (lambda: Wide(-2), UsageError, "Wide: units is -4; expected an integer of at least 1"),
         (lambda: Dense(3, "rellu"), UsageError, r"unknown activation 'rellu' \(did you mean 'relu'\?\)"),
         (lambda: Dense(3, initialization="hee"), UsageError, r"unknown initialization 'hee' \(did you mean 'he'\?\)"),
         (lambda: Dense(3, name="a.b"), UsageError, "expected a word without"),

@@ -194,8 +194,8 @@ def test_dense_of_every_step_is_dense_of_each(bias):
 @pytest.mark.parametrize(
     ("build", "error", "text"),
     [
-        (lambda: LSTM(0), UsageError, "LSTM: units is 0; expected at least 1"),
-        (lambda: Embedding(0, 3), UsageError, "tokens is 0 and units 3; expected at least 1 each"),
+        (lambda: LSTM(0), UsageError, "LSTM: units is 0; expected an integer of at least 1"),
+        (lambda: Embedding(0, 3), UsageError, "Embedding: tokens is 0; expected an integer of at least 1"),
         (
             lambda: Embedding(5, 3, name="words")(graph.input("x", (N, 4))),
             UsageError,

@@ -12,9 +12,8 @@ from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.data.order import permutation, shuffled
 from distnn.layers import LSTM, Dense, Sequential
-from distnn.models import Model
+from distnn.models import Model, mlp
 from distnn.models.convnet import convnet
-from distnn.models.mlp import mlp
 from distnn.models.resnet import resnet
 from distnn.optim import SGD
 from distnn.train.step import Step

@@ -51,6 +51,11 @@ def test_every_cell(cell, states):
     assert list(found.states) == [f"{layer}1.{state}" for state in states]
 
 
+def test_a_layer_that_is_no_cell_is_refused():
+    with pytest.raises(UsageError, match=r"cell is 'dense'; expected 'lstm', 'gru' or 'rnn'"):
+        char_lstm(6, 3, [4], cell="dense")
+
+
 def test_loss_and_hits_are_sums_over_all_characters():
     found = model()
     parameters = found.initialize(0, np.float64)

@@ -12,8 +12,8 @@ from distnn.config import from_dict
 from distnn.data import DataFile, write_data
 from distnn.data.partition import Range
 from distnn.errors import RunFileError, ShapeError, UsageError
-from distnn.losses import CrossEntropy, Huber
-from distnn.models import Model, softmax
+from distnn.losses import Auto, CrossEntropy, Huber
+from distnn.models import Model, linear, softmax
 from distnn.train.evaluate import Evaluator
 from tests.support.runs import DIGITS, alone, assembled, line, train_epoch
 
@@ -114,6 +114,16 @@ def test_a_step_of_which_nothing_counts_leaves_the_parameters(tmp_path: Path) ->
 def test_a_loss_for_another_task_is_refused() -> None:
     with pytest.raises(UsageError, match=r'loss.kind = "huber" is not for classification; expected one of: cross_ent'):
         Model(softmax(3), (2,), task="classification", classes="abc", loss=Huber())
+
+
+@pytest.mark.parametrize(
+    "option", [{"class_weights": (1.0, 2.0)}, {"label_smoothing": 0.1}, {"ignore_label": 0}], ids=str
+)
+def test_options_for_classes_are_refused_for_a_regression(option: dict[str, Any]) -> None:
+    (name,) = option
+    with pytest.raises(UsageError, match=rf"loss\.{name} is for classes, but .* task is regression") as error:
+        Model(linear(1), (2,), task="regression", target_shape=(1,), loss=Auto(**option))
+    assert error.value.keys == ("loss", name)
 
 
 def test_weights_of_other_classes_are_refused() -> None:

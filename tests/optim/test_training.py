@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distnn.config import read, to_dict
+from distnn.config import read, recorded, to_dict
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.ops.activation import LeakyReLU
 from distnn.optim import LAMB, Optimizer
-from distnn.registry import description
 from distnn.session.fit import fit
 from distnn.session.run import train
 from tests.support.runs import DIGITS, alone, assembled, settings
@@ -23,7 +22,7 @@ def test_a_run_file_has_the_defaults_of_the_classes(kind):
     rule = OPTIMIZERS[kind]()
     chosen = settings(optimizer={"kind": kind, "learning_rate": rule.learning_rate})
     assert chosen.optimizer.make() == rule
-    assert description(Optimizer.family, rule) == to_dict(chosen)["optimizer"]
+    assert recorded(Optimizer.family, rule).table() == to_dict(chosen)["optimizer"]
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)

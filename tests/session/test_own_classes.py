@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from distnn import config
-from distnn.config.kinds import Choice, section_of
-from distnn.config.meanings import meanings
+from distnn.config.kinds import Choice, meanings, section_of
 from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError, UsageError
 from distnn.inference.load import restore
@@ -434,6 +433,23 @@ def test_the_arguments_of_a_subclass_of_a_built_in_kind_are_checked(here: Path) 
     table = {"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": "looking:Look", "ahead": -3}}
     with pytest.raises(RunFileError, match=r"optimizer.ahead is -3 \(an integer\), but must be an integer of at leas"):
         config.from_dict(table, "it")
+
+
+@pytest.mark.parametrize("name", ["table", "make", "kind", "file", "chosen", "model_fields", "copy", "_own"])
+def test_an_argument_that_is_called_like_a_part_of_a_section_is_refused_in_a_run_file(here: Path, name: str) -> None:
+    module = f"taken_{name}"
+    (here / f"{module}.py").write_text(
+        "from distnn.optim import SGD\n\n\nclass Taken(SGD):\n"
+        f"    def __init__(self, {name}: float = 0.5) -> None:\n        super().__init__(0.01)\n"
+        f"        self.__dict__['{name}'] = {name}\n"
+    )
+    table = {"model": {"kind": "mlp"}, "data": {"path": "d.h5"}, "optimizer": {"kind": f"{module}:Taken"}}
+    words = rf'^it: optimizer.kind = "{module}:Taken": no setting can be called {name}, as one of its arguments is'
+    with pytest.raises(RunFileError, match=words):
+        config.from_dict(table, "it")
+    rule = importlib.import_module(module).Taken(0.25)
+    fit(Dense(2), here / "data.h5", out=here / "run", epochs=1, optimizer=rule)
+    assert saved(here / "run").settings["optimizer"] == {"kind": "python:Taken"}
 
 
 @pytest.mark.parametrize("rate", [np.float32(-1), "0.1", True, float("nan")], ids=str)
