@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.arrays import Array, Shape, size
+from distnn.arrays import Array, size
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.op import Buffer, Closures, Op
 from distnn.registry import Between, Family, Positive, Registered, check
@@ -33,9 +33,6 @@ class Activation(Op, Registered, family=Family("activation")):
     keeps_inputs, keeps_output = False, True
     #: Whether it loses about half of the signal: the first weights before it are then larger (He et al. 2015).
     rectifies = False
-
-    def shape(self, x: Shape) -> Shape:
-        return x
 
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
         """A function that writes f(y + b) into rows y (N, O), for b (O,), in one pass; None if there is none."""

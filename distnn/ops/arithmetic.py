@@ -93,9 +93,6 @@ class Divide(Binary):
 class Unary(Op):
     """An elementwise op ``y = f(x)``; ``apply`` writes y and ``derive`` writes dy · f′(x)."""
 
-    def shape(self, x: Shape) -> Shape:
-        return x
-
     def apply(self, y: Array, x: Array) -> object:
         """Write f(x) into ``y``."""
         raise AssertionError(f"{type(self).__name__} defines no apply")
@@ -178,9 +175,6 @@ class Sum(Op):
         axes = self._axes(len(x))
         return tuple(length for i, length in enumerate(x) if i not in axes)
 
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
-
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
         axes = self._axes(x.ndim)
@@ -214,27 +208,20 @@ class MatMul(Op):
 class Identity(Op):
     """y = x: a view."""
 
-    keeps_inputs, view = False, True
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return 0
+    keeps_inputs, view, cost = False, True, 0
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        _, dy, dx = arrays
-        return nothing, (lambda: np.copyto(dx, dy))
+        x, dy, dx = arrays
+        back = (dy if dy is not None else y).reshape(x.shape)
+        return nothing, (lambda: np.copyto(dx, back))
 
 
-class Reshape(Op):
+class Reshape(Identity):
     """y = x with its elements in the same order and another shape after the batch axis.
 
     Arguments:
         shape: the lengths after the first axis, one of which may be −1.
     """
-
-    keeps_inputs, view = False, True
 
     def __init__(self, *shape: int) -> None:
         self.lengths = shape
@@ -246,11 +233,3 @@ class Reshape(Op):
         if not x or len(inner) != len(x) - 1 or size(lengths) != total:
             raise ShapeError(f"reshape: {show(x)} can't become {show((x[0] if x else 1, *self.lengths))}.")
         return (x[0], *lengths)
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return 0
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        x, dy, dx = arrays
-        back = (dy if dy is not None else y).reshape(x.shape)
-        return nothing, (lambda: np.copyto(dx, back))

@@ -27,16 +27,13 @@ class BatchNormInference(Op):
     Only in forward-only plans: no gradient flows through it.
     """
 
-    differentiable = False
+    differentiable, cost = False, 2
 
     def __init__(self, epsilon: float) -> None:
         self.epsilon = epsilon
 
     def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
         return _check(x, (gain, bias, mean, variance))
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 2 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return {name: Buffer(y[-1:], "forward") for name in ("factor", "offset")}
@@ -77,7 +74,7 @@ class BatchNorm(Op):
         whole: whether the statistics are those of the whole batch; a plan then gives the ``exchange``.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 7
     kernels = "batch_norm"
 
     def __init__(self, epsilon: float = 1e-5, *, whole: bool = False) -> None:
@@ -96,9 +93,6 @@ class BatchNorm(Op):
 
     def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
         return _check(x, (gain, bias, mean, variance))
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 7 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         rows, channels = ChannelRows(y), y[-1]

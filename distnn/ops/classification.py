@@ -24,6 +24,8 @@ AT_ONCE = 2**14
 class OverClasses(Op):
     """An op of logits (N, …, C) and integer labels (N, …)."""
 
+    cost = 5
+
     def shape(self, logits: Shape, labels: Shape) -> Shape:
         if len(logits) < 2 or labels != logits[:-1]:
             raise ShapeError(
@@ -31,9 +33,6 @@ class OverClasses(Op):
                 f"or for sequences (N, T, C) and (N, T)."
             )
         return ()
-
-    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> int:
-        return 5 * size(logits)
 
 
 class CrossEntropy(OverClasses):
@@ -43,11 +42,7 @@ class CrossEntropy(OverClasses):
     Source: Bishop, PRML, 2006, section 4.3.4.
     """
 
-    joins = "softmax"
-
-    @property
-    def label(self) -> str:
-        return "cross-entropy"
+    label, joins = "cross-entropy", "softmax"
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n, classes = size(labels), logits[-1]
@@ -136,20 +131,13 @@ class LabelWeight(Op):
     The arguments and errors are those of `Weighing`.
     """
 
-    differentiable = False
+    label, differentiable = "weight", False
 
     def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
         self.weighing = Weighing(weights, ignore)
 
-    @property
-    def label(self) -> str:
-        return "weight"
-
     def shape(self, labels: Shape) -> Shape:
         return ()
-
-    def flops(self, y: tuple[int, ...], labels: tuple[int, ...]) -> int:
-        return size(labels)
 
     def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         return self.weighing.work(labels)
@@ -181,6 +169,8 @@ class WeightedCrossEntropy(OverClasses):
         UsageError: for values outside their ranges.
     """
 
+    label = "weighted cross-entropy"
+
     def __init__(
         self, weights: Sequence[float] | Array | None = None, smoothing: float = 0.0, ignore: int | None = None
     ) -> None:
@@ -188,10 +178,6 @@ class WeightedCrossEntropy(OverClasses):
             raise UsageError(f"cross-entropy: smoothing is {smoothing}; expected a number from 0 to 1.")
         self.smoothing = smoothing
         self.weighing = Weighing(weights, ignore)
-
-    @property
-    def label(self) -> str:
-        return "weighted cross-entropy"
 
     def shape(self, logits: Shape, labels: Shape) -> Shape:
         super().shape(logits, labels)
@@ -277,14 +263,10 @@ class CorrectClasses(OverClasses):
         ignore: a label that is never counted, or None.
     """
 
-    differentiable = False
+    label, differentiable = "correct", False
 
     def __init__(self, ignore: int | None = None) -> None:
         self.ignore = ignore
-
-    @property
-    def label(self) -> str:
-        return "correct"
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         best = Buffer(labels, "forward", np.intp)
@@ -311,11 +293,7 @@ class CorrectBinary(ElementwiseLoss):
     logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
     """
 
-    differentiable = False
-
-    @property
-    def label(self) -> str:
-        return "correct"
+    label, differentiable = "correct", False
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n = (size(logits),)

@@ -25,7 +25,7 @@ class LayerNorm(Op):
         epsilon: ε.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 7
 
     def __init__(self, epsilon: float = 1e-5) -> None:
         self.epsilon = epsilon
@@ -37,9 +37,6 @@ class LayerNorm(Op):
                 f"twice (D…), the last axes of x."
             )
         return x
-
-    def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
-        return 7 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         rows, features = size(y) // size(inputs[1]), size(inputs[1])

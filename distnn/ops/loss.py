@@ -38,12 +38,7 @@ class ElementwiseLoss(Op):
 class SquaredError(ElementwiseLoss):
     """J = Σₙ Σⱼ (pₙⱼ − tₙⱼ)²;   ∂J/∂p = 2 (p − t).   Source: Bishop, PRML, 2006, section 1.1."""
 
-    @property
-    def label(self) -> str:
-        return "squared error"
-
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 3 * size(prediction)
+    label, cost = "squared error", 3
 
     def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         return {"difference": Buffer((size(prediction),), "saved")}
@@ -70,12 +65,7 @@ class AbsoluteError(ElementwiseLoss):
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, section 10.6.
     """
 
-    @property
-    def label(self) -> str:
-        return "absolute error"
-
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 3 * size(prediction)
+    label, cost = "absolute error", 3
 
     def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(prediction),)
@@ -105,13 +95,12 @@ class Huber(ElementwiseLoss):
         UsageError: for a δ outside its range.
     """
 
+    cost = 7
+
     def __init__(self, delta: float = 1.0) -> None:
         if not 0 < delta < np.inf:
             raise UsageError(f"Huber: delta is {delta}; expected a number above 0.")
         self.delta = delta
-
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 7 * size(prediction)
 
     def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(prediction),)
@@ -156,12 +145,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
     Computed as Σ max(z, 0) − z t + ln(1 + e^−|z|), which overflows for no z. Source: Bishop, PRML, 2006, section 4.3.2.
     """
 
-    @property
-    def label(self) -> str:
-        return "binary cross-entropy"
-
-    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 6 * size(logits)
+    label, cost = "binary cross-entropy", 6
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(logits),)

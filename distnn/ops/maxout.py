@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn.arrays import Array, Shape, show, size
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.op import Buffer, Closures, Op, nothing
 
@@ -38,9 +38,6 @@ class Maxout(Op):
                 f"maxout: the input has shape {show(x)}; expected a last axis that {self.pieces} pieces share evenly."
             )
         return (*x[:-1], x[-1] // self.pieces)
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
         return {"mine": Buffer(y, "backward", np.bool_), "free": Buffer(y, "backward", np.bool_)}

@@ -279,9 +279,6 @@ class GlobalPooling(Op):
             raise ShapeError(f"{self.label}: x has shape {show(x)}; expected (N, …, C) with something in between.")
         return (x[0], x[-1])
 
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
-
 
 class GlobalAveragePool(GlobalPooling):
     """y = the mean of x over all positions.   x (N, …, C) → y (N, C); ∂y/∂x = 1 / positions."""
