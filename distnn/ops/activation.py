@@ -14,7 +14,7 @@ import numpy as np
 
 from distnn.arrays import Array, size
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.op import Buffer, Closures, Op
+from distnn.ops.op import Buffer, Closures, Op, flat
 from distnn.registry import Between, Family, Positive, Registered, check
 
 #: (y, b) → y = f(y + b), in place.
@@ -142,8 +142,8 @@ class ReLU(FromOutput, kind="relu"):
         kernels = self._compiled(y.shape)
         if kernels is None or not all(array is None or array.flags.c_contiguous for array in (y, *arrays)):
             return super().bind(work, y, *arrays)
-        flat, x, dy, dx = (None if array is None else array.reshape(-1) for array in (y, *arrays))
-        return (lambda: kernels.rectify(x, flat)), (lambda: kernels.slope(dy, flat, dx))
+        y, x, dy, dx = map(flat, (y, *arrays))
+        return (lambda: kernels.rectify(x, y)), (lambda: kernels.slope(dy, y, dx))
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         # clip: np.maximum with a scalar takes 2 to 4 times as long, a mask and a product 2 times

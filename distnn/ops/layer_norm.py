@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.op import Buffer, Closures, Op, flat, nothing
 
 
 class LayerNorm(Op):
@@ -65,7 +65,7 @@ class LayerNorm(Op):
     def _backward(self, work: dict[str, Array], gain: Array, *arrays: Any) -> Callable[[], None]:
         normal, deviation, row = work["normal"], work["deviation"], work["row"]
         dy, dx = arrays[0].reshape(normal.shape), None if arrays[1] is None else arrays[1].reshape(normal.shape)
-        dgain, dbias = (None if array is None else array.reshape(-1) for array in arrays[2:])
+        dgain, dbias = map(flat, arrays[2:])
         ones = np.ones(len(normal), normal.dtype)
         mean_of = np.full(len(gain), 1 / len(gain), normal.dtype)
 

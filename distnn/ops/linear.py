@@ -9,7 +9,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
 from distnn.ops.activation import Activation, Shifted
-from distnn.ops.op import Buffer, Closures, Op, together
+from distnn.ops.op import Buffer, Closures, Op, by_rows, together
 
 
 class Affine(Op):
@@ -31,7 +31,7 @@ class Affine(Op):
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         weight, bias, _, _, dweight, dbias = arrays[1:]
-        x, y, dy, dx = map(_rows, (arrays[0], y, *arrays[3:5]))
+        x, y, dy, dx = map(by_rows, (arrays[0], y, *arrays[3:5]))
         ones = np.ones(len(x), x.dtype)
         finish = self._finish(y.shape)
 
@@ -52,11 +52,6 @@ class Affine(Op):
     def _finish(self, y: tuple[int, ...]) -> Shifted:
         """The function that adds the bias, and applies the activation if it can in the same pass."""
         return lambda y, bias: np.add(y, bias, out=y)
-
-
-def _rows(array: Any) -> Any:
-    """All axes but the last as one: a view; None stays None."""
-    return None if array is None else array.reshape(-1, array.shape[-1])
 
 
 class AffineActivation(Affine):

@@ -137,6 +137,16 @@ def sum_to(source: Array, target: Array) -> Closure:
     return reduce
 
 
+def flat(array: Any) -> Any:
+    """All axes as one; None stays None."""
+    return None if array is None else array.reshape(-1)
+
+
+def by_rows(array: Any) -> Any:
+    """All axes but the last as one: a view; None stays None."""
+    return None if array is None else array.reshape(-1, array.shape[-1])
+
+
 def nothing() -> None:
     """The forward of a view, and the backward of an op through which no gradient flows."""
 
