@@ -166,18 +166,53 @@ def contiguous_axes(array: Array, most: int) -> int:
     return axes
 
 
-def tap_items(images: Array, over: Windows, *beside: Array) -> list[Array]:
-    """What the windows see at each tap of the kernel, and arrays like the output, as items that memcpy copies.
+class Taps:
+    """What the windows of a block see of images at each tap of the kernel: copied to, or added up from, arrays like y.
 
     Arguments:
-        images: (N, H, W, C), padded and contiguous.
-        over: the windows.
-        beside: contiguous arrays (M, H″, W′, C).
+        x, over, images, buffer: as for `Padded`.
+        parts: contiguous arrays (M, H″, W′, C): the one that is copied to, or from, and one of scratch for `add`. Rows
+            are copied as one item each, or C elements at a time if the images' rows are strided.
 
-    Returns:
-        (kh, kw, N, H′) items of a row each, or (kh, kw, N, H′, W′) items of C elements if rows are strided; and
-        (M, H″) or (M, H″, W′) of the same items for each of ``beside``.
+    Attributes:
+        order: the taps (i, j), row by row.
     """
-    view = np.moveaxis(window_view(images, over)[0], (3, 4), (0, 1))
-    axes = contiguous_axes(view, 2)
-    return [as_items(view, axes, images), *(as_items(array, axes, array) for array in beside)]
+
+    def __init__(self, x: Array, over: Windows, images: int, buffer: Array, *parts: Array) -> None:
+        self.padded, self.over, self.parts = Padded(x, over, images, buffer), over, parts
+        view = np.moveaxis(window_view(self.padded.array, over)[0], (3, 4), (0, 1))
+        axes = contiguous_axes(view, 2)
+        self.seen, *self.items = (as_items(view, axes, self.padded.array), *(as_items(a, axes, a) for a in parts))
+        self.order = list(np.ndindex(view.shape[:2]))
+
+    def load(self, block: WindowBlock) -> None:
+        """Begin a block whose images are read."""
+        self.padded.load(block)
+        self.where, self.here = self.padded.where(block), block.in_buffer
+
+    def get(self, i: int, j: int) -> Array:
+        """What tap i, j of the block's windows sees, copied."""
+        np.copyto(self.items[0][self.here], self.seen[i, j][self.where])
+        return self.parts[0][self.here]
+
+    def begin(self, block: WindowBlock, *, empty: bool = True) -> None:
+        """Begin a block whose images are written: from zeros, unless each element will be `put`."""
+        self.where, self.here = self.padded.where(block), block.in_buffer
+        if empty and block.top == 0:
+            self.padded.array[self.where[0]].fill(0)
+
+    def put(self, i: int, j: int) -> None:
+        """Write the part where tap i, j of the block's windows saw."""
+        np.copyto(self.seen[i, j][self.where], self.items[0][self.here])
+
+    def add(self, i: int, j: int) -> None:
+        """Add the part to where tap i, j of the block's windows saw."""
+        seen, items, other = self.seen[i, j][self.where], self.items[1][self.here], self.parts[1][self.here]
+        np.copyto(items, seen)
+        np.add(other, self.parts[0][self.here], out=other)
+        np.copyto(seen, items)
+
+    def end(self, block: WindowBlock) -> None:
+        """Copy what was written out with an image's last block."""
+        if block.bottom == self.over[0].output:
+            self.padded.unload(block)

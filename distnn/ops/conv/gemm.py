@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.blocks import Padded, WindowBlock, as_items, contiguous_axes, cut, each, tap_items, window_view
+from distnn.ops.blocks import Padded, Taps, WindowBlock, as_items, contiguous_axes, cut, each, window_view
 from distnn.ops.conv.method import Pass
 from distnn.ops.op import Buffer, Closure, together
 from distnn.ops.windows import Windows
@@ -188,26 +188,20 @@ class Gemm:
 
     def _scatter(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
         layout, first, (rows, columns) = self.layout, self.layout.blocks[0], self.layout.over
-        padded = Padded(dx, layout.over, first.images, work["backward"])
         matrices, parts = layout.columns(work["backward"]), work["parts"]
+        taps = Taps(dx, layout.over, first.images, work["backward"], *parts)
         split = matrices.reshape(self.groups, *parts.shape[1:4], rows.kernel, columns.kernel, -1)
         source = as_items(split, 1, matrices)
         part = np.moveaxis(as_items(parts[0].reshape(*parts.shape[1:4], self.groups, -1), 1, parts[0]), 3, 0)
-        target, other = tap_items(padded.array, layout.over, parts[1])
         dys, kernels = by_group(dy, self.groups), by_group(weight, self.groups).transpose(0, 2, 1)
 
         def step(block: WindowBlock) -> None:
-            where, here = padded.where(block), block.in_buffer
-            if block.top == 0:
-                padded.array[where[0]].fill(0)
+            taps.begin(block)
+            here = block.in_buffer
             np.matmul(dys[:, block.start : block.stop], kernels, out=matrices[:, : block.stop - block.start])
-            for i, j in np.ndindex(rows.kernel, columns.kernel):
-                seen = target[i, j][where]
+            for i, j in taps.order:
                 np.copyto(part[:, *here], source[:, *here, :, i, j])
-                np.copyto(other[here], seen)
-                np.add(parts[1][here], parts[0][here], out=parts[1][here])
-                np.copyto(seen, other[here])
-            if block.bottom == rows.output:
-                padded.unload(block)
+                taps.add(i, j)
+            taps.end(block)
 
         return each(layout.blocks, step)
