@@ -6,9 +6,10 @@ Stable for any finite input: nothing overflows on the way. Source: Goodfellow, B
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,6 +38,37 @@ class Activation(Op, Registered, family=Family("activation")):
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
         """A function that writes f(y + b) into rows y (N, O), for b (O,), in one pass; None if there is none."""
         return None
+
+
+class LinearMap(Op):
+    """A linear map with a bias, W x + b, and the activation f that follows it, if a plan has set one: y = f(W x + b).
+
+    f works in place: y takes the place of W x + b, and ∂J/∂(W x + b) that of dy. The inputs are x, the weight, whose
+    last axis is that of the outputs, and the bias.
+    """
+
+    activation: Activation | None = None
+
+    @property
+    def label(self) -> str:
+        name = type(self).__name__.lower()
+        return f"{name}+{self.activation.label}" if self.activation else name
+
+    def followed_by(self, activation: Activation) -> Self:
+        """The same map with this activation in place."""
+        fused = copy.copy(self)
+        fused.activation, fused.keeps_output, fused.overwrites_dy = activation, activation.keeps_output, True
+        return fused
+
+    def shifted(self, y: tuple[int, ...]) -> Shifted | None:
+        """The activation's function that adds the bias in the same pass; None if there is none."""
+        return self.activation.shifted(y) if self.activation else None
+
+    def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
+        return 2 * size(y) * size(inputs[1][:-1]) + (self.activation.flops(y, y) if self.activation else 0)
+
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        return self.activation.compiles(y) if self.activation else set()
 
 
 class FromOutput(Activation):
