@@ -129,6 +129,16 @@ def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
     return np.multiply(out, 2, out=out)
 
 
+def softplus(x: Array, out: Array, scratch: Array) -> Array:
+    """ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) into ``out``, which may be ``x``: it overflows for no x."""
+    np.abs(x, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
+    np.maximum(x, 0, out=out)
+    return np.add(out, scratch, out=out)
+
+
 class Sigmoid(FromOutput, kind="sigmoid"):
     """y = σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2;   dy/dx = y (1 − y)."""
 
@@ -264,12 +274,7 @@ class Softplus(FromOutput, kind="softplus"):
     ahead, behind = 1, 2
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
-        np.abs(x, out=ahead)
-        np.negative(ahead, out=ahead)
-        np.exp(ahead, out=ahead)
-        np.log1p(ahead, out=ahead)
-        np.maximum(x, 0, out=y)
-        return np.add(y, ahead, out=y)
+        return softplus(x, y, ahead)
 
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
         slope, spare = scratch

@@ -91,11 +91,13 @@ class Divide(Binary):
 
 
 class Unary(Op):
-    """An elementwise op ``y = f(x)``; ``apply`` writes y and ``derive`` writes dy · f′(x)."""
+    """An elementwise op ``y = f(x)``; ``apply`` writes y, by ``ufunc``, and ``derive`` writes dy · f′(x)."""
+
+    ufunc: np.ufunc
 
     def apply(self, y: Array, x: Array) -> object:
         """Write f(x) into ``y``."""
-        raise AssertionError(f"{type(self).__name__} defines no apply")
+        return self.ufunc(x, out=y)
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         """Write dy · f′(x) into ``dx``."""
@@ -109,10 +111,7 @@ class Unary(Op):
 class Negate(Unary):
     """y = −x;   dy/dx = −1."""
 
-    keeps_inputs = False
-
-    def apply(self, y: Array, x: Array) -> object:
-        return np.negative(x, out=y)
+    ufunc, keeps_inputs = np.negative, False
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.negative(dy, out=dx)
@@ -136,10 +135,7 @@ class Power(Unary):
 class Exp(Unary):
     """y = eˣ;   dy/dx = y."""
 
-    keeps_inputs, keeps_output = False, True
-
-    def apply(self, y: Array, x: Array) -> object:
-        return np.exp(x, out=y)
+    ufunc, keeps_inputs, keeps_output = np.exp, False, True
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.multiply(dy, y, out=dx)
@@ -148,8 +144,7 @@ class Exp(Unary):
 class Log(Unary):
     """y = ln x;   dy/dx = 1/x."""
 
-    def apply(self, y: Array, x: Array) -> object:
-        return np.log(x, out=y)
+    ufunc = np.log
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.divide(dy, x, out=dx)

@@ -8,7 +8,7 @@ arrays into buffers of their own, which takes longer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -54,6 +54,8 @@ class WindowBlock(NamedTuple):
 
 #: What is done for one block.
 BlockStep = Callable[[WindowBlock], object]
+#: A closure that starts a pass over the blocks, and the step for each of them.
+Pass = tuple[Closure, BlockStep]
 
 
 def each(blocks: list[WindowBlock], step: BlockStep) -> Closure:
@@ -143,6 +145,12 @@ def window_view(images: Array, over: Windows, groups: int = 1) -> Array:
     shape = (groups, n, rows.output, columns.output, rows.kernel, columns.kernel, each)
     steps = (rows.stride * row, columns.stride * column, rows.dilation * row, columns.dilation * column)
     return as_strided(images, shape, (each * channel, image, *steps, channel))
+
+
+def images(axes: int, *arrays: Any, at: int = 2) -> list[Any]:
+    """Contiguous images (N, H, W, C), those of one axis with a second ``at`` its place; None stays None."""
+    whole = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+    return whole if axes == 2 else [None if a is None else a.reshape(*a.shape[:at], 1, *a.shape[at:]) for a in whole]
 
 
 def as_items(array: Array, axes: int, base: Array) -> Array:

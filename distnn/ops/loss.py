@@ -14,7 +14,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.activation import sigmoid
+from distnn.ops.activation import sigmoid, softplus
 from distnn.ops.op import Buffer, Closures, Op, flat
 
 
@@ -137,12 +137,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
         a, b, dy = work["a"], work["b"], arrays[2]
 
         def forward() -> None:
-            np.abs(z, out=a)
-            np.negative(a, out=a)
-            np.exp(a, out=a)
-            np.log1p(a, out=a)
-            np.maximum(z, 0, out=b)
-            np.add(a, b, out=a)
+            softplus(z, a, b)
             np.multiply(z, t, out=b)
             np.subtract(a, b, out=a)
             np.add.reduce(a, out=y)

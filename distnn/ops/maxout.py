@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.op import Buffer, Closures, Op
 
 
 class Maxout(Op):
@@ -52,11 +52,8 @@ class Maxout(Op):
             for part in parts[1:]:
                 np.maximum(y, x[..., part], out=y)
 
-        if dx is None:
-            return forward, nothing
-        mine, free = work["mine"], work["free"]
-
         def backward() -> None:
+            mine, free = work["mine"], work["free"]
             free.fill(True)
             for part in parts:
                 np.equal(x[..., part], y, out=mine)

@@ -11,7 +11,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.blocks import BlockStep, Padded, Taps, WindowBlock, cut, each
+from distnn.ops.blocks import BlockStep, Padded, Taps, WindowBlock, cut, each, images
 from distnn.ops.op import Buffer, Closures, Op, nothing, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
@@ -71,13 +71,9 @@ class Pooling(Op):
             "parts": Buffer((2, *part), "backward"),
         }
 
-    def _images(self, *arrays: Any) -> list[Any]:
-        contiguous = [None if a is None else np.ascontiguousarray(a) for a in arrays]
-        return [None if a is None else a.reshape(image(self.label, a.shape, self.axes)) for a in contiguous]
-
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         over, blocks = self._windows(arrays[0].shape), self._blocks(y.shape)
-        x, y, dy, dx = self._images(arrays[0], y, *arrays[1:])
+        x, y, dy, dx = images(self.axes, arrays[0], y, *arrays[1:])
         seen = Taps(x, over, blocks[0].images, work["forward"], work["part"], y)
         combine = self._ahead(work, seen, y, training=dx is not None)
 
@@ -141,7 +137,7 @@ class MaxPool2D(Pooling):
         kernels = self._compiled(arrays[0].shape)
         if kernels is None:
             return super().bind(work, y, *arrays)
-        x, dy, dx = self._images(arrays[0], *arrays[1:])
+        x, dy, dx = images(self.axes, *arrays)
         winner, (down, across) = work["winner"], self.stride
 
         def forward() -> None:
@@ -259,22 +255,14 @@ class GlobalAveragePool(GlobalPooling):
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
         flat = np.ascontiguousarray(x).reshape(len(x), -1, x.shape[-1])
-        positions, share = flat.shape[1], work.get("share")
+        positions, out = flat.shape[1], y[:, None]
         weights = np.full((1, 1, positions), 1 / positions, y.dtype)
-        out = y[:, None]
-
-        def forward() -> None:
-            np.matmul(weights, flat, out=out)
-
-        if dx is None:
-            return forward, nothing
-        spread, upper = dx.reshape(flat.shape), dy[:, None]
 
         def backward() -> None:
-            np.multiply(upper, weights[0, 0, 0], out=share)
-            np.copyto(spread, share)  # type: ignore[arg-type]
+            np.multiply(dy[:, None], weights[0, 0, 0], out=work["share"])
+            np.copyto(dx.reshape(flat.shape), work["share"])
 
-        return forward, backward
+        return (lambda: np.matmul(weights, flat, out=out)), backward
 
 
 class GlobalMaxPool(GlobalPooling):

@@ -13,26 +13,19 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
+from distnn.kernels.loading import compiled_kernels
 from distnn.ops.activation import Activation, LinearMap, Shifted
-from distnn.ops.blocks import WindowBlock
+from distnn.ops.blocks import Pass, WindowBlock, images
 from distnn.ops.conv.depthwise import Depthwise
-from distnn.ops.conv.direct import Direct, kernels, suits
+from distnn.ops.conv.direct import Direct, suits
 from distnn.ops.conv.gemm import Gemm
-from distnn.ops.conv.method import Method, Pass
 from distnn.ops.op import Buffer, Closure, Closures, by_rows, nothing, together
 from distnn.ops.windows import Padding, Windows, check_output, image, lengths, sides, windows
 
 #: Elements that a bias is repeated to before it is added: few enough for a core's L1 or L2 cache.
 TILE = 2**14
-
-
-def choose(x: tuple[int, ...], weight: tuple[int, ...], over: Windows, groups: int) -> Method:
-    """The fastest way of computing this convolution, of those that can."""
-    if groups == x[3] == weight[3] > 1:
-        return Depthwise(x, weight, over)
-    if (compiled := kernels(weight, over, groups)) is not None:
-        return Direct(x, weight, over, compiled)
-    return Gemm(x, weight, over, groups)
+#: A way of computing a convolution (`distnn.ops.conv`).
+Method = Depthwise | Direct | Gemm
 
 
 class Conv2D(LinearMap):
@@ -76,13 +69,13 @@ class Conv2D(LinearMap):
         return windows(x, (weight[0], weight[1]), self.stride, self.dilation, self.padding)
 
     def shape(self, x: Shape, weight: Shape, bias: Shape | None = None) -> Shape:
-        images = image(self.label, x, self.axes)
+        seen = image(self.label, x, self.axes)
         if len(weight) != self.axes + 2:
             expected = "(kh, kw, C / groups, O)" if self.axes == 2 else "(k, C / groups, O)"
             raise ShapeError(f"{self.label}: weight has shape {show(weight)}; expected {expected}.")
         kernel = self._kernel(weight)
-        self._check_channels(images[3], kernel[2], kernel[3], bias)
-        over = self._windows(images, kernel)
+        self._check_channels(seen[3], kernel[2], kernel[3], bias)
+        over = self._windows(seen, kernel)
         check_output(self.label, over, self.axes)
         return (x[0], *(axis.output for axis in over[: self.axes]), kernel[3])
 
@@ -100,13 +93,18 @@ class Conv2D(LinearMap):
             )
 
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
-        images, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
-        own = {"products"} if suits(weight, self._windows(images, weight), self.groups) else set()
+        x, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
+        own = {"products"} if suits(weight, self._windows(x, weight), self.groups) else set()
         return own | super().compiles(y, *inputs)
 
     def method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Method:
-        """How the convolution of images of this shape (N, H, W, C) is computed."""
-        return choose(x, weight, self._windows(x, weight), self.groups)
+        """The fastest way of convolving images of this shape (N, H, W, C), of those that can."""
+        over = self._windows(x, weight)
+        if self.groups == x[3] == weight[3] > 1:
+            return Depthwise(x, weight, over)
+        if suits(weight, over, self.groups) and (compiled := compiled_kernels("products")):
+            return Direct(x, weight, over, compiled)
+        return Gemm(x, weight, over, self.groups)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         method = self.method(image(self.label, inputs[0], self.axes), self._kernel(inputs[1]))
@@ -121,18 +119,11 @@ class Conv2D(LinearMap):
             asked |= _activation_work(self.activation, (size(y[:-1]), outputs), block)
         return asked
 
-    def _as_images(self, arrays: Sequence[Any]) -> list[Any]:
-        """x or y, then weights; None stays None."""
-        first, *weights = (None if a is None else np.ascontiguousarray(a) for a in arrays)
-        shaped = [None if first is None else first.reshape(image(self.label, first.shape, self.axes))]
-        return shaped + [None if a is None else a.reshape(self._kernel(a.shape)) for a in weights]
-
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         """The arrays are x, weight and, if there is one, bias; dy; and a gradient for each of the former."""
         count = len(arrays) // 2
-        x, weight = self._as_images(arrays[:2])
-        dx, dweight = self._as_images(arrays[count + 1 : count + 3])
-        (y,), (dy,) = self._as_images([y]), self._as_images([arrays[count]])
+        x, y, dy, dx = images(self.axes, arrays[0], y, *arrays[count : count + 2])
+        weight, dweight = images(self.axes, arrays[1], arrays[count + 2], at=1)
         bias, dbias = (arrays[2], arrays[-1]) if count == 3 else (None, None)
         method = self.method(x.shape, weight.shape)
         passes, back = [method.forward(work, y, x, weight)], []

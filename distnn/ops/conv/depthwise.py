@@ -7,14 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.blocks import Padded, Taps, WindowBlock, cut, each
-from distnn.ops.conv.method import Pass
+from distnn.ops.blocks import Padded, Pass, Taps, WindowBlock, cut, each
 from distnn.ops.op import Buffer, Closure, by_rows, together
 from distnn.ops.windows import Windows
 
 
 class Depthwise:
-    """The `Method` for as many groups as channels and outputs: y = Σᵢⱼ xᵢⱼ wᵢⱼ, elementwise, over the kernel's taps.
+    """For as many groups as channels and outputs: y = Σᵢⱼ xᵢⱼ wᵢⱼ, elementwise, over the kernel's taps.
 
     Arguments:
         x: the shape of the images, (N, H, W, C).

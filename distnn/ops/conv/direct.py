@@ -16,10 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.arrays import Array, size
-from distnn.kernels.loading import compiled_kernels
-from distnn.ops.blocks import BlockStep, Padded, WindowBlock, cut
+from distnn.ops.blocks import BlockStep, Padded, Pass, WindowBlock, cut
 from distnn.ops.conv.gemm import Gemm
-from distnn.ops.conv.method import Pass
 from distnn.ops.op import Buffer, Closure
 from distnn.ops.windows import Axis, Windows
 
@@ -37,11 +35,6 @@ def suits(weight: tuple[int, ...], over: Windows, groups: int) -> bool:
     """Whether the tiles can compute this convolution, and faster than products of columns."""
     enough = over[0].output * over[1].output * size(weight) >= LEAST_WORK
     return groups == 1 and enough and weight[3] % LANES == 0 and size(weight) <= LARGEST
-
-
-def kernels(weight: tuple[int, ...], over: Windows, groups: int) -> ModuleType | None:
-    """The compiled kernels, if there are any and this convolution `suits` them."""
-    return compiled_kernels("products") if suits(weight, over, groups) else None
 
 
 class Phase(NamedTuple):
@@ -126,7 +119,7 @@ class PlacedWindows:
 
 
 class Direct:
-    """The `Method` by compiled tiles; `Gemm` computes the images' gradient where they can't.
+    """By compiled tiles; `Gemm` computes the images' gradient where they can't.
 
     Arguments:
         x, weight, over: as for `Gemm`.
@@ -211,18 +204,13 @@ class Direct:
 
     def _sweep(self, windowed: PlacedWindows, kernel: Array, y: Array, targets: Array) -> BlockStep:
         """What fills, for each window of a block, its target in y."""
-        seen, flat, out, run = (
-            windowed.images.array.reshape(-1),
-            kernel.reshape(-1),
-            y.reshape(-1),
-            self.kernels.multiply,
-        )
-        places, taps, image, pieces = windowed.places, windowed.taps, size(y.shape[1:]), len(kernel)
+        seen, flat, out = (array.reshape(-1) for array in (windowed.images.array, kernel, y))
+        places, taps, image, run = windowed.places, windowed.taps, size(y.shape[1:]), self.kernels.multiply
 
         def sweep(block: WindowBlock) -> None:
             part = windowed.part(block)
             start, origin = windowed.start(block), block.first * image
-            run(seen, start, places[part], taps, flat, pieces, out, origin, targets[part])
+            run(seen, start, places[part], taps, flat, len(kernel), out, origin, targets[part])
 
         return sweep
 
@@ -266,14 +254,9 @@ class Direct:
     def _phase(self, padded: Padded, kernel: Array, dx: Array, down: Phase, across: Phase) -> BlockStep:
         """What fills one phase of dx."""
         shape, images, (above, left) = padded.array.shape[1:], self.back[0].images, self.seen
-        places = offsets(
-            images,
-            shape,
-            spaced(down.many, 1, down.begin + above.before),
-            spaced(across.many, 1, across.begin + left.before),
-        )
+        begin = spaced(down.many, 1, down.begin + above.before), spaced(across.many, 1, across.begin + left.before)
         taps = elements(shape, spaced(down.seen, down.dilation), spaced(across.seen, across.dilation))
         rows, columns = self.over
         to = spaced(down.many, rows.stride, down.first), spaced(across.many, columns.stride, across.first)
-        windowed = PlacedWindows(padded, places, taps, down.many * across.many)
+        windowed = PlacedWindows(padded, offsets(images, shape, *begin), taps, down.many * across.many)
         return self._sweep(windowed, kernel, dx, offsets(images, dx.shape[1:], *to))

@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.blocks import Padded, Taps, WindowBlock, as_items, contiguous_axes, cut, each, window_view
-from distnn.ops.conv.method import Pass
+from distnn.ops.blocks import Padded, Pass, Taps, WindowBlock, as_items, contiguous_axes, cut, each, window_view
 from distnn.ops.op import Buffer, Closure, together
 from distnn.ops.windows import Windows
 
@@ -117,7 +116,7 @@ class Columns:
 
 
 class Gemm:
-    """The `Method` by columns and matrix products.
+    """By columns and matrix products.
 
     Arguments:
         x: the shape of the images, (N, H, W, C).
