@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from distnn.arrays import Array
@@ -16,19 +14,14 @@ class Depthwise:
     """For as many groups as channels and outputs: y = Σᵢⱼ xᵢⱼ wᵢⱼ, elementwise, over the kernel's taps.
 
     Arguments:
-        x: the shape of the images, (N, H, W, C).
-        weight: the shape of the kernels, (kh, kw, 1, C).
-        over: the windows.
+        x, weight, over: as for `Gemm`; the weight is (kh, kw, 1, C).
     """
 
     def __init__(self, x: tuple[int, ...], weight: tuple[int, ...], over: Windows) -> None:
-        self.x, self.weight, self.over = x, weight, over
-
-    @cached_property
-    def blocks(self) -> list[WindowBlock]:
-        """Of images, output and products that fit into the cache together."""
-        rows, columns = self.over
-        return cut(self.x[0], rows.output, columns.output, (2 + rows.stride * columns.stride) * self.x[3])
+        self.x, self.over = x, over
+        rows, columns = over
+        # of images, output and products that fit into the cache together
+        self.blocks = cut(x[0], rows.output, columns.output, (2 + rows.stride * columns.stride) * x[3])
 
     def work(self) -> dict[str, Buffer]:
         rows, columns = self.over

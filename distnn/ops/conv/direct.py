@@ -8,7 +8,6 @@ these, turned round, with a stride of 1. Source: Dumoulin and Visin, A guide to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from types import ModuleType
 from typing import NamedTuple
@@ -131,31 +130,14 @@ class Direct:
         self.output = (x[0], over[0].output, over[1].output, weight[3])
         plain = all(axis.stride == 1 or axis.dilation == 1 for axis in over)
         self.gemm = None if plain and x[3] % LANES == 0 else Gemm(x, weight, over, 1)
-
-    @cached_property
-    def blocks(self) -> list[WindowBlock]:
-        """Of images and outputs that fit into the cache together."""
-        return cut(self.x[0], self.output[1], self.output[2], self._each)
-
-    @cached_property
-    def _each(self) -> int:
-        """Elements of images and outputs for each position."""
-        return self.over[0].stride * self.over[1].stride * self.x[3] + self.weight[3]
-
-    @cached_property
-    def back(self) -> list[WindowBlock]:
-        """The blocks of the images' gradient: whole images, since its phases have rows of their own."""
-        return cut(self.x[0], 1, size(self.output[1:3]), self._each)
-
-    @cached_property
-    def phases(self) -> tuple[list[Phase], list[Phase]]:
-        """The phases of the images' gradient, down and across."""
-        return phases(self.over[0]), phases(self.over[1])
-
-    @property
-    def seen(self) -> Windows:
-        """The outputs with the zeros around them that the images' gradient sees."""
-        return around(self.over[0], self.phases[0]), around(self.over[1], self.phases[1])
+        # elements of images and outputs for each position, and blocks that fit into the cache with them
+        self.each = over[0].stride * over[1].stride * x[3] + weight[3]
+        self.blocks = cut(x[0], self.output[1], self.output[2], self.each)
+        # the images' gradient: in blocks of whole images, since its phases have rows of their own; and the outputs with
+        # the zeros around them that it sees
+        self.back = cut(x[0], 1, size(self.output[1:3]), self.each)
+        self.phases = phases(over[0]), phases(over[1])
+        self.seen = around(over[0], self.phases[0]), around(over[1], self.phases[1])
 
     def work(self) -> dict[str, Buffer]:
         padded, weight = Padded.elements(self.x, self.over, self.blocks[0].images), size(self.weight)
@@ -218,7 +200,7 @@ class Direct:
         """For each tap what it sees times dy, summed over the positions."""
         windowed, outputs = self._windowed(x, work["backward"]), self.weight[3]
         seen, upper, target = windowed.images.array.reshape(-1), dy.reshape(-1), dweight.reshape(-1, outputs)
-        places, taps, run, chunk = windowed.places, windowed.taps, self.kernels.correlate, max(1, NEAR // self._each)
+        places, taps, run, chunk = windowed.places, windowed.taps, self.kernels.correlate, max(1, NEAR // self.each)
 
         def step(block: WindowBlock) -> None:
             windowed.images.load(block)
