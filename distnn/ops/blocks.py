@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from distnn.arrays import Array, size
-from distnn.ops.op import Closure
+from distnn.ops.op import Buffer, Closure
 from distnn.ops.windows import Windows
 
 #: Elements of one block's work: 1 MiB in float32, about a core's L2 cache; from half to twice that was fastest.
@@ -192,6 +192,18 @@ class Taps:
         axes = contiguous_axes(view, 2)
         self.seen, *self.items = (as_items(view, axes, self.padded.array), *(as_items(a, axes, a) for a in parts))
         self.order = list(np.ndindex(view.shape[:2]))
+
+    @staticmethod
+    def work(x: tuple[int, ...], over: Windows, block: WindowBlock) -> dict[str, Buffer]:
+        """The buffers for x of this shape: ``part`` is copied to in forward, ``parts`` are added up from in backward."""
+        padded = (max(1, Padded.elements(x, over, block.images)),)
+        part = (block.images, block.bottom, over[1].output, x[3])
+        return {
+            "forward": Buffer(padded, "forward"),
+            "backward": Buffer(padded, "backward"),
+            "part": Buffer(part, "forward"),
+            "parts": Buffer((2, *part), "backward"),
+        }
 
     def load(self, block: WindowBlock) -> None:
         """Begin a block whose images are read."""

@@ -11,7 +11,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.blocks import BlockStep, Padded, Taps, WindowBlock, cut, each, images
+from distnn.ops.blocks import BlockStep, Taps, WindowBlock, cut, each, images
 from distnn.ops.op import Buffer, Closures, Op, nothing, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
@@ -61,15 +61,7 @@ class Pooling(Op):
         return [block._replace(bottom=y[1]) for block in blocks]
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
-        over, block = self._windows(x), self._blocks(y)[0]
-        part = (block.images, *image(self.label, y, self.axes)[1:])
-        padded = (max(1, Padded.elements(image(self.label, x, self.axes), over, block.images)),)
-        return {
-            "forward": Buffer(padded, "forward"),
-            "part": Buffer(part, "forward"),
-            "backward": Buffer(padded, "backward"),
-            "parts": Buffer((2, *part), "backward"),
-        }
+        return Taps.work(image(self.label, x, self.axes), self._windows(x), self._blocks(y)[0])
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         over, blocks = self._windows(arrays[0].shape), self._blocks(y.shape)

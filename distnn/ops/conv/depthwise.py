@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.blocks import Padded, Pass, Taps, WindowBlock, cut, each
+from distnn.ops.blocks import Pass, Taps, WindowBlock, cut, each
 from distnn.ops.op import Buffer, Closure, by_rows, together
 from distnn.ops.windows import Windows
 
@@ -25,18 +25,11 @@ class Depthwise:
 
     def work(self) -> dict[str, Buffer]:
         rows, columns = self.over
-        first, channels = self.blocks[0], self.x[3]
-        part = (first.images, first.bottom, columns.output, channels)
-        padded = (max(1, Padded.elements(self.x, self.over, first.images)),)
-        wide = (rows.kernel, columns.kernel, columns.output, channels)
-        return {
-            "forward": Buffer(padded, "forward"),
-            "backward": Buffer(padded, "backward"),
-            "part": Buffer(part, "forward"),
-            "parts": Buffer((2, *part), "backward"),
+        wide = (rows.kernel, columns.kernel, columns.output, self.x[3])
+        return Taps.work(self.x, self.over, self.blocks[0]) | {
             "wide": Buffer(wide, "forward"),
             "wide_back": Buffer(wide, "backward"),
-            "spare": Buffer((channels,), "backward"),
+            "spare": Buffer(self.x[3:], "backward"),
         }
 
     def _taps(self, x: Array, buffer: Array, *parts: Array) -> Taps:
