@@ -195,7 +195,7 @@ class Taps:
 
     @staticmethod
     def work(x: tuple[int, ...], over: Windows, block: WindowBlock) -> dict[str, Buffer]:
-        """The buffers for x of this shape: ``part`` is copied to in forward, ``parts`` are added up from in backward."""
+        """The buffers for x of this shape: forward copies to ``part``, and backward adds ``parts`` up."""
         padded = (max(1, Padded.elements(x, over, block.images)),)
         part = (block.images, block.bottom, over[1].output, x[3])
         return {
