@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from distnn.graph.node import Node
-from distnn.ops.activation import Activation
+from distnn.ops.activation import Activation, LinearMap
 from distnn.ops.arithmetic import Add, MatMul
-from distnn.ops.conv.convolution import Conv2D
-from distnn.ops.linear import Affine, AffineActivation
+from distnn.ops.linear import Affine
 from distnn.ops.op import Op
 
 
@@ -32,22 +31,15 @@ def _matmul_bias(step: PlanStep, producer: PlanStep) -> PlanStep | None:
     return PlanStep(Affine(), (*producer.inputs, bias), step.node)
 
 
-def _affine_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """x W + b, then f: an affine map with its activation in place."""
-    if not isinstance(step.op, Activation) or type(producer.op) is not Affine:
-        return None
-    return PlanStep(AffineActivation(step.op), producer.inputs, step.node)
-
-
-def _convolution_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """A convolution, then f: the convolution with its activation in place."""
-    if not isinstance(step.op, Activation) or not isinstance(producer.op, Conv2D) or producer.op.activation:
+def _activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
+    """An affine map or a convolution, then f: the same with its activation in place."""
+    if not isinstance(step.op, Activation) or not isinstance(producer.op, LinearMap) or producer.op.activation:
         return None
     return PlanStep(producer.op.followed_by(step.op), producer.inputs, step.node)
 
 
 #: Each rule takes a step and the step that made its first input, and returns one that replaces both, or None.
-RULES = (_matmul_bias, _affine_activation, _convolution_activation)
+RULES = (_matmul_bias, _activation)
 
 
 def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]:

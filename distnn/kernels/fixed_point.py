@@ -59,13 +59,9 @@ def restore(values: Array, total: Array, ends: Array, scales: Array, largest: Ar
     """values = total / scale in every segment, computed in float64.
 
     Arguments:
-        values: float32 or float64 (L,).
-        total: int64 (L,).
-        ends: intp (S, 2): where the segments start and stop.
-        scales: float64 (S,): powers of two.
+        values, total, ends, scales, buffer: as for `accumulate`.
         largest: float64 (S,): becomes the largest |value| of each segment, within a unit before it was rounded to the
             values' precision; 0 for an empty one, infinite where that hasn't such numbers.
-        buffer: a `scratch`.
     """
     with np.errstate(over="ignore"):  # it shows in the largest
         for k, (start, stop) in enumerate(ends.tolist()):

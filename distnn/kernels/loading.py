@@ -7,7 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 
 @cache
@@ -21,13 +20,12 @@ def compiled_kernels(name: str) -> ModuleType | None:
 
 def kept(module: ModuleType) -> bool:
     """Whether all of these compiled kernels are on disk."""
-    functions = [function for function in vars(module).values() if hasattr(function, "stats")]
-    return all(any(Path(f.stats.cache_path).glob(f"{_stem(f)}.{f.__name__}-*.nbi")) for f in functions)
-
-
-def _stem(function: Any) -> str:
-    """The name of the module that a compiled function is from."""
-    return str(function.py_func.__module__).rpartition(".")[2]
+    for function in vars(module).values():
+        if hasattr(function, "stats"):
+            origin = function.py_func.__module__.rpartition(".")[2]
+            if not any(Path(function.stats.cache_path).glob(f"{origin}.{function.__name__}-*.nbi")):
+                return False
+    return True
 
 
 def reference(name: str) -> ModuleType:

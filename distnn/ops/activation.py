@@ -6,15 +6,16 @@ Stable for any finite input: nothing overflows on the way. Source: Goodfellow, B
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from distnn.arrays import Array, Shape, size
+from distnn.arrays import Array, size
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.op import Buffer, Closures, Op
+from distnn.ops.op import Buffer, Closures, Op, flat
 from distnn.registry import Between, Family, Positive, Registered
 
 #: (y, b) → y = f(y + b), in place.
@@ -34,12 +35,40 @@ class Activation(Op, Registered, family=Family("activation")):
     #: Whether it loses about half of the signal: the first weights before it are then larger (He et al. 2015).
     rectifies = False
 
-    def shape(self, x: Shape) -> Shape:
-        return x
-
     def shifted(self, y: tuple[int, ...]) -> Shifted | None:
         """A function that writes f(y + b) into rows y (N, O), for b (O,), in one pass; None if there is none."""
         return None
+
+
+class LinearMap(Op):
+    """A linear map with a bias, W x + b, and the activation f that follows it, if a plan has set one: y = f(W x + b).
+
+    f works in place: y takes the place of W x + b, and ∂J/∂(W x + b) that of dy. The inputs are x, the weight, whose
+    last axis is that of the outputs, and the bias.
+    """
+
+    activation: Activation | None = None
+
+    @property
+    def label(self) -> str:
+        name = type(self).__name__.lower()
+        return f"{name}+{self.activation.label}" if self.activation else name
+
+    def followed_by(self, activation: Activation) -> Self:
+        """The same map with this activation in place."""
+        fused = copy.copy(self)
+        fused.activation, fused.keeps_output, fused.overwrites_dy = activation, activation.keeps_output, True
+        return fused
+
+    def shifted(self, y: tuple[int, ...]) -> Shifted | None:
+        """The activation's function that adds the bias in the same pass; None if there is none."""
+        return self.activation.shifted(y) if self.activation else None
+
+    def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
+        return 2 * size(y) * size(inputs[1][:-1]) + (self.activation.flops(y, y) if self.activation else 0)
+
+    def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
+        return self.activation.compiles(y) if self.activation else set()
 
 
 class FromOutput(Activation):
@@ -100,6 +129,16 @@ def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
     return np.multiply(out, 2, out=out)
 
 
+def softplus(x: Array, out: Array, scratch: Array) -> Array:
+    """ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) into ``out``, which may be ``x``: it overflows for no x."""
+    np.abs(x, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
+    np.maximum(x, 0, out=out)
+    return np.add(out, scratch, out=out)
+
+
 class Sigmoid(FromOutput, kind="sigmoid"):
     """y = σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2;   dy/dx = y (1 − y)."""
 
@@ -145,8 +184,8 @@ class ReLU(FromOutput, kind="relu"):
         kernels = self._compiled(y.shape)
         if kernels is None or not all(array is None or array.flags.c_contiguous for array in (y, *arrays)):
             return super().bind(work, y, *arrays)
-        flat, x, dy, dx = (None if array is None else array.reshape(-1) for array in (y, *arrays))
-        return (lambda: kernels.rectify(x, flat)), (lambda: kernels.slope(dy, flat, dx))
+        y, x, dy, dx = map(flat, (y, *arrays))
+        return (lambda: kernels.rectify(x, y)), (lambda: kernels.slope(dy, y, dx))
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         # clip: np.maximum with a scalar takes 2 to 4 times as long, a mask and a product 2 times
@@ -233,12 +272,7 @@ class Softplus(FromOutput, kind="softplus"):
     ahead, behind = 1, 2
 
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
-        np.abs(x, out=ahead)
-        np.negative(ahead, out=ahead)
-        np.exp(ahead, out=ahead)
-        np.log1p(ahead, out=ahead)
-        np.maximum(x, 0, out=y)
-        return np.add(y, ahead, out=y)
+        return softplus(x, y, ahead)
 
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
         slope, spare = scratch

@@ -91,14 +91,13 @@ class Divide(Binary):
 
 
 class Unary(Op):
-    """An elementwise op ``y = f(x)``; ``apply`` writes y and ``derive`` writes dy · f′(x)."""
+    """An elementwise op ``y = f(x)``; ``apply`` writes y, by ``ufunc``, and ``derive`` writes dy · f′(x)."""
 
-    def shape(self, x: Shape) -> Shape:
-        return x
+    ufunc: np.ufunc
 
     def apply(self, y: Array, x: Array) -> object:
         """Write f(x) into ``y``."""
-        raise AssertionError(f"{type(self).__name__} defines no apply")
+        return self.ufunc(x, out=y)
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         """Write dy · f′(x) into ``dx``."""
@@ -112,10 +111,7 @@ class Unary(Op):
 class Negate(Unary):
     """y = −x;   dy/dx = −1."""
 
-    keeps_inputs = False
-
-    def apply(self, y: Array, x: Array) -> object:
-        return np.negative(x, out=y)
+    ufunc, keeps_inputs = np.negative, False
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.negative(dy, out=dx)
@@ -139,10 +135,7 @@ class Power(Unary):
 class Exp(Unary):
     """y = eˣ;   dy/dx = y."""
 
-    keeps_inputs, keeps_output = False, True
-
-    def apply(self, y: Array, x: Array) -> object:
-        return np.exp(x, out=y)
+    ufunc, keeps_inputs, keeps_output = np.exp, False, True
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.multiply(dy, y, out=dx)
@@ -151,8 +144,7 @@ class Exp(Unary):
 class Log(Unary):
     """y = ln x;   dy/dx = 1/x."""
 
-    def apply(self, y: Array, x: Array) -> object:
-        return np.log(x, out=y)
+    ufunc = np.log
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         return np.divide(dy, x, out=dx)
@@ -177,9 +169,6 @@ class Sum(Op):
     def shape(self, x: Shape) -> Shape:
         axes = self._axes(len(x))
         return tuple(length for i, length in enumerate(x) if i not in axes)
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
@@ -214,27 +203,20 @@ class MatMul(Op):
 class Identity(Op):
     """y = x: a view."""
 
-    keeps_inputs, view = False, True
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return 0
+    keeps_inputs, view, cost = False, True, 0
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        _, dy, dx = arrays
-        return nothing, (lambda: np.copyto(dx, dy))
+        x, dy, dx = arrays
+        back = (dy if dy is not None else y).reshape(x.shape)
+        return nothing, (lambda: np.copyto(dx, back))
 
 
-class Reshape(Op):
+class Reshape(Identity):
     """y = x with its elements in the same order and another shape after the batch axis.
 
     Arguments:
         shape: the lengths after the first axis, one of which may be −1.
     """
-
-    keeps_inputs, view = False, True
 
     def __init__(self, *shape: int) -> None:
         self.lengths = shape
@@ -246,11 +228,3 @@ class Reshape(Op):
         if not x or len(inner) != len(x) - 1 or size(lengths) != total:
             raise ShapeError(f"reshape: {show(x)} can't become {show((x[0] if x else 1, *self.lengths))}.")
         return (x[0], *lengths)
-
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return 0
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        x, dy, dx = arrays
-        back = (dy if dy is not None else y).reshape(x.shape)
-        return nothing, (lambda: np.copyto(dx, back))

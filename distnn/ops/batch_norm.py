@@ -12,31 +12,28 @@ from distnn.kernels.loading import load
 from distnn.ops.op import Buffer, Closure, Closures, Exchange, Op, nothing, together
 
 
-def _check(x: Shape, vectors: tuple[Shape, ...]) -> Shape:
-    if len(x) < 2 or any(vector != x[-1:] for vector in vectors):
-        listed = ", ".join(show(vector) for vector in vectors)
-        raise ShapeError(
-            f"batchnorm: x {show(x)} and per-channel arrays {listed} do not fit; expected (N, …, C) and (C,)."
-        )
-    return x
+class PerChannel(Op):
+    """A normalisation of x (N, …, C) with gain, bias, running mean and running variance (C,), and an ε."""
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def shape(self, x: Shape, *vectors: Shape) -> Shape:
+        if len(x) < 2 or any(vector != x[-1:] for vector in vectors):
+            listed = ", ".join(show(vector) for vector in vectors)
+            raise ShapeError(
+                f"batchnorm: x {show(x)} and per-channel arrays {listed} do not fit; expected (N, …, C) and (C,)."
+            )
+        return x
 
 
-class BatchNormInference(Op):
+class BatchNormInference(PerChannel):
     """y = γ (x − m) / √(v + ε) + β with the running mean m and variance v.   x (N, …, C); γ, β, m, v (C,).
 
     Only in forward-only plans: no gradient flows through it.
     """
 
-    differentiable = False
-
-    def __init__(self, epsilon: float) -> None:
-        self.epsilon = epsilon
-
-    def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
-        return _check(x, (gain, bias, mean, variance))
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 2 * size(y)
+    differentiable, cost = False, 2
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return {name: Buffer(y[-1:], "forward") for name in ("factor", "offset")}
@@ -57,7 +54,7 @@ class BatchNormInference(Op):
         return forward, nothing
 
 
-class BatchNorm(Op):
+class BatchNorm(PerChannel):
     """y = γ x̂ + β,  x̂ = (x − μ) / √(σ² + ε), with μ and σ² over all axes but the last of this micro-shard.
 
     x (N, …, C); γ, β, running mean and running variance (C,) → y (N, …, C). With M elements to a channel:
@@ -77,11 +74,11 @@ class BatchNorm(Op):
         whole: whether the statistics are those of the whole batch; a plan then gives the ``exchange``.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 7
     kernels = "batch_norm"
 
     def __init__(self, epsilon: float = 1e-5, *, whole: bool = False) -> None:
-        self.epsilon = epsilon
+        super().__init__(epsilon)
         self.exchanges = whole
         self._exchange: Exchange | None = None
 
@@ -93,12 +90,6 @@ class BatchNorm(Op):
     def messages(self, *inputs: tuple[int, ...]) -> tuple[list[int], list[int]]:
         channels = inputs[0][-1]
         return [channels + 1, channels], [2 * channels]
-
-    def shape(self, x: Shape, gain: Shape, bias: Shape, mean: Shape, variance: Shape) -> Shape:
-        return _check(x, (gain, bias, mean, variance))
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 7 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         rows, channels = ChannelRows(y), y[-1]

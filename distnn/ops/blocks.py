@@ -8,13 +8,13 @@ arrays into buffers of their own, which takes longer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from distnn.arrays import Array, size
-from distnn.ops.op import Closure
+from distnn.ops.op import Buffer, Closure
 from distnn.ops.windows import Windows
 
 #: Elements of one block's work: 1 MiB in float32, about a core's L2 cache; from half to twice that was fastest.
@@ -54,6 +54,8 @@ class WindowBlock(NamedTuple):
 
 #: What is done for one block.
 BlockStep = Callable[[WindowBlock], object]
+#: A closure that starts a pass over the blocks, and the step for each of them.
+Pass = tuple[Closure, BlockStep]
 
 
 def each(blocks: list[WindowBlock], step: BlockStep) -> Closure:
@@ -145,6 +147,12 @@ def window_view(images: Array, over: Windows, groups: int = 1) -> Array:
     return as_strided(images, shape, (each * channel, image, *steps, channel))
 
 
+def images(axes: int, *arrays: Any, at: int = 2) -> list[Any]:
+    """Contiguous images (N, H, W, C), those of one axis with a second ``at`` its place; None stays None."""
+    whole = [None if a is None else np.ascontiguousarray(a) for a in arrays]
+    return whole if axes == 2 else [None if a is None else a.reshape(*a.shape[:at], 1, *a.shape[at:]) for a in whole]
+
+
 def as_items(array: Array, axes: int, base: Array) -> Array:
     """``array`` with its last axes, which are contiguous, as one opaque item.
 
@@ -166,18 +174,65 @@ def contiguous_axes(array: Array, most: int) -> int:
     return axes
 
 
-def tap_items(images: Array, over: Windows, *beside: Array) -> list[Array]:
-    """What the windows see at each tap of the kernel, and arrays like the output, as items that memcpy copies.
+class Taps:
+    """What the windows of a block see of images at each tap of the kernel: copied to, or added up from, arrays like y.
 
     Arguments:
-        images: (N, H, W, C), padded and contiguous.
-        over: the windows.
-        beside: contiguous arrays (M, H″, W′, C).
+        x, over, images, buffer: as for `Padded`.
+        parts: contiguous arrays (M, H″, W′, C): the one that is copied to, or from, and one of scratch for `add`. Rows
+            are copied as one item each, or C elements at a time if the images' rows are strided.
 
-    Returns:
-        (kh, kw, N, H′) items of a row each, or (kh, kw, N, H′, W′) items of C elements if rows are strided; and
-        (M, H″) or (M, H″, W′) of the same items for each of ``beside``.
+    Attributes:
+        order: the taps (i, j), row by row.
     """
-    view = np.moveaxis(window_view(images, over)[0], (3, 4), (0, 1))
-    axes = contiguous_axes(view, 2)
-    return [as_items(view, axes, images), *(as_items(array, axes, array) for array in beside)]
+
+    def __init__(self, x: Array, over: Windows, images: int, buffer: Array, *parts: Array) -> None:
+        self.padded, self.over, self.parts = Padded(x, over, images, buffer), over, parts
+        view = np.moveaxis(window_view(self.padded.array, over)[0], (3, 4), (0, 1))
+        axes = contiguous_axes(view, 2)
+        self.seen, *self.items = (as_items(view, axes, self.padded.array), *(as_items(a, axes, a) for a in parts))
+        self.order = list(np.ndindex(view.shape[:2]))
+
+    @staticmethod
+    def work(x: tuple[int, ...], over: Windows, block: WindowBlock) -> dict[str, Buffer]:
+        """The buffers for x of this shape: forward copies to ``part``, and backward adds ``parts`` up."""
+        padded = (max(1, Padded.elements(x, over, block.images)),)
+        part = (block.images, block.bottom, over[1].output, x[3])
+        return {
+            "forward": Buffer(padded, "forward"),
+            "backward": Buffer(padded, "backward"),
+            "part": Buffer(part, "forward"),
+            "parts": Buffer((2, *part), "backward"),
+        }
+
+    def load(self, block: WindowBlock) -> None:
+        """Begin a block whose images are read."""
+        self.padded.load(block)
+        self.where, self.here = self.padded.where(block), block.in_buffer
+
+    def get(self, i: int, j: int) -> Array:
+        """What tap i, j of the block's windows sees, copied."""
+        np.copyto(self.items[0][self.here], self.seen[i, j][self.where])
+        return self.parts[0][self.here]
+
+    def begin(self, block: WindowBlock, *, empty: bool = True) -> None:
+        """Begin a block whose images are written: from zeros, unless each element will be `put`."""
+        self.where, self.here = self.padded.where(block), block.in_buffer
+        if empty and block.top == 0:
+            self.padded.array[self.where[0]].fill(0)
+
+    def put(self, i: int, j: int) -> None:
+        """Write the part where tap i, j of the block's windows saw."""
+        np.copyto(self.seen[i, j][self.where], self.items[0][self.here])
+
+    def add(self, i: int, j: int) -> None:
+        """Add the part to where tap i, j of the block's windows saw."""
+        seen, items, other = self.seen[i, j][self.where], self.items[1][self.here], self.parts[1][self.here]
+        np.copyto(items, seen)
+        np.add(other, self.parts[0][self.here], out=other)
+        np.copyto(seen, items)
+
+    def end(self, block: WindowBlock) -> None:
+        """Copy what was written out with an image's last block."""
+        if block.bottom == self.over[0].output:
+            self.padded.unload(block)

@@ -14,6 +14,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import joined
+from distnn.kernels.softmax import shift
 from distnn.ops.loss import ElementwiseLoss
 from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
 
@@ -24,6 +25,8 @@ AT_ONCE = 2**14
 class OverClasses(Op):
     """An op of logits (N, …, C) and integer labels (N, …)."""
 
+    cost = 5
+
     def shape(self, logits: Shape, labels: Shape) -> Shape:
         if len(logits) < 2 or labels != logits[:-1]:
             raise ShapeError(
@@ -31,9 +34,6 @@ class OverClasses(Op):
                 f"or for sequences (N, T, C) and (N, T)."
             )
         return ()
-
-    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> int:
-        return 5 * size(logits)
 
 
 class CrossEntropy(OverClasses):
@@ -43,11 +43,7 @@ class CrossEntropy(OverClasses):
     Source: Bishop, PRML, 2006, section 4.3.4.
     """
 
-    joins = "softmax"
-
-    @property
-    def label(self) -> str:
-        return "cross-entropy"
+    label, joins = "cross-entropy", "softmax"
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n, classes = size(labels), logits[-1]
@@ -81,8 +77,11 @@ class CrossEntropy(OverClasses):
         return forward, lambda: kernels.slopes(p, index, scale, picked, dz)
 
 
-class Weighing:
-    """The weight of a label: that of its class, 1 without class weights, and 0 for the ignored label.
+class LabelWeight(Op):
+    """Σₙ wₙ: the weight of the labels (N, …), their number by default. No gradient flows through it.
+
+    A label weighs as its class does, 1 without class weights, and the ignored label 0. A weighted loss divided by this
+    sum, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
 
     Arguments:
         weights: one for each class, or None.
@@ -92,25 +91,26 @@ class Weighing:
         UsageError: for weights that aren't numbers of at least 0.
     """
 
+    label, differentiable = "weight", False
+
     def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
         self.weights = None if weights is None else np.array(weights, np.float64)
         if self.weights is not None and (self.weights.ndim != 1 or not np.all(self.weights >= 0)):
             raise UsageError(f"class weights are {weights}; expected a number of at least 0 for each class.")
         self.ignored = np.iinfo(np.intp).min if ignore is None else ignore
 
-    def check(self, name: str, classes: Any) -> None:
-        """Refuse logits that have more or fewer classes than there are weights."""
-        if self.weights is not None and self.weights.shape != (classes,):
-            raise ShapeError(
-                f"{name}: {len(self.weights)} class weights for logits of {classes} classes; give each one."
-            )
+    def shape(self, labels: Shape) -> Shape:
+        return ()
 
-    def work(self, labels: tuple[int, ...]) -> dict[str, Buffer]:
-        """The arrays that `bind` fills, flat."""
+    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         kinds: dict[str, type | None] = {"index": np.intp, "dropped": np.bool_, "weight": None}
         return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
-    def bind(self, work: dict[str, Array], labels: Array) -> Closure:
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        weigh, weight = self.weigh(work, arrays[0]), work["weight"]
+        return together([weigh, lambda: np.add.reduce(weight, out=y)]), nothing
+
+    def weigh(self, work: dict[str, Array], labels: Array) -> Closure:
         """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't."""
         index, dropped, weight = work["index"], work["dropped"], work["weight"]
         t = labels.reshape(-1)
@@ -127,41 +127,6 @@ class Weighing:
             np.copyto(weight, 0, where=dropped)
 
         return weigh
-
-
-class LabelWeight(Op):
-    """Σₙ wₙ: the weight of the labels (N, …) (`Weighing`), their number by default. No gradient flows through it.
-
-    A weighted loss divided by it, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
-    The arguments and errors are those of `Weighing`.
-    """
-
-    differentiable = False
-
-    def __init__(self, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> None:
-        self.weighing = Weighing(weights, ignore)
-
-    @property
-    def label(self) -> str:
-        return "weight"
-
-    def shape(self, labels: Shape) -> Shape:
-        return ()
-
-    def flops(self, y: tuple[int, ...], labels: tuple[int, ...]) -> int:
-        return size(labels)
-
-    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
-        return self.weighing.work(labels)
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        weigh, weight = self.weighing.bind(work, arrays[0]), work["weight"]
-
-        def forward() -> None:
-            weigh()
-            np.add.reduce(weight, out=y)
-
-        return forward, nothing
 
 
 class WeightedCrossEntropy(OverClasses):
@@ -181,63 +146,63 @@ class WeightedCrossEntropy(OverClasses):
         UsageError: for values outside their ranges.
     """
 
+    label = "weighted cross-entropy"
+
     def __init__(
         self, weights: Sequence[float] | Array | None = None, smoothing: float = 0.0, ignore: int | None = None
     ) -> None:
         if not 0 <= smoothing <= 1:
             raise UsageError(f"cross-entropy: smoothing is {smoothing}; expected a number from 0 to 1.")
         self.smoothing = smoothing
-        self.weighing = Weighing(weights, ignore)
-
-    @property
-    def label(self) -> str:
-        return "weighted cross-entropy"
+        self.weighing = LabelWeight(weights, ignore)
 
     def shape(self, logits: Shape, labels: Shape) -> Shape:
         super().shape(logits, labels)
-        self.weighing.check(self.label, logits[-1])
+        weights = self.weighing.weights
+        if weights is not None and weights.shape != logits[-1:]:
+            raise ShapeError(
+                f"{self.label}: {len(weights)} class weights for logits of {logits[-1]} classes; give each one."
+            )
         return ()
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n = size(labels)
-        asked = self.weighing.work(labels) | {
+        return self.weighing.work(y, labels) | {
             "p": Buffer((n, logits[-1]), "saved"),
             "scale": Buffer((n, 1), "backward"),
+            "kept": Buffer((n,), "saved"),
+            "picked": Buffer((n,), "saved"),
+            "row": Buffer((n,), "forward"),
+            "spread": Buffer((n,), "forward"),
         }
-        asked |= {name: Buffer((n,), "saved") for name in ("kept", "picked")}
-        return asked | {"row": Buffer((n, 1), "forward"), "spread": Buffer((n,), "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, labels, dy, dlogits, _ = arrays
         p, given = work["p"], self.weighing.weights
         classes = np.ones(p.shape[1], p.dtype) if given is None else given.astype(p.dtype)
-        weigh, z = self.weighing.bind(work, labels), logits.reshape(p.shape)
+        weigh, z = self.weighing.weigh(work, labels), logits.reshape(p.shape)
         forward = self._forward(work, y, z, classes)
         backward = nothing if dlogits is None else self._backward(work, classes, dy, dlogits.reshape(p.shape))
         return together([weigh, forward]), backward
 
     def _forward(self, work: dict[str, Array], y: Array, z: Array, classes: Array) -> Closure:
         p, index, kept, weight = (work[name] for name in ("p", "index", "kept", "weight"))
-        row, spread, picked, flat = work["row"], work["spread"], work["picked"], p.reshape(-1)
-        starts = np.arange(0, p.size, p.shape[1], dtype=np.intp)
-        logs, total = row[:, 0], float(classes.sum())
+        row, spread, picked = work["row"], work["spread"], work["picked"]
+        starts, total = np.arange(0, p.size, p.shape[1], dtype=np.intp), float(classes.sum())
 
         def forward() -> None:
             np.logical_not(work["dropped"], out=kept)
-            np.add(index, starts, out=index)
-            np.maximum.reduce(z, axis=1, keepdims=True, out=row)
-            np.subtract(z, row, out=p)
-            flat.take(index, out=picked, mode="clip")
+            shift(z, index, starts, p, index, picked, row)
             np.dot(p, classes, out=spread)
             np.exp(p, out=p)
-            np.add.reduce(p, axis=1, keepdims=True, out=row)
-            np.divide(p, row, out=p)
+            np.add.reduce(p, axis=1, out=row)
+            np.divide(p, row[:, None], out=p)
             np.log(row, out=row)
-            np.subtract(logs, picked, out=picked)
+            np.subtract(row, picked, out=picked)
             np.multiply(picked, weight, out=picked)
             np.multiply(picked, 1 - self.smoothing, out=picked)
-            np.multiply(logs, total, out=logs)
-            np.subtract(logs, spread, out=spread)
+            np.multiply(row, total, out=row)
+            np.subtract(row, spread, out=spread)
             np.multiply(spread, kept, out=spread)
             np.multiply(spread, self.smoothing / len(classes), out=spread)
             np.add(picked, spread, out=picked)
@@ -277,14 +242,10 @@ class CorrectClasses(OverClasses):
         ignore: a label that is never counted, or None.
     """
 
-    differentiable = False
+    label, differentiable = "correct", False
 
     def __init__(self, ignore: int | None = None) -> None:
         self.ignore = ignore
-
-    @property
-    def label(self) -> str:
-        return "correct"
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         best = Buffer(labels, "forward", np.intp)
@@ -311,11 +272,7 @@ class CorrectBinary(ElementwiseLoss):
     logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
     """
 
-    differentiable = False
-
-    @property
-    def label(self) -> str:
-        return "correct"
+    label, differentiable = "correct", False
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
         n = (size(logits),)

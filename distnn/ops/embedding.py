@@ -23,15 +23,14 @@ class Embedding(Op):
     the table counts as the nearest inside.
     """
 
+    cost = 0
+
     def shape(self, tokens: Shape, table: Shape) -> Shape:
         if not tokens or len(table) != 2:
             raise ShapeError(
                 f"embedding: tokens {show(tokens)} and table {show(table)} do not fit; expected (N, …) and (V, D)."
             )
         return (*tokens, table[1])
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 0
 
     def work(self, y: tuple[int, ...], tokens: tuple[int, ...], table: tuple[int, ...]) -> dict[str, Buffer]:
         count, width = int(np.prod(tokens)), table[1]

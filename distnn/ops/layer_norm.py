@@ -9,7 +9,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError
-from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.op import Buffer, Closures, Op, flat, nothing
 
 
 class LayerNorm(Op):
@@ -25,7 +25,7 @@ class LayerNorm(Op):
         epsilon: ε.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 7
 
     def __init__(self, epsilon: float = 1e-5) -> None:
         self.epsilon = epsilon
@@ -37,9 +37,6 @@ class LayerNorm(Op):
                 f"twice (D…), the last axes of x."
             )
         return x
-
-    def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
-        return 7 * size(y)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         rows, features = size(y) // size(inputs[1]), size(inputs[1])
@@ -68,7 +65,7 @@ class LayerNorm(Op):
     def _backward(self, work: dict[str, Array], gain: Array, *arrays: Any) -> Callable[[], None]:
         normal, deviation, row = work["normal"], work["deviation"], work["row"]
         dy, dx = arrays[0].reshape(normal.shape), None if arrays[1] is None else arrays[1].reshape(normal.shape)
-        dgain, dbias = (None if array is None else array.reshape(-1) for array in arrays[2:])
+        dgain, dbias = map(flat, arrays[2:])
         ones = np.ones(len(normal), normal.dtype)
         mean_of = np.full(len(gain), 1 / len(gain), normal.dtype)
 

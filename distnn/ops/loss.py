@@ -14,8 +14,8 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.activation import sigmoid
-from distnn.ops.op import Buffer, Closure, Closures, Op
+from distnn.ops.activation import sigmoid, softplus
+from distnn.ops.op import Buffer, Closures, Op, flat
 
 
 def _squeezed(shape: Shape) -> Shape:
@@ -35,65 +35,61 @@ class ElementwiseLoss(Op):
         return ()
 
 
-class SquaredError(ElementwiseLoss):
-    """J = Σₙ Σⱼ (pₙⱼ − tₙⱼ)²;   ∂J/∂p = 2 (p − t).   Source: Bishop, PRML, 2006, section 1.1."""
+class OfDifference(ElementwiseLoss):
+    """A loss of the differences d = p − t alone: ∂J/∂p = ∂J/∂d = −∂J/∂t."""
 
-    @property
-    def label(self) -> str:
-        return "squared error"
-
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 3 * size(prediction)
+    #: The scratch arrays like d that ``evaluate`` needs.
+    scratch = 1
 
     def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
-        return {"difference": Buffer((size(prediction),), "saved")}
+        flat = (size(prediction),)
+        return {"slope": Buffer(flat, "saved"), **{f"scratch{k}": Buffer(flat, "forward") for k in range(self.scratch)}}
+
+    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+        """Write J into ``y`` and ∂J/∂d into ``slope``, for flat p and t."""
+        raise AssertionError(f"{type(self).__name__} defines no evaluate")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        prediction, target, dy, *gradients = arrays
-        p, t, difference = prediction.reshape(-1), target.reshape(-1), work["difference"]
-        to_both = _to_both(difference, dy, *gradients)
-
-        def forward() -> None:
-            np.subtract(p, t, out=difference)
-            np.dot(difference, difference, out=y)
+        p, t, dp, dt = map(flat, (*arrays[:2], *arrays[3:]))
+        slope, dy, scratch = work["slope"], arrays[2], [work[f"scratch{k}"] for k in range(self.scratch)]
 
         def backward() -> None:
-            np.multiply(difference, 2, out=difference)
-            to_both()
+            if dp is not None:
+                np.multiply(slope, dy, out=dp)
+            if dt is not None:
+                np.multiply(slope, dy, out=dt)
+                np.negative(dt, out=dt)
 
-        return forward, backward
+        return (lambda: self.evaluate(y, p, t, slope, *scratch)), backward
 
 
-class AbsoluteError(ElementwiseLoss):
+class SquaredError(OfDifference):
+    """J = Σₙ Σⱼ (pₙⱼ − tₙⱼ)²;   ∂J/∂p = 2 (p − t).   Source: Bishop, PRML, 2006, section 1.1."""
+
+    label, cost, scratch = "squared error", 3, 0
+
+    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+        np.subtract(p, t, out=slope)
+        np.dot(slope, slope, out=y)
+        np.multiply(slope, 2, out=slope)
+
+
+class AbsoluteError(OfDifference):
     """J = Σₙ Σⱼ |pₙⱼ − tₙⱼ|;   ∂J/∂p = sign(p − t), 0 where they are equal.
 
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, section 10.6.
     """
 
-    @property
-    def label(self) -> str:
-        return "absolute error"
+    label, cost = "absolute error", 3
 
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 3 * size(prediction)
-
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
-        flat = (size(prediction),)
-        return {"sign": Buffer(flat, "saved"), "difference": Buffer(flat, "forward")}
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        prediction, target, dy, *gradients = arrays
-        p, t, sign, difference = prediction.reshape(-1), target.reshape(-1), work["sign"], work["difference"]
-
-        def forward() -> None:
-            np.subtract(p, t, out=difference)
-            np.sign(difference, out=sign)
-            np.dot(sign, difference, out=y)
-
-        return forward, _to_both(sign, dy, *gradients)
+    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+        (difference,) = scratch
+        np.subtract(p, t, out=difference)
+        np.sign(difference, out=slope)
+        np.dot(slope, difference, out=y)
 
 
-class Huber(ElementwiseLoss):
+class Huber(OfDifference):
     """J = Σₙ Σⱼ d²/2 where |d| ≤ δ, else δ (|d| − δ/2), with d = pₙⱼ − tₙⱼ;   ∂J/∂p = c, which is d clipped to ±δ.
 
     Computed as Σ c (d − c/2). Source: Huber, Robust Estimation of a Location Parameter, 1964.
@@ -105,47 +101,21 @@ class Huber(ElementwiseLoss):
         UsageError: for a δ outside its range.
     """
 
+    cost, scratch = 7, 2
+
     def __init__(self, delta: float = 1.0) -> None:
         if not 0 < delta < np.inf:
             raise UsageError(f"Huber: delta is {delta}; expected a number above 0.")
         self.delta = delta
 
-    def flops(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 7 * size(prediction)
-
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
-        flat = (size(prediction),)
-        return {"clipped": Buffer(flat, "saved"), **{name: Buffer(flat, "forward") for name in ("difference", "half")}}
-
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        prediction, target, dy, *gradients = arrays
-        p, t = prediction.reshape(-1), target.reshape(-1)
-        clipped, difference, half = work["clipped"], work["difference"], work["half"]
-
-        def forward() -> None:
-            np.subtract(p, t, out=difference)
-            np.minimum(difference, self.delta, out=clipped)
-            np.maximum(clipped, -self.delta, out=clipped)
-            np.multiply(clipped, 0.5, out=half)
-            np.subtract(difference, half, out=difference)
-            np.dot(clipped, difference, out=y)
-
-        return forward, _to_both(clipped, dy, *gradients)
-
-
-def _to_both(slope: Array, dy: Any, dprediction: Array | None, dtarget: Array | None) -> Closure:
-    """The backward of a loss of d = p − t with ∂J/∂d = ``slope``."""
-    dp = None if dprediction is None else dprediction.reshape(-1)
-    dt = None if dtarget is None else dtarget.reshape(-1)
-
-    def backward() -> None:
-        if dp is not None:
-            np.multiply(slope, dy, out=dp)
-        if dt is not None:
-            np.multiply(slope, dy, out=dt)
-            np.negative(dt, out=dt)
-
-    return backward
+    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+        difference, half = scratch
+        np.subtract(p, t, out=difference)
+        np.minimum(difference, self.delta, out=slope)
+        np.maximum(slope, -self.delta, out=slope)
+        np.multiply(slope, 0.5, out=half)
+        np.subtract(difference, half, out=difference)
+        np.dot(slope, difference, out=y)
 
 
 class BinaryCrossEntropy(ElementwiseLoss):
@@ -156,30 +126,18 @@ class BinaryCrossEntropy(ElementwiseLoss):
     Computed as Σ max(z, 0) − z t + ln(1 + e^−|z|), which overflows for no z. Source: Bishop, PRML, 2006, section 4.3.2.
     """
 
-    @property
-    def label(self) -> str:
-        return "binary cross-entropy"
-
-    def flops(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> int:
-        return 6 * size(logits)
+    label, cost = "binary cross-entropy", 6
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(logits),)
         return {"a": Buffer(flat, "forward"), "b": Buffer(flat, "forward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        logits, target, dy, dlogits, dtarget = arrays
-        z, t, a, b = logits.reshape(-1), target.reshape(-1), work["a"], work["b"]
-        dz = None if dlogits is None else dlogits.reshape(-1)
-        dt = None if dtarget is None else dtarget.reshape(-1)
+        z, t, dz, dt = map(flat, (*arrays[:2], *arrays[3:]))
+        a, b, dy = work["a"], work["b"], arrays[2]
 
         def forward() -> None:
-            np.abs(z, out=a)
-            np.negative(a, out=a)
-            np.exp(a, out=a)
-            np.log1p(a, out=a)
-            np.maximum(z, 0, out=b)
-            np.add(a, b, out=a)
+            softplus(z, a, b)
             np.multiply(z, t, out=b)
             np.subtract(a, b, out=a)
             np.add.reduce(a, out=y)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from distnn.arrays import Array, Shape, show, size
+from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.op import Buffer, Closures, Op
 
 
 class Maxout(Op):
@@ -39,9 +39,6 @@ class Maxout(Op):
             )
         return (*x[:-1], x[-1] // self.pieces)
 
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
-
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
         return {"mine": Buffer(y, "backward", np.bool_), "free": Buffer(y, "backward", np.bool_)}
 
@@ -55,11 +52,8 @@ class Maxout(Op):
             for part in parts[1:]:
                 np.maximum(y, x[..., part], out=y)
 
-        if dx is None:
-            return forward, nothing
-        mine, free = work["mine"], work["free"]
-
         def backward() -> None:
+            mine, free = work["mine"], work["free"]
             free.fill(True)
             for part in parts:
                 np.equal(x[..., part], y, out=mine)

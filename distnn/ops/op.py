@@ -52,6 +52,8 @@ class Op:
     view = False
     #: Its layer's dotted name, which an op that draws random numbers keys them to.
     name = ""
+    #: Floating-point operations of one forward, for each element of the output or, where it has more, the first input.
+    cost = 1
     #: False for counts and the like, through which no gradient flows.
     differentiable = True
     #: The kernels it uses (`distnn.kernels.loading.load`), if any; see `compiles`.
@@ -68,16 +70,16 @@ class Op:
         return type(self).__name__.lower()
 
     def shape(self, *inputs: Any) -> Shape:
-        """The output's shape for the inputs' shapes, in which N stands for the batch.
+        """The output's shape for the inputs' shapes, in which N stands for the batch; by default the first input's.
 
         Raises:
             ShapeError: if the inputs don't fit.
         """
-        raise AssertionError(f"{type(self).__name__} defines no shape rule")
+        return tuple(inputs[0])
 
     def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        """Floating-point operations of one forward for these shapes; one per output element by default."""
-        return size(y)
+        """Floating-point operations of one forward for these shapes: `cost` for each element."""
+        return self.cost * max(map(size, (y, *inputs[:1])))
 
     def work(self, y: tuple[int, ...], *inputs: Any) -> dict[str, Buffer]:
         """The buffers needed beside inputs and outputs, by their names in ``bind``."""
@@ -133,6 +135,16 @@ def sum_to(source: Array, target: Array) -> Closure:
         np.add.reduce(source, axis=axes, keepdims=True, out=padded)
 
     return reduce
+
+
+def flat(array: Any) -> Any:
+    """All axes as one; None stays None."""
+    return None if array is None else array.reshape(-1)
+
+
+def by_rows(array: Any) -> Any:
+    """All axes but the last as one: a view; None stays None."""
+    return None if array is None else array.reshape(-1, array.shape[-1])
 
 
 def nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.blocks import BlockStep, Padded, WindowBlock, cut, each, tap_items
-from distnn.ops.op import Buffer, Closures, Op, nothing
+from distnn.ops.blocks import BlockStep, Taps, WindowBlock, cut, each, images
+from distnn.ops.op import Buffer, Closures, Op, nothing, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
 
@@ -32,6 +32,8 @@ class Pooling(Op):
 
     axes = 2
     keeps_inputs = False
+    #: What padding holds.
+    empty = 0.0
 
     def __init__(
         self, window: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, padding: str = "valid"
@@ -55,87 +57,45 @@ class Pooling(Op):
 
     def _blocks(self, y: tuple[int, ...]) -> list[WindowBlock]:
         """Whole images, as many as fit into the cache with their pooled images and scratch buffers."""
-        return cut(y[0], 1, size(y[1:-1]), y[-1] * (3 + 2 * size(self.stride)))
+        blocks = cut(y[0], 1, size(y[1:-1]), y[-1] * (3 + 2 * size(self.stride)))
+        return [block._replace(bottom=y[1]) for block in blocks]
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
-        over, block = self._windows(x), self._blocks(y)[0]
-        part = (block.images, *image(self.label, y, self.axes)[1:])
-        padded = (max(1, Padded.elements(image(self.label, x, self.axes), over, block.images)),)
-        return {
-            "forward": Buffer(padded, "forward"),
-            "part": Buffer(part, "forward"),
-            "backward": Buffer(padded, "backward"),
-            "parts": Buffer((2, *part), "backward"),
-        }
-
-    def _images(self, *arrays: Any) -> list[Any]:
-        contiguous = [None if a is None else np.ascontiguousarray(a) for a in arrays]
-        return [None if a is None else a.reshape(image(self.label, a.shape, self.axes)) for a in contiguous]
+        return Taps.work(image(self.label, x, self.axes), self._windows(x), self._blocks(y)[0])
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         over, blocks = self._windows(arrays[0].shape), self._blocks(y.shape)
-        x, y, dy, dx = self._images(arrays[0], y, *arrays[1:])
-        forward = each(blocks, self._ahead(work, _Gather(over, blocks, y, x, work), y, dx is not None))
+        x, y, dy, dx = images(self.axes, arrays[0], y, *arrays[1:])
+        seen = Taps(x, over, blocks[0].images, work["forward"], work["part"], y)
+        combine = self._ahead(work, seen, y, training=dx is not None)
+
+        def ahead(block: WindowBlock) -> None:
+            seen.load(block)
+            np.copyto(seen.items[1][block.in_output], seen.seen[0, 0][seen.where])
+            combine(block)
+
+        forward = together([lambda: seen.padded.clear(self.empty), each(blocks, ahead)])
         if dx is None:
             return forward, nothing
-        return forward, each(blocks, self._behind(work, _Spread(over, blocks, dx, work), dy))
+        target = Taps(dx, over, blocks[0].images, work["backward"], *work["parts"])
+        covered = all(axis.stride == axis.kernel and axis.output * axis.kernel == axis.padded for axis in over)
+        apart = all(axis.stride >= axis.kernel for axis in over)
+        spread = self._behind(work, target, dy, target.put if apart else target.add)
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
-        """The step of forward for a block of images."""
+        def behind(block: WindowBlock) -> None:
+            target.begin(block, empty=not covered)
+            spread(block)
+            target.end(block)
+
+        return forward, each(blocks, behind)
+
+    def _ahead(self, work: dict[str, Array], taps: Taps, y: Array, *, training: bool) -> BlockStep:
+        """What turns y, with what the first tap sees of a block of images, into the pooled block."""
         raise AssertionError(f"{type(self).__name__} has no forward")
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
-        """The step of backward for a block of images."""
+    def _behind(self, work: dict[str, Array], taps: Taps, dy: Array, give: Callable[[int, int], None]) -> BlockStep:
+        """What gives each tap its part of a block's dy: ``give`` takes it from the taps' first array."""
         raise AssertionError(f"{type(self).__name__} has no backward")
-
-
-class _Gather:
-    """Copies what the windows see of x, one tap after the other."""
-
-    def __init__(self, over: Windows, blocks: list[WindowBlock], y: Array, x: Array, work: dict[str, Array]) -> None:
-        self.part, self.over = work["part"], over
-        self.padded = Padded(x, over, blocks[0].images, work["forward"])
-        self.source, self.items, self.first = tap_items(self.padded.array, over, self.part, y)
-        self.order = list(np.ndindex(self.source.shape[:2]))
-
-    def begin(self, block: WindowBlock, empty: float) -> None:
-        """Load a block, its padding ``empty``, and copy what the first tap sees into y."""
-        if block.start == 0:
-            self.padded.clear(empty)
-        self.padded.load(block)
-        np.copyto(self.first[block.first : block.last], self.source[0, 0, self.padded.where(block)[0]])
-
-    def get(self, block: WindowBlock, i: int, j: int) -> Array:
-        """What tap i, j of the block's windows sees."""
-        np.copyto(self.items[: block.images], self.source[i, j, self.padded.where(block)[0]])
-        return self.part[: block.images]
-
-
-class _Spread:
-    """Puts the gradients of what the windows saw back into dx, added up where windows overlap."""
-
-    def __init__(self, over: Windows, blocks: list[WindowBlock], dx: Array, work: dict[str, Array]) -> None:
-        self.over, (self.part, self.other) = over, work["parts"]
-        self.padded = Padded(dx, over, blocks[0].images, work["backward"])
-        self.target, self.items, self.others = tap_items(self.padded.array, over, self.part, self.other)
-        self.order = list(np.ndindex(self.target.shape[:2]))
-        self.apart = all(axis.stride >= axis.kernel for axis in over)
-        self.covered = all(axis.stride == axis.kernel and axis.output * axis.kernel == axis.padded for axis in over)
-
-    def begin(self, block: WindowBlock) -> None:
-        """Prepare a block of dx: zeros where not every element will be written."""
-        if not self.covered:
-            self.padded.array[self.padded.where(block)[0]].fill(0)
-
-    def put(self, block: WindowBlock, i: int, j: int) -> None:
-        """Put ``part`` where tap i, j of the block's windows saw."""
-        seen, count = self.target[i, j, self.padded.where(block)[0]], block.images
-        if self.apart:
-            np.copyto(seen, self.items[:count])
-            return
-        np.copyto(self.others[:count], seen)
-        np.add(self.other[:count], self.part[:count], out=self.other[:count])
-        np.copyto(seen, self.others[:count])
 
 
 class MaxPool2D(Pooling):
@@ -146,6 +106,7 @@ class MaxPool2D(Pooling):
     """
 
     kernels = "pooling"
+    empty = -np.inf
 
     def _compiled(self, x: tuple[int, ...]) -> ModuleType | None:
         """The compiled kernels, if these are the windows that they are for."""
@@ -168,7 +129,7 @@ class MaxPool2D(Pooling):
         kernels = self._compiled(arrays[0].shape)
         if kernels is None:
             return super().bind(work, y, *arrays)
-        x, dy, dx = self._images(arrays[0], *arrays[1:])
+        x, dy, dx = images(self.axes, *arrays)
         winner, (down, across) = work["winner"], self.stride
 
         def forward() -> None:
@@ -179,16 +140,15 @@ class MaxPool2D(Pooling):
 
         return forward, nothing if dx is None else backward
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
+    def _ahead(self, work: dict[str, Array], taps: Taps, y: Array, *, training: bool) -> BlockStep:
         winner, rivals, better = work["winner"], work["rival"], work["better"]
 
         def step(block: WindowBlock) -> None:
-            images = slice(block.first, block.last)
-            out, won, rival, more = y[images], winner[images], rivals[: block.images], better[: block.images]
-            gather.begin(block, -np.inf)
+            out, won = y[block.in_output], winner[block.in_output]
+            rival, more = rivals[block.in_buffer], better[block.in_buffer]
             won.fill(0)
-            for k, (i, j) in enumerate(gather.order[1:], 1):
-                part = gather.get(block, i, j)
+            for k, (i, j) in enumerate(taps.order[1:], 1):
+                part = taps.get(i, j)
                 if training:
                     np.greater(part, out, out=more)
                     np.copyto(rival, more)
@@ -198,17 +158,16 @@ class MaxPool2D(Pooling):
 
         return step
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
-        winner, mask = work["winner"], work["mask"]
+    def _behind(self, work: dict[str, Array], taps: Taps, dy: Array, give: Callable[[int, int], None]) -> BlockStep:
+        winner, mask, parts = work["winner"], work["mask"], taps.parts[0]
 
         def step(block: WindowBlock) -> None:
-            images, hit = slice(block.first, block.last), mask[: block.images]
-            spread.begin(block)
-            for k, (i, j) in enumerate(spread.order):
-                np.equal(winner[images], k, out=hit)
-                np.multiply(dy[images], hit, out=spread.part[: block.images])
-                spread.put(block, i, j)
-            spread.padded.unload(block)
+            won, slope = winner[block.in_output], dy[block.in_output]
+            hit, part = mask[block.in_buffer], parts[block.in_buffer]
+            for k, (i, j) in enumerate(taps.order):
+                np.equal(won, k, out=hit)
+                np.multiply(slope, hit, out=part)
+                give(i, j)
 
         return step
 
@@ -226,27 +185,24 @@ class AveragePool2D(Pooling):
     mean of what it sees, as in TensorFlow and Keras. ∂y/∂x = 1 / count.
     """
 
-    def _ahead(self, work: dict[str, Array], gather: _Gather, y: Array, training: bool) -> BlockStep:
-        weight = _share(gather.over, y.dtype)
+    def _ahead(self, work: dict[str, Array], taps: Taps, y: Array, *, training: bool) -> BlockStep:
+        weight = _share(taps.over, y.dtype)
 
         def step(block: WindowBlock) -> None:
-            out = y[block.first : block.last]
-            gather.begin(block, 0)
-            for i, j in gather.order[1:]:
-                np.add(out, gather.get(block, i, j), out=out)
+            out = y[block.in_output]
+            for i, j in taps.order[1:]:
+                np.add(out, taps.get(i, j), out=out)
             np.multiply(out, weight, out=out)
 
         return step
 
-    def _behind(self, work: dict[str, Array], spread: _Spread, dy: Array) -> BlockStep:
-        weight = _share(spread.over, dy.dtype)
+    def _behind(self, work: dict[str, Array], taps: Taps, dy: Array, give: Callable[[int, int], None]) -> BlockStep:
+        weight = _share(taps.over, dy.dtype)
 
         def step(block: WindowBlock) -> None:
-            spread.begin(block)
-            np.multiply(dy[block.first : block.last], weight, out=spread.part[: block.images])
-            for i, j in spread.order:
-                spread.put(block, i, j)
-            spread.padded.unload(block)
+            np.multiply(dy[block.in_output], weight, out=taps.parts[0][block.in_buffer])
+            for i, j in taps.order:
+                give(i, j)
 
         return step
 
@@ -279,9 +235,6 @@ class GlobalPooling(Op):
             raise ShapeError(f"{self.label}: x has shape {show(x)}; expected (N, …, C) with something in between.")
         return (x[0], x[-1])
 
-    def flops(self, y: tuple[int, ...], x: tuple[int, ...]) -> int:
-        return size(x)
-
 
 class GlobalAveragePool(GlobalPooling):
     """y = the mean of x over all positions.   x (N, …, C) → y (N, C); ∂y/∂x = 1 / positions."""
@@ -294,22 +247,14 @@ class GlobalAveragePool(GlobalPooling):
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
         flat = np.ascontiguousarray(x).reshape(len(x), -1, x.shape[-1])
-        positions, share = flat.shape[1], work.get("share")
+        positions, out = flat.shape[1], y[:, None]
         weights = np.full((1, 1, positions), 1 / positions, y.dtype)
-        out = y[:, None]
-
-        def forward() -> None:
-            np.matmul(weights, flat, out=out)
-
-        if dx is None:
-            return forward, nothing
-        spread, upper = dx.reshape(flat.shape), dy[:, None]
 
         def backward() -> None:
-            np.multiply(upper, weights[0, 0, 0], out=share)
-            np.copyto(spread, share)  # type: ignore[arg-type]
+            np.multiply(dy[:, None], weights[0, 0, 0], out=work["share"])
+            np.copyto(dx.reshape(flat.shape), work["share"])
 
-        return forward, backward
+        return (lambda: np.matmul(weights, flat, out=out)), backward
 
 
 class GlobalMaxPool(GlobalPooling):

@@ -22,7 +22,7 @@ class Steps(Op):
         ShapeError: by the shape rule, for steps that x doesn't have.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 0
 
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
@@ -33,9 +33,6 @@ class Steps(Op):
                 f"steps: {show(x)} has no steps {self.start}:{self.stop}; expected (N, T, …) with T ≥ {self.stop}."
             )
         return (x[0], self.stop - self.start, *x[2:])
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 0
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
@@ -55,9 +52,7 @@ class LastStep(Op):
     ∂J/∂x is dy at that step, 0 elsewhere. A length of 0 gives 0, one above T counts as T.
     """
 
-    @property
-    def label(self) -> str:
-        return "last step"
+    label, cost = "last step", 0
 
     def shape(self, x: Shape, lengths: Shape) -> Shape:
         if len(x) != 3 or not isinstance(x[1], int) or lengths != x[:1]:
@@ -65,9 +60,6 @@ class LastStep(Op):
                 f"last step: x {show(x)} and lengths {show(lengths)} do not fit; expected (N, T, H), (N,)."
             )
         return (x[0], x[2])
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 0
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return {"index": Buffer(y[:1], "saved", np.intp), "empty": Buffer((y[0], 1), "saved", np.bool_)}

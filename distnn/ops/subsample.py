@@ -27,7 +27,7 @@ class Subsample(Op):
         ShapeError: by the shape rule, for an input that is no image or has more channels than O.
     """
 
-    keeps_inputs = False
+    keeps_inputs, cost = False, 0
 
     def __init__(self, channels: int, stride: int = 1) -> None:
         if channels < 1 or stride < 1:
@@ -41,9 +41,6 @@ class Subsample(Op):
                 f"subsample: x has shape {show(x)}; expected at most {self.channels} channels, the output's."
             )
         return (n, -(-height // self.stride), -(-width // self.stride), self.channels)
-
-    def flops(self, y: tuple[int, ...], *inputs: Any) -> int:
-        return 0
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays

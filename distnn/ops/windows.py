@@ -56,9 +56,8 @@ class Axis(NamedTuple):
 
     def reversed(self) -> Axis:
         """The windows over the output through which each element of the input is seen."""
-        return Axis(
-            self.output, self.kernel, 1, self.dilation, self.reach - 1 - self.before, self.reach - 1 - self.after
-        )
+        most = self.reach - 1
+        return Axis(self.output, self.kernel, 1, self.dilation, most - self.before, most - self.after)
 
 
 Windows = tuple[Axis, Axis]

@@ -9,7 +9,7 @@ import pytest
 
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.activation import LARGE, ReLU
-from distnn.ops.linear import AffineActivation
+from distnn.ops.linear import Affine
 
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-45, 1.0, -1.0]
 
@@ -60,4 +60,4 @@ def test_the_same_bits_compiled_as_in_numpy(dtype: type) -> None:
 
 def test_only_what_is_large_waits_for_numba() -> None:
     assert not ReLU().compiles((LARGE // 64 - 1, 64))
-    assert ReLU().compiles((LARGE // 64, 64)) == AffineActivation(ReLU()).compiles((LARGE,)) == {"rectifier"}
+    assert ReLU().compiles((LARGE // 64, 64)) == Affine().followed_by(ReLU()).compiles((LARGE,)) == {"rectifier"}

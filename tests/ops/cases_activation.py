@@ -12,7 +12,10 @@ from distnn.ops.maxout import Maxout
 from tests.support.ops import Case, away_from_zero
 
 #: Classes of these modules that are no ops by themselves.
-ABSTRACT = {by_name.NoActivation, activation.Activation, activation.FromOutput, gated.Gated, probability._OverLastAxis}
+ABSTRACT = {
+    *(by_name.NoActivation, activation.Activation, activation.LinearMap, activation.FromOutput),
+    *(gated.Gated, probability._OverLastAxis),
+}
 
 
 def layer_norm(axes):

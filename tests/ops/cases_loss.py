@@ -11,7 +11,7 @@ from distnn.ops.classification import CorrectClasses
 from tests.support.ops import BITS, LABELS, SEQUENCES, Case
 
 #: Classes of these modules that are no ops by themselves.
-ABSTRACT = {loss.ElementwiseLoss, classification.OverClasses}
+ABSTRACT = {loss.ElementwiseLoss, loss.OfDifference, classification.OverClasses}
 
 WEIGHTS = np.array([0.5, 2.0, 0.0, 1.25])
 

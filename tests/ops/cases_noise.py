@@ -6,12 +6,12 @@ import numpy as np
 
 from distnn.graph import N
 from distnn.ops.arithmetic import Identity
-from distnn.ops.batch_norm import BatchNorm, BatchNormInference
+from distnn.ops.batch_norm import BatchNorm, BatchNormInference, PerChannel
 from distnn.ops.dropout import Dropout
 from distnn.randomness import generator
 from tests.support.ops import KEY, Case
 
-ABSTRACT: set[type] = set()
+ABSTRACT = {PerChannel}
 
 MEAN, VARIANCE = np.array([0.3, -1.0, 2.0]), np.array([0.5, 1.0, 4.0])
 

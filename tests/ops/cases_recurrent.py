@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from distnn.graph import N
 from distnn.ops.activation import Tanh
-from distnn.ops.linear import Affine, AffineActivation
+from distnn.ops.linear import Affine
 from distnn.ops.recurrent.cells import GRU, LSTM, SimpleRNN
 from distnn.ops.recurrent.recurrence import Recurrence
 from distnn.ops.sequence import LastStep, Steps
@@ -87,7 +87,7 @@ CASES = [
     Case(Steps(0, 4), ((N, 4),), (N, 4), lambda x: x),
     Case(LastStep(), ((N, T, 2), LABELS), (N, 2), last),
     Case(Affine(), ((N, T, 2), (2, 5), (5,)), (N, T, 5), lambda x, w, b: x @ w + b),
-    Case(AffineActivation(Tanh()), ((N, 2, T, 1), (1, 4), (4,)), (N, 2, T, 4), lambda x, w, b: np.tanh(x @ w + b)),
+    Case(Affine().followed_by(Tanh()), ((N, 2, T, 1), (1, 4), (4,)), (N, 2, T, 4), lambda x, w, b: np.tanh(x @ w + b)),
 ]
 
 

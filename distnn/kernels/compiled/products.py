@@ -49,15 +49,7 @@ def multiply(
 
 @njit(cache=True, nogil=True)
 def correlate(
-    x: Array,
-    start: int,
-    places: Array,
-    taps: Array,
-    dy: Array,
-    origin: int,
-    dkernel: Array,
-    chunk: int,
-    add: bool,
+    x: Array, start: int, places: Array, taps: Array, dy: Array, origin: int, dkernel: Array, chunk: int, add: bool
 ) -> None:
     """dkernel[t] = Σₚ x[placeₚ + tapₜ] · dy[p], for each tap.
 

@@ -6,7 +6,6 @@ Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,29 +13,22 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.activation import Activation, Shifted
-from distnn.ops.blocks import WindowBlock
+from distnn.kernels.loading import compiled_kernels
+from distnn.ops.activation import Activation, LinearMap, Shifted
+from distnn.ops.blocks import Pass, WindowBlock, images
 from distnn.ops.conv.depthwise import Depthwise
-from distnn.ops.conv.direct import Direct, kernels, suits
+from distnn.ops.conv.direct import Direct, suits
 from distnn.ops.conv.gemm import Gemm
-from distnn.ops.conv.method import Method, Pass
-from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
+from distnn.ops.op import Buffer, Closure, Closures, by_rows, nothing, together
 from distnn.ops.windows import Padding, Windows, check_output, image, lengths, sides, windows
 
 #: Elements that a bias is repeated to before it is added: few enough for a core's L1 or L2 cache.
 TILE = 2**14
+#: A way of computing a convolution (`distnn.ops.conv`).
+Method = Depthwise | Direct | Gemm
 
 
-def choose(x: tuple[int, ...], weight: tuple[int, ...], over: Windows, groups: int) -> Method:
-    """The fastest way of computing this convolution, of those that can."""
-    if groups == x[3] == weight[3] > 1:
-        return Depthwise(x, weight, over)
-    if (compiled := kernels(weight, over, groups)) is not None:
-        return Direct(x, weight, over, compiled)
-    return Gemm(x, weight, over, groups)
-
-
-class Conv2D(Op):
+class Conv2D(LinearMap):
     """y[n, i, j] = f(Σₖₗ x[n, i·s + k·d − p, j·s + l·d − p] · W[k, l] + b), with x = 0 outside of the image.
 
     x (N, H, W, C), W (kh, kw, C / groups, O), b (O,) if given → y (N, H′, W′, O), where H′ and W′ are
@@ -49,7 +41,6 @@ class Conv2D(Op):
             (height, width); or ((top, bottom), (left, right)).
         dilation: d, one number or (height, width).
         groups: into which channels and outputs are split; as many as channels and outputs make it depthwise.
-        activation: f, which works in place; a plan sets it where one follows.
 
     Raises:
         UsageError: for options out of range.
@@ -64,26 +55,12 @@ class Conv2D(Op):
         padding: Padding = "valid",
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
-        activation: Activation | None = None,
     ) -> None:
         self.stride, self.dilation = lengths("stride", stride, self.axes), lengths("dilation", dilation, self.axes)
         self.padding = sides(padding, self.axes)
         if groups < 1:
             raise UsageError(f"groups is {groups}; expected at least 1.")
-        self.groups, self.activation = groups, activation
-        self.overwrites_dy = activation is not None
-        self.keeps_output = activation is not None and activation.keeps_output
-
-    @property
-    def label(self) -> str:
-        name = type(self).__name__.lower()
-        return f"{name}+{self.activation.label}" if self.activation else name
-
-    def followed_by(self, activation: Activation) -> Conv2D:
-        """The same convolution with this activation in place."""
-        fused = copy.copy(self)
-        fused.activation, fused.keeps_output, fused.overwrites_dy = activation, activation.keeps_output, True
-        return fused
+        self.groups = groups
 
     def _kernel(self, weight: tuple[Any, ...]) -> tuple[Any, ...]:
         return weight if self.axes == 2 else (weight[0], 1, *weight[1:])
@@ -92,13 +69,13 @@ class Conv2D(Op):
         return windows(x, (weight[0], weight[1]), self.stride, self.dilation, self.padding)
 
     def shape(self, x: Shape, weight: Shape, bias: Shape | None = None) -> Shape:
-        images = image(self.label, x, self.axes)
+        seen = image(self.label, x, self.axes)
         if len(weight) != self.axes + 2:
             expected = "(kh, kw, C / groups, O)" if self.axes == 2 else "(k, C / groups, O)"
             raise ShapeError(f"{self.label}: weight has shape {show(weight)}; expected {expected}.")
         kernel = self._kernel(weight)
-        self._check_channels(images[3], kernel[2], kernel[3], bias)
-        over = self._windows(images, kernel)
+        self._check_channels(seen[3], kernel[2], kernel[3], bias)
+        over = self._windows(seen, kernel)
         check_output(self.label, over, self.axes)
         return (x[0], *(axis.output for axis in over[: self.axes]), kernel[3])
 
@@ -115,21 +92,19 @@ class Conv2D(Op):
                 f"{self.label}: bias has shape {show(bias)}; expected {show((outputs,))}, as the weight's."
             )
 
-    def flops(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> int:
-        return 2 * size(y) * size(inputs[1][:-1]) + (self.activation.flops(y, y) if self.activation else 0)
-
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
-        images, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
-        own = {"products"} if suits(weight, self._windows(images, weight), self.groups) else set()
-        return own | (self.activation.compiles(y) if self.activation else set())
-
-    def _shifted(self, y: tuple[int, ...]) -> Shifted | None:
-        """The kernel that adds the bias and applies the activation in one pass, if there is one."""
-        return self.activation.shifted(y) if self.activation else None
+        x, weight = image(self.label, inputs[0], self.axes), self._kernel(inputs[1])
+        own = {"products"} if suits(weight, self._windows(x, weight), self.groups) else set()
+        return own | super().compiles(y, *inputs)
 
     def method(self, x: tuple[int, ...], weight: tuple[int, ...]) -> Method:
-        """How the convolution of images of this shape (N, H, W, C) is computed."""
-        return choose(x, weight, self._windows(x, weight), self.groups)
+        """The fastest way of convolving images of this shape (N, H, W, C), of those that can."""
+        over = self._windows(x, weight)
+        if self.groups == x[3] == weight[3] > 1:
+            return Depthwise(x, weight, over)
+        if suits(weight, over, self.groups) and (compiled := compiled_kernels("products")):
+            return Direct(x, weight, over, compiled)
+        return Gemm(x, weight, over, self.groups)
 
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         method = self.method(image(self.label, inputs[0], self.axes), self._kernel(inputs[1]))
@@ -137,29 +112,22 @@ class Conv2D(Op):
         asked = method.work()
         if len(inputs) == 3:
             asked["dbias"] = Buffer((outputs,), "backward")
-        if len(inputs) == 3 and self._shifted(y) is None:
+        if len(inputs) == 3 and self.shifted(y) is None:
             tile = max(1, min(TILE // outputs, block.stop - block.start))
             asked["bias"] = Buffer((tile, outputs), "forward")
         if self.activation:
             asked |= _activation_work(self.activation, (size(y[:-1]), outputs), block)
         return asked
 
-    def _as_images(self, arrays: Sequence[Any]) -> list[Any]:
-        """x or y, then weights; None stays None."""
-        first, *weights = (None if a is None else np.ascontiguousarray(a) for a in arrays)
-        shaped = [None if first is None else first.reshape(image(self.label, first.shape, self.axes))]
-        return shaped + [None if a is None else a.reshape(self._kernel(a.shape)) for a in weights]
-
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         """The arrays are x, weight and, if there is one, bias; dy; and a gradient for each of the former."""
         count = len(arrays) // 2
-        x, weight = self._as_images(arrays[:2])
-        dx, dweight = self._as_images(arrays[count + 1 : count + 3])
-        (y,), (dy,) = self._as_images([y]), self._as_images([arrays[count]])
+        x, y, dy, dx = images(self.axes, arrays[0], y, *arrays[count : count + 2])
+        weight, dweight = images(self.axes, arrays[1], arrays[count + 2], at=1)
         bias, dbias = (arrays[2], arrays[-1]) if count == 3 else (None, None)
         method = self.method(x.shape, weight.shape)
         passes, back = [method.forward(work, y, x, weight)], []
-        shifted = self._shifted(y.shape)
+        shifted = self.shifted(y.shape)
         if bias is not None:
             passes.append(_add_bias(work["bias"], y, bias) if shifted is None else _shift(shifted, y, bias))
         if self.activation is not None:
@@ -207,7 +175,7 @@ def _over(blocks: list[WindowBlock], passes: list[Pass]) -> Closure:
 
 def _add_bias(tile: Array, y: Array, bias: Array) -> Pass:
     """y += b, with b repeated for some positions: numpy adds arrays of one shape about twice as fast."""
-    flat, length = y.reshape(-1, y.shape[3]), len(tile)
+    flat, length = by_rows(y), len(tile)
 
     def step(block: WindowBlock) -> None:
         for start in range(block.start, block.stop, length):
@@ -219,7 +187,7 @@ def _add_bias(tile: Array, y: Array, bias: Array) -> Pass:
 
 def _shift(shifted: Shifted, y: Array, bias: Array) -> Pass:
     """y ← f(y + b)."""
-    flat = y.reshape(-1, y.shape[3])
+    flat = by_rows(y)
     return nothing, lambda block: shifted(flat[block.start : block.stop], bias)
 
 
@@ -234,7 +202,7 @@ def _activation(
     activation: Activation, blocks: list[WindowBlock], work: dict[str, Array], y: Array, dy: Array | None
 ) -> tuple[Pass, Pass]:
     """y ← f(y) and dy ← dy · f′, a block at a time and in place, by the activation's own rules."""
-    lower, upper = y.reshape(-1, y.shape[3]), None if dy is None else dy.reshape(-1, y.shape[3])
+    lower, upper = by_rows(y), by_rows(dy)
     asked = _activation_work(activation, lower.shape, blocks[0])
     closures = {}
     for block in blocks:
@@ -251,7 +219,7 @@ def _activation(
 
 def _bias_gradient(spare: Array, dbias: Array, dy: Array, largest: WindowBlock) -> Pass:
     """Σ dy over the positions, as a matrix-vector product: written by the first block, added by the others."""
-    flat, ones = dy.reshape(-1, dy.shape[3]), np.ones(largest.stop - largest.start, dy.dtype)
+    flat, ones = by_rows(dy), np.ones(largest.stop - largest.start, dy.dtype)
 
     def step(block: WindowBlock) -> None:
         rows = flat[block.start : block.stop]

@@ -8,7 +8,6 @@ these, turned round, with a stride of 1. Source: Dumoulin and Visin, A guide to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from types import ModuleType
 from typing import NamedTuple
@@ -16,10 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from distnn.arrays import Array, size
-from distnn.kernels.loading import compiled_kernels
-from distnn.ops.blocks import BlockStep, Padded, WindowBlock, cut
+from distnn.ops.blocks import BlockStep, Padded, Pass, WindowBlock, cut
 from distnn.ops.conv.gemm import Gemm
-from distnn.ops.conv.method import Pass
 from distnn.ops.op import Buffer, Closure
 from distnn.ops.windows import Axis, Windows
 
@@ -37,11 +34,6 @@ def suits(weight: tuple[int, ...], over: Windows, groups: int) -> bool:
     """Whether the tiles can compute this convolution, and faster than products of columns."""
     enough = over[0].output * over[1].output * size(weight) >= LEAST_WORK
     return groups == 1 and enough and weight[3] % LANES == 0 and size(weight) <= LARGEST
-
-
-def kernels(weight: tuple[int, ...], over: Windows, groups: int) -> ModuleType | None:
-    """The compiled kernels, if there are any and this convolution `suits` them."""
-    return compiled_kernels("products") if suits(weight, over, groups) else None
 
 
 class Phase(NamedTuple):
@@ -126,7 +118,7 @@ class PlacedWindows:
 
 
 class Direct:
-    """The `Method` by compiled tiles; `Gemm` computes the images' gradient where they can't.
+    """By compiled tiles; `Gemm` computes the images' gradient where they can't.
 
     Arguments:
         x, weight, over: as for `Gemm`.
@@ -138,31 +130,14 @@ class Direct:
         self.output = (x[0], over[0].output, over[1].output, weight[3])
         plain = all(axis.stride == 1 or axis.dilation == 1 for axis in over)
         self.gemm = None if plain and x[3] % LANES == 0 else Gemm(x, weight, over, 1)
-
-    @cached_property
-    def blocks(self) -> list[WindowBlock]:
-        """Of images and outputs that fit into the cache together."""
-        return cut(self.x[0], self.output[1], self.output[2], self._each)
-
-    @cached_property
-    def _each(self) -> int:
-        """Elements of images and outputs for each position."""
-        return self.over[0].stride * self.over[1].stride * self.x[3] + self.weight[3]
-
-    @cached_property
-    def back(self) -> list[WindowBlock]:
-        """The blocks of the images' gradient: whole images, since its phases have rows of their own."""
-        return cut(self.x[0], 1, size(self.output[1:3]), self._each)
-
-    @cached_property
-    def phases(self) -> tuple[list[Phase], list[Phase]]:
-        """The phases of the images' gradient, down and across."""
-        return phases(self.over[0]), phases(self.over[1])
-
-    @property
-    def seen(self) -> Windows:
-        """The outputs with the zeros around them that the images' gradient sees."""
-        return around(self.over[0], self.phases[0]), around(self.over[1], self.phases[1])
+        # elements of images and outputs for each position, and blocks that fit into the cache with them
+        self.each = over[0].stride * over[1].stride * x[3] + weight[3]
+        self.blocks = cut(x[0], self.output[1], self.output[2], self.each)
+        # the images' gradient: in blocks of whole images, since its phases have rows of their own; and the outputs with
+        # the zeros around them that it sees
+        self.back = cut(x[0], 1, size(self.output[1:3]), self.each)
+        self.phases = phases(over[0]), phases(over[1])
+        self.seen = around(over[0], self.phases[0]), around(over[1], self.phases[1])
 
     def work(self) -> dict[str, Buffer]:
         padded, weight = Padded.elements(self.x, self.over, self.blocks[0].images), size(self.weight)
@@ -211,18 +186,13 @@ class Direct:
 
     def _sweep(self, windowed: PlacedWindows, kernel: Array, y: Array, targets: Array) -> BlockStep:
         """What fills, for each window of a block, its target in y."""
-        seen, flat, out, run = (
-            windowed.images.array.reshape(-1),
-            kernel.reshape(-1),
-            y.reshape(-1),
-            self.kernels.multiply,
-        )
-        places, taps, image, pieces = windowed.places, windowed.taps, size(y.shape[1:]), len(kernel)
+        seen, flat, out = (array.reshape(-1) for array in (windowed.images.array, kernel, y))
+        places, taps, image, run = windowed.places, windowed.taps, size(y.shape[1:]), self.kernels.multiply
 
         def sweep(block: WindowBlock) -> None:
             part = windowed.part(block)
             start, origin = windowed.start(block), block.first * image
-            run(seen, start, places[part], taps, flat, pieces, out, origin, targets[part])
+            run(seen, start, places[part], taps, flat, len(kernel), out, origin, targets[part])
 
         return sweep
 
@@ -230,7 +200,7 @@ class Direct:
         """For each tap what it sees times dy, summed over the positions."""
         windowed, outputs = self._windowed(x, work["backward"]), self.weight[3]
         seen, upper, target = windowed.images.array.reshape(-1), dy.reshape(-1), dweight.reshape(-1, outputs)
-        places, taps, run, chunk = windowed.places, windowed.taps, self.kernels.correlate, max(1, NEAR // self._each)
+        places, taps, run, chunk = windowed.places, windowed.taps, self.kernels.correlate, max(1, NEAR // self.each)
 
         def step(block: WindowBlock) -> None:
             windowed.images.load(block)
@@ -266,14 +236,9 @@ class Direct:
     def _phase(self, padded: Padded, kernel: Array, dx: Array, down: Phase, across: Phase) -> BlockStep:
         """What fills one phase of dx."""
         shape, images, (above, left) = padded.array.shape[1:], self.back[0].images, self.seen
-        places = offsets(
-            images,
-            shape,
-            spaced(down.many, 1, down.begin + above.before),
-            spaced(across.many, 1, across.begin + left.before),
-        )
+        begin = spaced(down.many, 1, down.begin + above.before), spaced(across.many, 1, across.begin + left.before)
         taps = elements(shape, spaced(down.seen, down.dilation), spaced(across.seen, across.dilation))
         rows, columns = self.over
         to = spaced(down.many, rows.stride, down.first), spaced(across.many, columns.stride, across.first)
-        windowed = PlacedWindows(padded, places, taps, down.many * across.many)
+        windowed = PlacedWindows(padded, offsets(images, shape, *begin), taps, down.many * across.many)
         return self._sweep(windowed, kernel, dx, offsets(images, dx.shape[1:], *to))

@@ -6,14 +6,10 @@ Source: Chellapilla, Puri and Simard, High Performance Convolutional Neural Netw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.ops.blocks import Padded, WindowBlock, as_items, contiguous_axes, cut, each, tap_items, window_view
-from distnn.ops.conv.method import Pass
+from distnn.ops.blocks import Padded, Pass, Taps, WindowBlock, as_items, contiguous_axes, cut, each, window_view
 from distnn.ops.op import Buffer, Closure, together
 from distnn.ops.windows import Windows
 
@@ -24,7 +20,6 @@ def by_group(weight: Array, groups: int) -> Array:
     return weight.reshape(-1, groups, outputs // groups).transpose(1, 0, 2)
 
 
-@dataclass(frozen=True)
 class ColumnLayout:
     """How the columns of images of this shape lie in a buffer, behind the padded images.
 
@@ -33,42 +28,25 @@ class ColumnLayout:
         over: the windows.
         groups: into which the channels are split.
         outputs: the number of output channels.
+
+    Attributes:
+        direct: whether the images are their own columns.
+        taps: elements that a window sees of one group's channels.
+        blocks: of columns and outputs that fit into the cache together.
+        padded: elements of the padded images, in whole cache lines.
+        positions: of the largest block.
+        elements: of the whole buffer: padded images, then columns.
     """
 
-    shape: tuple[int, ...]
-    over: Windows
-    groups: int
-    outputs: int
-
-    @property
-    def direct(self) -> bool:
-        """Whether the images are their own columns."""
-        return self.over[0].plain and self.over[1].plain
-
-    @property
-    def taps(self) -> int:
-        """Elements that a window sees of one group's channels."""
-        return self.over[0].kernel * self.over[1].kernel * self.shape[3] // self.groups
-
-    @cached_property
-    def blocks(self) -> list[WindowBlock]:
-        """Of columns and outputs that fit into the cache together."""
-        return cut(self.shape[0], self.over[0].output, self.over[1].output, self.taps * self.groups + self.outputs)
-
-    @property
-    def padded(self) -> int:
-        """Elements of the padded images, in whole cache lines."""
-        return -(-Padded.elements(self.shape, self.over, self.blocks[0].images) // 16) * 16
-
-    @property
-    def positions(self) -> int:
-        """Of the largest block."""
-        return self.blocks[0].stop
-
-    @property
-    def elements(self) -> int:
-        """Of the whole buffer: padded images, then columns."""
-        return self.padded + (0 if self.direct else self.positions * self.taps * self.groups)
+    def __init__(self, shape: tuple[int, ...], over: Windows, groups: int, outputs: int) -> None:
+        rows, columns = over
+        self.shape, self.over, self.groups = shape, over, groups
+        self.direct = rows.plain and columns.plain
+        self.taps = rows.kernel * columns.kernel * shape[3] // groups
+        self.blocks = cut(shape[0], rows.output, columns.output, self.taps * groups + outputs)
+        self.padded = -(-Padded.elements(shape, over, self.blocks[0].images) // 16) * 16
+        self.positions = self.blocks[0].stop
+        self.elements = self.padded + (0 if self.direct else self.positions * self.taps * groups)
 
     def columns(self, buffer: Array) -> Array:
         """The buffer's columns (groups, positions, taps)."""
@@ -103,10 +81,6 @@ class Columns:
             axes = contiguous_axes(views, 3)
             self.source, self.target = as_items(views, axes, self.padded.array), as_items(target, axes, self.matrices)
 
-    def clear(self) -> None:
-        """Start a pass over the blocks."""
-        self.padded.clear()
-
     def matrix(self, block: WindowBlock) -> Array:
         """The block's windows: (groups, positions, taps)."""
         if self.direct:
@@ -117,7 +91,7 @@ class Columns:
 
 
 class Gemm:
-    """The `Method` by columns and matrix products.
+    """By columns and matrix products.
 
     Arguments:
         x: the shape of the images, (N, H, W, C).
@@ -130,22 +104,19 @@ class Gemm:
         rows, columns = over
         self.groups, self.weight = groups, weight
         self.layout = ColumnLayout(x, over, groups, weight[3])
+        self.blocks = self.layout.blocks
         self.back: ColumnLayout | None = None
         if rows.reversible and columns.reversible:
             output = (x[0], rows.output, columns.output, weight[3])
             self.back = ColumnLayout(output, (rows.reversed(), columns.reversed()), groups, x[3])
-
-    @property
-    def blocks(self) -> list[WindowBlock]:
-        return self.layout.blocks
 
     def work(self) -> dict[str, Buffer]:
         asked = {"forward": Buffer((self.layout.elements,), "forward"), "spare": Buffer(self.weight, "backward")}
         if self.back is not None:
             backward = max(self.layout.elements, self.back.elements)
             return asked | {"backward": Buffer((backward,), "backward")}
-        first, channels = self.layout.blocks[0], self.layout.shape[3]
-        parts = (2, first.images, first.bottom, self.layout.over[1].output, channels)
+        first = self.blocks[0]
+        parts = (2, first.images, first.bottom, self.layout.over[1].output, self.layout.shape[3])
         return asked | {"backward": Buffer((self.layout.elements,), "backward"), "parts": Buffer(parts, "backward")}
 
     def forward(self, work: dict[str, Array], y: Array, x: Array, weight: Array) -> Pass:
@@ -159,7 +130,7 @@ class Gemm:
         def step(block: WindowBlock) -> None:
             np.matmul(columns.matrix(block), kernels, out=out[:, block.start : block.stop])
 
-        return columns.clear, step
+        return columns.padded.clear, step
 
     def weight_gradient(self, work: dict[str, Array], dweight: Array, x: Array, dy: Array) -> Pass:
         """Columnsᵀ times dy."""
@@ -172,7 +143,7 @@ class Gemm:
             if block.start:
                 np.add(dweight, spare, out=dweight)
 
-        return columns.clear, step
+        return columns.padded.clear, step
 
     def input_gradient(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
         """dy convolved with the kernels turned round for a stride of 1, else dy times kernelsᵀ, added up in place."""
@@ -187,27 +158,21 @@ class Gemm:
         return together([lambda: np.copyto(spare, source), start, each(self.back.blocks, step)])
 
     def _scatter(self, work: dict[str, Array], dx: Array, dy: Array, weight: Array) -> Closure:
-        layout, first, (rows, columns) = self.layout, self.layout.blocks[0], self.layout.over
-        padded = Padded(dx, layout.over, first.images, work["backward"])
+        layout, (rows, columns) = self.layout, self.layout.over
         matrices, parts = layout.columns(work["backward"]), work["parts"]
+        taps = Taps(dx, layout.over, self.blocks[0].images, work["backward"], *parts)
         split = matrices.reshape(self.groups, *parts.shape[1:4], rows.kernel, columns.kernel, -1)
         source = as_items(split, 1, matrices)
         part = np.moveaxis(as_items(parts[0].reshape(*parts.shape[1:4], self.groups, -1), 1, parts[0]), 3, 0)
-        target, other = tap_items(padded.array, layout.over, parts[1])
         dys, kernels = by_group(dy, self.groups), by_group(weight, self.groups).transpose(0, 2, 1)
 
         def step(block: WindowBlock) -> None:
-            where, here = padded.where(block), block.in_buffer
-            if block.top == 0:
-                padded.array[where[0]].fill(0)
+            taps.begin(block)
+            here = block.in_buffer
             np.matmul(dys[:, block.start : block.stop], kernels, out=matrices[:, : block.stop - block.start])
-            for i, j in np.ndindex(rows.kernel, columns.kernel):
-                seen = target[i, j][where]
+            for i, j in taps.order:
                 np.copyto(part[:, *here], source[:, *here, :, i, j])
-                np.copyto(other[here], seen)
-                np.add(parts[1][here], parts[0][here], out=parts[1][here])
-                np.copyto(seen, other[here])
-            if block.bottom == rows.output:
-                padded.unload(block)
+                taps.add(i, j)
+            taps.end(block)
 
-        return each(layout.blocks, step)
+        return each(self.blocks, step)

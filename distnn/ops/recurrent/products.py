@@ -30,7 +30,6 @@ def repeated(matrix: Array, copy: Array) -> tuple[Closure, Product]:
     Arguments:
         matrix: (K, M), also a transposed one.
         copy: of as many elements, to be filled.
-
     """
     inner, outer = matrix.shape
     kernels = compiled_kernels("products") if suits(inner, outer) else None

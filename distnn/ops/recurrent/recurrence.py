@@ -14,7 +14,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Buffer, Closure, Closures, Op, together
+from distnn.ops.op import Buffer, Closure, Closures, Op, by_rows, together
 from distnn.ops.recurrent.cells import Cell, CellStep, columns_of
 from distnn.ops.recurrent.products import Product, repeated, suits
 
@@ -235,8 +235,3 @@ def _input_gradients(work: dict[str, Array], values: dict[str, Array], gradients
             np.copyto(dx, by_sample)
 
     return input_gradients
-
-
-def by_rows(array: Array) -> Array:
-    """All steps of (T, N, K) as the rows of one matrix (T·N, K): a view."""
-    return array.reshape(-1, array.shape[-1])
