@@ -211,7 +211,7 @@ def _between(comm: Communicator, rates: Rates, places: int) -> Rates:
     place = next(node.index(comm.rank) for node in nodes if comm.rank in node)
     for number in range(places):
         ranks = [node[number] for node in nodes]
-        groups += [Communicator(comm.among(ranks, tag=number))] if place == number else []
+        groups += [comm.among(ranks, tag=number)] if place == number else []
     group = groups[0] if groups else Communicator()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
     comm.barrier()

@@ -28,8 +28,7 @@ from distnn.kernels import fixed_point as reference
 from distnn.kernels.loading import load
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.gradients import finite
-from distnn.parallel.reduction.protocol import Totals
+from distnn.parallel.reduction.gradients import Totals, finite
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents, Units
 from distnn.parameters import Memory, Parameters
@@ -58,7 +57,7 @@ class _Further(NamedTuple):
 
 
 class FixedGradients:
-    """A `GradientSum` in fixed point.
+    """What `Gradients` are, in fixed point.
 
     Arguments:
         parameters: whose gradients are summed.
@@ -102,7 +101,7 @@ class FixedGradients:
         ]
 
     def begin(self, pieces: int) -> None:
-        """Begin a step with so many micro-shards on this rank."""
+        """As `Gradients.begin`."""
         self._first = True
         self._units.largest[:] = 0
         self.tail[:] = 0
@@ -110,7 +109,7 @@ class FixedGradients:
             self.message[:] = 0
 
     def add(self, sums: Array) -> None:
-        """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
+        """As `Gradients.add`."""
         units, integers, gradients = self._units, self._integers, self.parameters.gradients
         integers[:] = 0
         self._kernels.accumulate(
@@ -152,14 +151,14 @@ class FixedGradients:
             self.tail[further.tail] += np.rint(scaled).astype(np.int64)
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
-        """Write the tail: the message is complete."""
+        """As `Gradients.close`."""
         largest = self._units.largest
         self.tail[STOP], self.tail[SAVE] = stop, save
         self.tail[LARGE] = bool(largest.any())
         self.tail[BAD] = not np.all(np.isfinite(largest))
 
     def read(self, tail: Array, comm: Communicator) -> Totals | None:
-        """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
+        """As `Gradients.read`; a step that is computed again has the exponents that are set now."""
         loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
         sums, units = self.layout.zeros(), self._units
         if bad:
@@ -181,21 +180,20 @@ class FixedGradients:
         return Totals(sums, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
-        """The gradients of a slice in floating point, and what computes them from its ``total``."""
+        """As `Gradients.bind`."""
         values, ends = self.parameters.gradients[part], _ends(self.parameters, part)
         scales, largest = self._units.scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._scratch)
 
-    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
-        """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator) -> float:
+        """As `Gradients.norm`, by sums over blocks that don't depend on the slices, in the order of the blocks."""
         start = slices.start(mine.start)
         trained = values[: max(0, self.parameters.trainable - start)]
         self._squares[:] = 0
         for k in range(0, len(trained), BLOCK):
             block = trained[k : k + BLOCK]
             self._squares[(start + k) // BLOCK] = np.dot(block, block)
-        if comm is not None:
-            comm.allreduce(self._squares)  # each sum is added to zeros only
+        comm.allreduce(self._squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(self._squares)))
 
     def adapt(self) -> None:
@@ -216,7 +214,7 @@ class FixedGradients:
 
     @property
     def exponents(self) -> dict[str, int | list[int]]:
-        """By name k, of the unit 2⁻ᵏ: what a checkpoint has to hold of this beside the parameters."""
+        """By name k, of the unit 2⁻ᵏ."""
         return self._units.exponents
 
     def load(self, exponents: Exponents) -> None:
