@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from distnn.graph.node import Node
@@ -20,6 +21,19 @@ class PlanStep:
     op: Op
     inputs: tuple[Node, ...]
     node: Node
+
+    def shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Those of the output and of the inputs for so many samples."""
+        return [node.bound(batch) for node in (self.node, *self.inputs)]
+
+    def flops(self, batch: int) -> int:
+        """Floating-point operations of one forward for so many samples."""
+        return self.op.flops(*self.shapes(batch))
+
+
+def steps_of(nodes: Iterable[Node]) -> list[PlanStep]:
+    """A step for each operation among these nodes."""
+    return [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
 
 
 def _matmul_bias(step: PlanStep, producer: PlanStep) -> PlanStep | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,14 +62,7 @@ def _evaluation(nodes: list[Node], place: Mapping[int, str], inputs: Mapping[str
     copies: dict[int, Node] = {}
     for node in nodes:
         sources = tuple(copies[id(source)] for source in node.inputs)
-        copies[id(node)] = Node(
-            node.shape,
-            op=node.op,
-            inputs=sources,
-            name=_key(node, place),
-            integer=node.integer,
-            value=node.value,
-        )
+        copies[id(node)] = replace(node, inputs=sources, name=_key(node, place), initializer=None)
     return evaluate(copies[id(nodes[-1])], **inputs)
 
 
