@@ -36,32 +36,16 @@ def steps_of(nodes: Iterable[Node]) -> list[PlanStep]:
     return [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
 
 
-def _matmul_bias(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """x W, then + b with b (O,): an affine map."""
-    if type(step.op) is not Add or type(producer.op) is not MatMul:
-        return None
-    product, bias = step.inputs
-    if bias.shape != product.shape[1:]:
-        return None
-    return PlanStep(Affine(), (*producer.inputs, bias), step.node)
-
-
-def _affine_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """x W + b, then f: an affine map with its activation in place."""
-    if not isinstance(step.op, Activation) or type(producer.op) is not Affine:
-        return None
-    return PlanStep(AffineActivation(step.op), producer.inputs, step.node)
-
-
-def _convolution_activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """A convolution, then f: the convolution with its activation in place."""
-    if not isinstance(step.op, Activation) or not isinstance(producer.op, Conv2D) or producer.op.activation:
-        return None
-    return PlanStep(producer.op.followed_by(step.op), producer.inputs, step.node)
-
-
-#: Each rule takes a step and the step that made its first input, and returns one that replaces both, or None.
-RULES = (_matmul_bias, _affine_activation, _convolution_activation)
+def _merged(producer: PlanStep, step: PlanStep) -> PlanStep | None:
+    """One step that replaces another and the one that made its first input; None if there is none."""
+    first, then = producer.op, step.op
+    if type(first) is MatMul and type(then) is Add and step.inputs[1].shape == step.inputs[0].shape[1:]:
+        return PlanStep(Affine(), (*producer.inputs, step.inputs[1]), step.node)  # x W, then + b with b (O,)
+    if type(first) is Affine and isinstance(then, Activation):
+        return PlanStep(AffineActivation(then), producer.inputs, step.node)
+    if isinstance(first, Conv2D) and not first.activation and isinstance(then, Activation):
+        return PlanStep(first.followed_by(then), producer.inputs, step.node)
+    return None
 
 
 def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]:
@@ -75,14 +59,9 @@ def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]
     made: dict[int, PlanStep] = {}
     result: dict[int, PlanStep] = {}
     for step in steps:
-        current = step
-        for rule in RULES:
-            source = current.inputs[0] if current.inputs else None
-            producer = made.get(id(source))
-            if producer is None or readers[id(source)] != 1 or id(source) in kept or id(step.node) in wrt:
-                continue
-            if merged := rule(current, producer):
-                result.pop(id(source))
-                current = merged
-        made[id(step.node)] = result[id(step.node)] = current
+        key = id(step.inputs[0]) if step.inputs else 0
+        free = key in made and readers[key] == 1 and key not in kept and id(step.node) not in wrt
+        if merged := _merged(made[key], step) if free else None:
+            result.pop(key)
+        made[id(step.node)] = result[id(step.node)] = merged or step
     return list(result.values())

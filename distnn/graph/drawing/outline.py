@@ -116,14 +116,13 @@ def _groups(steps: list[PlanStep]) -> dict[int, Group]:
     """
     owned = {id(step.node): _owner(step)[:-1] for step in steps if _owner(step)}
     before, after = dict(owned), dict(owned)
-    readers: dict[int, list[int]] = {}
+    readers: dict[int, list[Group]] = {}
     for step in steps:
-        sources = [before[id(source)] for source in step.inputs if id(source) in before]
-        before.setdefault(id(step.node), _common(sources))
-        for source in step.inputs:
-            readers.setdefault(id(source), []).append(id(step.node))
+        before.setdefault(id(step.node), _common([before[id(x)] for x in step.inputs if id(x) in before]))
     for step in reversed(steps):
-        after.setdefault(id(step.node), _common([after[reader] for reader in readers.get(id(step.node), [])]))
+        after.setdefault(id(step.node), _common(readers.get(id(step.node), [])))
+        for source in step.inputs:
+            readers.setdefault(id(source), []).append(after[id(step.node)])
     return {key: _common([before[key], after[key]]) for key in before}
 
 

@@ -82,6 +82,7 @@ class FixedGradients:
         bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
         self._units = Units(lengths, bits)
         self._integers = np.zeros(count, np.int64)
+        self._scalars = slice(count, count + len(SCALARS))
         # Each rank's maxima of what it restores, which all ranks of the node read.
         self._mine = memory.each(len(self._units.scales), np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
@@ -121,34 +122,25 @@ class FixedGradients:
             for place in np.flatnonzero(integers >= limit).tolist():
                 units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
         loss, correct, weight, count = sums[:SAMPLES].tolist()
-        self._add_number(len(integers), LOSS, loss)
-        self._add_number(len(integers) + 1, WEIGHT, weight)
+        self._add_sum(self._scalars, slice(LOSS, WEIGHT + 1), np.array([loss, weight]))
         self.tail[CORRECT] += int(correct)
         self.tail[COUNT] += int(count)
         for further in self._further:
-            self._add_numbers(further, sums[further.where])
+            if finite(values := sums[further.where]):
+                self._add_sum(further.units, further.tail, values)
+            else:  # no training ends for it
+                self.tail[further.lost] += 1
 
-    def _add_number(self, place: int, where: int, value: float) -> None:
-        """Add a number to the tail."""
-        scaled = value * float(self._units.scales[place])
-        if abs(scaled) < 1 << self._bits:
-            self.tail[where] += round(scaled)
-        else:
-            self._units.note(place, abs(value))
-
-    def _add_numbers(self, further: _Further, values: Array) -> None:
-        """Add a further sum to the tail, or count it there as lost: no training ends for it."""
-        if not finite(values):
-            self.tail[further.lost] += 1
-            return
-        units, where = self._units, further.units
+    def _add_sum(self, units: slice, tail: slice, values: Array) -> None:
+        """Add numbers to the tail, or note those that are too large for their units, NaN among them."""
         with np.errstate(over="ignore"):  # it shows in what follows
-            scaled = values * units.scales[where]
-        large = np.abs(scaled) >= float(1 << self._bits)
-        if large.any():
-            units.largest[where] = np.maximum(units.largest[where], np.where(large, np.abs(values), 0.0))
+            scaled = values * self._units.scales[units]
+        fits = np.abs(scaled) < float(1 << self._bits)
+        if fits.all():
+            self.tail[tail] += np.rint(scaled).astype(np.int64)
         else:
-            self.tail[further.tail] += np.rint(scaled).astype(np.int64)
+            largest = self._units.largest[units]
+            np.maximum(largest, np.where(fits, 0.0, np.abs(values)), out=largest)
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """As `Gradients.close`."""
@@ -169,10 +161,9 @@ class FixedGradients:
             comm.maximum(units.largest)
             units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
-        place = len(self._integers)
-        scales = units.scales[place : place + len(SCALARS)].tolist()
+        scales = units.scales[self._scalars].tolist()
         sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
-        self._mine[place : place + len(SCALARS)] = abs(loss) / scales[0], abs(weight) / scales[1]
+        self._mine[self._scalars] = abs(loss) / scales[0], abs(weight) / scales[1]
         for further in self._further:
             lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
             sums.vector[further.where] = np.nan if lost else values
