@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from distnn.arrays import size
 from distnn.graph.fusion import PlanStep, fuse, steps_of
-from distnn.graph.node import Node, topological
+from distnn.graph.node import Node, learning, topological
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,7 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     """
     nodes = topological(list(outputs))
     fused = fuse(steps_of(nodes), {id(node) for node in outputs}, set())
-    learns: set[int] = set()
-    for node in nodes:
-        flows = node.op is not None and node.op.differentiable and any(id(x) in learns for x in node.inputs)
-        if (node.kind == "parameter" and node.trainable) or flows:
-            learns.add(id(node))
+    learns = learning(nodes, {id(node) for node in nodes if node.kind == "parameter" and node.trainable})
     listed = []
     for step in fused:
         if step.op.view:

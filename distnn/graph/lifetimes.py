@@ -13,7 +13,7 @@ import numpy as np
 
 from distnn.graph.fusion import PlanStep
 from distnn.graph.memory import Allocation
-from distnn.graph.node import Node, topological
+from distnn.graph.node import Node, learning, topological
 
 
 @dataclass(eq=False)
@@ -80,13 +80,9 @@ class Lifetimes:
     def _need_gradients(self) -> set[int]:
         if self.loss is None:
             return set()
-        upstream: set[int] = set()
-        for node in self.nodes:
-            leaf = node.kind == "parameter" or id(node) in self.wrt or (self.keep and node.kind == "input")
-            flows = node.op is not None and node.op.differentiable and any(id(x) in upstream for x in node.inputs)
-            if not node.integer and (leaf or flows):
-                upstream.add(id(node))
-        return upstream & {id(node) for node in topological([self.loss])}
+        kinds = ("parameter", "input") if self.keep else ("parameter",)
+        leaves = {id(node) for node in self.nodes if not node.integer and (node.kind in kinds or id(node) in self.wrt)}
+        return learning(self.nodes, leaves) & {id(node) for node in topological([self.loss])}
 
     def _value_buffers(self) -> dict[int, Allocation]:
         """A buffer for every input and every step's output, alive until its last reader has run."""

@@ -154,6 +154,16 @@ def apply(op: Op, *operands: Any) -> Node:
     return Node(shape, op=op, inputs=nodes)
 
 
+def learning(nodes: Iterable[Node], leaves: set[int]) -> set[int]:
+    """The ids of those of ``nodes``, in topological order, from which gradients flow back to one of the ``leaves``."""
+    found: set[int] = set()
+    for node in nodes:
+        flows = node.op is not None and node.op.differentiable and any(id(source) in found for source in node.inputs)
+        if flows or id(node) in leaves:
+            found.add(id(node))
+    return found
+
+
 def topological(outputs: Iterable[Node]) -> list[Node]:
     """Every node that ``outputs`` depend on, each after its inputs, in an order fixed by the graph alone.
 

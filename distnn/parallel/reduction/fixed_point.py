@@ -120,7 +120,8 @@ class FixedGradients:
         limit = 1 << min(reference.BITS, self._bits)
         if integers.max() >= limit:
             for place in np.flatnonzero(integers >= limit).tolist():
-                units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
+                largest = np.abs(gradients[slice(*self._ends[place])]).max()
+                units.largest[place] = np.maximum(units.largest[place], largest)
         loss, correct, weight, count = sums[:SAMPLES].tolist()
         self._add_sum(self._scalars, slice(LOSS, WEIGHT + 1), np.array([loss, weight]))
         self.tail[CORRECT] += int(correct)
