@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -40,20 +39,11 @@ HEADROOM = 6
 BITS = 62
 #: Elements whose squares are summed together for the norm.
 BLOCK = 1024
-#: The tail's integers: two sums in a unit of their own, then counts. ``LARGE`` and ``BAD`` count ranks. Behind them are
-#: the further sums, and for each of them the count of micro-shards in which it wasn't finite.
-LOSS, WEIGHT, CORRECT, COUNT, STOP, SAVE, LARGE, BAD, TAIL = range(9)
+#: The tail begins with counts, ``LARGE`` and ``BAD`` of ranks. Behind them are numbers that have units: two scalars and
+#: the further sums; then for each of the further sums the count of micro-shards in which it wasn't finite.
+CORRECT, COUNT, STOP, SAVE, LARGE, BAD, NUMBERS = range(7)
 #: How the two are named among the parameters.
 SCALARS = ("loss", "weight of the loss")
-
-
-class _Further(NamedTuple):
-    """Where a further sum is: its units, the count of what is lost of it, and its numbers in `Sums` and in the tail."""
-
-    units: slice
-    lost: int
-    where: slice
-    tail: slice
 
 
 class FixedGradients:
@@ -72,7 +62,8 @@ class FixedGradients:
     def __init__(self, parameters: Parameters, memory: Memory, layout: Layout, shards: int, minimum: int = 0) -> None:
         self.parameters, self.layout = parameters, layout
         length, count = parameters.length, len(parameters.shapes)
-        tail = TAIL + layout.length - len(FIXED) + len(layout.further)
+        numbers = len(SCALARS) + layout.length - len(FIXED)
+        tail = NUMBERS + numbers + len(layout.further)
         self.message = memory.each(max(length + tail, minimum), np.dtype(np.int64))
         self.tail = self.message[length : length + tail]
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
@@ -82,7 +73,11 @@ class FixedGradients:
         bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
         self._units = Units(lengths, bits)
         self._integers = np.zeros(count, np.int64)
-        self._scalars = slice(count, count + len(SCALARS))
+        # Of the numbers: their sums, their units, the magnitudes that don't fit, and where each further sum is.
+        self._sums = self.tail[NUMBERS : NUMBERS + numbers]
+        self._scales, self._largest = self._units.scales[count:], self._units.largest[count:]
+        behind = len(FIXED) - len(SCALARS)
+        self._further = [slice(where.start - behind, where.stop - behind) for where in layout.further.values()]
         # Each rank's maxima of what it restores, which all ranks of the node read.
         self._mine = memory.each(len(self._units.scales), np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
@@ -91,15 +86,6 @@ class FixedGradients:
         self._scratch = reference.scratch()
         self._squares = np.zeros(-(-length // BLOCK))
         self._first = True
-        self._further = [
-            _Further(
-                self._units.places[f"sum {name}"],
-                len(self.tail) - len(layout.further) + number,
-                where,
-                slice(where.start - len(FIXED) + TAIL, where.stop - len(FIXED) + TAIL),
-            )
-            for number, (name, where) in enumerate(layout.further.items())
-        ]
 
     def begin(self, pieces: int) -> None:
         """As `Gradients.begin`."""
@@ -123,25 +109,26 @@ class FixedGradients:
                 largest = np.abs(gradients[slice(*self._ends[place])]).max()
                 units.largest[place] = np.maximum(units.largest[place], largest)
         loss, correct, weight, count = sums[:SAMPLES].tolist()
-        self._add_sum(self._scalars, slice(LOSS, WEIGHT + 1), np.array([loss, weight]))
         self.tail[CORRECT] += int(correct)
         self.tail[COUNT] += int(count)
-        for further in self._further:
-            if finite(values := sums[further.where]):
-                self._add_sum(further.units, further.tail, values)
+        numbers = np.concatenate(((loss, weight), sums[len(FIXED) :]))
+        self._add_numbers(slice(len(SCALARS)), numbers)
+        for place, where in enumerate(self._further, NUMBERS + len(numbers)):
+            if finite(numbers[where]):
+                self._add_numbers(where, numbers)
             else:  # no training ends for it
-                self.tail[further.lost] += 1
+                self.tail[place] += 1
 
-    def _add_sum(self, units: slice, tail: slice, values: Array) -> None:
-        """Add numbers to the tail, or note those that are too large for their units, NaN among them."""
+    def _add_numbers(self, where: slice, numbers: Array) -> None:
+        """Add some of the numbers to the tail, or note those that are too large for their units, NaN among them."""
+        values = numbers[where]
         with np.errstate(over="ignore"):  # it shows in what follows
-            scaled = values * self._units.scales[units]
+            scaled = values * self._scales[where]
         fits = np.abs(scaled) < float(1 << self._bits)
         if fits.all():
-            self.tail[tail] += np.rint(scaled).astype(np.int64)
+            self._sums[where] += np.rint(scaled).astype(np.int64)
         else:
-            largest = self._units.largest[units]
-            np.maximum(largest, np.where(fits, 0.0, np.abs(values)), out=largest)
+            self._largest[where] = np.maximum(self._largest[where], np.where(fits, 0.0, np.abs(values)))
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
         """As `Gradients.close`."""
@@ -152,7 +139,7 @@ class FixedGradients:
 
     def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """As `Gradients.read`; a step that is computed again has the exponents that are set now."""
-        loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
+        correct, count, stop, save, large, bad = tail[:NUMBERS].tolist()
         sums, units = self.layout.zeros(), self._units
         if bad:
             lost = any(SCALARS[0] in names for names in comm.allgather(units.strange))
@@ -162,13 +149,14 @@ class FixedGradients:
             comm.maximum(units.largest)
             units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
-        scales = units.scales[self._scalars].tolist()
-        sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
-        self._mine[self._scalars] = abs(loss) / scales[0], abs(weight) / scales[1]
-        for further in self._further:
-            lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
-            sums.vector[further.where] = np.nan if lost else values
-            self._mine[further.units] = 0.0 if lost else np.abs(values)
+        behind = NUMBERS + len(self._scales)
+        numbers = tail[NUMBERS:behind] / self._scales
+        for where, lost in zip(self._further, tail[behind:].tolist(), strict=True):
+            if lost:
+                numbers[where] = np.nan
+        sums.vector[:SAMPLES] = numbers[0], correct, numbers[1], count
+        sums.vector[len(FIXED) :] = numbers[len(SCALARS) :]
+        self._mine[len(self._integers) :] = np.where(np.isnan(numbers), 0.0, np.abs(numbers))
         return Totals(sums, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
