@@ -6,6 +6,7 @@ Imports only the standard library: a BLAS reads its environment once, when numpy
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -137,10 +138,11 @@ def processor() -> tuple[set[str], str]:
     return set(fields.get("flags", "").split()), fields.get("vendor_id", "")
 
 
+@functools.cache
 def prepare() -> Threads:
     """Set the BLAS's environment for this rank; this has no effect if numpy is already loaded.
 
-    Returns the thread count and its reason. Called once, when distnn is imported.
+    Returns the thread count and its reason: always those of the first call, when distnn is imported.
     """
     threads = thread_choice()
     if "numpy" not in sys.modules:

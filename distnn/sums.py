@@ -35,7 +35,7 @@ class Layout:
 
     def __init__(self, lengths: Mapping[str, int], targets: int = 1) -> None:
         self.targets = targets
-        self.classifies, self.weighted, self._counted = (name in lengths for name in ("correct", "weight", "count"))
+        self.classifies, self.weighted = "correct" in lengths, "weight" in lengths
         self.further: dict[str, slice] = {}
         self.length = len(FIXED)
         for name, length in lengths.items():

@@ -195,8 +195,7 @@ def _between(comm: Communicator, rates: Rates, places: int) -> Rates:
     """α and β of messages between nodes, from one rank of each, and the network's speed, from all of them at once."""
     nodes = comm.nodes
     place = next(node.index(comm.rank) for node in nodes if comm.rank in node)
-    mpi = comm.among([node[place] for node in nodes], tag=place) if place < places else None
-    group = Communicator(mpi)
+    group = comm.among([node[place] for node in nodes], tag=place) if place < places else Communicator()
     alone = [allreduce(group, size) if place == 0 else 0.0 for size in (SIZES[0], SIZES[-1])]
     comm.barrier()
     together = allreduce(group, SIZES[-1])

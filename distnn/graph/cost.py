@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distnn.arrays import BatchSize, size
-from distnn.graph.fusion import PlanStep, fuse
-from distnn.graph.node import Node, topological
+from distnn.arrays import size
+from distnn.graph.fusion import PlanStep, fuse, steps_of
+from distnn.graph.node import Node, learning, topological
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,13 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     layer's 2 N I O become 4 N I O, and 2 N I O in the first layer, whose input is data.
     """
     nodes = topological(list(outputs))
-    steps = [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
-    steps = [step for step in fuse(steps, {id(node) for node in outputs}, set()) if not step.op.view]
-    learns: set[int] = set()
-    for node in nodes:
-        flows = node.op is not None and node.op.differentiable and any(id(x) in learns for x in node.inputs)
-        if (node.kind == "parameter" and node.trainable) or flows:
-            learns.add(id(node))
+    fused = fuse(steps_of(nodes), {id(node) for node in outputs}, set())
+    learns = learning(nodes, {id(node) for node in nodes if node.kind == "parameter" and node.trainable})
     listed = []
-    for step in steps:
-        flops, elements = _forward(step, batch)
+    for step in fused:
+        if step.op.view:
+            continue
+        flops, elements = step.flops(batch), _elements(step, batch)
         listed.append(Cost(flops, elements))
         kinds = {source.kind == "parameter" for source in step.inputs if id(source) in learns}
         if id(step.node) in learns:
@@ -47,11 +44,8 @@ def costs(outputs: Sequence[Node], batch: int) -> list[Cost]:
     return listed
 
 
-def _forward(step: PlanStep, batch: int) -> tuple[int, int]:
-    """The floating-point operations and the elements of a step's forward."""
-    y, *inputs = [
-        tuple(batch if isinstance(length, BatchSize) else length for length in node.shape)
-        for node in (step.node, *step.inputs)
-    ]
-    work = sum(size(buffer.shape) for buffer in step.op.work(y, *inputs).values() if buffer.span != "backward")
-    return step.op.flops(y, *inputs), work + sum(map(size, (y, *inputs)))
+def _elements(step: PlanStep, batch: int) -> int:
+    """Of a step's forward."""
+    shapes = step.shapes(batch)
+    work = sum(size(buffer.shape) for buffer in step.op.work(*shapes).values() if buffer.span != "backward")
+    return work + sum(map(size, shapes))

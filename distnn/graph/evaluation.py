@@ -22,7 +22,6 @@ The lecture's second example, J = 3 (a + b c), with u = b c and v = a + u:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def _plain(array: Array) -> Any:
     return float(array) if array.ndim == 0 else array.copy()
 
 
-class Evaluation(Mapping[str, Any]):
+class Evaluation(dict[str, Any]):
     """The values of a graph's named nodes, and the gradients of the one that was evaluated.
 
     Attributes:
@@ -46,17 +45,8 @@ class Evaluation(Mapping[str, Any]):
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._values = {name: _plain(array) for name, array in plan.value.items()}
+        super().__init__({name: _plain(array) for name, array in plan.value.items()})
         self.gradient: dict[str, Any] = {name: _plain(array) for name, array in plan.gradient.items()}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 def evaluate(output: Node, **values: Any) -> Evaluation:

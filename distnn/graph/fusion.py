@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from distnn.graph.node import Node
@@ -20,26 +21,28 @@ class PlanStep:
     inputs: tuple[Node, ...]
     node: Node
 
+    def shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Those of the output and of the inputs for so many samples."""
+        return [node.bound(batch) for node in (self.node, *self.inputs)]
 
-def _matmul_bias(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """x W, then + b with b (O,): an affine map."""
-    if type(step.op) is not Add or type(producer.op) is not MatMul:
-        return None
-    product, bias = step.inputs
-    if bias.shape != product.shape[1:]:
-        return None
-    return PlanStep(Affine(), (*producer.inputs, bias), step.node)
+    def flops(self, batch: int) -> int:
+        """Floating-point operations of one forward for so many samples."""
+        return self.op.flops(*self.shapes(batch))
 
 
-def _activation(step: PlanStep, producer: PlanStep) -> PlanStep | None:
-    """An affine map or a convolution, then f: the same with its activation in place."""
-    if not isinstance(step.op, Activation) or not isinstance(producer.op, LinearMap) or producer.op.activation:
-        return None
-    return PlanStep(producer.op.followed_by(step.op), producer.inputs, step.node)
+def steps_of(nodes: Iterable[Node]) -> list[PlanStep]:
+    """A step for each operation among these nodes."""
+    return [PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None]
 
 
-#: Each rule takes a step and the step that made its first input, and returns one that replaces both, or None.
-RULES = (_matmul_bias, _activation)
+def _merged(producer: PlanStep, step: PlanStep) -> PlanStep | None:
+    """One step that replaces another and the one that made its first input; None if there is none."""
+    first, then = producer.op, step.op
+    if type(first) is MatMul and type(then) is Add and step.inputs[1].shape == step.inputs[0].shape[1:]:
+        return PlanStep(Affine(), (*producer.inputs, step.inputs[1]), step.node)  # x W, then + b with b (O,)
+    if isinstance(first, LinearMap) and not first.activation and isinstance(then, Activation):
+        return PlanStep(first.followed_by(then), producer.inputs, step.node)
+    return None
 
 
 def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]:
@@ -53,14 +56,9 @@ def fuse(steps: list[PlanStep], kept: set[int], wrt: set[int]) -> list[PlanStep]
     made: dict[int, PlanStep] = {}
     result: dict[int, PlanStep] = {}
     for step in steps:
-        current = step
-        for rule in RULES:
-            source = current.inputs[0] if current.inputs else None
-            producer = made.get(id(source))
-            if producer is None or readers[id(source)] != 1 or id(source) in kept or id(step.node) in wrt:
-                continue
-            if merged := rule(current, producer):
-                result.pop(id(source))
-                current = merged
-        made[id(step.node)] = result[id(step.node)] = current
+        key = id(step.inputs[0]) if step.inputs else 0
+        free = key in made and readers[key] == 1 and key not in kept and id(step.node) not in wrt
+        if merged := _merged(made[key], step) if free else None:
+            result.pop(key)
+        made[id(step.node)] = result[id(step.node)] = merged or step
     return list(result.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -30,22 +29,20 @@ def check_gradients(
     inputs = [node for node in topological([loss]) if node.kind == "input" and not node.integer]
     plan = Plan({"loss": loss}, batch=batch, loss=loss, parameters=parameters, wrt=inputs, dtype=np.float64)
 
-    def loss_of(changed: Mapping[str, Array] = MappingProxyType({})) -> float:
-        for name, value in {**values, **changed}.items():
-            bind_input(plan, name, value)
+    arrays = dict(values) | {name: np.array(values[name], np.float64) for name in plan.gradient}
+
+    def evaluate() -> float:
+        for name, array in arrays.items():
+            bind_input(plan, name, array)
         plan.forward()
         return float(plan.value["loss"])
 
-    loss_of()
+    evaluate()
     plan.backward()
-    worst = 0.0
-    for name, exact in {name: gradient.copy() for name, gradient in plan.gradient.items()}.items():
-        array = np.array(values[name], np.float64)
-        worst = max(worst, _error(array, exact, lambda name=name, array=array: loss_of({name: array}), step))  # type: ignore[misc]
-    for name in parameters.trained if parameters else ():
-        assert parameters is not None
-        worst = max(worst, _error(parameters.value[name], parameters.gradient[name].copy(), loss_of, step))
-    return worst
+    checked = [(arrays[name], gradient.copy()) for name, gradient in plan.gradient.items()]
+    if parameters:
+        checked += [(parameters.value[name], parameters.gradient[name].copy()) for name in parameters.trained]
+    return float(np.max([_error(array, exact, evaluate, step) for array, exact in checked], initial=0))
 
 
 def _error(array: Array, exact: Array, evaluate: Callable[[], float], step: float) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from distnn.arrays import Array, Shape, show
+from distnn.arrays import Array, BatchSize, Shape, show
 from distnn.errors import ShapeError, UsageError
 from distnn.ops import arithmetic
 from distnn.ops.op import Op
@@ -17,51 +18,44 @@ Kind = Literal["op", "input", "parameter", "constant"]
 Initializer = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Node:
     """A value in a computational graph: an input, a parameter, a constant, or an operation on other nodes.
 
     Nodes are joined by ``+ - * / ** @``, by `distnn.graph.functions` and by layers. Broadcasting follows numpy.
 
     Attributes:
-        kind: ``op`` with an op, ``constant`` with a value, ``parameter`` with an initializer, else ``input``.
         shape: with `N` for the batch's length.
         integer: whether the values are integers (labels), through which no gradient flows.
         name: what plans, drawings and gradients call it; None until named.
         trainable: False for a parameter that follows statistics of the data instead of a gradient.
     """
 
-    __slots__ = ("initializer", "inputs", "integer", "kind", "layer", "name", "op", "shape", "trainable", "value")
+    shape: Shape
+    _: KW_ONLY
+    op: Op | None = None
+    inputs: tuple[Node, ...] = ()
+    name: str | None = None
+    integer: bool = False
+    value: Array | None = None
+    initializer: Initializer | None = None
+    layer: Any = None
+    trainable: bool = True
+
     __array_priority__ = 100  # numpy arrays leave ``array * node`` to the node
 
-    def __init__(
-        self,
-        shape: Shape,
-        *,
-        op: Op | None = None,
-        inputs: tuple[Node, ...] = (),
-        name: str | None = None,
-        integer: bool = False,
-        value: Array | None = None,
-        initializer: Initializer | None = None,
-        layer: Any = None,
-        trainable: bool = True,
-    ) -> None:
-        self.kind: Kind = "input"
-        if op is not None:
-            self.kind = "op"
-        elif value is not None:
-            self.kind = "constant"
-        elif initializer is not None:
-            self.kind = "parameter"
-        self.shape = shape
-        self.op = op
-        self.inputs = inputs
-        self.name = name
-        self.integer = integer
-        self.value = value
-        self.initializer = initializer
-        self.layer = layer
-        self.trainable = trainable
+    @property
+    def kind(self) -> Kind:
+        """``op`` with an op, ``constant`` with a value, ``parameter`` with an initializer, else ``input``."""
+        if self.op is not None:
+            return "op"
+        if self.value is not None:
+            return "constant"
+        return "parameter" if self.initializer is not None else "input"
+
+    def bound(self, batch: int) -> tuple[int, ...]:
+        """Its shape for so many samples."""
+        return tuple(batch if isinstance(length, BatchSize) else length for length in self.shape)
 
     def named(self, name: str) -> Node:
         """Give this node a name, and return it."""
@@ -158,6 +152,16 @@ def apply(op: Op, *operands: Any) -> Node:
         names = ", ".join(node.name or (node.op.label if node.op else node.kind) for node in nodes)
         raise ShapeError(f"{error} (operands: {names})") from None
     return Node(shape, op=op, inputs=nodes)
+
+
+def learning(nodes: Iterable[Node], leaves: set[int]) -> set[int]:
+    """The ids of those of ``nodes``, in topological order, from which gradients flow back to one of the ``leaves``."""
+    found: set[int] = set()
+    for node in nodes:
+        flows = node.op is not None and node.op.differentiable and any(id(source) in found for source in node.inputs)
+        if flows or id(node) in leaves:
+            found.add(id(node))
+    return found
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:

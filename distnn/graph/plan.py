@@ -11,26 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distnn.arrays import Array, show
 from distnn.errors import ShapeError, UsageError
-from distnn.graph.fusion import PlanStep, fuse
+from distnn.graph.fusion import PlanStep, fuse, steps_of
 from distnn.graph.lifetimes import Lifetimes
 from distnn.graph.memory import BufferPool
 from distnn.graph.node import Node, topological
 from distnn.ops.op import Closure, Exchange, nothing
 from distnn.parameters import Parameters
-
-
-class _Edge(NamedTuple):
-    """Where one input's gradient goes: into ``target``, or into ``scratch`` and added if there is one already."""
-
-    target: Array
-    scratch: Array | None
 
 
 class Plan:
@@ -78,8 +71,8 @@ class Plan:
         self._outputs, self._wrt = dict(outputs), list(wrt)
         roots = list(self._outputs.values()) + ([loss] if loss is not None else [])
         self._nodes = topological(roots)
-        kept = {id(node) for node in roots + self._wrt}
-        self.steps = self._ordered(kept, exchange)
+        kept, wanted = {id(node) for node in roots + self._wrt}, {id(node) for node in self._wrt}
+        self.steps = self._ordered(kept, wanted, exchange)
         self._views = {id(step.node): step.inputs[0] for step in self.steps if step.op.view}
         self._life = Lifetimes(
             self._nodes,
@@ -87,7 +80,7 @@ class Plan:
             batch=batch,
             dtype=self.dtype,
             kept=kept,
-            wrt=self._wrt,
+            wrt=wanted,
             loss=loss,
             keep=keep,
             external=parameters is not None,
@@ -96,16 +89,16 @@ class Plan:
         self.value, self.gradient = self._named()
         self._bind()
 
-    def _ordered(self, kept: set[int], exchange: Exchange | None) -> list[PlanStep]:
+    def _ordered(self, kept: set[int], wrt: set[int], exchange: Exchange | None) -> list[PlanStep]:
         """The steps in order: with the exchange bound, in a forward-only plan as prediction has them, and fused."""
-        steps = [PlanStep(node.op, node.inputs, node) for node in self._nodes if node.op is not None]
+        steps = steps_of(self._nodes)
         if exchange:
             steps = [replace(step, op=step.op.over(exchange)) if step.op.exchanges else step for step in steps]
         if self.loss is None:
             steps = [PlanStep(*step.op.inference(step.inputs), step.node) for step in steps]
             read = kept | {id(source) for step in steps for source in step.inputs}
             self._nodes = [node for node in self._nodes if id(node) in read]
-        return steps if self.keep else fuse(steps, kept, {id(node) for node in self._wrt})
+        return steps if self.keep else fuse(steps, kept, wrt)
 
     def forward(self) -> None:
         """Compute every output from the inputs' arrays.
@@ -161,8 +154,7 @@ class Plan:
     @property
     def flops(self) -> int:
         """Floating-point operations of one forward."""
-        bound = self._life.bound
-        return sum(step.op.flops(bound(step.node), *map(bound, step.inputs)) for step in self.steps)
+        return sum(step.flops(self.batch) for step in self.steps)
 
     def _array(self, node: Node) -> Array:
         if node.kind == "constant":
@@ -172,7 +164,7 @@ class Plan:
                 raise UsageError(f"the graph has a parameter '{node.name}' that the plan's parameters don't hold.")
             return self.parameters.value[node.name]
         if id(node) in self._views:
-            return self._array(self._views[id(node)]).reshape(self._life.bound(node))
+            return self._array(self._views[id(node)]).reshape(node.bound(self.batch))
         array = self._life.values[id(node)].array
         assert array is not None, f"{node!r} has no place"
         return array
@@ -209,12 +201,16 @@ class Plan:
         first_use = {id(x): i for i, step in reversed(list(enumerate(self.steps))) for x in step.inputs}
         for i, step in enumerate(self.steps):
             dy = self._gradient_of(step.node) if id(step.node) in self._life.needs else None
-            edges = [self._edge(i, k, source) if dy is not None else None for k, source in enumerate(step.inputs)]
-            outs = [None if edge is None else edge.target if edge.scratch is None else edge.scratch for edge in edges]
+            targets = [None if dy is None else self._gradient_of(source) for source in step.inputs]
+            outs, additions = list(targets), []
+            for k, target in enumerate(targets):
+                if scratch := self._life.scratches.get((i, k)):
+                    outs[k] = scratch.array
+                    additions.append((target, scratch.array))
             work = {name: buffer.array for name, buffer in self._life.works[i].items()}
             arrays: list[Any] = [self._array(source) for source in step.inputs]
             forward, backward = step.op.bind(work, self._array(step.node), *arrays, dy, *outs)  # type: ignore[arg-type]
-            first, second = step.op.messages(*map(self._life.bound, step.inputs)) if step.op.exchanges else ([], [])
+            first, second = step.op.messages(*step.shapes(self.batch)[1:]) if step.op.exchanges else ([], [])
             sent[0] += first
             if forward is not nothing:
                 self._forward.append(forward)
@@ -222,7 +218,6 @@ class Plan:
             if dy is None or not any(out is not None for out in outs):
                 continue
             sent[1][:0] = second if outs[0] is not None else []
-            additions = [edge for edge in edges if edge is not None and edge.scratch is not None]
             self._backward.insert(0, _then_add(backward, additions) if additions else backward)
             self._titles[1].insert(0, _title(step))
             parameters = {
@@ -231,20 +226,13 @@ class Plan:
             self._completed.insert(0, [name for key, name in parameters.items() if first_use[key] == i])
         self.messages = sent[0] + sent[1]
 
-    def _edge(self, i: int, k: int, source: Node) -> _Edge | None:
-        target = self._gradient_of(source) if id(source) in self._life.needs else None
-        if target is None:
-            return None
-        scratch = self._life.scratches.get((i, k))
-        return _Edge(target, scratch.array if scratch else None)
 
-
-def _then_add(backward: Closure, edges: list[_Edge]) -> Closure:
-    """The closure that runs ``backward``, then adds each scratch to what its target holds already."""
+def _then_add(backward: Closure, additions: list[tuple[Array | None, Array | None]]) -> Closure:
+    """The closure that runs ``backward``, then adds to each target, which holds something already, its scratch."""
 
     def run() -> None:
         backward()
-        for target, scratch in edges:
+        for target, scratch in additions:
             np.add(target, scratch, out=target)  # type: ignore[arg-type]
 
     return run

@@ -15,13 +15,6 @@ from distnn.parallel import launch
 T = TypeVar("T")
 
 
-def add_up(mpi: Any, array: Array) -> None:
-    """Sum ``array`` over the ranks of an mpi4py communicator, in place."""
-    from mpi4py import MPI
-
-    mpi.Allreduce(MPI.IN_PLACE, array)
-
-
 class Communicator:
     """The ranks of one mpi4py communicator, or a single rank where there is none. It never changes.
 
@@ -86,34 +79,17 @@ class Communicator:
             members.setdefault(first, []).append(rank)
         return list(members.values())
 
-    def among(self, ranks: Sequence[int], tag: int) -> Any:
-        """A communicator of these ranks, this one among them; each of them has to ask for it, with the same tag."""
-        return self.mpi.Create_group(self.mpi.group.Incl(list(ranks)), tag)
+    def among(self, ranks: Sequence[int], tag: int) -> Communicator:
+        """These ranks, this one among them; each of them has to ask for it, with the same tag."""
+        mpi = self.mpi.Create_group(self.mpi.group.Incl(list(ranks)), tag)
+        return Communicator(mpi, hosts=[self.hosts[rank] for rank in ranks])
 
     def allreduce(self, array: Array) -> None:
         """Sum ``array`` over the ranks, in place."""
         if self.size > 1:
-            add_up(self.mpi, array)
+            from mpi4py import MPI
 
-    def begin_allreduce(self, array: Array) -> Any:
-        """Begin to sum ``array`` over the ranks, in place: the request for `test_all` and `wait_all`."""
-        from mpi4py import MPI
-
-        return self.mpi.Iallreduce(MPI.IN_PLACE, array)
-
-    @staticmethod
-    def test_all(requests: list[Any]) -> None:
-        """Let MPI work on what these requests stand for."""
-        from mpi4py import MPI
-
-        MPI.Request.Testall(requests)
-
-    @staticmethod
-    def wait_all(requests: list[Any]) -> None:
-        """Wait until all of this is done."""
-        from mpi4py import MPI
-
-        MPI.Request.Waitall(requests)
+            self.mpi.Allreduce(MPI.IN_PLACE, array)
 
     def maximum(self, array: Array) -> None:
         """Take the largest of every element over the ranks, in place."""

@@ -129,9 +129,17 @@ class Failures:
         Raises:
             LaunchError: if they can't, with the reason.
         """
-        if self.comm.size > 1:
-            _require(self.comm.library)
-            self.elastic = True
+        if self.comm.size == 1:
+            return
+        if not possible(library := self.comm.library):
+            reason = f"the MPI library in use, {library}, ends all ranks with it"
+            if library.startswith("Open MPI"):
+                reason = f"{library} was started without fault tolerance, and then ends all ranks with it"
+            raise LaunchError(
+                f"parallel.elastic = true goes on where a rank dies, but {reason}. Start with Open MPI 5 as `mpirun "
+                f"--with-ft ulfm …`; or leave the setting out, and go on from the last checkpoint with --resume auto."
+            )
+        self.elastic = True
 
     def agree(self, good: bool) -> bool:
         """Whether all ranks live, and all say that it is ``good``: the same on all of them.
@@ -204,20 +212,3 @@ def is_loss(error: BaseException) -> bool:
 
     classes = (MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED, MPI.ERR_OTHER)
     return isinstance(error, MPI.Exception) and error.Get_error_class() in classes
-
-
-def _require(library: str) -> None:
-    """Make sure that the others can live where a rank dies.
-
-    Raises:
-        LaunchError: if they can't, with the reason.
-    """
-    if possible(library):
-        return
-    reason = f"the MPI library in use, {library}, ends all ranks with it"
-    if library.startswith("Open MPI"):
-        reason = f"{library} was started without fault tolerance, and then ends all ranks with it"
-    raise LaunchError(
-        f"parallel.elastic = true goes on where a rank dies, but {reason}. Start with Open MPI 5 as `mpirun --with-ft "
-        f"ulfm …`; or leave the setting out, and go on from the last checkpoint with --resume auto."
-    )

@@ -37,7 +37,10 @@ def communicator() -> Any:
         )
         return None
     if not MPI.Is_initialized():
-        _refuse_foreign(MPI.Get_library_version())
+        library, promise = MPI.Get_library_version(), runtime.promised()
+        if promise and promise.variable.startswith("OMPI_") and library.startswith("MPICH") and "pmix" not in library:
+            # MPICH without PMIx under Open MPI's mpiexec: MPI_Init would end the process without a reason.
+            _refuse_lonely(f"the MPI library in use is {library_name(library)}")
         MPI.Init_thread()
     if MPI.COMM_WORLD.size == 1:
         _refuse_lonely(f"the MPI library in use is {library_name(MPI.Get_library_version())}")
@@ -56,10 +59,3 @@ def _refuse_lonely(cause: str) -> None:
         f"(--mpi=pmi2 for MPICH, --mpi=pmix for Open MPI, --mpi=cray_shasta on a Cray); for a single rank on "
         f"purpose, say so: srun -n 1 or mpiexec -n 1."
     )
-
-
-def _refuse_foreign(library: str) -> None:
-    """Refuse MPICH without PMIx under Open MPI's mpiexec, before MPI_Init ends the process without a reason."""
-    promise = runtime.promised()
-    if promise and promise.variable.startswith("OMPI_") and library.startswith("MPICH") and "pmix" not in library:
-        _refuse_lonely(f"the MPI library in use is {library_name(library)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import distnn
 from distnn import runtime
 from distnn.parallel.communicator import Communicator
 
@@ -44,4 +43,4 @@ class BlasThreads:
 
 
 #: Of this process.
-blas_threads = BlasThreads(distnn.THREADS)
+blas_threads = BlasThreads(runtime.prepare())

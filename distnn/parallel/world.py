@@ -8,7 +8,30 @@ from typing import Any
 from distnn.parallel import launch
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.failure import Failures
-from distnn.parallel.heartbeat import Heartbeat
+
+
+@dataclass
+class Heartbeat:
+    """What this rank's work reports of its progress; `distnn.supervision.watchdog` reads it in another thread.
+
+    Attributes:
+        beats: how often the work has made progress.
+        doing: what it is at.
+        patience: how many seconds may pass without a beat; 0 for any number.
+    """
+
+    beats: int = 0
+    doing: str = "the beginning"
+    patience: float = 0.0
+
+    def beat(self, doing: str = "") -> None:
+        """The work has made progress, to ``doing`` if that is new."""
+        self.beats += 1
+        self.doing = doing or self.doing
+
+    def expect_within(self, seconds: float) -> None:
+        """From now on so many seconds may pass without a beat; 0 for any number."""
+        self.patience = seconds
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,8 @@ import numpy as np
 
 from distnn.errors import SharedMemoryError
 from distnn.parallel.failure import Failures
-from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.world import World
+from distnn.parallel.world import Heartbeat, World
 from distnn.parameters import PrivateMemory
 
 #: How long any piece of work may take, until the run file says so. Seconds.

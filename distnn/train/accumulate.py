@@ -14,8 +14,8 @@ from distnn.data.source import Source
 from distnn.graph.memory import BufferPool
 from distnn.graph.plan import Plan
 from distnn.models.model import Model
-from distnn.parallel.heartbeat import Heartbeat
-from distnn.parallel.reduction.protocol import Reduction
+from distnn.parallel.reduction.reduction import Reduction
+from distnn.parallel.world import Heartbeat
 from distnn.train.carried import Carried
 from distnn.train.timeline import Timeline
 

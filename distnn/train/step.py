@@ -11,7 +11,8 @@ from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.models.model import Model
 from distnn.ops.op import nothing
-from distnn.parallel.reduction.protocol import Reduction, Totals
+from distnn.parallel.reduction.gradients import Totals
+from distnn.parallel.reduction.reduction import Reduction
 from distnn.parallel.world import World
 from distnn.sums import SAMPLES, Sums
 from distnn.train.accumulate import Accumulation, Seconds

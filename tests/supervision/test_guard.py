@@ -12,9 +12,8 @@ import pytest
 from distnn.errors import DataError, DistnnError
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.failure import Failures
-from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.threads import BlasThreads
-from distnn.parallel.world import World
+from distnn.parallel.world import Heartbeat, World
 from distnn.supervision import guard, watchdog
 from distnn.supervision.guard import StopSignals, guarded
 from tests.support.runs import alone

@@ -28,10 +28,9 @@ from distnn.doctor import facts, rates
 from distnn.errors import DataError
 from distnn.graph.plan import Plan
 from distnn.inference.load import Restored
-from distnn.parallel.heartbeat import Heartbeat
 from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.threads import BlasThreads
-from distnn.parallel.world import World
+from distnn.parallel.world import Heartbeat, World
 from distnn.session.saving import Saver
 from distnn.supervision import watchdog
 from distnn.train.evaluate import Evaluator

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,16 @@ def body(output: Node, inputs: Mapping[str, Any] | None) -> list[str]:
     """The DOT statements for the graph of ``output``, with the numbers for ``inputs`` unless that is None."""
     nodes = topological([output])
     place = {id(node): f"n{i}" for i, node in enumerate(nodes)}
-    run = None if inputs is None else _evaluation(nodes, place, inputs)
+    # What a node of a copied graph is called: inputs and parameters keep their names, for their values.
+    keys = {key: f"{name} " for key, name in place.items()}
+    keys |= {id(node): str(node.name) for node in nodes if node.kind in ("input", "parameter")}
+    run = None if inputs is None else _evaluation(nodes, keys, inputs)
     formulas = _formulas(nodes)
     lines = []
     for node in nodes:
         rows = [_heading(node, formulas)]
         if run is not None and node.kind != "constant":
-            rows += _numbers(node, output, formulas, _key(node, place), run)
+            rows += _numbers(node, output, formulas, keys[id(node)], run)
         elif node.shape and node.kind != "constant":
             rows.append(html.escape(show(node.shape)))
         lines.append(f'  {place[id(node)]} [label=<{"<BR/>".join(rows)}>, fillcolor="{_FILL[node.kind]}"]')
@@ -51,24 +55,12 @@ def body(output: Node, inputs: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
-def _key(node: Node, place: Mapping[int, str]) -> str:
-    """What a node of the copied graph is called: inputs and parameters keep their names, for their values."""
-    return str(node.name) if node.kind in ("input", "parameter") else f"{place[id(node)]} "
-
-
-def _evaluation(nodes: list[Node], place: Mapping[int, str], inputs: Mapping[str, Any]) -> Evaluation:
+def _evaluation(nodes: list[Node], keys: Mapping[int, str], inputs: Mapping[str, Any]) -> Evaluation:
     """Every node's value and derivative, from a copy of the graph with names for all, and inputs for its parameters."""
     copies: dict[int, Node] = {}
     for node in nodes:
         sources = tuple(copies[id(source)] for source in node.inputs)
-        copies[id(node)] = Node(
-            node.shape,
-            op=node.op,
-            inputs=sources,
-            name=_key(node, place),
-            integer=node.integer,
-            value=node.value,
-        )
+        copies[id(node)] = replace(node, inputs=sources, name=keys[id(node)], initializer=None)
     return evaluate(copies[id(nodes[-1])], **inputs)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 
-from distnn.arrays import BatchSize, Shape, size
-from distnn.graph.fusion import PlanStep, fuse
+from distnn.arrays import BatchSize, size
+from distnn.graph.fusion import PlanStep, fuse, steps_of
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
 from distnn.ops.op import Op
@@ -20,7 +21,7 @@ Group = tuple[str, ...]
 def body(output: Node) -> tuple[list[str], str]:
     """The DOT statements for the graph of ``output``, and a line of its counts."""
     nodes = topological([output])
-    steps = fuse([PlanStep(node.op, node.inputs, node) for node in nodes if node.op is not None], {id(output)}, set())
+    steps = fuse(steps_of(nodes), {id(output)}, set())
     drawn = [node for node in nodes if node.kind == "input" and _is_data(node)]
     place = {id(node): f"n{i}" for i, node in enumerate([*drawn, *(step.node for step in steps)])}
     lines = [_box(place[id(node)], [f"<B>{html.escape(str(node.name))}</B>"], _INPUT) for node in drawn]
@@ -33,7 +34,8 @@ def body(output: Node) -> tuple[list[str], str]:
     for step in steps:
         for source in step.inputs:
             if id(source) in place:
-                label = f' [label=" {_shape(source.shape)} "]' if source.shape else ""
+                shape = " × ".join(map(str, source.shape))
+                label = f' [label=" {shape} "]' if shape else ""
                 lines.append(f"  {place[id(source)]} -> {place[id(step.node)]}{label}")
     return lines, _totals(nodes, steps)
 
@@ -75,7 +77,7 @@ def _step_box(step: PlanStep, name: str, group: Group, last: bool) -> str:
     rows.append(html.escape(" ".join([words(step.op), *map(str, numbers)])))
     if count := _count(parameters):
         rows.append(f"{count:,} parameters")
-    if flops := _flops(step):
+    if flops := step.flops(1):
         rows.append(_units(flops))
     return _box(name, rows, _OUTPUT if last else _LEARNS if parameters else _PLAIN)
 
@@ -86,17 +88,7 @@ def _box(name: str, rows: list[str], fill: str) -> str:
 
 def _count(parameters: Iterable[Node]) -> int:
     """How many numbers training changes."""
-    return sum(size(_bound(node.shape)) for node in parameters if node.trainable)
-
-
-def _bound(shape: Shape) -> tuple[int, ...]:
-    """A shape for a batch of one sample."""
-    return tuple(1 if isinstance(length, BatchSize) else length for length in shape)
-
-
-def _flops(step: PlanStep) -> int:
-    """Floating-point operations of one forward for one sample."""
-    return step.op.flops(_bound(step.node.shape), *(_bound(source.shape) for source in step.inputs))
+    return sum(size(node.bound(1)) for node in parameters if node.trainable)
 
 
 def _units(flops: int) -> str:
@@ -108,15 +100,12 @@ def _units(flops: int) -> str:
     return f"{number:.3g} {prefixes[0]}FLOP"
 
 
-def _shape(shape: Shape) -> str:
-    return " × ".join(map(str, shape))
-
-
 def _totals(nodes: list[Node], steps: list[PlanStep]) -> str:
     parameters = [node for node in nodes if node.kind == "parameter"]
-    running = sum(size(_bound(node.shape)) for node in parameters if not node.trainable)
+    running = sum(size(node.bound(1)) for node in parameters if not node.trainable)
     kept = f" and {running:,} running means" if running else ""
-    return f"{_count(parameters):,} parameters{kept}; {_units(sum(map(_flops, steps)))} forward for a sample"
+    flops = _units(sum(step.flops(1) for step in steps))
+    return f"{_count(parameters):,} parameters{kept}; {flops} forward for a sample"
 
 
 def _groups(steps: list[PlanStep]) -> dict[int, Group]:
@@ -127,23 +116,19 @@ def _groups(steps: list[PlanStep]) -> dict[int, Group]:
     """
     owned = {id(step.node): _owner(step)[:-1] for step in steps if _owner(step)}
     before, after = dict(owned), dict(owned)
-    readers: dict[int, list[int]] = {}
+    readers: dict[int, list[Group]] = {}
     for step in steps:
-        sources = [before[id(source)] for source in step.inputs if id(source) in before]
-        before.setdefault(id(step.node), _common(sources))
-        for source in step.inputs:
-            readers.setdefault(id(source), []).append(id(step.node))
+        before.setdefault(id(step.node), _common([before[id(x)] for x in step.inputs if id(x) in before]))
     for step in reversed(steps):
-        after.setdefault(id(step.node), _common([after[reader] for reader in readers.get(id(step.node), [])]))
+        after.setdefault(id(step.node), _common(readers.get(id(step.node), [])))
+        for source in step.inputs:
+            readers.setdefault(id(source), []).append(after[id(step.node)])
     return {key: _common([before[key], after[key]]) for key in before}
 
 
 def _common(groups: list[Group]) -> Group:
     """The longest beginning that all share; the outside for none."""
-    shared: Group = groups[0] if groups else ()
-    while any(group[: len(shared)] != shared for group in groups):
-        shared = shared[:-1]
-    return shared
+    return tuple(words[0] for words in takewhile(lambda words: len(set(words)) == 1, zip(*groups, strict=False)))
 
 
 def _framed(boxes: list[tuple[Group, str]]) -> list[str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from distnn.parallel.communicator import Communicator
-from distnn.parallel.reduction.gradients import finite
-from distnn.parallel.reduction.protocol import GradientSum, Totals
-from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.reduction.gradients import Totals, finite
+from distnn.parallel.reduction.reduction import GradientSum, Reduction
 from distnn.parameters import Parameters
 
 
-class Allreduce:
-    """A `Reduction` by which every rank has all of the summed gradients, and updates all of the parameters.
+class Allreduce(Reduction):
+    """The reduction by which every rank has all of the summed gradients, and updates all of the parameters.
 
     Arguments:
         comm: the ranks.
@@ -23,20 +22,16 @@ class Allreduce:
     """
 
     def __init__(self, comm: Communicator, gradients: GradientSum, bucket_mb: float | None = None) -> None:
-        self.comm, self.gradients = comm, gradients
-        parameters = gradients.parameters
-        self.part = slice(0, parameters.length)
+        super().__init__(comm, gradients, Communicator(), [[comm.rank]])
         self.values, self._restore = gradients.bind(self.part, gradients.message[self.part])
-        self.progress: Callable[[Sequence[str]], object] | None = None
-        self._slices = Slices(parameters.length, gradients.align, [[comm.rank]])
         self._buckets: Buckets | None = None
         if bucket_mb and comm.size > 1 and gradients.direct:
-            buckets = Buckets(comm, parameters, 1e6 * bucket_mb)
+            buckets = Buckets(comm, gradients.parameters, 1e6 * bucket_mb)
             if len(buckets.pieces) > 2:  # else it is one sum and the tail's, which go together faster
                 self._buckets, self.progress = buckets, buckets.progress
 
     def reduce(self) -> Totals | None:
-        """Sum gradients and tail over the ranks; None if the step has to be computed again."""
+        """As `Reduction.reduce`."""
         if self._buckets:
             self._buckets.finish()
         else:
@@ -47,14 +42,6 @@ class Allreduce:
             if self._buckets and not finite(self.values):
                 totals = totals._replace(bad=1)
         return totals
-
-    def norm(self) -> float:
-        """‖Σ g‖₂ of the reduced gradient."""
-        return self.gradients.norm(self.values, self._slices, range(1), None)
-
-    def finish(self) -> None:
-        """The parameters are updated: prepare the next step."""
-        self.gradients.adapt()
 
 
 class Buckets:
@@ -75,7 +62,9 @@ class Buckets:
     """
 
     def __init__(self, comm: Communicator, parameters: Parameters, size: float) -> None:
-        self.comm = comm
+        from mpi4py import MPI
+
+        self._comm, self._mpi = comm.mpi, MPI
         self.pieces: list[slice] = []
         self._bucket: dict[str, int] = {}
         stop = parameters.trainable
@@ -100,15 +89,15 @@ class Buckets:
         while len(self._requests) < len(self._missing) and not self._missing[len(self._requests)]:
             self._send()
         if self._requests:
-            self.comm.test_all(self._requests)
+            self._mpi.Request.Testall(self._requests)
 
     def finish(self) -> None:
         """Send the rest, and wait for all of it."""
         while len(self._requests) < len(self.pieces):
             self._send()
-        self.comm.wait_all(self._requests)
+        self._mpi.Request.Waitall(self._requests)
         self._requests.clear()
         self._missing[:] = self._counts
 
     def _send(self) -> None:
-        self._requests.append(self.comm.begin_allreduce(self._arrays[len(self._requests)]))
+        self._requests.append(self._comm.Iallreduce(self._mpi.IN_PLACE, self._arrays[len(self._requests)]))

@@ -7,7 +7,7 @@ from distnn.parallel.reduction.allreduce import Allreduce
 from distnn.parallel.reduction.fixed_point import FixedGradients
 from distnn.parallel.reduction.gradients import Gradients
 from distnn.parallel.reduction.node import NodeReduction
-from distnn.parallel.reduction.protocol import GradientSum, Reduction
+from distnn.parallel.reduction.reduction import GradientSum, Reduction
 from distnn.parameters import Memory, Parameters, PrivateMemory
 from distnn.sums import Layout
 

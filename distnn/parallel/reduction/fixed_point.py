@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ from distnn.kernels import fixed_point as reference
 from distnn.kernels.loading import load
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.gradients import finite
-from distnn.parallel.reduction.protocol import Totals
+from distnn.parallel.reduction.gradients import Totals, finite
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents, Units
 from distnn.parameters import Memory, Parameters
@@ -41,24 +39,15 @@ HEADROOM = 6
 BITS = 62
 #: Elements whose squares are summed together for the norm.
 BLOCK = 1024
-#: The tail's integers: two sums in a unit of their own, then counts. ``LARGE`` and ``BAD`` count ranks. Behind them are
-#: the further sums, and for each of them the count of micro-shards in which it wasn't finite.
-LOSS, WEIGHT, CORRECT, COUNT, STOP, SAVE, LARGE, BAD, TAIL = range(9)
+#: The tail begins with counts, ``LARGE`` and ``BAD`` of ranks. Behind them are numbers that have units: two scalars and
+#: the further sums; then for each of the further sums the count of micro-shards in which it wasn't finite.
+CORRECT, COUNT, STOP, SAVE, LARGE, BAD, NUMBERS = range(7)
 #: How the two are named among the parameters.
 SCALARS = ("loss", "weight of the loss")
 
 
-class _Further(NamedTuple):
-    """Where a further sum is: its units, the count of what is lost of it, and its numbers in `Sums` and in the tail."""
-
-    units: slice
-    lost: int
-    where: slice
-    tail: slice
-
-
 class FixedGradients:
-    """A `GradientSum` in fixed point.
+    """What `Gradients` are, in fixed point.
 
     Arguments:
         parameters: whose gradients are summed.
@@ -73,7 +62,8 @@ class FixedGradients:
     def __init__(self, parameters: Parameters, memory: Memory, layout: Layout, shards: int, minimum: int = 0) -> None:
         self.parameters, self.layout = parameters, layout
         length, count = parameters.length, len(parameters.shapes)
-        tail = TAIL + layout.length - len(FIXED) + len(layout.further)
+        numbers = len(SCALARS) + layout.length - len(FIXED)
+        tail = NUMBERS + numbers + len(layout.further)
         self.message = memory.each(max(length + tail, minimum), np.dtype(np.int64))
         self.tail = self.message[length : length + tail]
         self.rows = memory.rows[-1] if isinstance(memory, NodeMemory) else None
@@ -83,6 +73,11 @@ class FixedGradients:
         bits = dict.fromkeys(lengths, self._bits) | dict.fromkeys(parameters.shapes, min(reference.BITS, self._bits))
         self._units = Units(lengths, bits)
         self._integers = np.zeros(count, np.int64)
+        # Of the numbers: their sums, their units, the magnitudes that don't fit, and where each further sum is.
+        self._sums = self.tail[NUMBERS : NUMBERS + numbers]
+        self._scales, self._largest = self._units.scales[count:], self._units.largest[count:]
+        behind = len(FIXED) - len(SCALARS)
+        self._further = [slice(where.start - behind, where.stop - behind) for where in layout.further.values()]
         # Each rank's maxima of what it restores, which all ranks of the node read.
         self._mine = memory.each(len(self._units.scales), np.dtype(np.float64))
         self._all = memory.rows[-1] if isinstance(memory, NodeMemory) else self._mine[None]
@@ -91,18 +86,9 @@ class FixedGradients:
         self._scratch = reference.scratch()
         self._squares = np.zeros(-(-length // BLOCK))
         self._first = True
-        self._further = [
-            _Further(
-                self._units.places[f"sum {name}"],
-                len(self.tail) - len(layout.further) + number,
-                where,
-                slice(where.start - len(FIXED) + TAIL, where.stop - len(FIXED) + TAIL),
-            )
-            for number, (name, where) in enumerate(layout.further.items())
-        ]
 
     def begin(self, pieces: int) -> None:
-        """Begin a step with so many micro-shards on this rank."""
+        """As `Gradients.begin`."""
         self._first = True
         self._units.largest[:] = 0
         self.tail[:] = 0
@@ -110,7 +96,7 @@ class FixedGradients:
             self.message[:] = 0
 
     def add(self, sums: Array) -> None:
-        """Add a micro-shard: the parameters' gradients as they stand, and its sums, as their `Layout` has them."""
+        """As `Gradients.add`."""
         units, integers, gradients = self._units, self._integers, self.parameters.gradients
         integers[:] = 0
         self._kernels.accumulate(
@@ -120,47 +106,40 @@ class FixedGradients:
         limit = 1 << min(reference.BITS, self._bits)
         if integers.max() >= limit:
             for place in np.flatnonzero(integers >= limit).tolist():
-                units.note(place, float(np.abs(gradients[slice(*self._ends[place])]).max()))
+                largest = np.abs(gradients[slice(*self._ends[place])]).max()
+                units.largest[place] = np.maximum(units.largest[place], largest)
         loss, correct, weight, count = sums[:SAMPLES].tolist()
-        self._add_number(len(integers), LOSS, loss)
-        self._add_number(len(integers) + 1, WEIGHT, weight)
         self.tail[CORRECT] += int(correct)
         self.tail[COUNT] += int(count)
-        for further in self._further:
-            self._add_numbers(further, sums[further.where])
+        numbers = np.concatenate(((loss, weight), sums[len(FIXED) :]))
+        self._add_numbers(slice(len(SCALARS)), numbers)
+        for place, where in enumerate(self._further, NUMBERS + len(numbers)):
+            if finite(numbers[where]):
+                self._add_numbers(where, numbers)
+            else:  # no training ends for it
+                self.tail[place] += 1
 
-    def _add_number(self, place: int, where: int, value: float) -> None:
-        """Add a number to the tail."""
-        scaled = value * float(self._units.scales[place])
-        if abs(scaled) < 1 << self._bits:
-            self.tail[where] += round(scaled)
-        else:
-            self._units.note(place, abs(value))
-
-    def _add_numbers(self, further: _Further, values: Array) -> None:
-        """Add a further sum to the tail, or count it there as lost: no training ends for it."""
-        if not finite(values):
-            self.tail[further.lost] += 1
-            return
-        units, where = self._units, further.units
+    def _add_numbers(self, where: slice, numbers: Array) -> None:
+        """Add some of the numbers to the tail, or note those that are too large for their units, NaN among them."""
+        values = numbers[where]
         with np.errstate(over="ignore"):  # it shows in what follows
-            scaled = values * units.scales[where]
-        large = np.abs(scaled) >= float(1 << self._bits)
-        if large.any():
-            units.largest[where] = np.maximum(units.largest[where], np.where(large, np.abs(values), 0.0))
+            scaled = values * self._scales[where]
+        fits = np.abs(scaled) < float(1 << self._bits)
+        if fits.all():
+            self._sums[where] += np.rint(scaled).astype(np.int64)
         else:
-            self.tail[further.tail] += np.rint(scaled).astype(np.int64)
+            self._largest[where] = np.maximum(self._largest[where], np.where(fits, 0.0, np.abs(values)))
 
     def close(self, stop: bool, save: bool, *, sent: bool = False) -> None:
-        """Write the tail: the message is complete."""
+        """As `Gradients.close`."""
         largest = self._units.largest
         self.tail[STOP], self.tail[SAVE] = stop, save
         self.tail[LARGE] = bool(largest.any())
         self.tail[BAD] = not np.all(np.isfinite(largest))
 
     def read(self, tail: Array, comm: Communicator) -> Totals | None:
-        """What a summed tail says; None if the step has to be computed again, with the exponents that are set now."""
-        loss, weight, correct, count, stop, save, large, bad = tail[:TAIL].tolist()
+        """As `Gradients.read`; a step that is computed again has the exponents that are set now."""
+        correct, count, stop, save, large, bad = tail[:NUMBERS].tolist()
         sums, units = self.layout.zeros(), self._units
         if bad:
             lost = any(SCALARS[0] in names for names in comm.allgather(units.strange))
@@ -170,32 +149,31 @@ class FixedGradients:
             comm.maximum(units.largest)
             units.fit(headroom=1)  # a number just below a power of two may be rounded up to it
             return None
-        place = len(self._integers)
-        scales = units.scales[place : place + len(SCALARS)].tolist()
-        sums.vector[:SAMPLES] = loss / scales[0], correct, weight / scales[1], count
-        self._mine[place : place + len(SCALARS)] = abs(loss) / scales[0], abs(weight) / scales[1]
-        for further in self._further:
-            lost, values = tail[further.lost] > 0, tail[further.tail] / units.scales[further.units]
-            sums.vector[further.where] = np.nan if lost else values
-            self._mine[further.units] = 0.0 if lost else np.abs(values)
+        behind = NUMBERS + len(self._scales)
+        numbers = tail[NUMBERS:behind] / self._scales
+        for where, lost in zip(self._further, tail[behind:].tolist(), strict=True):
+            if lost:
+                numbers[where] = np.nan
+        sums.vector[:SAMPLES] = numbers[0], correct, numbers[1], count
+        sums.vector[len(FIXED) :] = numbers[len(SCALARS) :]
+        self._mine[len(self._integers) :] = np.where(np.isnan(numbers), 0.0, np.abs(numbers))
         return Totals(sums, stop, save)
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
-        """The gradients of a slice in floating point, and what computes them from its ``total``."""
+        """As `Gradients.bind`."""
         values, ends = self.parameters.gradients[part], _ends(self.parameters, part)
         scales, largest = self._units.scales[: len(ends)], self._mine[: len(ends)]
         return values, lambda: self._kernels.restore(values, total, ends, scales, largest, self._scratch)
 
-    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
-        """‖g‖₂, by sums over blocks that don't depend on the slices, added up in the order of the blocks."""
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator) -> float:
+        """As `Gradients.norm`, by sums over blocks that don't depend on the slices, in the order of the blocks."""
         start = slices.start(mine.start)
         trained = values[: max(0, self.parameters.trainable - start)]
         self._squares[:] = 0
         for k in range(0, len(trained), BLOCK):
             block = trained[k : k + BLOCK]
             self._squares[(start + k) // BLOCK] = np.dot(block, block)
-        if comm is not None:
-            comm.allreduce(self._squares)  # each sum is added to zeros only
+        comm.allreduce(self._squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(self._squares)))
 
     def adapt(self) -> None:
@@ -216,7 +194,7 @@ class FixedGradients:
 
     @property
     def exponents(self) -> dict[str, int | list[int]]:
-        """By name k, of the unit 2⁻ᵏ: what a checkpoint has to hold of this beside the parameters."""
+        """By name k, of the unit 2⁻ᵏ."""
         return self._units.exponents
 
     def load(self, exponents: Exponents) -> None:

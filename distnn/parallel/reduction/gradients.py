@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,16 +15,26 @@ from distnn.arrays import Array
 from distnn.ops.op import nothing
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
-from distnn.parallel.reduction.protocol import Totals
 from distnn.parallel.reduction.slices import Slices
 from distnn.parallel.reduction.units import Exponents
 from distnn.parameters import Memory, Parameters
-from distnn.sums import FIXED, SAMPLES, Layout
+from distnn.sums import FIXED, SAMPLES, Layout, Sums
 
 #: The tail's elements, behind which a model's further sums ride. The count takes two, HIGH · 4096 + LOW, which float32
 #: sums exactly up to 2³⁶ targets over 4096 ranks.
 LOSS, CORRECT, WEIGHT, HIGH, LOW, STOP, SAVE, BAD, TAIL = range(9)
 BASE = 4096
+
+
+class Totals(NamedTuple):
+    """Sums over all ranks: over their samples, but for the number of these, which is known without; of the wishes to
+    stop and to save; and of the ranks whose gradients aren't finite.
+    """
+
+    sums: Sums
+    stop: int = 0
+    save: int = 0
+    bad: int = 0
 
 
 def tail_length(layout: Layout) -> int:
@@ -38,12 +49,19 @@ def finite(vector: Array) -> bool:
 
 
 class Gradients:
-    """A `GradientSum` in the vectors' own precision.
+    """This rank's part of a step's sums, as one message, and what the message says once the ranks' are added up.
 
     Arguments:
-        parameters: with a tail of `tail_length` elements.
+        parameters: whose gradients are summed, with a tail of `tail_length` elements.
         memory: what the message lives in, made there last.
         layout: of the sums over samples.
+
+    Attributes:
+        message: what a reduction sums, with the gradients first.
+        tail: the elements behind them.
+        rows: the messages of all ranks of this node, where they share memory.
+        direct: whether what backward writes for a step's only micro-shard is what the message holds.
+        align: slices of the vectors begin and end at multiples of so many elements.
     """
 
     direct = True
@@ -83,27 +101,23 @@ class Gradients:
         loss, correct, weight, count = self._sums[:SAMPLES].tolist()
         high, low = divmod(int(count), BASE)
         bad = not sent and not finite(self.parameters.gradients)
-        for place, value in enumerate((loss, correct, weight, high, low, stop, save, bad)):
-            self.tail[place] = value
-        if self.layout.further:
-            self.tail[TAIL:] = self._sums[len(FIXED) :]
+        self.tail[:TAIL] = loss, correct, weight, high, low, stop, save, bad
+        self.tail[TAIL:] = self._sums[len(FIXED) :]
 
     def read(self, tail: Array, comm: Communicator) -> Totals | None:
         """What a summed tail says; None if the step has to be computed again."""
         loss, correct, weight, high, low, stop, save, bad = tail[:TAIL].tolist()
         sums = self.layout.zeros()
-        for place, value in enumerate((loss, correct, weight, int(high) * BASE + int(low))):
-            sums.vector[place] = value
-        if self.layout.further:
-            sums.vector[len(FIXED) :] = tail[TAIL:]
+        sums.vector[:SAMPLES] = loss, correct, weight, int(high) * BASE + int(low)
+        sums.vector[len(FIXED) :] = tail[TAIL:]
         return Totals(sums, int(stop), int(save), int(bad))
 
     def bind(self, part: slice, total: Array) -> tuple[Array, Callable[[], object]]:
         """The gradients of a slice of the vectors in floating point, and what computes them from its ``total``."""
         return total, nothing
 
-    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator | None) -> float:
-        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices; ``comm`` is None where that is all.
+    def norm(self, values: Array, slices: Slices, mine: range, comm: Communicator) -> float:
+        """‖g‖₂ of all gradients, of which ``values`` are this rank's slices, and the others those of ``comm``'s ranks.
 
         It has the same bits on every node: squares are summed by slices, then the slices in their order.
         """
@@ -111,8 +125,7 @@ class Gradients:
         for k in mine:
             part = values[slices.start(k) - start : min(slices.start(k + 1), self.parameters.trainable) - start]
             squares[k] = np.dot(part, part)
-        if comm is not None:
-            comm.allreduce(squares)  # each sum is added to zeros only
+        comm.allreduce(squares)  # each sum is added to zeros only
         return math.sqrt(float(np.add.reduce(squares)))
 
     def adapt(self) -> None:

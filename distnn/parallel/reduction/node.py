@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.parallel.communicator import Communicator, add_up
-from distnn.parallel.reduction.protocol import GradientSum, Totals
-from distnn.parallel.reduction.slices import Slices
+from distnn.parallel.communicator import Communicator
+from distnn.parallel.reduction.gradients import Totals
+from distnn.parallel.reduction.reduction import GradientSum, Reduction
 
 #: Elements summed at a time, so that the sum is still in the core's cache when the next rank's row is added.
 BLOCK = 65536
 
 
-class NodeReduction:
-    """A `Reduction` by slices, on ranks that share one copy of the parameters on each node.
+class NodeReduction(Reduction):
+    """The reduction by slices, on ranks that share one copy of the parameters on each node.
 
     A step meets twice on a node: when all gradients are there, and when all slices are updated. In between each rank
     adds up its slices of the gradients of every rank of its node, in the order of the ranks; adds these sums up over
@@ -35,13 +32,7 @@ class NodeReduction:
     def __init__(self, comm: Communicator, gradients: GradientSum) -> None:
         rows = gradients.rows
         assert rows is not None, "the messages are in memory that the ranks share"
-        self.comm, self.gradients = comm, gradients
-        self.progress: Callable[[Sequence[str]], object] | None = None
-        self._node = comm.node()
-        length = gradients.parameters.length
-        self._slices = Slices(length, gradients.align, comm.nodes)
-        self._mine = self._slices.of(comm.rank)
-        self.part = self._slices.extent(self._mine)
+        super().__init__(comm, gradients, comm.node(), comm.nodes)
         # Before a slice ride the tails of all nodes, each in a row that is added to zeros only: so all ranks read the
         # same bits and agree on what follows from them.
         tail, nodes = len(gradients.tail), len(comm.nodes)
@@ -50,13 +41,14 @@ class NodeReduction:
         self._table, self._total = sums[: tail * nodes].reshape(nodes, tail), sums[ahead:]
         self._tail = np.zeros(tail, rows.dtype)
         self._place = next(place for place, ranks in enumerate(comm.nodes) if comm.rank in ranks)
+        length = gradients.parameters.length
         self._tails = rows[:, length : length + tail]
         self._messages = self._across(sums)
         self.values, self._restore = gradients.bind(self.part, self._total)
         own = rows[:, self.part]
         self._blocks = [(own[:, k : k + BLOCK], self._total[k : k + BLOCK]) for k in range(0, len(self._total), BLOCK)]
 
-    def _across(self, sums: Array) -> list[tuple[Any, Array]]:
+    def _across(self, sums: Array) -> list[tuple[Communicator, Array]]:
         """What is summed over the nodes: for each of this rank's slices its owners, and its place in ``sums``.
 
         A message begins `_ahead` elements before its slice.
@@ -70,8 +62,8 @@ class NodeReduction:
         ]
 
     def reduce(self) -> Totals | None:
-        """Add up the tails, and this rank's slices, of all ranks' messages; None if the step has to be done again."""
-        self._node.barrier()
+        """As `Reduction.reduce`, of the gradients for this rank's slices only."""
+        self._group.barrier()
         self._table.fill(0)
         np.add.reduce(self._tails, axis=0, out=self._table[self._place])
         for rows, total in self._blocks:
@@ -89,22 +81,13 @@ class NodeReduction:
             return
         mine = self._table.ravel().copy()
         (owners, first), *more = self._messages
-        add_up(owners, first)
+        owners.allreduce(first)
         for owners, message in more:  # all the owners of a slice need the table, whichever of theirs it is
             under = message[: self._ahead]
             kept = under.copy()
             under[: len(mine)] = mine
-            add_up(owners, message)
+            owners.allreduce(message)
             under[:] = kept
-
-    def norm(self) -> float:
-        """‖Σ g‖₂ of the reduced gradient, from the slices' squares."""
-        return self.gradients.norm(self.values, self._slices, self._mine, self._node)
-
-    def finish(self) -> None:
-        """This rank's slices are updated: wait until the others of the node have theirs, and prepare the next step."""
-        self._node.barrier()
-        self.gradients.adapt()
 
 
 def _add_up(rows: Array, total: Array) -> None:

@@ -32,10 +32,6 @@ class Units:
         self.largest = np.zeros(ends[-1])
         self._bits = np.repeat([bits[name] for name in lengths], list(lengths.values()))
 
-    def note(self, place: int, magnitude: float) -> None:
-        """A number is too large for its unit."""
-        self.largest[place] = np.maximum(self.largest[place], magnitude)
-
     def fit(self, headroom: int) -> None:
         """Choose units in which the `largest`, and numbers 2^headroom times as large, have their bits."""
         some = np.flatnonzero(self.largest)

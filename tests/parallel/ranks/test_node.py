@@ -152,11 +152,11 @@ def test_where_a_rank_can_not_open_it_the_memory_is_a_file_in_a_folder(wrong, de
     os.posix_fallocate(another, 0, 1 << 20)
     path = f"/proc/self/fd/{another}" if wrong == "another" else wrong
 
-    def opened(given, mark, size):
+    def opened(given, identity, size):
         assert named(comm) == ([] if given.startswith("/proc") else [given])
         comm.barrier()
         wronged = given.startswith("/proc") and comm.rank == deceived % comm.size
-        return intact(path if wronged else given, mark, size)
+        return intact(path if wronged else given, identity, size)
 
     monkeypatch.setattr(shared, "_opened", opened)
     memory = NodeMemory(comm)
@@ -185,25 +185,27 @@ def test_without_nameless_memory_it_is_a_file_in_a_folder(monkeypatch):
 
 
 @pytest.mark.mpi
-def test_memory_that_one_node_has_not_is_refused_on_all_of_them():
+def test_memory_that_one_node_has_not_is_refused_on_all_of_them(monkeypatch):
     comm = split("the last by itself")
-    memory = NodeMemory(comm, "/absent" if comm.rank == comm.size - 1 else "/dev/shm")
+    monkeypatch.setattr(shared, "PLACES", ["/absent" if comm.rank == comm.size - 1 else "/dev/shm"])
     with pytest.raises(SharedMemoryError, match=f"in /absent on {comm.host} can't be allocated"):
-        memory.one(10, np.dtype(np.float32))
+        NodeMemory(comm).one(10, np.dtype(np.float32))
     assert named(comm) == []
 
 
 @pytest.mark.mpi
-def test_memory_that_is_not_to_be_had_is_refused_on_every_rank():
+def test_memory_that_is_not_to_be_had_is_refused_on_every_rank(monkeypatch):
     comm = Communicator(COMM)
-    with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* can't be allocated \(No such file"):
-        NodeMemory(comm, "/absent").one(10, np.dtype(np.float32))
-    with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
-        NodeMemory(comm, "/dev/shm").one(1 << 50, np.dtype(np.float32))
     with pytest.raises(
         SharedMemoryError, match=rf"shared memory on {comm.host} can't be allocated \([\d.]+ MB are free\)"
     ):
         NodeMemory(comm).one(1 << 50, np.dtype(np.float32))
+    monkeypatch.setattr(shared, "PLACES", ["/dev/shm"])
+    with pytest.raises(SharedMemoryError, match="No space left on device|File too large|Invalid argument"):
+        NodeMemory(comm).one(1 << 50, np.dtype(np.float32))
+    monkeypatch.setattr(shared, "PLACES", ["/absent"])
+    with pytest.raises(SharedMemoryError, match=r"shared memory in /absent .* can't be allocated \(No such file"):
+        NodeMemory(comm).one(10, np.dtype(np.float32))
     assert named(comm) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -12,9 +11,8 @@ import pytest
 from distnn.data import DataFile, write_data
 from distnn.data.order import shuffled, stored
 from distnn.errors import DataError
-from distnn.parallel.memory import NodeMemory
+from distnn.parallel import memory
 from distnn.parallel.world import World
-from distnn.session import samples
 from distnn.session.samples import training_source
 from tests.support.runs import DIGITS
 
@@ -38,7 +36,7 @@ def test_every_rank_sees_one_copy() -> None:
 
 @pytest.mark.mpi
 def test_without_room_in_shared_memory_each_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "NodeMemory", partial(NodeMemory, folder="/nowhere"))
+    monkeypatch.setattr(memory, "PLACES", ["/nowhere"])
     with DataFile(DIGITS) as file:
         loader = training_source(file, shuffled(1297), WORLD, in_memory=True)
         np.testing.assert_array_equal(loader.x, file.read("train")[0])
