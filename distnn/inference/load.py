@@ -23,7 +23,8 @@ from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.samples import roomy
-from distnn.train.evaluate import Evaluator, Result, chunk, predict
+from distnn.sums import Sums
+from distnn.train.evaluate import Evaluator, chunk, predict
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Restored:
     parameters: Parameters
     settings: RunSettings
 
-    def evaluate(self, file: DataFile, split: str, world: World) -> Result:
-        """The loss and accuracy on a split, computed by all ranks together.
+    def evaluate(self, file: DataFile, split: str, world: World) -> Sums:
+        """The sums over a split, of which come loss and accuracy, computed by all ranks together.
 
         Raises:
             DataError: if the data don't fit the model.

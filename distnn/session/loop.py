@@ -16,7 +16,6 @@ from distnn.session.saving import Saver
 from distnn.sums import Sums
 from distnn.supervision.guard import StopSignals
 from distnn.train.accumulate import Seconds, diagnose
-from distnn.train.evaluate import bits
 from distnn.train.step import StepResult
 
 #: So many steps in a row are skipped at most: more won't make the parameters good again.
@@ -160,22 +159,17 @@ class Loop:
 
     def _record(self, rate: float, now: float) -> StepRecord:
         recent, progress = self._recent, self.progress
-        sums, spent = recent.sums, recent.spent
         return StepRecord(
             epoch=progress.epoch + 1,
             epochs=self.settings.train.epochs,
             step=progress.step,
             batch=progress.window,
             batches=self.step.windows,
-            loss=sums.mean_loss,
-            accuracy=sums.accuracy,
+            sums=recent.sums,
             learning_rate=rate,
-            samples_per_s=sums.samples / max(now - recent.since, 1e-9),
-            compute_s=spent.compute,
-            comm_s=spent.comm,
-            data_s=spent.data,
+            samples_per_s=recent.sums.samples / max(now - recent.since, 1e-9),
+            spent=recent.spent,
             ranks=self.world.comm.size,
-            bits=bits(self.step.model, sums.mean_loss),
         )
 
     def _end_epoch(self) -> None:
@@ -206,24 +200,15 @@ class Loop:
 
     def _evaluate(self, split: str) -> None:
         start = time.perf_counter()
-        result = self._run.evaluators[split].run()
+        sums = self._run.evaluators[split].run()
+        stop = time.perf_counter()
         if self.step.timeline:
-            self.step.timeline.add(f"evaluate {split}", start, time.perf_counter())
-        self._report(split, result.sums, result.seconds)
+            self.step.timeline.add(f"evaluate {split}", start, stop)
+        self._report(split, sums, stop - start)
 
     def _report(self, split: str, sums: Sums, seconds: float) -> None:
-        record = EvaluationRecord(
-            split,
-            self.progress.epoch,
-            self.progress.step,
-            sums.samples,
-            sums.mean_loss,
-            sums.accuracy,
-            seconds,
-            bits(self.step.model, sums.mean_loss),
-        )
-        self.records[split] = record
-        self.listener.evaluated(record)
+        self.records[split] = EvaluationRecord(split, self.progress.epoch, self.progress.step, sums, seconds)
+        self.listener.evaluated(self.records[split])
 
     def _reason_to_end(self) -> str | None:
         """Why no further epoch is due, or None."""
@@ -249,10 +234,8 @@ class Loop:
             epoch=progress.epoch,
             step=progress.step,
             seconds=seconds,
-            compute_s=spent.compute,
-            comm_s=spent.comm,
-            data_s=spent.data,
-            other_s=max(0.0, seconds - spent.total),
+            spent=spent,
+            other_s=max(0.0, seconds - (spent.compute + spent.comm + spent.data)),
             samples_per_s=self._samples / seconds if seconds else 0.0,
             train=self.records.get("train"),
             validation=self.records.get("validation"),

@@ -34,11 +34,6 @@ class Seconds:
         self.data += other.data
         return self
 
-    @property
-    def total(self) -> float:
-        """All of them."""
-        return self.compute + self.comm + self.data
-
 
 class Accumulation:
     """Leaves the gradients of this rank's micro-shards, and their sums over samples, in the reduction's message.

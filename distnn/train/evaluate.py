@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -35,43 +32,8 @@ CHUNKS = 64
 STREAMS = 64
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a split came to, and how long that took.
-
-    Attributes:
-        sums: over its samples.
-        seconds: that the evaluation took.
-        bits: as in `bits`.
-    """
-
-    sums: Sums
-    seconds: float
-    bits: float | None = None
-
-    @property
-    def loss(self) -> float:
-        """The mean per target that counts."""
-        return self.sums.mean_loss
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of the targets that were classified right; None for a regression."""
-        return self.sums.accuracy
-
-    @property
-    def samples(self) -> int:
-        """How many the split has."""
-        return self.sums.samples
-
-
-def bits(model: Model, loss: float) -> float | None:
-    """A language model's loss per token in bits, loss / ln 2; None for other models, and losses that aren't in bits."""
-    return loss / math.log(2) if model.in_bits else None
-
-
 class Evaluator:
-    """The loss and accuracy of a split, with the same bits whatever the number of ranks.
+    """Evaluates a split, with the same bits whatever the number of ranks.
 
     A split is evaluated in chunks of up to `BATCH` samples, of which each rank has a contiguous range; a chunk's sums
     belong to the chunk, and are added up in the order of the chunks. A language model with states reads the split as
@@ -130,9 +92,8 @@ class Evaluator:
             Carried(self._model, inside.length, self._parameters.dtype),
         )
 
-    def run(self) -> Result:
-        """Evaluate; every rank gets the same result."""
-        start = perf_counter()
+    def run(self) -> Sums:
+        """The sums over the split; every rank gets the same ones."""
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
         self.world.heartbeat.beat(f"the evaluation of {self.split}")
@@ -143,8 +104,7 @@ class Evaluator:
             each.begin(0, 0)  # nothing more is read ahead
         self.world.comm.allreduce(totals)  # each row is added to zeros only
         self.world.failures.confirm()
-        sums = Sums(layout, np.add.reduce(totals, axis=0))
-        return Result(sums, perf_counter() - start, bits(self._model, sums.mean_loss))
+        return Sums(layout, np.add.reduce(totals, axis=0))
 
     def close(self) -> None:
         """Let go of the file, if it is read anew each time."""
