@@ -22,7 +22,8 @@ def begin(
     if resume and resume != "auto":
         given = Path(resume)
         if given.is_dir():
-            start = checkpoint.newest_good(_checkpoints(given), warnings.append)
+            folder = given if given.name == "checkpoints" else given / "checkpoints"
+            start = checkpoint.newest_good(folder, warnings.append)
         else:
             path = checkpoint.resolve(given)
             start = (path, checkpoint.load(path))
@@ -70,7 +71,3 @@ def other_sources(saved: checkpoint.Checkpoint, now: dict[str, str]) -> list[str
     before = saved.environment
     changed = [name.removeprefix(SOURCE) for name, value in now.items() if before.get(name, value) != value]
     return [f"the source file of {name} has changed since the checkpoint was written." for name in changed]
-
-
-def _checkpoints(folder: Path) -> Path:
-    return folder if folder.name == "checkpoints" else folder / "checkpoints"

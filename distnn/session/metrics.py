@@ -203,8 +203,6 @@ def _jsonable(value: Any) -> Any:
     """``value`` with paths as text, and null for what JSON has no number for."""
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ from distnn.session.saving import Saver
 from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
 from distnn.supervision.survival import outlive
-from distnn.train.timeline import Timeline
 
 if TYPE_CHECKING:
     from distnn.config import RunSettings
@@ -73,21 +72,19 @@ def train(
         training.close()
 
 
+@dataclass(eq=False)
 class _Training:
     """A run in progress; the arguments are those of `train`."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        out: Path | None,
-        resume: str | None,
-        max_time: float | None,
-        world: World,
-        listener: Listener | None,
-        given: Given,
-    ) -> None:
-        self.settings, self.out, self.resume, self.max_time = settings, out, resume, max_time
-        self.world, self.listener, self.given = world, listener, given
+    settings: RunSettings
+    out: Path | None
+    resume: str | None
+    max_time: float | None
+    world: World
+    listener: Listener | None
+    given: Given
+
+    def __post_init__(self) -> None:
         self._start = time.perf_counter()
         self._warnings: list[str] = []
         self._listeners: Listener | None = None
@@ -99,6 +96,8 @@ class _Training:
 
     def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
         """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
+        from distnn.config import to_dict
+
         leader = self._regrouped(left) if left else None
         settings, world = self.settings, self.world
         run, start = self._begin() if leader is None else (self._go_on(leader), None)
@@ -107,11 +106,20 @@ class _Training:
         assert folder is not None
         world.comm.on_root(lambda: make_folder(folder, settings))
         if world.comm.root and self._listeners is None:
-            self._listeners = _listen(settings, folder, self.listener)
-        saver = self._saver(run)
+            metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
+            self._listeners = Listeners([metrics, self.listener] if self.listener else [metrics])
+        saver = Saver(
+            folder / "checkpoints",
+            settings.checkpoint,
+            to_dict(settings),
+            run.model,
+            run.step,
+            environment(world.comm) | sources(run),
+            self._listeners,
+        )
         if start:
             saver.began_at(start, run.progress)
-        self._report(run, start)
+        self._report(run, start, folder)
         former, self._run = self._run, run
         self._loop = Loop(run, saver, self._listeners, self.max_time, folder, self._start)
         if former:
@@ -168,22 +176,7 @@ class _Training:
         with DataFile(self.settings.data.path, mpi) as file:
             return Run(self.settings, file, self.world, self.given, former)
 
-    def _saver(self, run: Run) -> Saver:
-        from distnn.config import to_dict
-
-        assert self._folder is not None
-        settings = self.settings
-        return Saver(
-            self._folder / "checkpoints",
-            settings.checkpoint,
-            to_dict(settings),
-            run.model,
-            run.step,
-            environment(self.world.comm) | sources(run),
-            self._listeners,
-        )
-
-    def _report(self, run: Run, start: Path | None) -> None:
+    def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""
         warnings, self._warnings = self._warnings, []
         if self._listeners is None:
@@ -192,14 +185,17 @@ class _Training:
             self._listeners.warned(text)
         if start:
             self._listeners.resumed(start, run.progress.step)
-        assert self._folder is not None
-        self._listeners.started(_info(run, self._folder))
+        self._listeners.started(_info(run, folder))
 
     def end(self) -> tuple[Summary, Run]:
         """Report how it ended."""
-        assert self._summary is not None and self._run is not None and self._folder is not None
-        if self._run.step.timeline:
-            _write(self._run.step.timeline, self._folder, self._listeners)
+        assert self._summary is not None and self._run is not None
+        if timeline := self._run.step.timeline:
+            try:
+                timeline.write(self._summary.out / "trace.json")
+            except DataError as error:  # a run that has finished doesn't fail for it
+                if self._listeners:
+                    self._listeners.warned(str(error))
         if self._listeners:
             self._listeners.finished(self._summary)
         return self._summary, self._run
@@ -210,20 +206,6 @@ class _Training:
             self._run.close()
         if self._listeners:
             self._listeners.close()
-
-
-def _write(timeline: Timeline, folder: Path, listener: Listener | None) -> None:
-    """Write the timeline; a run that has finished doesn't fail for it."""
-    try:
-        timeline.write(folder / "trace.json")
-    except DataError as error:
-        if listener:
-            listener.warned(str(error))
-
-
-def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
-    metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (listener or Listener()).warned)
-    return Listeners([metrics, *([listener] if listener else [])])
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

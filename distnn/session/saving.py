@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ RETRY = (60.0, 3600.0)
 GRACE = 5.0
 
 
+@dataclass(eq=False)
 class Saver:
     """Saves a run's state while the training goes on: a small one by rank 0, a large one by several ranks `Together`.
 
@@ -50,38 +52,32 @@ class Saver:
         last_s: seconds from the beginning to the end of the last save.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: CheckpointSettings,
-        run: dict[str, Any],
-        model: Model,
-        step: Step,
-        environment: dict[str, str],
-        listener: Listener | None,
-    ) -> None:
-        self.folder, self.settings, self.run, self.model, self.step = folder, settings, run, model, step
-        self.environment, self.listener = environment, listener
+    folder: Path
+    settings: CheckpointSettings
+    run: dict[str, Any]
+    model: Model
+    step: Step
+    environment: dict[str, str]
+    listener: Listener | None
+
+    def __post_init__(self) -> None:
         self.latest: Path | None = None
         self.waited_s = self.last_s = 0.0
         self._snapshot = Snapshot()
         self._writing: Writing | Together | None = None
+        world, state = self.step.world, (self.step.parameters.values, *self.step.update.slots.values())
         # A file to which several ranks write is lost with one of them.
-        elastic, ranks = step.world.failures.elastic, step.world.comm.size
-        self._together = not elastic and checkpoint.writers(self._bytes, ranks) > 1
+        several = checkpoint.writers(sum(vector.nbytes for vector in state), world.comm.size) > 1
+        self._together = several and not world.failures.elastic
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
         self._clock = time.monotonic()
-        step.world.failures.before_leaving(self._leave)
+        world.failures.before_leaving(self._leave)
 
     def began_at(self, path: Path, progress: Progress) -> None:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
         self.latest, self._saved = path, (progress.step, progress.epoch)
-
-    def conclude(self) -> None:
-        """Wait for what this rank is writing, and report it; no other rank need be there, as none shares in it."""
-        self._conclude()
 
     @property
     def writing(self) -> bool:
@@ -108,7 +104,7 @@ class Saver:
         if isinstance(self._writing, Together):
             self._writing.advance()
         if self._writing is not None and self._writing.done:
-            self._conclude()
+            self.conclude()
         steps = self.settings.every_steps
         if wished or (steps and progress.step % steps == 0):
             self.save(progress)
@@ -126,8 +122,8 @@ class Saver:
             CheckpointError: on every rank, if the save before this one failed and the run is to stop then.
         """
         self.wait()
-        if self.failed:
-            self._raise()
+        if self._failure is not None and self.failed:
+            raise self._failure
         position = (progress.step, progress.epoch)
         if position == self._saved and not best:
             return
@@ -172,7 +168,7 @@ class Saver:
         start = time.perf_counter()
         if isinstance(self._writing, Together):
             self._writing.advance(wait=True)
-        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self._conclude)
+        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self.conclude)
         self.waited_s += time.perf_counter() - start
 
     def finish(self) -> None:
@@ -183,11 +179,7 @@ class Saver:
         """
         self.wait()
         if self._failure is not None:
-            self._raise()
-
-    def _raise(self) -> None:
-        assert self._failure is not None
-        raise self._failure
+            raise self._failure
 
     def wait_for_copy(self) -> None:
         """Wait until the state may change, which it does from a step's reduction on."""
@@ -200,11 +192,6 @@ class Saver:
         """The run ends by an error: a last chance for what is being written, and there is nobody to report to."""
         if self._writing is not None:
             self._writing.wait(GRACE)
-
-    @property
-    def _bytes(self) -> int:
-        """Of the parameters and the optimiser's state."""
-        return sum(vector.nbytes for vector in (self.step.parameters.values, *self.step.update.slots.values()))
 
     def _state(
         self, values: Array, slots: dict[str, Array], progress: dict[str, Any], carried: dict[str, Array]
@@ -226,8 +213,11 @@ class Saver:
             state=carried,
         )
 
-    def _conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
-        """On rank 0, wait for what is being written, report it, and say how things stand."""
+    def conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
+        """Wait for what this rank is writing, report it on rank 0, and say how things stand.
+
+        No other rank need be there, as long as none shares in it.
+        """
         writing, self._writing = self._writing, None
         if writing is not None and self.listener is not None:
             try:
