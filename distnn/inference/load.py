@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,8 @@ class Restored:
             )
         groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
         evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
-        try:
+        with closing(evaluator):
             return evaluator.run()
-        finally:
-            evaluator.close()
 
     def predict(self, file: DataFile, split: str, world: World) -> Predictions:
         """Predictions for a split, of which each rank computes a part; the same bits on any number of ranks.
@@ -79,11 +78,8 @@ class Restored:
         comm, beat = world.comm, world.heartbeat.beat
         mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), comm.size, comm.rank)))
         beat(f"the predictions for {split}")
-        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), comm))
-        try:
+        with closing(source(file, split, mine, in_memory=roomy(file.bytes(split), comm))) as samples:
             rows = predict(self.model, self.parameters, samples, size, beat=beat) if mine.length else None
-        finally:
-            samples.close()
         shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         return Predictions(rows, mine.start, total, self.model.classes)
@@ -106,15 +102,11 @@ class Restored:
                     f"the prompt's character {place} is {character!r}, which the text that {self.path} was trained on "
                     f"doesn't have; it has {_listed(self.model.classes)}."
                 )
-        model = self._build((1,))
+        facts = {"task": self.model.task, "classes": self.model.classes}
+        model = _built(self.settings, input_shape=(1,), target_shape=(1,), **facts)
         tokens = [known[character] for character in prompt]
         written = sample(model, self.parameters, tokens, length, temperature=temperature, seed=seed)
         return itertools.chain(prompt, (model.classes[token] for token in written))
-
-    def _build(self, input_shape: tuple[int, ...]) -> Model:
-        """The model for sequences of another length."""
-        facts: dict[str, Any] = {"task": self.model.task, "classes": self.model.classes, "target_shape": input_shape}
-        return build(self.settings.model.table(), input_shape, loss=self.settings.loss.make(), **facts)
 
     def _check(self, file: DataFile) -> None:
         if file.sample_shape != self.model.input_shape:
@@ -152,18 +144,16 @@ def restore(path: str | Path, comm: Communicator) -> Restored:
     settings = from_dict(
         {name: keys for name, keys in saved.settings.items() if name not in ("optimizer", "schedule")}, str(found)
     )
-    facts = saved.model
-    model = build(
-        settings.model.table(),
-        tuple(facts["input_shape"]),
-        task=facts["task"],
-        classes=facts["classes"],
-        target_shape=tuple(facts["target_shape"]),
-        loss=settings.loss.make(),
-    )
+    facts = ("input_shape", "target_shape", "task", "classes")
+    model = _built(settings, **{name: saved.model[name] for name in facts})
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
     return Restored(found, model, parameters, settings)
+
+
+def _built(settings: RunSettings, **facts: Any) -> Model:
+    """The model that these settings describe, for data of which `build` wants to know these facts."""
+    return build(settings.model.table(), loss=settings.loss.make(), **facts)
 
 
 def _check_named(settings: dict[str, Any], path: Path) -> None:

@@ -120,7 +120,7 @@ class Accumulation:
         if length not in self._plans:
             self._plans[length] = self.model.training_plan(length, self.parameters, self._pool, self._exchange)
             if self._timeline:
-                self._timeline.watch(self._plans[length])
+                self._plans[length].watch(self._timeline.add)
         return self._plans[length]
 
 

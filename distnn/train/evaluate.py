@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
-from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.world import World
@@ -61,8 +61,8 @@ class Evaluator:
         in_memory: bool = True,
     ) -> None:
         self.split, self.world = split, world
-        self._model, self._parameters, self._pool = model, parameters, BufferPool()
-        self._plans: dict[int, Plan] = {}
+        self._model, self._parameters = model, parameters
+        self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool()))
         self._sums = model.layout.zeros().vector
         if model.states:
             streams = min(STREAMS, file.count(split))
@@ -123,11 +123,6 @@ class Evaluator:
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
 
-    def _plan(self, length: int) -> Plan:
-        if length not in self._plans:
-            self._plans[length] = self._model.evaluation_plan(length, self._parameters, self._pool)
-        return self._plans[length]
-
 
 class _Reader(NamedTuple):
     """A chunk: its batches, in their order, and what is carried from one to the next."""
@@ -154,13 +149,10 @@ def predict(
     two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
     each sequence begins from the state 0. ``beat`` is called after each batch.
     """
-    pool, nothing = BufferPool(), Carried(model, 0, parameters.dtype)
-    plans: dict[int, Plan] = {}
-    results: list[Array] = []
+    made = cache(partial(model.prediction_plan, parameters=parameters, pool=BufferPool()))
+    nothing, results = Carried(model, 0, parameters.dtype), list[Array]()
     for positions in _batches(len(samples), size):
-        if positions.length not in plans:
-            plans[positions.length] = model.prediction_plan(positions.length, parameters, pool)
-        plan = plans[positions.length]
+        plan = made(positions.length)
         samples.fill(positions, plan.value["x"], None)
         nothing.before(plan, positions)
         plan.forward()
