@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from distnn import __version__
 from distnn.session.records import EvaluationRecord, RunInfo, StepRecord, Summary
-from distnn.train.accumulate import Seconds
 
 
 def count(number: int, noun: str) -> str:
@@ -52,7 +51,7 @@ def step(record: StepRecord) -> str:
     return (
         f"epoch {record.epoch}/{record.epochs}  step {record.step} ({record.batch}/{record.batches})  "
         f"{scores(record.loss, record.accuracy, record.bits)}  learning rate {record.learning_rate:.4g}  "
-        f"{record.samples_per_s:,.0f} samples/s  " + ", ".join(_shares(_split(record.spent)))
+        f"{record.samples_per_s:,.0f} samples/s  " + ", ".join(_shares(_split(record)))
     )
 
 
@@ -79,7 +78,7 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""
         lines.append(_row("best", f"validation loss {end.best:#.6g}{where}"))
-    shares = _shares(_split(end.spent) | {"other": end.other_s}, seconds=True)
+    shares = _shares(_split(end) | {"other": end.other_s}, seconds=True)
     lines.append(_row("time", ", ".join(shares)))
     lines.append(_row("speed", f"{end.samples_per_s:,.0f} samples/s"))
     if end.checkpoint is not None:
@@ -96,8 +95,8 @@ def _row(name: str, text: str) -> str:
     return f"  {name:<12}{text}"
 
 
-def _split(spent: Seconds) -> dict[str, float]:
-    return {"compute": spent.compute, "communication": spent.comm, "data": spent.data}
+def _split(record: StepRecord | Summary) -> dict[str, float]:
+    return {"compute": record.spent.compute, "communication": record.spent.comm, "data": record.spent.data}
 
 
 def _shares(split: dict[str, float], *, seconds: bool = False) -> Iterable[str]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distnn import checkpoint
 from distnn.checkpoint.environment import differences
+from distnn.config import RunSettings, to_toml
 from distnn.errors import RunFileError
 from distnn.session.sources import SOURCE
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
 
 
 def begin(
@@ -42,8 +39,6 @@ def begin(
 
 def make_folder(folder: Path, settings: RunSettings) -> None:
     """The run's folder with the resolved run file, cleared of what a killed writer left."""
-    from distnn.config import to_toml
-
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         (folder / "run.toml").write_text(to_toml(settings))

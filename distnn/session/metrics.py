@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,25 +162,17 @@ class MetricsFile(Listener):
 
 def mend(path: Path) -> None:
     """Give the last line of a file of JSON lines its newline, or remove the line if it isn't a whole object."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         return
     with open(path, "rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        tail = b""
-        while size > 0 and b"\n" not in tail:
-            start = max(0, size - 65536)
-            file.seek(start)
-            tail = file.read(size - start) + tail
-            size = start
-        torn = tail[tail.rfind(b"\n") + 1 :]
-        if not torn:
-            return
-        end = file.seek(0, os.SEEK_END)
-        try:
-            json.loads(torn)
-            file.write(b"\n")
-        except ValueError:
-            file.truncate(end - len(torn))
+        for last in deque(file, maxlen=1):
+            if last.endswith(b"\n"):
+                return
+            try:
+                json.loads(last)
+                file.write(b"\n")
+            except ValueError:
+                file.truncate(file.tell() - len(last))
 
 
 def _plain(record: RunInfo | StepRecord | EvaluationRecord | Summary) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from distnn.sums import Sums
-from distnn.train.accumulate import Seconds
+if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, loads neither numpy nor h5py
+    from distnn.sums import Sums
+    from distnn.train.accumulate import Seconds
 
 
 @dataclass(frozen=True)

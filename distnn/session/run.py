@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distnn.checkpoint.environment import blas, environment
+from distnn.config import RunSettings, to_dict
 from distnn.data import DataFile
 from distnn.errors import DataError
 from distnn.parallel.communicator import Communicator
@@ -23,9 +23,6 @@ from distnn.session.saving import Saver
 from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
 from distnn.supervision.survival import outlive
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
 
 
 def train(
@@ -96,8 +93,6 @@ class _Training:
 
     def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
         """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
-        from distnn.config import to_dict
-
         leader = self._regrouped(left) if left else None
         settings, world = self.settings, self.world
         run, start = self._begin() if leader is None else (self._go_on(leader), None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
+from distnn.config import RunSettings
+from distnn.config.sections import DataSettings
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
@@ -18,10 +19,6 @@ from distnn.parallel.available import available
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parameters import Memory, PrivateMemory
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-    from distnn.config.sections import DataSettings
 
 #: The share of a node's free memory that data may take; the rest is for everything else.
 SHARE = 0.5

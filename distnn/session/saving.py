@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint import Checkpoint, Draft
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.checkpoint.together import Together
+from distnn.config import CheckpointSettings
 from distnn.errors import CheckpointError
 from distnn.models.model import Model
 from distnn.session.progress import Progress
 from distnn.session.records import Listener
 from distnn.train.step import Step
 from distnn.train.timeline import SAVING
-
-if TYPE_CHECKING:
-    from distnn.config import CheckpointSettings
 
 #: Seconds from a failed save to the next try; each further failure in a row doubles them, up to the second number.
 RETRY = (60.0, 3600.0)
