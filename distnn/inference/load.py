@@ -123,11 +123,7 @@ def _listed(characters: Sequence[str], most: int = 100) -> str:
 
 
 def restore(path: str | Path, comm: Communicator) -> Restored:
-    """The model of a checkpoint, on every rank; only rank 0 reads the file.
-
-    Arguments:
-        path: a checkpoint, ``latest``, or a run's folder.
-        comm: the ranks.
+    """The model of a checkpoint, ``latest``, or a run's folder, on every rank; only rank 0 reads the file.
 
     Raises:
         CheckpointError: if there is no good checkpoint, or its model can't be rebuilt.

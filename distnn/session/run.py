@@ -116,7 +116,7 @@ class _Training:
             saver.began_at(start, run.progress)
         self._report(run, start, folder)
         former, self._run = self._run, run
-        self._loop = Loop(run, saver, self._listeners, self.max_time, folder, self._start)
+        self._loop = Loop(run, saver, self._listeners, self.max_time, self._start)
         if former:
             former.close()
         if run.step.timeline:

@@ -78,11 +78,8 @@ def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communic
 def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:
     """The order of the training samples in each epoch, which doesn't depend on where they are.
 
-    Arguments:
-        settings: the run file.
-        file: the open data file.
-        batch_size: the global one; as many streams are read side by side, if they are.
-        in_memory: False cuts it into blocks that are well read at a time.
+    As many streams are read side by side as the global batch has samples, if they are. What isn't in memory is cut into
+    blocks that are well read at a time.
     """
     data, samples = settings.data, file.count("train")
     block = None if in_memory else block_length(file, "train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Saver:
         listener: hears of every checkpoint; None on ranks other than 0.
 
     Attributes:
+        writing: a save that is in progress, or hasn't been reported yet.
         latest: the newest file known to be good; on ranks other than 0 as of the last `save` or `wait`.
         waited_s: seconds that rank 0's steps stood still for saves.
         last_s: seconds from the beginning to the end of the last save.
@@ -62,7 +64,7 @@ class Saver:
         self.latest: Path | None = None
         self.waited_s = self.last_s = 0.0
         self._snapshot = Snapshot()
-        self._writing: Writing | Together | None = None
+        self.writing: Writing | Together | None = None
         world, state = self.step.world, (self.step.parameters.values, *self.step.update.slots.values())
         # A file to which several ranks write is lost with one of them.
         several = checkpoint.writers(sum(vector.nbytes for vector in state), world.comm.size) > 1
@@ -78,15 +80,10 @@ class Saver:
         self.latest, self._saved = path, (progress.step, progress.epoch)
 
     @property
-    def writing(self) -> bool:
-        """Whether a save is in progress, or hasn't been reported yet."""
-        return self._writing is not None
-
-    @property
     def overdue(self) -> bool:
         """Whether it is time to save, by this rank's clock: so many minutes have passed, or a failed save is tried
         again."""
-        if self.listener is None or self._writing is not None:
+        if self.listener is None or self.writing is not None:
             return False
         passed, minutes = time.monotonic() - self._clock, self.settings.every_minutes
         return (minutes is not None and passed >= 60 * minutes) or (bool(self._failures) and passed >= self._pause)
@@ -99,9 +96,9 @@ class Saver:
     def after_step(self, progress: Progress, *, wished: bool = False) -> None:
         """Report a save that has ended, and save after a number of steps, or if it is ``wished``: rank 0 has let the
         others know in the step that it is `overdue`."""
-        if isinstance(self._writing, Together):
-            self._writing.advance()
-        if self._writing is not None and self._writing.done:
+        if isinstance(self.writing, Together):
+            self.writing.advance()
+        if self.writing is not None and self.writing.done:
             self.conclude()
         steps = self.settings.every_steps
         if wished or (steps and progress.step % steps == 0):
@@ -142,7 +139,7 @@ class Saver:
             state = self._state(values, dict(zip(slots, moments, strict=True)), progress, carried or {})
             return checkpoint.save(self.folder, state, keep=self.settings.keep, best=best)
 
-        self._writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
+        self.writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
 
     def _begin_together(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
         state, draft = self._state(self.step.parameters.values, self.step.update.slots, progress, {}), None
@@ -156,16 +153,14 @@ class Saver:
         if self.step.world.comm.bcast(draft is None):
             return
 
-        def finish(draft: Draft) -> Path:
-            return draft.finish(keep=self.settings.keep, best=best)
-
-        self._writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
+        finish = partial(Draft.finish, keep=self.settings.keep, best=best)
+        self.writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
         """Wait for what is being written, and report it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
-        if isinstance(self._writing, Together):
-            self._writing.advance(wait=True)
+        if isinstance(self.writing, Together):
+            self.writing.advance(wait=True)
         self.latest, self._failure, self._saved = self.step.world.comm.on_root(self.conclude)
         self.waited_s += time.perf_counter() - start
 
@@ -181,15 +176,15 @@ class Saver:
 
     def wait_for_copy(self) -> None:
         """Wait until the state may change, which it does from a step's reduction on."""
-        if self._writing is not None:
+        if self.writing is not None:
             start = time.perf_counter()
-            self._writing.wait_for_copy()
+            self.writing.wait_for_copy()
             self.waited_s += time.perf_counter() - start
 
     def _leave(self) -> None:
         """The run ends by an error: a last chance for what is being written, and there is nobody to report to."""
-        if self._writing is not None:
-            self._writing.wait(GRACE)
+        if self.writing is not None:
+            self.writing.wait(GRACE)
 
     def _state(
         self, values: Array, slots: dict[str, Array], progress: dict[str, Any], carried: dict[str, Array]
@@ -216,7 +211,7 @@ class Saver:
 
         No other rank need be there, as long as none shares in it.
         """
-        writing, self._writing = self._writing, None
+        writing, self.writing = self.writing, None
         if writing is not None and self.listener is not None:
             try:
                 self.latest = writing.result()

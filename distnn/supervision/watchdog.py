@@ -76,10 +76,6 @@ class Watchdog:
     Progress is `Heartbeat.beats`, and too long is its patience; nothing is looked after while that is 0. Where others
     go on without a rank that dies, only the rank that is the cause ends: those that wait for it end it, where it can't
     itself.
-
-    Arguments:
-        heartbeat: of this rank's work.
-        failures: of the ranks.
     """
 
     def __init__(self, heartbeat: Heartbeat, failures: Failures) -> None:

@@ -38,14 +38,8 @@ class Seconds:
 class Accumulation:
     """Leaves the gradients of this rank's micro-shards, and their sums over samples, in the reduction's message.
 
-    Arguments:
-        heartbeat: hears of each micro-shard.
-        model: whose loss is minimised.
-        source: the training samples.
-        reduction: whose gradients are added up, and which may use them while backward completes them.
-        batching: what a step is made of.
-        carried: the states of the streams.
-        timeline: records where the time goes; None records nothing.
+    The heartbeat hears of each micro-shard; the reduction may use its gradients while backward completes them. The
+    other arguments are those of `distnn.train.step.Step`.
     """
 
     def __init__(

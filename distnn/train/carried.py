@@ -71,9 +71,7 @@ class Carried:
     def collect(self, comm: Communicator, shards: int) -> dict[str, Array] | None:
         """All streams' states on rank 0, each from the rank that has it; None elsewhere. Every rank has to call it.
 
-        Arguments:
-            comm: the ranks.
-            shards: the micro-shards that a batch is cut into, as in `distnn.data.partition.micro_shards`.
+        A batch is cut into so many micro-shards, as in `distnn.data.partition.micro_shards`.
         """
         pieces = comm.gather(self._own(comm, shards))
         if pieces is None:

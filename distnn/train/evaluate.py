@@ -64,16 +64,13 @@ class Evaluator:
         self._model, self._parameters = model, parameters
         self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool()))
         self._sums = model.layout.zeros().vector
+        samples = file.count(split)
+        streams, length = min(STREAMS, samples), chunk(samples)
+        self._chunks = min(groups or world.comm.size, streams) if model.states else batches(samples, length)
+        mine = part(self._chunks, world.comm.size, world.comm.rank)
         if model.states:
-            streams = min(STREAMS, file.count(split))
-            self._chunks = min(groups or world.comm.size, streams)
-            mine = part(self._chunks, world.comm.size, world.comm.rank)
             self._readers = [self._stream(file, streams, group, in_memory=in_memory) for group in range(*mine)]
         else:
-            samples = file.count(split)
-            length = chunk(samples)
-            self._chunks = batches(samples, length)
-            mine = part(self._chunks, world.comm.size, world.comm.rank)
             piece = Range(*(min(edge * length, samples) for edge in mine))
             reader, nothing = source(file, split, piece, in_memory=in_memory), Carried(model, 0, parameters.dtype)
             self._readers = [_Reader(reader, [positions], nothing) for positions in _batches(len(reader), length)]

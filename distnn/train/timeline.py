@@ -27,11 +27,7 @@ Event = tuple[str, float, float, int, str]
 
 
 class Timeline:
-    """Records this rank's events.
-
-    Arguments:
-        comm: the ranks.
-    """
+    """Records this rank's events."""
 
     def __init__(self, comm: Communicator) -> None:
         self.comm = comm

@@ -21,8 +21,7 @@ class ParameterUpdate:
     """An optimiser with its state, beside the parameters that it updates.
 
     Arguments:
-        optimizer: the update rule.
-        parameters: what is updated.
+        optimizer, parameters: the update rule, and what is updated.
         memory: what the state lives in; of this process if None.
 
     Attributes:
