@@ -30,14 +30,7 @@ from distnn.train.evaluate import Evaluator, chunk, predict
 
 @dataclass(frozen=True)
 class Restored:
-    """A trained model.
-
-    Attributes:
-        path: the checkpoint that it was restored from.
-        model: its graph.
-        parameters: its values.
-        settings: the run file with which it was trained.
-    """
+    """A trained model, the checkpoint that it was restored from, and the run file with which it was trained."""
 
     path: Path
     model: Model

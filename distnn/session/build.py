@@ -37,9 +37,6 @@ class Run:
     """A run, assembled: its model, its state, and what it needs to be trained.
 
     Arguments:
-        settings: the run file.
-        file: the open data file.
-        world: the ranks.
         given: objects to use instead of what the settings describe.
         former: the same run on more ranks, whose training samples are taken over if they are in memory.
 

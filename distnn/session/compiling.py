@@ -21,7 +21,6 @@ def prepare(
     once for a machine and a version of distnn.
 
     Arguments:
-        model, optimizer, parameters, comm: of the training.
         batch: the most samples that are computed together.
         reproducible: whether sums are in fixed point.
 

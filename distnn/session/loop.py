@@ -26,7 +26,6 @@ class Loop:
 
     Arguments:
         run: what is trained, from its progress on, which changes as the run goes on.
-        saver: of checkpoints.
         listener: hears of everything, on rank 0; None elsewhere.
         max_time: seconds after which to stop with a checkpoint; None for no limit.
         began: when these seconds began, by `time.perf_counter`.

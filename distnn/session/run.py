@@ -35,19 +35,14 @@ def train(
     listener: Listener | None = None,
     given: Given = NOTHING,
 ) -> tuple[Summary, Run]:
-    """Train by a run file, on every rank of ``world`` together.
+    """Train by a run file, on every rank of ``world`` together: how it ended, and the run with its trained parameters.
 
     Arguments:
-        settings: the run file's contents.
         out: the run's folder; may be None only with a ``resume`` that implies it.
         resume: a run's folder, a checkpoint, or ``auto``: go on with what is in ``out`` if there is anything.
         max_time: seconds after which to stop with a checkpoint.
-        world: the ranks.
         listener: hears of the progress on rank 0; where that may die, every rank has to bring one.
         given: objects made in Python, to be used instead of what the settings describe.
-
-    Returns:
-        How it ended, and the run with its trained parameters.
 
     Raises:
         UsageError: for bad data, settings, folders or checkpoints, and an MPI that can't do what the settings want.

@@ -43,8 +43,6 @@ class Evaluator:
     Arguments:
         model, parameters: what is evaluated, as the parameters stand when `run` is called.
         file: the data file; this rank reads its piece of the split once.
-        split: train, validation or test.
-        world: the ranks.
         groups: into which the streams are divided; one for each rank if None, so that the bits depend on their number.
         in_memory: False reads the split anew at each `run`.
     """
