@@ -26,17 +26,16 @@ class Loop:
 
     Arguments:
         run: what is trained, from its progress on, which changes as the run goes on.
-        listener: hears of everything, on rank 0; None elsewhere.
+        listener: hears of everything; on rank 0 only, elsewhere nobody listens.
         max_time: seconds after which to stop with a checkpoint; None for no limit.
         began: when these seconds began, by `time.perf_counter`.
     """
 
-    def __init__(self, run: Run, saver: Saver, listener: Listener | None, max_time: float | None, began: float) -> None:
+    def __init__(self, run: Run, saver: Saver, listener: Listener, max_time: float | None, began: float) -> None:
         self._run, self.settings, self.step = run, run.settings, run.step
         self.progress, self.world = run.progress, run.world
-        self.saver, self.max_time = saver, max_time
+        self.saver, self.listener, self.max_time = saver, listener, max_time
         self._deadline = None if max_time is None else began + max_time
-        self.listener = listener or Listener()
         self.records: dict[str, EvaluationRecord] = {}
         self._samples, self._spent = 0, Seconds()
         self._skipped, self._last_skipped = 0, 0

@@ -79,7 +79,7 @@ class _Training:
     def __post_init__(self) -> None:
         self._start = time.perf_counter()
         self._warnings: list[str] = []
-        self._listeners: Listener | None = None
+        self._listeners = Listener()  # nobody, but on rank 0
         self._folder: Path | None = None
         self._run: Run | None = None
         self._loop: Loop | None = None
@@ -95,7 +95,7 @@ class _Training:
         folder = self._folder
         assert folder is not None
         world.comm.on_root(lambda: make_folder(folder, settings))
-        if world.comm.root and self._listeners is None:
+        if world.comm.root and not isinstance(self._listeners, Listeners):
             metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
             self._listeners = Listeners([metrics, self.listener] if self.listener else [metrics])
         saver = Saver(
@@ -168,11 +168,9 @@ class _Training:
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""
-        warnings, self._warnings = self._warnings, []
-        if self._listeners is None:
-            return
-        for text in warnings:
+        for text in self._warnings:
             self._listeners.warned(text)
+        self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
         self._listeners.started(_info(run, folder))
@@ -184,18 +182,15 @@ class _Training:
             try:
                 timeline.write(self._summary.out / "trace.json")
             except DataError as error:  # a run that has finished doesn't fail for it
-                if self._listeners:
-                    self._listeners.warned(str(error))
-        if self._listeners:
-            self._listeners.finished(self._summary)
+                self._listeners.warned(str(error))
+        self._listeners.finished(self._summary)
         return self._summary, self._run
 
     def close(self) -> None:
         """Let go of files, and of the terminal."""
         if self._run:
             self._run.close()
-        if self._listeners:
-            self._listeners.close()
+        self._listeners.close()
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

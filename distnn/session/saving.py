@@ -43,7 +43,7 @@ class Saver:
         run: the resolved run file, as a dictionary.
         model, step: whose parameters and optimiser state are saved.
         environment: what the run runs on.
-        listener: hears of every checkpoint; None on ranks other than 0.
+        listener: hears of every checkpoint, on rank 0.
 
     Attributes:
         writing: a save that is in progress, or hasn't been reported yet.
@@ -58,7 +58,7 @@ class Saver:
     model: Model
     step: Step
     environment: dict[str, str]
-    listener: Listener | None
+    listener: Listener
 
     def __post_init__(self) -> None:
         self.latest: Path | None = None
@@ -83,7 +83,7 @@ class Saver:
     def overdue(self) -> bool:
         """Whether it is time to save, by this rank's clock: so many minutes have passed, or a failed save is tried
         again."""
-        if self.listener is None or self.writing is not None:
+        if not self.step.world.comm.root or self.writing is not None:
             return False
         passed, minutes = time.monotonic() - self._clock, self.settings.every_minutes
         return (minutes is not None and passed >= 60 * minutes) or (bool(self._failures) and passed >= self._pause)
@@ -128,7 +128,7 @@ class Saver:
         self._clock = time.monotonic()
         if self._together:
             self._begin_together(progress.to_dict(), carried, best)
-        elif self.listener is not None:
+        elif self.step.world.comm.root:
             self._begin(progress.to_dict(), carried, best)
 
     def _begin(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
@@ -144,7 +144,7 @@ class Saver:
     def _begin_together(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
         state, draft = self._state(self.step.parameters.values, self.step.update.slots, progress, {}), None
         arrays = checkpoint.arrays(state)
-        if self.listener is not None:
+        if self.step.world.comm.root:
             state.state = carried or {}
             try:
                 draft = Draft(self.folder, state)
@@ -212,7 +212,7 @@ class Saver:
         No other rank need be there, as long as none shares in it.
         """
         writing, self.writing = self.writing, None
-        if writing is not None and self.listener is not None:
+        if writing is not None and self.step.world.comm.root:
             try:
                 self.latest = writing.result()
                 self._failures, self.last_s = 0, writing.seconds
@@ -229,7 +229,7 @@ class Saver:
         """On rank 0, note that a save failed, and report it if the run goes on."""
         self._failure, self._saved = error, (-1, -1)
         self._failures += 1
-        if not self.failed and self.listener is not None:
+        if not self.failed:
             again = f"The run goes on, and tries again in {self._pause / 60:.0f} min at the latest"
             self.listener.warned(f'{error} {again} (checkpoint.on_failure = "continue").')
 
