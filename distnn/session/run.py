@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,15 +54,13 @@ def train(
     if settings.parallel.elastic:
         failures.make_elastic()
     training = _Training(settings, out, resume, max_time, world, listener, given)
-    try:
+    with closing(training):
         with StopSignals() as signals:
             outlive(world, lambda left: training.attempt(signals, left))
         ended = training.end()
         if failures.elastic:
             failures.agree(True)  # none leaves before rank 0 has reported: the launcher might end the others
-        return ended
-    finally:
-        training.close()
+    return ended
 
 
 @dataclass(eq=False)
