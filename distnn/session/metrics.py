@@ -162,7 +162,7 @@ class MetricsFile(Listener):
 
 def mend(path: Path) -> None:
     """Give the last line of a file of JSON lines its newline, or remove the line if it isn't a whole object."""
-    if not path.exists():
+    if not path.exists() or path.stat().st_size == 0:  # a device has no size, nor an end
         return
     with open(path, "rb+") as file:
         for last in deque(file, maxlen=1):
