@@ -192,7 +192,7 @@ def main() -> int:
         print(f"largest relative difference of the losses over {steps} steps: {worst:.2e}")
     if options.split in splits:
         finished = options.finished
-        mine = finished_loss(finished, options.split) if finished else run.evaluators[options.split].run().loss
+        mine = finished_loss(finished, options.split) if finished else run.evaluators[options.split].run().mean_loss
         scores = {"distnn": mine / math.log(2), "torch": evaluate_twin(twin, run, options.split) / math.log(2)}
         print(f"{options.split}: distnn {scores['distnn']:.4f} bits, PyTorch {scores['torch']:.4f} bits per character")
         result["bits"] = scores

@@ -6,6 +6,7 @@ doesn't matter how samples are cut into batches, nor that the last batch is a sm
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ class Layout:
     Arguments:
         lengths: by name, the elements of each sum that the model computes; of `FIXED` it need not compute any.
         targets: how many targets a sample has, where the model doesn't compute how many count.
+        in_bits: whether the loss is the code length of a text, which may be reported in bits.
 
     Attributes:
         further: by name, the slices of the sums that aren't in `FIXED`.
@@ -33,8 +35,8 @@ class Layout:
         weighted: whether the loss is divided by another number than that of the targets.
     """
 
-    def __init__(self, lengths: Mapping[str, int], targets: int = 1) -> None:
-        self.targets = targets
+    def __init__(self, lengths: Mapping[str, int], targets: int = 1, *, in_bits: bool = False) -> None:
+        self.targets, self.in_bits = targets, in_bits
         self.classifies, self.weighted = "correct" in lengths, "weight" in lengths
         self.further: dict[str, slice] = {}
         self.length = len(FIXED)
@@ -115,6 +117,11 @@ class Sums:
         """The share of the targets that were classified right, 0 where none counts; None for a regression."""
         correct = self.correct
         return None if correct is None else correct / (self.count or 1)
+
+    @property
+    def bits(self) -> float | None:
+        """The mean loss in bits, loss / ln 2, of a language model; None where the loss isn't in bits."""
+        return self.mean_loss / math.log(2) if self.layout.in_bits else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, and lists of numbers, by name."""

@@ -14,7 +14,7 @@ from distnn.report.output import show
 if TYPE_CHECKING:
     from distnn.inference.load import Restored
     from distnn.parallel.world import World
-    from distnn.train.evaluate import Result
+    from distnn.sums import Sums
 
 
 @click.command()
@@ -37,17 +37,17 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi) as file:
-        result = restored.evaluate(file, split, world)
-    world.comm.on_root(lambda: _show(result, split, restored, as_json=as_json))
+        sums = restored.evaluate(file, split, world)
+    world.comm.on_root(lambda: _show(sums, split, restored, as_json=as_json))
 
 
-def _show(result: Result, split: str, restored: Restored, *, as_json: bool) -> None:
+def _show(sums: Sums, split: str, restored: Restored, *, as_json: bool) -> None:
     """Print the scores."""
     if as_json:
-        scores = {"accuracy": result.accuracy, "bits": result.bits}
-        facts = {"loss": result.loss, "samples": result.samples}
+        scores = {"accuracy": sums.accuracy, "bits": sums.bits}
+        facts = {"loss": sums.mean_loss, "samples": sums.samples}
         show(json.dumps(facts | {name: value for name, value in scores.items() if value is not None}))
         return
-    bits = f", {result.bits:.4f} bits per character" if result.bits is not None else ""
-    accuracy = f", accuracy {result.accuracy:.4f}" if result.accuracy is not None else ""
-    show(f"{split}: loss {result.loss:.6g}{bits}{accuracy} ({result.samples} samples, {restored.path})")
+    bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
+    accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
+    show(f"{split}: loss {sums.mean_loss:.6g}{bits}{accuracy} ({sums.samples} samples, {restored.path})")

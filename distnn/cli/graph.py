@@ -32,18 +32,11 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     from distnn import config
     from distnn.data import DataFile
     from distnn.graph import draw
-    from distnn.models import build
+    from distnn.session import parts
 
     settings = config.read(run, overrides)
     with config.located(run, overrides), DataFile(settings.data.path) as file:
-        model = build(
-            settings.model.table(),
-            file.sample_shape,
-            task=file.task,
-            classes=file.classes,
-            target_shape=file.target_shape,
-            loss=settings.loss.make(),
-        )
+        model = parts.model(settings, file)
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")
     if output is None:
         show(drawing.dot, end="")

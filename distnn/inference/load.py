@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,27 +24,21 @@ from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.samples import roomy
-from distnn.train.evaluate import Evaluator, Result, chunk, predict
+from distnn.sums import Sums
+from distnn.train.evaluate import Evaluator, chunk, predict
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A trained model.
-
-    Attributes:
-        path: the checkpoint that it was restored from.
-        model: its graph.
-        parameters: its values.
-        settings: the run file with which it was trained.
-    """
+    """A trained model, the checkpoint that it was restored from, and the run file with which it was trained."""
 
     path: Path
     model: Model
     parameters: Parameters
     settings: RunSettings
 
-    def evaluate(self, file: DataFile, split: str, world: World) -> Result:
-        """The loss and accuracy on a split, computed by all ranks together.
+    def evaluate(self, file: DataFile, split: str, world: World) -> Sums:
+        """The sums over a split, of which come loss and accuracy, computed by all ranks together.
 
         Raises:
             DataError: if the data don't fit the model.
@@ -61,10 +56,8 @@ class Restored:
             )
         groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
         evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
-        try:
+        with closing(evaluator):
             return evaluator.run()
-        finally:
-            evaluator.close()
 
     def predict(self, file: DataFile, split: str, world: World) -> Predictions:
         """Predictions for a split, of which each rank computes a part; the same bits on any number of ranks.
@@ -78,11 +71,8 @@ class Restored:
         comm, beat = world.comm, world.heartbeat.beat
         mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), comm.size, comm.rank)))
         beat(f"the predictions for {split}")
-        samples = source(file, split, mine, in_memory=roomy(file.bytes(split), comm))
-        try:
+        with closing(source(file, split, mine, in_memory=roomy(file.bytes(split), comm))) as samples:
             rows = predict(self.model, self.parameters, samples, size, beat=beat) if mine.length else None
-        finally:
-            samples.close()
         shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         return Predictions(rows, mine.start, total, self.model.classes)
@@ -105,15 +95,11 @@ class Restored:
                     f"the prompt's character {place} is {character!r}, which the text that {self.path} was trained on "
                     f"doesn't have; it has {_listed(self.model.classes)}."
                 )
-        model = self._build((1,))
+        facts = {"task": self.model.task, "classes": self.model.classes}
+        model = _built(self.settings, input_shape=(1,), target_shape=(1,), **facts)
         tokens = [known[character] for character in prompt]
         written = sample(model, self.parameters, tokens, length, temperature=temperature, seed=seed)
         return itertools.chain(prompt, (model.classes[token] for token in written))
-
-    def _build(self, input_shape: tuple[int, ...]) -> Model:
-        """The model for sequences of another length."""
-        facts: dict[str, Any] = {"task": self.model.task, "classes": self.model.classes, "target_shape": input_shape}
-        return build(self.settings.model.table(), input_shape, loss=self.settings.loss.make(), **facts)
 
     def _check(self, file: DataFile) -> None:
         if file.sample_shape != self.model.input_shape:
@@ -130,11 +116,7 @@ def _listed(characters: Sequence[str], most: int = 100) -> str:
 
 
 def restore(path: str | Path, comm: Communicator) -> Restored:
-    """The model of a checkpoint, on every rank; only rank 0 reads the file.
-
-    Arguments:
-        path: a checkpoint, ``latest``, or a run's folder.
-        comm: the ranks.
+    """The model of a checkpoint, ``latest``, or a run's folder, on every rank; only rank 0 reads the file.
 
     Raises:
         CheckpointError: if there is no good checkpoint, or its model can't be rebuilt.
@@ -151,18 +133,16 @@ def restore(path: str | Path, comm: Communicator) -> Restored:
     settings = from_dict(
         {name: keys for name, keys in saved.settings.items() if name not in ("optimizer", "schedule")}, str(found)
     )
-    facts = saved.model
-    model = build(
-        settings.model.table(),
-        tuple(facts["input_shape"]),
-        task=facts["task"],
-        classes=facts["classes"],
-        target_shape=tuple(facts["target_shape"]),
-        loss=settings.loss.make(),
-    )
+    facts = ("input_shape", "target_shape", "task", "classes")
+    model = _built(settings, **{name: saved.model[name] for name in facts})
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
     return Restored(found, model, parameters, settings)
+
+
+def _built(settings: RunSettings, **facts: Any) -> Model:
+    """The model that these settings describe, for data of which `build` wants to know these facts."""
+    return build(settings.model.table(), loss=settings.loss.make(), **facts)
 
 
 def _check_named(settings: dict[str, Any], path: Path) -> None:

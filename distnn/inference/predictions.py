@@ -33,11 +33,6 @@ class Predictions:
     total: int
     classes: Sequence[str]
 
-    def gathered(self, comm: Communicator) -> Array | None:
-        """The predictions for the whole split (N, …) on rank 0; None on the other ranks."""
-        pieces = comm.gather(self.rows)
-        return None if pieces is None else np.concatenate(pieces)
-
     def write(self, path: Path, comm: Communicator, *, about: Mapping[str, str], force: bool) -> None:
         """Write the predictions to ``path``; every rank must call it.
 
@@ -47,11 +42,11 @@ class Predictions:
         if comm.size > 1 and collective.available():
             self._write_together(path, comm, about, force)
             return
-        whole = self.gathered(comm)
+        pieces = comm.gather(self.rows)
 
         def write() -> None:
-            assert whole is not None
-            write_predictions(path, whole, classes=self.classes, about=about, force=force)
+            assert pieces is not None
+            write_predictions(path, np.concatenate(pieces), classes=self.classes, about=about, force=force)
 
         comm.on_root(write)
 

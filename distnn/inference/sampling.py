@@ -21,9 +21,7 @@ def sample(
 
     Arguments:
         model: a language model with states, for sequences of one token.
-        parameters: its values.
         prompt: the tokens that the model reads first, at least one.
-        length: the number of tokens to draw.
         temperature: as in `draw`.
         seed: of the random choices; the same seed gives the same text.
 
@@ -36,28 +34,24 @@ def sample(
         raise UsageError(f"sampling: the temperature is {temperature}; expected a number of at least 0.")
     if model.task != "language" or not model.states:
         raise UsageError("sampling needs a language model whose layers carry a state from token to token.")
-    return _sample(model, parameters, prompt, length, temperature, seed)
 
+    def tokens() -> Iterator[int]:
+        generator = np.random.default_rng(seed)
+        plan = model.prediction_plan(1, parameters)
+        states: dict[str, Array] = {name: np.zeros_like(plan.value[f"before {name}"]) for name in model.states}
+        unread = list(prompt)
+        for _ in range(length):
+            for token in unread:
+                plan.value["x"][...] = token
+                for name, state in states.items():
+                    np.copyto(plan.value[f"before {name}"], state)
+                plan.forward()
+                for name, state in states.items():
+                    np.copyto(state, plan.value[f"after {name}"])
+            unread = [draw(plan.value["prediction"].reshape(-1), temperature, generator)]
+            yield unread[0]
 
-def _sample(
-    model: Model, parameters: Parameters, prompt: Sequence[int], length: int, temperature: float, seed: int
-) -> Iterator[int]:
-    generator = np.random.default_rng(seed)
-    plan = model.prediction_plan(1, parameters)
-    states: dict[str, Array] = {name: np.zeros_like(plan.value[f"before {name}"]) for name in model.states}
-    tokens, read = list(prompt), 0
-    while length > 0:
-        for token in tokens[read:]:
-            plan.value["x"][...] = token
-            for name, state in states.items():
-                np.copyto(plan.value[f"before {name}"], state)
-            plan.forward()
-            for name, state in states.items():
-                np.copyto(state, plan.value[f"after {name}"])
-        read = len(tokens)
-        tokens.append(draw(plan.value["prediction"].reshape(-1), temperature, generator))
-        length -= 1
-        yield tokens[-1]
+    return tokens()
 
 
 def draw(probabilities: Array, temperature: float, generator: np.random.Generator) -> int:

@@ -7,7 +7,7 @@ from typing import TextIO
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from distnn.session.metrics import EvaluationRecord, RunInfo, StepRecord
+from distnn.session.records import EvaluationRecord, RunInfo, StepRecord
 
 #: From this width on there is room for the validation scores too.
 WIDE = 100

@@ -14,7 +14,8 @@ from typing import TextIO
 from distnn.errors import DistnnError
 from distnn.report import words
 from distnn.report.output import show
-from distnn.session.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary, Thinning
+from distnn.session.metrics import Thinning
+from distnn.session.records import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
 
 #: Seconds between two movements of the bar: smooth to the eye, nothing to the loop.
 BAR_INTERVAL = 0.2
@@ -62,7 +63,7 @@ class Console(Listener):
     def started(self, info: RunInfo) -> None:
         """Print the header, and show the bar."""
         self._info = info
-        self._thinning.start(info.start_step)
+        self._thinning.start()
         if self._quiet:
             return
         for line in words.header(info):

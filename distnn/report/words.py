@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from distnn import __version__
-from distnn.session.metrics import EvaluationRecord, RunInfo, StepRecord, Summary
+from distnn.session.records import EvaluationRecord, RunInfo, StepRecord, Summary
 
 
 def count(number: int, noun: str) -> str:
@@ -48,11 +48,10 @@ def header(info: RunInfo) -> list[str]:
 
 def step(record: StepRecord) -> str:
     """One line of a log."""
-    split = {"compute": record.compute_s, "communication": record.comm_s, "data": record.data_s}
     return (
         f"epoch {record.epoch}/{record.epochs}  step {record.step} ({record.batch}/{record.batches})  "
         f"{scores(record.loss, record.accuracy, record.bits)}  learning rate {record.learning_rate:.4g}  "
-        f"{record.samples_per_s:,.0f} samples/s  " + ", ".join(_shares(split))
+        f"{record.samples_per_s:,.0f} samples/s  " + ", ".join(_shares(_split(record)))
     )
 
 
@@ -79,8 +78,7 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""
         lines.append(_row("best", f"validation loss {end.best:#.6g}{where}"))
-    split = {"compute": end.compute_s, "communication": end.comm_s, "data": end.data_s, "other": end.other_s}
-    shares = _shares(split, seconds=True)
+    shares = _shares(_split(end) | {"other": end.other_s}, seconds=True)
     lines.append(_row("time", ", ".join(shares)))
     lines.append(_row("speed", f"{end.samples_per_s:,.0f} samples/s"))
     if end.checkpoint is not None:
@@ -95,6 +93,10 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
 
 def _row(name: str, text: str) -> str:
     return f"  {name:<12}{text}"
+
+
+def _split(record: StepRecord | Summary) -> dict[str, float]:
+    return {"compute": record.spent.compute, "communication": record.spent.comm, "data": record.spent.data}
 
 
 def _shares(split: dict[str, float], *, seconds: bool = False) -> Iterable[str]:

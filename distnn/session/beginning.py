@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distnn import checkpoint
 from distnn.checkpoint.environment import differences
+from distnn.config import RunSettings, to_toml
 from distnn.errors import RunFileError
 from distnn.session.sources import SOURCE
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
 
 
 def begin(
@@ -22,7 +19,8 @@ def begin(
     if resume and resume != "auto":
         given = Path(resume)
         if given.is_dir():
-            start = checkpoint.newest_good(_checkpoints(given), warnings.append)
+            folder = given if given.name == "checkpoints" else given / "checkpoints"
+            start = checkpoint.newest_good(folder, warnings.append)
         else:
             path = checkpoint.resolve(given)
             start = (path, checkpoint.load(path))
@@ -41,8 +39,6 @@ def begin(
 
 def make_folder(folder: Path, settings: RunSettings) -> None:
     """The run's folder with the resolved run file, cleared of what a killed writer left."""
-    from distnn.config import to_toml
-
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         (folder / "run.toml").write_text(to_toml(settings))
@@ -70,7 +66,3 @@ def other_sources(saved: checkpoint.Checkpoint, now: dict[str, str]) -> list[str
     before = saved.environment
     changed = [name.removeprefix(SOURCE) for name, value in now.items() if before.get(name, value) != value]
     return [f"the source file of {name} has changed since the checkpoint was written." for name in changed]
-
-
-def _checkpoints(folder: Path) -> Path:
-    return folder if folder.name == "checkpoints" else folder / "checkpoints"

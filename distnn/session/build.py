@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from distnn import checkpoint
 from distnn.arrays import Array
+from distnn.config import RunSettings
+from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.partition import Batching
 from distnn.data.source import Source
@@ -30,18 +32,11 @@ from distnn.train.step import Step
 from distnn.train.timeline import Timeline
 from distnn.train.update import ParameterUpdate
 
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-    from distnn.config.sections import ParallelSettings
-
 
 class Run:
     """A run, assembled: its model, its state, and what it needs to be trained.
 
     Arguments:
-        settings: the run file.
-        file: the open data file.
-        world: the ranks.
         given: objects to use instead of what the settings describe.
         former: the same run on more ranks, whose training samples are taken over if they are in memory.
 

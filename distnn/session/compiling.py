@@ -21,12 +21,10 @@ def prepare(
     once for a machine and a version of distnn.
 
     Arguments:
-        model, optimizer, parameters, comm: of the training.
         batch: the most samples that are computed together.
         reproducible: whether sums are in fixed point.
 
-    Returns:
-        The names of these kernels.
+    Returns the names of these kernels.
     """
     names = model.kernels(batch) | optimizer.compiles(parameters.length) | ({"fixed_point"} if reproducible else set())
     names |= model.joins if names else set()

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from distnn import config
 from distnn.arrays import Array
+from distnn.config import DataSettings, RunSettings, TrainSettings
 from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import UsageError, nearest
@@ -81,8 +83,6 @@ def fit(
         UsageError: for bad data, settings or folders.
         DistnnError: if the training diverges.
     """
-    from distnn import config
-
     table, objects = _sorted(settings | {"epochs": epochs, "batch_size": batch_size, "path": str(data)})
     _check(objects)
     table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
@@ -99,8 +99,6 @@ def fit(
 
 def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given as in a run file, by section, and the objects, by the section that each stands for."""
-    from distnn.config import DataSettings, RunSettings, TrainSettings
-
     homes = dict.fromkeys(TrainSettings.model_fields, "train") | dict.fromkeys(DataSettings.model_fields, "data")
     valid = {*homes, *RunSettings.model_fields} - {"model"}
     for name in settings:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from distnn.errors import DistnnError
 from distnn.parallel.fingerprints import agreed_fingerprint
@@ -16,7 +15,6 @@ from distnn.session.saving import Saver
 from distnn.sums import Sums
 from distnn.supervision.guard import StopSignals
 from distnn.train.accumulate import Seconds, diagnose
-from distnn.train.evaluate import bits
 from distnn.train.step import StepResult
 
 #: So many steps in a row are skipped at most: more won't make the parameters good again.
@@ -28,21 +26,16 @@ class Loop:
 
     Arguments:
         run: what is trained, from its progress on, which changes as the run goes on.
-        saver: of checkpoints.
-        listener: hears of everything, on rank 0; None elsewhere.
+        listener: hears of everything; on rank 0 only, elsewhere nobody listens.
         max_time: seconds after which to stop with a checkpoint; None for no limit.
-        out: the run's folder.
         began: when these seconds began, by `time.perf_counter`.
     """
 
-    def __init__(
-        self, run: Run, saver: Saver, listener: Listener | None, max_time: float | None, out: Path, began: float
-    ) -> None:
+    def __init__(self, run: Run, saver: Saver, listener: Listener, max_time: float | None, began: float) -> None:
         self._run, self.settings, self.step = run, run.settings, run.step
         self.progress, self.world = run.progress, run.world
-        self.saver, self.max_time, self.out = saver, max_time, out
+        self.saver, self.listener, self.max_time = saver, listener, max_time
         self._deadline = None if max_time is None else began + max_time
-        self.listener = listener or Listener()
         self.records: dict[str, EvaluationRecord] = {}
         self._samples, self._spent = 0, Seconds()
         self._skipped, self._last_skipped = 0, 0
@@ -65,22 +58,19 @@ class Loop:
         wished = train.target_loss is not None or train.target_accuracy is not None
         if wished and progress.epoch and not progress.window and "validation" in self._run.evaluators:
             self._evaluate("validation")  # the target may have been reached before this run was resumed
-        reason = self._reason_to_end()
+        early, reason = None, self._reason_to_end()
         while reason is None:
-            early = self._epoch(signals)
-            if early:
-                self.world.heartbeat.beat("the last checkpoint")
-                self.saver.save(self.progress)
-                self.saver.finish()
-                return self._summary(early, complete=False)
-            self._end_epoch()
-            reason = self._reason_to_end()
-        self.saver.save(self.progress)
-        if "test" in self._run.evaluators:
-            self._evaluate("test")
+            reason = early = self._epoch(signals)
+            if early is None:
+                self._end_epoch()
+                reason = self._reason_to_end()
         self.world.heartbeat.beat("the last checkpoint")
+        self.saver.save(self.progress)
+        if early is None and "test" in self._run.evaluators:
+            self._evaluate("test")
+            self.world.heartbeat.beat("the last checkpoint")
         self.saver.finish()
-        return self._summary(reason, complete=True)
+        return self._summary(reason, complete=early is None)
 
     def _epoch(self, signals: StopSignals) -> str | None:
         """The rest of the epoch's steps; returns why it was left early, or None."""
@@ -147,36 +137,28 @@ class Loop:
         )
 
     def _count(self, result: StepResult, rate: float) -> None:
+        progress, recent = self.progress, self._recent
         self._samples += result.sums.samples
         self._spent += result.spent
         self._totals.add(result)
-        self._recent.add(result)
+        recent.add(result)
         now = time.perf_counter()
-        ended = self.progress.window == self.step.windows
-        due = ended or now - self._recent.since >= self.listener.interval
-        if due and self._recent.sums.samples:  # steps that were all skipped have no loss to report
-            self.listener.stepped(self._record(rate, now))
+        due = progress.window == self.step.windows or now - recent.since >= self.listener.interval
+        if due and recent.sums.samples:  # steps that were all skipped have no loss to report
+            record = StepRecord(
+                epoch=progress.epoch + 1,
+                epochs=self.settings.train.epochs,
+                step=progress.step,
+                batch=progress.window,
+                batches=self.step.windows,
+                sums=recent.sums,
+                learning_rate=rate,
+                samples_per_s=recent.sums.samples / max(now - recent.since, 1e-9),
+                spent=recent.spent,
+                ranks=self.world.comm.size,
+            )
+            self.listener.stepped(record)
             self._recent = Window(self.step.model.layout.zeros())
-
-    def _record(self, rate: float, now: float) -> StepRecord:
-        recent, progress = self._recent, self.progress
-        sums, spent = recent.sums, recent.spent
-        return StepRecord(
-            epoch=progress.epoch + 1,
-            epochs=self.settings.train.epochs,
-            step=progress.step,
-            batch=progress.window,
-            batches=self.step.windows,
-            loss=sums.mean_loss,
-            accuracy=sums.accuracy,
-            learning_rate=rate,
-            samples_per_s=sums.samples / max(now - recent.since, 1e-9),
-            compute_s=spent.compute,
-            comm_s=spent.comm,
-            data_s=spent.data,
-            ranks=self.world.comm.size,
-            bits=bits(self.step.model, sums.mean_loss),
-        )
 
     def _end_epoch(self) -> None:
         """Evaluate, compare the ranks, save."""
@@ -206,24 +188,15 @@ class Loop:
 
     def _evaluate(self, split: str) -> None:
         start = time.perf_counter()
-        result = self._run.evaluators[split].run()
+        sums = self._run.evaluators[split].run()
+        stop = time.perf_counter()
         if self.step.timeline:
-            self.step.timeline.add(f"evaluate {split}", start, time.perf_counter())
-        self._report(split, result.sums, result.seconds)
+            self.step.timeline.add(f"evaluate {split}", start, stop)
+        self._report(split, sums, stop - start)
 
     def _report(self, split: str, sums: Sums, seconds: float) -> None:
-        record = EvaluationRecord(
-            split,
-            self.progress.epoch,
-            self.progress.step,
-            sums.samples,
-            sums.mean_loss,
-            sums.accuracy,
-            seconds,
-            bits(self.step.model, sums.mean_loss),
-        )
-        self.records[split] = record
-        self.listener.evaluated(record)
+        self.records[split] = EvaluationRecord(split, self.progress.epoch, self.progress.step, sums, seconds)
+        self.listener.evaluated(self.records[split])
 
     def _reason_to_end(self) -> str | None:
         """Why no further epoch is due, or None."""
@@ -249,10 +222,8 @@ class Loop:
             epoch=progress.epoch,
             step=progress.step,
             seconds=seconds,
-            compute_s=spent.compute,
-            comm_s=spent.comm,
-            data_s=spent.data,
-            other_s=max(0.0, seconds - spent.total),
+            spent=spent,
+            other_s=max(0.0, seconds - (spent.compute + spent.comm + spent.data)),
             samples_per_s=self._samples / seconds if seconds else 0.0,
             train=self.records.get("train"),
             validation=self.records.get("validation"),
@@ -260,6 +231,6 @@ class Loop:
             best=progress.best,
             best_step=progress.best_step,
             checkpoint=self.saver.latest,
-            out=self.out,
+            out=self.saver.folder.parent,
             fingerprint=agreed_fingerprint(self.world.comm, step.parameters),
         )

@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import math
-import os
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from distnn.errors import DistnnError
-from distnn.session.records import EvaluationRecord, Listener, Listeners, RunInfo, StepRecord, Summary
-
-__all__ = [
-    "EvaluationRecord",
-    "Listener",
-    "Listeners",
-    "MetricsFile",
-    "RunInfo",
-    "StepRecord",
-    "Summary",
-    "Thinning",
-    "join",
-    "mend",
-]
+from distnn.session.records import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
+from distnn.sums import Sums
+from distnn.train.accumulate import Seconds
 
 
 class Thinning:
-    """Joins step records until ``interval`` seconds have passed, so that a fast loop makes few lines.
-
-    Seconds are those of all joined records. The loss and accuracy are means over those of the last one's epoch, each
-    weighted by its number of steps: a mean over many epochs would say little of where the training is.
-    """
+    """Joins step records until ``interval`` seconds have passed, so that a fast loop makes few lines."""
 
     def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.interval = interval
-        self._clock = clock
-        self._due = clock() + interval
-        self._step = 0
+        self.interval, self._clock = interval, clock
         self._pending: list[StepRecord] = []
+        self.start()
 
-    def start(self, step: int) -> None:
-        """``step`` steps are done before the first record."""
-        self._step = step
+    def start(self) -> None:
+        """The interval begins now."""
         self._due = self._clock() + self.interval
 
     def add(self, record: StepRecord) -> StepRecord | None:
@@ -58,43 +39,29 @@ class Thinning:
         """The record of all steps since the last one returned, if there are any."""
         if not self._pending:
             return None
-        joined = join(self._pending, self._step)
-        self._step = joined.step
-        self._due = self._clock() + self.interval
+        joined = join(self._pending)
         self._pending.clear()
+        self.start()
         return joined
 
 
-def join(records: Sequence[StepRecord], step: int) -> StepRecord:
-    """One record for several in a row, of which the first begins after ``step`` steps."""
+def join(records: Sequence[StepRecord]) -> StepRecord:
+    """One record for several in a row.
+
+    Seconds are those of all records, and the rate is their mean over time. Of the sums only those of the last one's
+    epoch count: a mean loss over many epochs would say little of where the training is.
+    """
     last = records[-1]
     if len(records) == 1:
         return last
-    ends = [step, *(record.step for record in records)]
-    weights = [max(1, end - start) for start, end in itertools.pairwise(ends)]
-    total = sum(weights)
-    # A rate is a mean over time: steps over the sum of steps / rate.
-    rates = [record.samples_per_s for record in records]
-    rate = total / sum(w / r for w, r in zip(weights, rates, strict=True)) if all(r > 0 for r in rates) else rates[-1]
-
-    recent = [(weight, record) for weight, record in zip(weights, records, strict=True) if record.epoch == last.epoch]
-
-    def mean(values: Sequence[float]) -> float:
-        steps = sum(weight for weight, _ in recent)
-        return sum(weight * value for (weight, _), value in zip(recent, values, strict=True)) / steps
-
-    accuracies = [record.accuracy for _, record in recent if record.accuracy is not None]
-    bits = [record.bits for _, record in recent if record.bits is not None]
-    return dataclasses.replace(
-        last,
-        loss=mean([record.loss for _, record in recent]),
-        accuracy=mean(accuracies) if len(accuracies) == len(recent) else None,
-        bits=mean(bits) if len(bits) == len(recent) else None,
-        samples_per_s=rate,
-        compute_s=sum(record.compute_s for record in records),
-        comm_s=sum(record.comm_s for record in records),
-        data_s=sum(record.data_s for record in records),
-    )
+    sums, spent = last.sums.layout.zeros(), Seconds()
+    for record in records:
+        spent += record.spent
+        if record.epoch == last.epoch:
+            sums += record.sums
+    seconds = sum(record.samples / record.samples_per_s for record in records)
+    rate = sum(record.samples for record in records) / seconds
+    return dataclasses.replace(last, sums=sums, spent=spent, samples_per_s=rate)
 
 
 class MetricsFile(Listener):
@@ -126,8 +93,8 @@ class MetricsFile(Listener):
 
     def started(self, info: RunInfo) -> None:
         """A "start" line."""
-        self._thinning.start(info.start_step)
-        self._write("start", dataclasses.asdict(info))
+        self._thinning.start()
+        self._write("start", _plain(info))
 
     def stepped(self, record: StepRecord) -> None:
         """A "train" line, if the interval has passed."""
@@ -136,7 +103,7 @@ class MetricsFile(Listener):
     def evaluated(self, record: EvaluationRecord) -> None:
         """An "evaluation" line, after the steps before it."""
         self._train(self._thinning.flush())
-        self._write("evaluation", dataclasses.asdict(record))
+        self._write("evaluation", _plain(record))
 
     def saved(self, path: Path, step: int) -> None:
         """A "checkpoint" line, after the steps before it."""
@@ -158,7 +125,7 @@ class MetricsFile(Listener):
             DistnnError: there are lines that can't be written.
         """
         self._train(self._thinning.flush())
-        self._write("end", dataclasses.asdict(summary))
+        self._write("end", _plain(summary))
         if (error := self._append()) is not None:
             raise _unwritable(self.path, error) from error
 
@@ -170,10 +137,10 @@ class MetricsFile(Listener):
 
     def _train(self, record: StepRecord | None) -> None:
         if record is not None:
-            values = dataclasses.asdict(record)
-            self._write(
-                "train", {key: value for key, value in values.items() if key not in ("epochs", "batch", "batches")}
-            )
+            values = _plain(record)
+            for name in ("epochs", "batch", "batches", "samples"):
+                del values[name]
+            self._write("train", values)
 
     def _write(self, kind: str, values: dict[str, Any]) -> None:
         line = json.dumps(_jsonable({"kind": kind, **values, "time": round(time.time(), 3)}), allow_nan=False)
@@ -195,33 +162,39 @@ class MetricsFile(Listener):
 
 def mend(path: Path) -> None:
     """Give the last line of a file of JSON lines its newline, or remove the line if it isn't a whole object."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists() or path.stat().st_size == 0:  # a device has no size, nor an end
         return
     with open(path, "rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        tail = b""
-        while size > 0 and b"\n" not in tail:
-            start = max(0, size - 65536)
-            file.seek(start)
-            tail = file.read(size - start) + tail
-            size = start
-        torn = tail[tail.rfind(b"\n") + 1 :]
-        if not torn:
-            return
-        end = file.seek(0, os.SEEK_END)
-        try:
-            json.loads(torn)
-            file.write(b"\n")
-        except ValueError:
-            file.truncate(end - len(torn))
+        for last in deque(file, maxlen=1):
+            if last.endswith(b"\n"):
+                return
+            try:
+                json.loads(last)
+                file.write(b"\n")
+            except ValueError:
+                file.truncate(file.tell() - len(last))
+
+
+def _plain(record: RunInfo | StepRecord | EvaluationRecord | Summary) -> dict[str, Any]:
+    """A record's values by name; sums as what is told of them."""
+    plain: dict[str, Any] = {}
+    for name, value in vars(record).items():
+        match value:
+            case Sums():
+                plain |= {name: getattr(record, name) for name in ("samples", "loss", "accuracy", "bits")}
+            case Seconds():
+                plain |= {f"{name}_s": seconds for name, seconds in vars(value).items()}
+            case EvaluationRecord():
+                plain[name] = _plain(value)
+            case _:
+                plain[name] = value
+    return plain
 
 
 def _jsonable(value: Any) -> Any:
     """``value`` with paths as text, and null for what JSON has no number for."""
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

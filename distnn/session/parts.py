@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from distnn.config import RunSettings
+from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
 from distnn.errors import DataError, RunFileError
@@ -15,10 +17,6 @@ from distnn.optim import Optimizer, Schedule
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parameters import Memory, PrivateMemory
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-    from distnn.config.sections import ParallelSettings
 
 #: The buckets on several nodes, in megabytes: large enough that a network's latency doesn't show.
 BUCKET_MB = 4.0

@@ -4,10 +4,9 @@ steps, which a line of the log, or an epoch, reports.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distnn.errors import CheckpointError
@@ -48,23 +47,20 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     seconds: float = 0.0
-    sums: Sums = dataclasses.field(kw_only=True)
-    exponents: dict[str, int | list[int]] = dataclasses.field(default_factory=dict)
+    sums: Sums = field(kw_only=True)
+    exponents: dict[str, int | list[int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | {
-            "sums": self.sums.to_dict(),
-            "exponents": dict(self.exponents),
-        }
+        return vars(self) | {"sums": self.sums.to_dict(), "exponents": dict(self.exponents)}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Take over what `to_dict` gave."""
-        for field in dataclasses.fields(self):
-            if field.name == "sums" and "sums" in saved:
-                self.sums.load(saved["sums"])
-            elif field.name in saved:
-                setattr(self, field.name, saved[field.name])
+        for name in vars(self).keys() & saved.keys():
+            if name == "sums":
+                self.sums.load(saved[name])
+            else:
+                setattr(self, name, saved[name])
 
     def resume(self, saved: Mapping[str, Any], where: str) -> None:
         """Take over the position of a checkpoint.
@@ -84,20 +80,19 @@ class Progress:
         self.load({key: value for key, value in saved.items() if key not in ORDER})
 
 
+@dataclass
 class Window:
     """Sums over steps, from now on.
 
-    Arguments:
-        sums: to go on from, kept up to date.
-
     Attributes:
+        sums: to go on from, kept up to date.
         spent: this rank's seconds in these steps.
         since: when it began.
     """
 
-    def __init__(self, sums: Sums) -> None:
-        self.sums, self.spent = sums, Seconds()
-        self.since = time.perf_counter()
+    sums: Sums
+    spent: Seconds = field(default_factory=Seconds)
+    since: float = field(default_factory=time.perf_counter)
 
     def add(self, result: StepResult) -> None:
         """Count a step; where nothing was updated, only its time."""

@@ -7,10 +7,17 @@ and each may join records (`distnn.session.metrics.Thinning`) to come back to it
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, loads neither numpy nor h5py
+    from distnn.sums import Sums
+    from distnn.train.accumulate import Seconds
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,38 @@ class RunInfo:
     kernels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class StepRecord:
-    """The steps since the last record: ``loss`` and ``accuracy`` are means per target, the ``_s`` are seconds.
+class Scored:
+    """A record with sums over samples, of which it gives the means per target.
 
-    A sample has one target, in a language model one for each token. ``bits`` is the loss of a language model in bits.
+    A sample has one target, in a language model one for each token.
+    """
+
+    sums: Sums
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        return self.sums.mean_loss
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of the targets that were classified right; None for a regression."""
+        return self.sums.accuracy
+
+    @property
+    def bits(self) -> float | None:
+        """The mean loss of a language model in bits; None for other losses."""
+        return self.sums.bits
+
+    @property
+    def samples(self) -> int:
+        """How many samples were summed over."""
+        return self.sums.samples
+
+
+@dataclass(frozen=True)
+class StepRecord(Scored):
+    """The steps since the last record.
 
     ``epoch`` (the current one) and ``step`` (of the whole run, the last one done) count from 1; ``batch`` of
     ``batches`` steps of the epoch are done.
@@ -53,29 +87,22 @@ class StepRecord:
     step: int
     batch: int
     batches: int
-    loss: float
-    accuracy: float | None
+    sums: Sums
     learning_rate: float
     samples_per_s: float
-    compute_s: float
-    comm_s: float
-    data_s: float
+    spent: Seconds
     ranks: int
-    bits: float | None = None
 
 
 @dataclass(frozen=True)
-class EvaluationRecord:
-    """One pass over a split: means per target, and how long it took; ``bits`` as in `StepRecord`."""
+class EvaluationRecord(Scored):
+    """One pass over a split, and how long it took."""
 
     split: str
     epoch: int
     step: int
-    samples: int
-    loss: float
-    accuracy: float | None
+    sums: Sums
     seconds: float
-    bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,9 +114,7 @@ class Summary:
     epoch: int
     step: int
     seconds: float
-    compute_s: float
-    comm_s: float
-    data_s: float
+    spent: Seconds
     other_s: float
     samples_per_s: float
     train: EvaluationRecord | None
@@ -137,45 +162,11 @@ class Listeners(Listener):
     """Reports to several listeners the same, in their order."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
-        self.listeners = tuple(listeners)
-        self.interval = min((listener.interval for listener in self.listeners), default=math.inf)
+        self.interval = min((listener.interval for listener in listeners), default=math.inf)
+        for name, _ in inspect.getmembers(Listener, inspect.isfunction):
+            setattr(self, name, partial(_tell, [getattr(listener, name) for listener in listeners]))
 
-    def started(self, info: RunInfo) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.started(info)
 
-    def stepped(self, record: StepRecord) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.stepped(record)
-
-    def evaluated(self, record: EvaluationRecord) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.evaluated(record)
-
-    def saved(self, path: Path, step: int) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.saved(path, step)
-
-    def resumed(self, path: Path, step: int) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.resumed(path, step)
-
-    def warned(self, text: str) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.warned(text)
-
-    def finished(self, summary: Summary) -> None:
-        """Pass it on."""
-        for listener in self.listeners:
-            listener.finished(summary)
-
-    def close(self) -> None:
-        """Close each."""
-        for listener in self.listeners:
-            listener.close()
+def _tell(methods: Sequence[Callable[..., None]], *arguments: object) -> None:
+    for method in methods:
+        method(*arguments)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distnn.checkpoint.environment import blas, environment
+from distnn.config import RunSettings, to_dict
 from distnn.data import DataFile
 from distnn.errors import DataError
 from distnn.parallel.communicator import Communicator
@@ -23,10 +24,6 @@ from distnn.session.saving import Saver
 from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
 from distnn.supervision.survival import outlive
-from distnn.train.timeline import Timeline
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
 
 
 def train(
@@ -39,19 +36,14 @@ def train(
     listener: Listener | None = None,
     given: Given = NOTHING,
 ) -> tuple[Summary, Run]:
-    """Train by a run file, on every rank of ``world`` together.
+    """Train by a run file, on every rank of ``world`` together: how it ended, and the run with its trained parameters.
 
     Arguments:
-        settings: the run file's contents.
         out: the run's folder; may be None only with a ``resume`` that implies it.
         resume: a run's folder, a checkpoint, or ``auto``: go on with what is in ``out`` if there is anything.
         max_time: seconds after which to stop with a checkpoint.
-        world: the ranks.
         listener: hears of the progress on rank 0; where that may die, every rank has to bring one.
         given: objects made in Python, to be used instead of what the settings describe.
-
-    Returns:
-        How it ended, and the run with its trained parameters.
 
     Raises:
         UsageError: for bad data, settings, folders or checkpoints, and an MPI that can't do what the settings want.
@@ -62,35 +54,31 @@ def train(
     if settings.parallel.elastic:
         failures.make_elastic()
     training = _Training(settings, out, resume, max_time, world, listener, given)
-    try:
+    with closing(training):
         with StopSignals() as signals:
             outlive(world, lambda left: training.attempt(signals, left))
         ended = training.end()
         if failures.elastic:
             failures.agree(True)  # none leaves before rank 0 has reported: the launcher might end the others
-        return ended
-    finally:
-        training.close()
+    return ended
 
 
+@dataclass(eq=False)
 class _Training:
     """A run in progress; the arguments are those of `train`."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        out: Path | None,
-        resume: str | None,
-        max_time: float | None,
-        world: World,
-        listener: Listener | None,
-        given: Given,
-    ) -> None:
-        self.settings, self.out, self.resume, self.max_time = settings, out, resume, max_time
-        self.world, self.listener, self.given = world, listener, given
+    settings: RunSettings
+    out: Path | None
+    resume: str | None
+    max_time: float | None
+    world: World
+    listener: Listener | None
+    given: Given
+
+    def __post_init__(self) -> None:
         self._start = time.perf_counter()
         self._warnings: list[str] = []
-        self._listeners: Listener | None = None
+        self._listeners = Listener()  # nobody, but on rank 0
         self._folder: Path | None = None
         self._run: Run | None = None
         self._loop: Loop | None = None
@@ -106,14 +94,23 @@ class _Training:
         folder = self._folder
         assert folder is not None
         world.comm.on_root(lambda: make_folder(folder, settings))
-        if world.comm.root and self._listeners is None:
-            self._listeners = _listen(settings, folder, self.listener)
-        saver = self._saver(run)
+        if world.comm.root and not isinstance(self._listeners, Listeners):
+            metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
+            self._listeners = Listeners([metrics, self.listener] if self.listener else [metrics])
+        saver = Saver(
+            folder / "checkpoints",
+            settings.checkpoint,
+            to_dict(settings),
+            run.model,
+            run.step,
+            environment(world.comm) | sources(run),
+            self._listeners,
+        )
         if start:
             saver.began_at(start, run.progress)
-        self._report(run, start)
+        self._report(run, start, folder)
         former, self._run = self._run, run
-        self._loop = Loop(run, saver, self._listeners, self.max_time, folder, self._start)
+        self._loop = Loop(run, saver, self._listeners, self.max_time, self._start)
         if former:
             former.close()
         if run.step.timeline:
@@ -168,62 +165,31 @@ class _Training:
         with DataFile(self.settings.data.path, mpi) as file:
             return Run(self.settings, file, self.world, self.given, former)
 
-    def _saver(self, run: Run) -> Saver:
-        from distnn.config import to_dict
-
-        assert self._folder is not None
-        settings = self.settings
-        return Saver(
-            self._folder / "checkpoints",
-            settings.checkpoint,
-            to_dict(settings),
-            run.model,
-            run.step,
-            environment(self.world.comm) | sources(run),
-            self._listeners,
-        )
-
-    def _report(self, run: Run, start: Path | None) -> None:
+    def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""
-        warnings, self._warnings = self._warnings, []
-        if self._listeners is None:
-            return
-        for text in warnings:
+        for text in self._warnings:
             self._listeners.warned(text)
+        self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
-        assert self._folder is not None
-        self._listeners.started(_info(run, self._folder))
+        self._listeners.started(_info(run, folder))
 
     def end(self) -> tuple[Summary, Run]:
         """Report how it ended."""
-        assert self._summary is not None and self._run is not None and self._folder is not None
-        if self._run.step.timeline:
-            _write(self._run.step.timeline, self._folder, self._listeners)
-        if self._listeners:
-            self._listeners.finished(self._summary)
+        assert self._summary is not None and self._run is not None
+        if timeline := self._run.step.timeline:
+            try:
+                timeline.write(self._summary.out / "trace.json")
+            except DataError as error:  # a run that has finished doesn't fail for it
+                self._listeners.warned(str(error))
+        self._listeners.finished(self._summary)
         return self._summary, self._run
 
     def close(self) -> None:
         """Let go of files, and of the terminal."""
         if self._run:
             self._run.close()
-        if self._listeners:
-            self._listeners.close()
-
-
-def _write(timeline: Timeline, folder: Path, listener: Listener | None) -> None:
-    """Write the timeline; a run that has finished doesn't fail for it."""
-    try:
-        timeline.write(folder / "trace.json")
-    except DataError as error:
-        if listener:
-            listener.warned(str(error))
-
-
-def _listen(settings: RunSettings, folder: Path, listener: Listener | None) -> Listener:
-    metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (listener or Listener()).warned)
-    return Listeners([metrics, *([listener] if listener else [])])
+        self._listeners.close()
 
 
 def _info(run: Run, folder: Path) -> RunInfo:

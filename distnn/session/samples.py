@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from distnn.arrays import Array
+from distnn.config import RunSettings
+from distnn.config.sections import DataSettings
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
 from distnn.data.loader import Loader
@@ -18,10 +19,6 @@ from distnn.parallel.available import available
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
 from distnn.parameters import Memory, PrivateMemory
-
-if TYPE_CHECKING:
-    from distnn.config import RunSettings
-    from distnn.config.sections import DataSettings
 
 #: The share of a node's free memory that data may take; the rest is for everything else.
 SHARE = 0.5
@@ -81,11 +78,8 @@ def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communic
 def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:
     """The order of the training samples in each epoch, which doesn't depend on where they are.
 
-    Arguments:
-        settings: the run file.
-        file: the open data file.
-        batch_size: the global one; as many streams are read side by side, if they are.
-        in_memory: False cuts it into blocks that are well read at a time.
+    As many streams are read side by side as the global batch has samples, if they are. What isn't in memory is cut into
+    blocks that are well read at a time.
     """
     data, samples = settings.data, file.count("train")
     block = None if in_memory else block_length(file, "train")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint import Checkpoint, Draft
 from distnn.checkpoint.background import Snapshot, Writing
 from distnn.checkpoint.together import Together
+from distnn.config import CheckpointSettings
 from distnn.errors import CheckpointError
 from distnn.models.model import Model
 from distnn.session.progress import Progress
@@ -18,15 +21,13 @@ from distnn.session.records import Listener
 from distnn.train.step import Step
 from distnn.train.timeline import SAVING
 
-if TYPE_CHECKING:
-    from distnn.config import CheckpointSettings
-
 #: Seconds from a failed save to the next try; each further failure in a row doubles them, up to the second number.
 RETRY = (60.0, 3600.0)
 #: Seconds that a run which fails waits for what is being written; its other ranks wait for its end.
 GRACE = 5.0
 
 
+@dataclass(eq=False)
 class Saver:
     """Saves a run's state while the training goes on: a small one by rank 0, a large one by several ranks `Together`.
 
@@ -42,57 +43,47 @@ class Saver:
         run: the resolved run file, as a dictionary.
         model, step: whose parameters and optimiser state are saved.
         environment: what the run runs on.
-        listener: hears of every checkpoint; None on ranks other than 0.
+        listener: hears of every checkpoint, on rank 0.
 
     Attributes:
+        writing: a save that is in progress, or hasn't been reported yet.
         latest: the newest file known to be good; on ranks other than 0 as of the last `save` or `wait`.
         waited_s: seconds that rank 0's steps stood still for saves.
         last_s: seconds from the beginning to the end of the last save.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: CheckpointSettings,
-        run: dict[str, Any],
-        model: Model,
-        step: Step,
-        environment: dict[str, str],
-        listener: Listener | None,
-    ) -> None:
-        self.folder, self.settings, self.run, self.model, self.step = folder, settings, run, model, step
-        self.environment, self.listener = environment, listener
+    folder: Path
+    settings: CheckpointSettings
+    run: dict[str, Any]
+    model: Model
+    step: Step
+    environment: dict[str, str]
+    listener: Listener
+
+    def __post_init__(self) -> None:
         self.latest: Path | None = None
         self.waited_s = self.last_s = 0.0
         self._snapshot = Snapshot()
-        self._writing: Writing | Together | None = None
+        self.writing: Writing | Together | None = None
+        world, state = self.step.world, (self.step.parameters.values, *self.step.update.slots.values())
         # A file to which several ranks write is lost with one of them.
-        elastic, ranks = step.world.failures.elastic, step.world.comm.size
-        self._together = not elastic and checkpoint.writers(self._bytes, ranks) > 1
+        several = checkpoint.writers(sum(vector.nbytes for vector in state), world.comm.size) > 1
+        self._together = several and not world.failures.elastic
         self._failure: CheckpointError | None = None
         self._failures = 0
         self._saved = (-1, -1)
         self._clock = time.monotonic()
-        step.world.failures.before_leaving(self._leave)
+        world.failures.before_leaving(self._leave)
 
     def began_at(self, path: Path, progress: Progress) -> None:
         """The run goes on from the checkpoint at ``path``, which need not be written again."""
         self.latest, self._saved = path, (progress.step, progress.epoch)
 
-    def conclude(self) -> None:
-        """Wait for what this rank is writing, and report it; no other rank need be there, as none shares in it."""
-        self._conclude()
-
-    @property
-    def writing(self) -> bool:
-        """Whether a save is in progress, or hasn't been reported yet."""
-        return self._writing is not None
-
     @property
     def overdue(self) -> bool:
         """Whether it is time to save, by this rank's clock: so many minutes have passed, or a failed save is tried
         again."""
-        if self.listener is None or self._writing is not None:
+        if not self.step.world.comm.root or self.writing is not None:
             return False
         passed, minutes = time.monotonic() - self._clock, self.settings.every_minutes
         return (minutes is not None and passed >= 60 * minutes) or (bool(self._failures) and passed >= self._pause)
@@ -105,10 +96,10 @@ class Saver:
     def after_step(self, progress: Progress, *, wished: bool = False) -> None:
         """Report a save that has ended, and save after a number of steps, or if it is ``wished``: rank 0 has let the
         others know in the step that it is `overdue`."""
-        if isinstance(self._writing, Together):
-            self._writing.advance()
-        if self._writing is not None and self._writing.done:
-            self._conclude()
+        if isinstance(self.writing, Together):
+            self.writing.advance()
+        if self.writing is not None and self.writing.done:
+            self.conclude()
         steps = self.settings.every_steps
         if wished or (steps and progress.step % steps == 0):
             self.save(progress)
@@ -126,8 +117,8 @@ class Saver:
             CheckpointError: on every rank, if the save before this one failed and the run is to stop then.
         """
         self.wait()
-        if self.failed:
-            self._raise()
+        if self._failure is not None and self.failed:
+            raise self._failure
         position = (progress.step, progress.epoch)
         if position == self._saved and not best:
             return
@@ -137,7 +128,7 @@ class Saver:
         self._clock = time.monotonic()
         if self._together:
             self._begin_together(progress.to_dict(), carried, best)
-        elif self.listener is not None:
+        elif self.step.world.comm.root:
             self._begin(progress.to_dict(), carried, best)
 
     def _begin(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
@@ -148,12 +139,12 @@ class Saver:
             state = self._state(values, dict(zip(slots, moments, strict=True)), progress, carried or {})
             return checkpoint.save(self.folder, state, keep=self.settings.keep, best=best)
 
-        self._writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
+        self.writing = Writing(self._snapshot, [self.step.parameters.values, *slots.values()], write, progress["step"])
 
     def _begin_together(self, progress: dict[str, Any], carried: dict[str, Array] | None, best: bool) -> None:
         state, draft = self._state(self.step.parameters.values, self.step.update.slots, progress, {}), None
         arrays = checkpoint.arrays(state)
-        if self.listener is not None:
+        if self.step.world.comm.root:
             state.state = carried or {}
             try:
                 draft = Draft(self.folder, state)
@@ -162,17 +153,15 @@ class Saver:
         if self.step.world.comm.bcast(draft is None):
             return
 
-        def finish(draft: Draft) -> Path:
-            return draft.finish(keep=self.settings.keep, best=best)
-
-        self._writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
+        finish = partial(Draft.finish, keep=self.settings.keep, best=best)
+        self.writing = Together(self.step.world.comm, draft, arrays, self._snapshot, finish, progress["step"])
 
     def wait(self) -> None:
         """Wait for what is being written, and report it; every rank has to call it, and knows the outcome then."""
         start = time.perf_counter()
-        if isinstance(self._writing, Together):
-            self._writing.advance(wait=True)
-        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self._conclude)
+        if isinstance(self.writing, Together):
+            self.writing.advance(wait=True)
+        self.latest, self._failure, self._saved = self.step.world.comm.on_root(self.conclude)
         self.waited_s += time.perf_counter() - start
 
     def finish(self) -> None:
@@ -183,28 +172,19 @@ class Saver:
         """
         self.wait()
         if self._failure is not None:
-            self._raise()
-
-    def _raise(self) -> None:
-        assert self._failure is not None
-        raise self._failure
+            raise self._failure
 
     def wait_for_copy(self) -> None:
         """Wait until the state may change, which it does from a step's reduction on."""
-        if self._writing is not None:
+        if self.writing is not None:
             start = time.perf_counter()
-            self._writing.wait_for_copy()
+            self.writing.wait_for_copy()
             self.waited_s += time.perf_counter() - start
 
     def _leave(self) -> None:
         """The run ends by an error: a last chance for what is being written, and there is nobody to report to."""
-        if self._writing is not None:
-            self._writing.wait(GRACE)
-
-    @property
-    def _bytes(self) -> int:
-        """Of the parameters and the optimiser's state."""
-        return sum(vector.nbytes for vector in (self.step.parameters.values, *self.step.update.slots.values()))
+        if self.writing is not None:
+            self.writing.wait(GRACE)
 
     def _state(
         self, values: Array, slots: dict[str, Array], progress: dict[str, Any], carried: dict[str, Array]
@@ -226,10 +206,13 @@ class Saver:
             state=carried,
         )
 
-    def _conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
-        """On rank 0, wait for what is being written, report it, and say how things stand."""
-        writing, self._writing = self._writing, None
-        if writing is not None and self.listener is not None:
+    def conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:
+        """Wait for what this rank is writing, report it on rank 0, and say how things stand.
+
+        No other rank need be there, as long as none shares in it.
+        """
+        writing, self.writing = self.writing, None
+        if writing is not None and self.step.world.comm.root:
             try:
                 self.latest = writing.result()
                 self._failures, self.last_s = 0, writing.seconds
@@ -246,7 +229,7 @@ class Saver:
         """On rank 0, note that a save failed, and report it if the run goes on."""
         self._failure, self._saved = error, (-1, -1)
         self._failures += 1
-        if not self.failed and self.listener is not None:
+        if not self.failed:
             again = f"The run goes on, and tries again in {self._pause / 60:.0f} min at the latest"
             self.listener.warned(f'{error} {again} (checkpoint.on_failure = "continue").')
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from typing import TYPE_CHECKING
 
 from distnn.graph.node import topological
 from distnn.layers import Layer
-
-if TYPE_CHECKING:
-    from distnn.session.build import Run
+from distnn.session.build import Run
 
 #: What the names in an environment begin with.
 SOURCE = "source of "

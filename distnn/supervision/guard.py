@@ -50,7 +50,6 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
     for too long is ended, too.
 
     Arguments:
-        world: the ranks that run the block together.
         exits: True raises SystemExit with the error's exit code, and says that the process ends soon after the block;
             False lets the error itself through where it can, for Python programs that call distnn.
     """

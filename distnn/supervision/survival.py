@@ -13,12 +13,7 @@ from distnn.parallel.world import World
 def outlive(world: World, work: Callable[[Communicator | None], None]) -> None:
     """Do some work on every rank; where ranks die without which the others are to go on, those do it again.
 
-    Arguments:
-        world: the ranks.
-        work: is given None first, and the ranks that are left each time after.
-
-    Raises:
-        Exception: whatever else ends the work.
+    ``work`` is given None first, and the ranks that are left each time after; whatever else ends it is raised.
     """
     failures = world.failures
     if not failures.elastic:

@@ -75,10 +75,6 @@ class Watchdog:
     Progress is `Heartbeat.beats`, and too long is its patience; nothing is looked after while that is 0. Where others
     go on without a rank that dies, only the rank that is the cause ends: those that wait for it end it, where it can't
     itself.
-
-    Arguments:
-        heartbeat: of this rank's work.
-        failures: of the ranks.
     """
 
     def __init__(self, heartbeat: Heartbeat, failures: Failures) -> None:
@@ -136,7 +132,8 @@ class Watchdog:
         """Report what is the matter, and end the job; or, where others go on, only the rank that is the cause."""
         _end_in(COURTESY + 2 * BLOCKED + FORWARDING + 2 * ABORT)
         frame = sys._current_frames().get(self._main)
-        waits = _in_mpi(frame)
+        ours = _ours(frame)
+        waits = ours is not None and ours.f_code.co_filename.startswith(MPI)
         if waits:
             time.sleep(COURTESY)
         if self._over.is_set():
@@ -208,9 +205,3 @@ def _ours(frame: FrameType | None) -> FrameType | None:
     while frame is not None and f"{os.sep}distnn{os.sep}" not in frame.f_code.co_filename:
         frame = frame.f_back
     return frame
-
-
-def _in_mpi(frame: FrameType | None) -> bool:
-    """Whether the innermost of our functions that runs is one that speaks MPI."""
-    frame = _ours(frame)
-    return frame is not None and frame.f_code.co_filename.startswith(MPI)

@@ -34,23 +34,12 @@ class Seconds:
         self.data += other.data
         return self
 
-    @property
-    def total(self) -> float:
-        """All of them."""
-        return self.compute + self.comm + self.data
-
 
 class Accumulation:
     """Leaves the gradients of this rank's micro-shards, and their sums over samples, in the reduction's message.
 
-    Arguments:
-        heartbeat: hears of each micro-shard.
-        model: whose loss is minimised.
-        source: the training samples.
-        reduction: whose gradients are added up, and which may use them while backward completes them.
-        batching: what a step is made of.
-        carried: the states of the streams.
-        timeline: records where the time goes; None records nothing.
+    The heartbeat hears of each micro-shard; the reduction may use its gradients while backward completes them. The
+    other arguments are those of `distnn.train.step.Step`.
     """
 
     def __init__(
@@ -125,7 +114,7 @@ class Accumulation:
         if length not in self._plans:
             self._plans[length] = self.model.training_plan(length, self.parameters, self._pool, self._exchange)
             if self._timeline:
-                self._timeline.watch(self._plans[length])
+                self._plans[length].watch(self._timeline.add)
         return self._plans[length]
 
 

@@ -8,8 +8,6 @@ Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -37,7 +35,7 @@ class Carried:
         self.names = tuple(model.states)
         lengths = {name: int(str(start.shape[1])) for name, (start, _) in model.states.items() if self.streams}
         self.state: dict[str, Array] = {name: np.zeros((streams, n), dtype) for name, n in lengths.items()}
-        self._marked: dict[str, Array] = {}
+        self._marked = {name: np.empty_like(state) for name, state in self.state.items()}
 
     def reset(self) -> None:
         """Begin every stream anew."""
@@ -47,8 +45,6 @@ class Carried:
     def mark(self) -> None:
         """Remember the states, for a step that may have to be computed again."""
         for name, state in self.state.items():
-            if name not in self._marked:
-                self._marked[name] = np.empty_like(state)
             np.copyto(self._marked[name], state)
 
     def rewind(self) -> None:
@@ -72,33 +68,23 @@ class Carried:
         first = positions.start % self.streams
         return slice(first, first + positions.length)
 
-    def collect(self, world: Communicator, shards: int) -> dict[str, Array] | None:
+    def collect(self, comm: Communicator, shards: int) -> dict[str, Array] | None:
         """All streams' states on rank 0, each from the rank that has it; None elsewhere. Every rank has to call it.
 
-        Arguments:
-            world: the ranks.
-            shards: the micro-shards that a batch is cut into, as in `distnn.data.partition.micro_shards`.
+        A batch is cut into so many micro-shards, as in `distnn.data.partition.micro_shards`.
         """
-        pieces = world.gather(self._own(world, shards))
-        return None if pieces is None else self._joined(pieces)
-
-    def spread(self, world: Communicator, shards: int) -> None:
-        """Give every rank all streams' states, lest they die with the one that has them; the arguments of `collect`."""
-        if self.state:
-            self.load(self._joined(world.allgather(self._own(world, shards))))
-
-    def _own(self, world: Communicator, shards: int) -> dict[str, Array]:
-        """The states of this rank's streams."""
-        mine = part(shards, world.size, world.rank)
-        ends = [part(self.streams, shards, shard).start for shard in range(shards)] + [self.streams]
-        rows = slice(ends[mine.start], ends[mine.stop])
-        return {name: state[rows] for name, state in self.state.items()}
-
-    def _joined(self, pieces: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """The states of all streams, from those of each rank's."""
+        pieces = comm.gather(self._own(comm, shards))
+        if pieces is None:
+            return None
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in self.state}
 
-    def load(self, states: Mapping[str, Array]) -> None:
-        """Take over what `collect` gave."""
+    def spread(self, comm: Communicator, shards: int) -> None:
+        """Give every rank all streams' states, lest they die with the one that has them; the arguments of `collect`."""
+        pieces = comm.allgather(self._own(comm, shards)) if self.state else []
         for name, state in self.state.items():
-            np.copyto(state, states[name])
+            np.concatenate([piece[name] for piece in pieces], out=state)
+
+    def _own(self, comm: Communicator, shards: int) -> dict[str, Array]:
+        """The states of this rank's streams."""
+        rows = slice(*(part(self.streams, shards, edge).start for edge in part(shards, comm.size, comm.rank)))
+        return {name: state[rows] for name, state in self.state.items()}

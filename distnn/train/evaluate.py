@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from time import perf_counter
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +15,6 @@ from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
-from distnn.graph.plan import Plan
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.world import World
@@ -35,43 +32,8 @@ CHUNKS = 64
 STREAMS = 64
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a split came to, and how long that took.
-
-    Attributes:
-        sums: over its samples.
-        seconds: that the evaluation took.
-        bits: as in `bits`.
-    """
-
-    sums: Sums
-    seconds: float
-    bits: float | None = None
-
-    @property
-    def loss(self) -> float:
-        """The mean per target that counts."""
-        return self.sums.mean_loss
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of the targets that were classified right; None for a regression."""
-        return self.sums.accuracy
-
-    @property
-    def samples(self) -> int:
-        """How many the split has."""
-        return self.sums.samples
-
-
-def bits(model: Model, loss: float) -> float | None:
-    """A language model's loss per token in bits, loss / ln 2; None for other models, and losses that aren't in bits."""
-    return loss / math.log(2) if model.in_bits else None
-
-
 class Evaluator:
-    """The loss and accuracy of a split, with the same bits whatever the number of ranks.
+    """Evaluates a split, with the same bits whatever the number of ranks.
 
     A split is evaluated in chunks of up to `BATCH` samples, of which each rank has a contiguous range; a chunk's sums
     belong to the chunk, and are added up in the order of the chunks. A language model with states reads the split as
@@ -81,8 +43,6 @@ class Evaluator:
     Arguments:
         model, parameters: what is evaluated, as the parameters stand when `run` is called.
         file: the data file; this rank reads its piece of the split once.
-        split: train, validation or test.
-        world: the ranks.
         groups: into which the streams are divided; one for each rank if None, so that the bits depend on their number.
         in_memory: False reads the split anew at each `run`.
     """
@@ -99,19 +59,16 @@ class Evaluator:
         in_memory: bool = True,
     ) -> None:
         self.split, self.world = split, world
-        self._model, self._parameters, self._pool = model, parameters, BufferPool()
-        self._plans: dict[int, Plan] = {}
+        self._model, self._parameters = model, parameters
+        self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool()))
         self._sums = model.layout.zeros().vector
+        samples = file.count(split)
+        streams, length = min(STREAMS, samples), chunk(samples)
+        self._chunks = min(groups or world.comm.size, streams) if model.states else batches(samples, length)
+        mine = part(self._chunks, world.comm.size, world.comm.rank)
         if model.states:
-            streams = min(STREAMS, file.count(split))
-            self._chunks = min(groups or world.comm.size, streams)
-            mine = part(self._chunks, world.comm.size, world.comm.rank)
             self._readers = [self._stream(file, streams, group, in_memory=in_memory) for group in range(*mine)]
         else:
-            samples = file.count(split)
-            length = chunk(samples)
-            self._chunks = batches(samples, length)
-            mine = part(self._chunks, world.comm.size, world.comm.rank)
             piece = Range(*(min(edge * length, samples) for edge in mine))
             reader, nothing = source(file, split, piece, in_memory=in_memory), Carried(model, 0, parameters.dtype)
             self._readers = [_Reader(reader, [positions], nothing) for positions in _batches(len(reader), length)]
@@ -130,9 +87,8 @@ class Evaluator:
             Carried(self._model, inside.length, self._parameters.dtype),
         )
 
-    def run(self) -> Result:
-        """Evaluate; every rank gets the same result."""
-        start = perf_counter()
+    def run(self) -> Sums:
+        """The sums over the split; every rank gets the same ones."""
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
         self.world.heartbeat.beat(f"the evaluation of {self.split}")
@@ -143,8 +99,7 @@ class Evaluator:
             each.begin(0, 0)  # nothing more is read ahead
         self.world.comm.allreduce(totals)  # each row is added to zeros only
         self.world.failures.confirm()
-        sums = Sums(layout, np.add.reduce(totals, axis=0))
-        return Result(sums, perf_counter() - start, bits(self._model, sums.mean_loss))
+        return Sums(layout, np.add.reduce(totals, axis=0))
 
     def close(self) -> None:
         """Let go of the file, if it is read anew each time."""
@@ -162,11 +117,6 @@ class Evaluator:
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
-
-    def _plan(self, length: int) -> Plan:
-        if length not in self._plans:
-            self._plans[length] = self._model.evaluation_plan(length, self._parameters, self._pool)
-        return self._plans[length]
 
 
 class _Reader(NamedTuple):
@@ -194,13 +144,10 @@ def predict(
     two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
     each sequence begins from the state 0. ``beat`` is called after each batch.
     """
-    pool, nothing = BufferPool(), Carried(model, 0, parameters.dtype)
-    plans: dict[int, Plan] = {}
-    results: list[Array] = []
+    made = cache(partial(model.prediction_plan, parameters=parameters, pool=BufferPool()))
+    nothing, results = Carried(model, 0, parameters.dtype), list[Array]()
     for positions in _batches(len(samples), size):
-        if positions.length not in plans:
-            plans[positions.length] = model.prediction_plan(positions.length, parameters, pool)
-        plan = plans[positions.length]
+        plan = made(positions.length)
         samples.fill(positions, plan.value["x"], None)
         nothing.before(plan, positions)
         plan.forward()

@@ -44,7 +44,6 @@ class Step:
     """The data-parallel training step, bound once.
 
     Arguments:
-        world: the ranks.
         model: whose loss is minimised.
         source: the training samples.
         reduction: sums the gradients of its parameters over the ranks.
@@ -92,11 +91,9 @@ class Step:
         save: bool = False,
         before_reduction: Callable[[], object] = nothing,
     ) -> StepResult:
-        """Train on the epoch's ``window``-th step.
+        """Train on the epoch's ``window``-th step, from 0.
 
         Arguments:
-            window: from 0.
-            learning_rate: for this step.
             stop: this rank's wish to stop, reported to all in the reduction.
             number: of the step in the whole run, from 0, which random ops are keyed to and optimisers count by.
             save: this rank's wish to save, reported to all likewise.
@@ -109,7 +106,10 @@ class Step:
         spent = Seconds()
         try:
             while True:
-                self._accumulate(window, number, stop, save, spent)
+                self.accumulation.run(window, number, spent)
+                if self.world.failures.elastic:
+                    self.carried.spread(self.world.comm, self.batching.shards)
+                self.reduction.gradients.close(stop, save, sent=self.reduction.progress is not None)
                 before_reduction()
                 totals = self._reduce(spent)
                 if totals is not None:
@@ -122,13 +122,6 @@ class Step:
         bad = bool(totals.bad) or not math.isfinite(totals.sums.loss)
         norm = 0.0 if bad else self._apply(totals, learning_rate, number, spent)
         return StepResult(totals.sums, totals.stop, totals.save, bad, norm, spent)
-
-    def _accumulate(self, window: int, number: int, stop: bool, save: bool, spent: Seconds) -> None:
-        """Leave this rank's part of the step in the message."""
-        self.accumulation.run(window, number, spent)
-        if self.world.failures.elastic:
-            self.carried.spread(self.world.comm, self.batching.shards)
-        self.reduction.gradients.close(stop, save, sent=self.reduction.progress is not None)
 
     def _reduce(self, spent: Seconds) -> Totals | None:
         """Sum the message over the ranks; None if the step has to be computed again."""

@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any
 
 from distnn.data.file.atomic import new_file
-from distnn.graph.plan import Plan
 from distnn.parallel.communicator import Communicator
 
 #: Events of all ranks together, about 100 bytes each; a rank that has had its part of them records no more.
@@ -28,21 +27,17 @@ Event = tuple[str, float, float, int, str]
 
 
 class Timeline:
-    """Records this rank's events.
+    """Records this rank's events."""
 
-    Arguments:
-        world: the ranks.
-    """
-
-    def __init__(self, world: Communicator) -> None:
-        self.world = world
+    def __init__(self, comm: Communicator) -> None:
+        self.comm = comm
         self.events: list[Event] = []
-        self._most = max(100, EVENTS // world.size)
+        self._most = max(100, EVENTS // comm.size)
         self._origin = perf_counter()
 
     def begin(self) -> None:
         """Count times from now on; every rank has to call it."""
-        self.world.barrier()
+        self.comm.barrier()
         self._origin = perf_counter()
 
     def add(self, name: str, start: float, stop: float, line: int = TRAINING, facts: str = "") -> None:
@@ -57,29 +52,25 @@ class Timeline:
         self.add("forward", filled, turned, facts=facts)
         self.add("backward", turned, stop, facts=facts)
 
-    def watch(self, plan: Plan) -> None:
-        """Record every operation of a plan from now on."""
-        plan.watch(self.add)
-
     def write(self, path: Path) -> None:
         """Write the events of all ranks to ``path``; every rank has to call it.
 
         Raises:
             DataError: on every rank, if it can't be written.
         """
-        everyone = self.world.gather([self._plain(event) for event in self.events])
-        self.world.on_root(lambda: self._write(path, everyone or []))
+        everyone = self.comm.gather([self._plain(event) for event in self.events])
+        self.comm.on_root(lambda: self._write(path, everyone or []))
 
     def _plain(self, event: Event) -> dict[str, Any]:
         """An event in the format's words; its times are in microseconds."""
         name, start, stop, line, facts = event
         times = {"ts": round(1e6 * (start - self._origin), 2), "dur": round(1e6 * (stop - start), 2)}
-        plain = {"name": name, "ph": "X", **times, "pid": self.world.rank, "tid": line}
+        plain = {"name": name, "ph": "X", **times, "pid": self.comm.rank, "tid": line}
         return plain | ({"args": {"of": facts}} if facts else {})
 
     def _write(self, path: Path, events: Sequence[list[dict[str, Any]]]) -> None:
         names = []
-        for rank, host in enumerate(self.world.hosts):
+        for rank, host in enumerate(self.comm.hosts):
             names.append({"name": "process_name", "ph": "M", "pid": rank, "args": {"name": f"rank {rank} on {host}"}})
             for line, name in ((TRAINING, "training"), (SAVING, "checkpoints")):
                 names.append({"name": "thread_name", "ph": "M", "pid": rank, "tid": line, "args": {"name": name}})

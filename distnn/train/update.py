@@ -21,8 +21,7 @@ class ParameterUpdate:
     """An optimiser with its state, beside the parameters that it updates.
 
     Arguments:
-        optimizer: the update rule.
-        parameters: what is updated.
+        optimizer, parameters: the update rule, and what is updated.
         memory: what the state lives in; of this process if None.
 
     Attributes:
@@ -37,11 +36,8 @@ class ParameterUpdate:
     def bind(self, part: slice, gradients: Array) -> UpdatePart:
         """The update of a slice of the vectors: the optimiser's for parameters, a tenth of the way for running means.
 
-        Running means: Ioffe and Szegedy, Batch Normalization, 2015, arXiv:1502.03167.
-
-        Arguments:
-            part: the slice.
-            gradients: the summed gradients of it, which the update spoils.
+        It spoils ``gradients``, the summed ones of this slice. Running means: Ioffe and Szegedy, Batch Normalization,
+        2015, arXiv:1502.03167.
         """
         parameters = self.parameters
         trained = slice(part.start, max(part.start, min(part.stop, parameters.trainable)))

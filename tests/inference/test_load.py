@@ -62,7 +62,7 @@ def test_evaluation_against_numpy(split: str, restored: Restored) -> None:
     values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
     loss, correct, _ = reference.gradients(values, x * scale, y)
     assert result.samples == len(y)
-    assert result.loss == pytest.approx(loss / len(y), rel=1e-5)
+    assert result.mean_loss == pytest.approx(loss / len(y), rel=1e-5)
     assert result.accuracy == pytest.approx(correct / len(y), abs=1e-12)
 
 
@@ -89,7 +89,7 @@ def test_a_regression_comes_back(tmp_path: Path) -> None:
     with DataFile(data) as file:
         result = found.evaluate(file, "test", ALONE)
     assert summary.test is not None
-    assert (result.loss, result.accuracy, result.samples) == (summary.test.loss, None, 20)
+    assert (result.mean_loss, result.accuracy, result.samples) == (summary.test.loss, None, 20)
 
 
 # What doesn't fit

@@ -16,7 +16,9 @@ import pytest
 
 from distnn.report import words
 from distnn.report.console import Console
-from distnn.session.metrics import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
+from distnn.session.records import EvaluationRecord, Listener, RunInfo, StepRecord, Summary
+from distnn.train.accumulate import Seconds
+from tests.support.listening import scores
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d ")
 INFO = RunInfo(
@@ -35,17 +37,15 @@ INFO = RunInfo(
     blas="openblas 0.3.30 (Haswell)",
     kernels=("batch_norm", "updates"),
 )
-VALIDATION = EvaluationRecord("validation", 2, 8, 179, 0.25, 0.95, 0.01)
-TEST = EvaluationRecord("test", 2, 8, 180, 0.1, 29 / 30, 0.01)
+VALIDATION = EvaluationRecord("validation", 2, 8, scores(179, 0.25, 0.95), 0.01)
+TEST = EvaluationRecord("test", 2, 8, scores(180, 0.1, 29 / 30), 0.01)
 SUMMARY = Summary(
     reason="finished 2 epochs",
     complete=True,
     epoch=2,
     step=8,
     seconds=200.0,
-    compute_s=150.0,
-    comm_s=30.0,
-    data_s=10.0,
+    spent=Seconds(150.0, 30.0, 10.0),
     other_s=10.0,
     samples_per_s=43210.4,
     train=None,
@@ -70,7 +70,8 @@ class Clock:
 
 def step(number: int) -> StepRecord:
     epoch, batch = divmod(number - 1, 4)
-    return StepRecord(epoch + 1, 2, number, batch + 1, 4, 1 / number, 0.5, 0.1, 43210.4, 0.3, 0.1, 0.1, 2)
+    spent = Seconds(0.3, 0.1, 0.1)
+    return StepRecord(epoch + 1, 2, number, batch + 1, 4, scores(64, 1 / number, 0.5), 0.1, 43210.4, spent, 2)
 
 
 def run(listener: Listener, clock: Clock | None = None) -> None:
@@ -141,8 +142,8 @@ def test_the_words_of_a_step() -> None:
         "epoch 2/2  step 6 (2/4)  loss 0.166667  accuracy 0.5000  learning rate 0.1  43,210 samples/s  "
         "compute 60 %, communication 20 %, data 20 %"
     )
-    assert "accuracy" not in words.step(dataclasses.replace(step(6), accuracy=None))
-    assert "loss nan" in words.step(dataclasses.replace(step(6), loss=float("nan"), compute_s=0, comm_s=0, data_s=0))
+    assert "accuracy" not in words.step(dataclasses.replace(step(6), sums=scores(64, 1.0)))
+    assert "loss nan" in words.step(dataclasses.replace(step(6), sums=scores(64, float("nan")), spent=Seconds()))
 
 
 def test_a_log_has_one_line_of_each_sort_in_an_interval() -> None:
@@ -176,9 +177,9 @@ def test_the_header_of_a_resumed_run() -> None:
 
 def test_a_summary_of_little() -> None:
     end = dataclasses.replace(
-        SUMMARY, validation=None, test=None, best=None, checkpoint=None, fingerprint="", compute_s=0.0, comm_s=0.0
+        SUMMARY, validation=None, test=None, best=None, checkpoint=None, fingerprint="", spent=Seconds()
     )
-    lines = words.summary(dataclasses.replace(end, data_s=0.0, other_s=0.0), None, step(3))
+    lines = words.summary(dataclasses.replace(end, other_s=0.0), None, step(3))
     assert lines[1:] == [
         "  last steps  loss 0.333333  accuracy 0.5000",
         "  time        compute 0.00 s (0 %), communication 0.00 s (0 %), data 0.00 s (0 %), other 0.00 s (0 %)",

@@ -174,7 +174,7 @@ def test_a_plain_network_can_be_restored_from_its_folder(tmp_path: Path) -> None
     with DataFile(DIGITS) as file:
         result = restored.evaluate(file, "test", alone())
     assert found.summary.test is not None
-    assert (result.loss, result.accuracy) == (found.summary.test.loss, found.summary.test.accuracy)
+    assert (result.mean_loss, result.accuracy) == (found.summary.test.loss, found.summary.test.accuracy)
 
 
 def test_any_other_network_can_only_be_predicted_with_in_python(tmp_path: Path) -> None:

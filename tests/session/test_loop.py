@@ -165,8 +165,8 @@ def test_records_add_up(data: Path, tmp_path: Path) -> None:
     assert ear.of("train")[0].loss == pytest.approx(loss, rel=1e-6)
     accuracy = sum(size * (record.accuracy or 0) for size, record in zip(sizes, first, strict=True)) / 100
     assert ear.of("train")[0].accuracy == pytest.approx(accuracy, rel=1e-6)
-    spent = summary.compute_s + summary.comm_s + summary.data_s + summary.other_s
-    assert spent == pytest.approx(summary.seconds, rel=0.01)
+    spent = summary.spent
+    assert spent.compute + spent.comm + spent.data + summary.other_s == pytest.approx(summary.seconds, rel=0.01)
     assert all(record.ranks == 1 for record in ear.steps)
 
 

@@ -12,19 +12,11 @@ from typing import Any
 import pytest
 
 from distnn.errors import DistnnError
-from distnn.session.metrics import (
-    EvaluationRecord,
-    Listener,
-    Listeners,
-    MetricsFile,
-    RunInfo,
-    StepRecord,
-    Summary,
-    Thinning,
-    join,
-    mend,
-)
+from distnn.session.metrics import MetricsFile, Thinning, join, mend
+from distnn.session.records import EvaluationRecord, Listener, Listeners, RunInfo, StepRecord, Summary
+from distnn.train.accumulate import Seconds
 from tests.support import disks
+from tests.support.listening import scores
 
 INFO = RunInfo(
     out=Path("runs/digits"),
@@ -45,25 +37,20 @@ STEP = StepRecord(
     step=1,
     batch=1,
     batches=23,
-    loss=2.0,
-    accuracy=0.5,
+    sums=scores(64, 2.0, 0.5),
     learning_rate=0.1,
     samples_per_s=1000.0,
-    compute_s=0.3,
-    comm_s=0.2,
-    data_s=0.1,
+    spent=Seconds(0.3, 0.2, 0.1),
     ranks=2,
 )
-EVALUATION = EvaluationRecord("validation", 1, 23, 179, 0.25, 0.9, 0.01)
+EVALUATION = EvaluationRecord("validation", 1, 23, scores(179, 0.25, 0.9), 0.01)
 SUMMARY = Summary(
     reason="finished 3 epochs",
     complete=True,
     epoch=3,
     step=69,
     seconds=1.5,
-    compute_s=1.0,
-    comm_s=0.2,
-    data_s=0.1,
+    spent=Seconds(1.0, 0.2, 0.1),
     other_s=0.2,
     samples_per_s=2000.0,
     train=None,
@@ -120,21 +107,25 @@ def test_each_kind_of_line(tmp_path: Path) -> None:
     assert all(abs(line["time"] - path.stat().st_mtime) < 60 for line in found)
     _, start, train, warning, evaluation, saved, end = found
     assert list(train) == [
-        *("kind", "epoch", "step", "loss", "accuracy", "learning_rate", "samples_per_s"),
-        *("compute_s", "comm_s", "data_s", "ranks", "bits", "time"),
+        *("kind", "epoch", "step", "loss", "accuracy", "bits", "learning_rate", "samples_per_s"),
+        *("compute_s", "comm_s", "data_s", "ranks", "time"),
+    ]
+    assert list(evaluation) == [
+        *("kind", "split", "epoch", "step", "samples", "loss", "accuracy", "bits", "seconds", "time"),
     ]
     assert (train["step"], train["loss"], train["ranks"]) == (1, 2.0, 2)
     assert (start["parameters"], start["out"]) == (650, "runs/digits")
     assert (warning["text"], saved["path"], saved["step"]) == ("slow", "b.h5", 23)
     assert (evaluation["split"], evaluation["samples"], evaluation["accuracy"]) == ("validation", 179, 0.9)
     assert (end["reason"], end["validation"]["loss"], end["train"]) == ("finished 3 epochs", 0.25, None)
+    assert (end["compute_s"], end["comm_s"], end["data_s"], end["other_s"]) == (1.0, 0.2, 0.1, 0.2)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_json_has_no_number_for_is_null(tmp_path: Path, value: float) -> None:
     metrics = MetricsFile(tmp_path / "m", interval=0)
-    metrics.stepped(dataclasses.replace(STEP, loss=value, accuracy=None))
-    metrics.finished(dataclasses.replace(SUMMARY, validation=dataclasses.replace(EVALUATION, loss=value)))
+    metrics.stepped(dataclasses.replace(STEP, sums=scores(64, value)))
+    metrics.finished(dataclasses.replace(SUMMARY, validation=dataclasses.replace(EVALUATION, sums=scores(179, value))))
     train, end = lines(tmp_path / "m")
     assert train["loss"] is None
     assert train["accuracy"] is None
@@ -220,28 +211,27 @@ def test_lines_that_could_not_be_written_to_the_end() -> None:
         metrics.finished(SUMMARY)
 
 
-def test_joined_records_weigh_steps_and_add_seconds() -> None:
-    first = dataclasses.replace(STEP, step=13, loss=2.0, accuracy=0.5, samples_per_s=300.0)
-    second = dataclasses.replace(STEP, step=14, loss=6.0, accuracy=0.9, samples_per_s=100.0)
-    joined = join([first, second], 10)
+def test_joined_records_add_their_sums_and_seconds() -> None:
+    first = dataclasses.replace(STEP, step=13, sums=scores(96, 2.0, 0.5), samples_per_s=300.0)
+    second = dataclasses.replace(STEP, step=14, sums=scores(32, 6.0, 0.9), samples_per_s=100.0)
+    joined = join([first, second])
     assert joined.loss == pytest.approx(3.0)
     assert joined.accuracy == pytest.approx(0.6)
-    assert joined.samples_per_s == pytest.approx(4 / (3 / 300 + 1 / 100))
-    assert (joined.compute_s, joined.comm_s, joined.data_s) == pytest.approx((0.6, 0.4, 0.2))
+    assert joined.samples_per_s == pytest.approx(128 / (96 / 300 + 32 / 100))
+    assert dataclasses.astuple(joined.spent) == pytest.approx((0.6, 0.4, 0.2))
     assert (joined.epoch, joined.step) == (1, 14)
-    assert join([first, dataclasses.replace(second, epoch=2)], 10).loss == 6.0, "the last epoch's"
-    assert join([first], 10) is first
-    assert join([first, dataclasses.replace(second, accuracy=None)], 10).accuracy is None
-    assert join([first, dataclasses.replace(second, samples_per_s=0.0)], 10).samples_per_s == 0.0
+    assert join([first, dataclasses.replace(second, epoch=2)]).loss == 6.0, "the last epoch's"
+    assert (first.loss, first.spent.compute) == (2.0, 0.3), "as it was"
+    assert join([first]) is first
 
 
 def test_thinning() -> None:
     clock = Clock()
     thinning = Thinning(10, clock)
-    thinning.start(4)
-    assert thinning.add(dataclasses.replace(STEP, step=6, loss=3.0)) is None
+    thinning.start()
+    assert thinning.add(dataclasses.replace(STEP, step=6, sums=scores(128, 3.0))) is None
     clock.now = 10
-    joined = thinning.add(dataclasses.replace(STEP, step=7, loss=0.0))
+    joined = thinning.add(dataclasses.replace(STEP, step=7, sums=scores(64, 0.0)))
     assert joined is not None
     assert joined.loss == pytest.approx(2.0)
     assert thinning.flush() is None

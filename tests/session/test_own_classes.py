@@ -216,7 +216,7 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
     assert done.returncode == 0, done.stderr
     (last,) = [each for each in metrics(here / "on3", "evaluation") if each["split"] == "test"]
     with DataFile(here / "data.h5") as file:
-        assert restore(here / "on3", alone().comm).evaluate(file, "test", alone()).loss == last["loss"]
+        assert restore(here / "on3", alone().comm).evaluate(file, "test", alone()).mean_loss == last["loss"]
     assert distnn("predict", "on3", "data.h5", "-o", "p.h5", cwd=here).returncode == 0
     (here / "own_parts.py").write_text(MODULE + "\n# changed\n")
     rest = distnn("train", "run.toml", "--out", "half", "--resume", "auto", "--set", "train.epochs=5", cwd=here)
@@ -392,7 +392,7 @@ def test_numbers_of_numpy_are_recorded_as_pythons(here: Path) -> None:
     assert config.read(here / "run" / "run.toml").optimizer.learning_rate == 0.01
     with DataFile(data) as file:
         again = restore(here / "run", alone().comm).evaluate(file, "test", alone())
-    assert found.summary.test is not None and again.loss == found.summary.test.loss
+    assert found.summary.test is not None and again.mean_loss == found.summary.test.loss
 
 
 def test_an_object_that_does_not_keep_what_it_was_given_is_not_built_from_less(here: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from distnn.session.records import EvaluationRecord, Listener, StepRecord, Summary
 from distnn.session.run import train
+from distnn.sums import CORRECT, COUNT, LOSS, SAMPLES, Layout, Sums
 from tests.support.runs import alone, settings
 
 
@@ -35,6 +36,13 @@ class Ear(Listener):
 
     def of(self, split: str) -> list[EvaluationRecord]:
         return [record for record in self.evaluations if record.split == split]
+
+
+def scores(samples: int, loss: float, accuracy: float | None = None) -> Sums:
+    """The sums of so many samples with these means."""
+    sums = Layout({"loss": 1} | ({} if accuracy is None else {"correct": 1})).zeros()
+    sums.vector[[LOSS, CORRECT, COUNT, SAMPLES]] = samples * loss, samples * (accuracy or 0), samples, samples
+    return sums
 
 
 def trained(

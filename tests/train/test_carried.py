@@ -97,9 +97,9 @@ def test_a_split_is_evaluated_in_streams(characters: int, streams: int, tmp_path
         evaluator = Evaluator(found.model, found.parameters, file, "train", alone())
     for _ in range(2):
         result = evaluator.run()
-        assert (result.loss, result.accuracy) == pytest.approx(whole_text(found, cut(x, streams), cut(y, streams)))
+        assert (result.mean_loss, result.accuracy) == pytest.approx(whole_text(found, cut(x, streams), cut(y, streams)))
         assert result.samples == len(x)
-        assert result.bits == pytest.approx(result.loss / np.log(2))
+        assert result.bits == pytest.approx(result.mean_loss / np.log(2))
 
 
 def test_predictions_begin_from_zero(tmp_path: Path) -> None:

@@ -105,7 +105,6 @@ def test_times_are_counted() -> None:
     assert spent.compute > 0
     assert spent.data > 0
     assert spent.comm >= 0
-    assert spent.total == spent.compute + spent.comm + spent.data
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_an_evaluation_sums_them_too(tmp_path: Path) -> None:
     results = []
     for world in (TOGETHER, ALONE):
         with DataFile(path) as file:
-            results.append(Evaluator(model(), parameters, file, "test", world).run().sums)
+            results.append(Evaluator(model(), parameters, file, "test", world).run())
     np.testing.assert_array_equal(results[0].vector, results[1].vector)
     e = x @ parameters.value["dense1.weight"] + parameters.value["dense1.bias"] - y
     np.testing.assert_allclose(results[0]["squared errors"], (e**2).sum(0), rtol=1e-12)
