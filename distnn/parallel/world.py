@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from distnn.parallel import launch
@@ -18,11 +19,13 @@ class Heartbeat:
         beats: how often the work has made progress.
         doing: what it is at.
         patience: how many seconds may pass without a beat; 0 for any number.
+        changed: set when the patience is: a clock that runs without Python's threads is set anew at once.
     """
 
     beats: int = 0
     doing: str = "the beginning"
     patience: float = 0.0
+    changed: threading.Event = field(default_factory=threading.Event)
 
     def beat(self, doing: str = "") -> None:
         """The work has made progress, to ``doing`` if that is new."""
@@ -32,6 +35,7 @@ class Heartbeat:
     def expect_within(self, seconds: float) -> None:
         """From now on so many seconds may pass without a beat; 0 for any number."""
         self.patience = seconds
+        self.changed.set()
 
 
 @dataclass(frozen=True)

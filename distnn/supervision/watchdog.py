@@ -98,6 +98,7 @@ class Watchdog:
 
     def __exit__(self, *exception: object) -> None:
         self._over.set()
+        self._heartbeat.changed.set()
         self._thread.join()  # or it might set faulthandler's clock once more
         faulthandler.cancel_dump_traceback_later()
 
@@ -114,7 +115,8 @@ class Watchdog:
     def _watch(self) -> None:
         heartbeat = self._heartbeat
         beats, since, late = heartbeat.beats, time.monotonic(), 0
-        while not self._over.wait(INTERVAL):
+        while not self._over.is_set():
+            heartbeat.changed.clear()
             now, patience = time.monotonic(), heartbeat.patience
             self._mine[SEEN] = now
             if patience:
@@ -127,6 +129,7 @@ class Watchdog:
                 late += 1
                 self._end(now, late)
                 since = time.monotonic()
+            heartbeat.changed.wait(INTERVAL)
 
     def _end(self, now: float, late: int) -> None:
         """Report what is the matter, and end the job; or, where others go on, only the rank that is the cause."""

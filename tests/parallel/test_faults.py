@@ -95,7 +95,7 @@ class Outcome(NamedTuple):
         return next((name for sign, name in SIGNS.items() if sign in text), "mpiexec")
 
 
-SLOW = [("data", "locked"), *product(EDGES, ["stop"])]
+SLOW = [*product(("start", "data"), ["locked"]), *product(EDGES, ["stop"])]
 
 
 def cells() -> list[Cell]:
