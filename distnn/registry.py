@@ -13,6 +13,7 @@ class of the user's own.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -23,7 +24,8 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -308,17 +310,31 @@ def _within(value: Any, extras: Sequence[Any]) -> bool:
     return fits and math.isfinite(value) and not isinstance(value, bool)
 
 
+_TRUSTED: ContextVar[bool] = ContextVar("trusted", default=True)
+
+
+@contextlib.contextmanager
+def untrusted() -> Iterator[None]:
+    """Inside, no code runs because settings name it: a checkpoint or a run file may be somebody else's."""
+    token = _TRUSTED.set(False)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
 def load(reference: str, what: str) -> Any:
     """What ``module:name`` names; modules in the working directory are found too. It runs the module's code.
 
-    This is the one place where code runs because a run file, or the settings in a checkpoint, names it.
+    This is the one place where code runs because a run file, or the settings in a checkpoint, names it; inside
+    `untrusted` none does, and only registered classes that the program has imported itself are there.
 
     Arguments:
         reference: ``module:name``.
         what: it is called in an error: a class, or a function.
 
     Raises:
-        RunFileError: if there is no such module, or nothing of this name in it.
+        RunFileError: if there is no such module, or nothing of this name in it, or it may not be imported.
     """
     module_name, _, name = reference.partition(":")
     if module_name == "python":
@@ -327,6 +343,14 @@ def load(reference: str, what: str) -> Any:
         )
     if not _REFERENCE.fullmatch(reference):
         raise RunFileError(f'"{reference}": expected text such as "module:{"Class" if what == "class" else what}".')
+    if not _TRUSTED.get():
+        known = getattr(sys.modules.get(module_name), name, None)
+        if isinstance(known, type) and issubclass(known, Registered):
+            return known
+        raise RunFileError(
+            f'"{reference}": this names code, which could do anything, so it wasn\'t imported. If you know who wrote '
+            f"it, say so with --trust-code; {module_name} is then imported from the working directory or Python's path."
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("data")
 @options.split
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
+@options.trust_code
 @together
 def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool) -> None:
     """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.

@@ -15,6 +15,7 @@ from distnn.report.output import show
 @options.run_file
 @click.option("-o", "--output", type=options.PATH, help="model.svg, .png, .pdf or .dot; replaced if there.")
 @options.overrides
+@options.trust_code
 @alone
 def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Draw the model that the run file RUN.toml describes, for the shapes of its data file.

@@ -53,6 +53,7 @@ USUAL = "generic"
 @options.overrides
 @click.option("--plot", type=options.PATH, help="Also draw step time and efficiency by nodes into this file.")
 @options.as_json
+@options.trust_code
 def plan(run: Path, site: str | None, nodes: str, measure: bool, **others: Any) -> None:
     """Predict how fast the run file RUN.toml trains on more nodes, and what that costs, before you ask for them.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=options.PATH, help="The HDF5 file to write.")
 @options.split
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
+@options.trust_code
 @together
 def predict(world: World, checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:
     """Predict with CHECKPOINT (a file, `latest`, or a run's folder) for the samples of the data file DATA.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.report.output import show
 
@@ -19,6 +20,7 @@ from distnn.report.output import show
     help="1: the model's own probabilities; lower: less varied; 0: always the likeliest character.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random draws.")
+@options.trust_code
 @alone
 def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int) -> None:
     """Continue a text with CHECKPOINT (a file, `latest`, or a run's folder), a language model.

@@ -21,6 +21,7 @@ from distnn.session.run import train
 from tests.support.listening import Ear
 from tests.support.reproducible import RUNS, SHARDS, babble, images
 from tests.support.runs import DIGITS, saved, settings
+from tests.support.thorough import THOROUGH
 
 WORLD = World.open()
 #: A network whose checkpoints have 13 MB: three ranks have a share in them.
@@ -34,8 +35,14 @@ LARGE: dict[str, Any] = {
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("name", ["CNN, batch norm, momentum, augmentation", "LSTM"])
-@pytest.mark.parametrize("reproducible", [False, True])
+@pytest.mark.parametrize(
+    ("name", "reproducible"),
+    [
+        (name, reproducible)
+        for name, usual in (("CNN, batch norm, momentum, augmentation", False), ("LSTM", True))
+        for reproducible in ((False, True) if THOROUGH else (usual,))
+    ],
+)
 def test_each_leads_to_the_same_end(
     name: str, reproducible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
