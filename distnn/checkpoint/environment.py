@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import h5py
 import numpy as np
 
+import distnn
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.threads import blas_threads
 from distnn.runtime import VERSION
@@ -43,6 +45,11 @@ def numba() -> str:
         return version("numba")
     except PackageNotFoundError:
         return ""
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes and reads, which all ranks must have alike."""
+    return {"distnn": distnn.__version__, "numpy": np.__version__, "numba": numba(), "h5py": h5py.__version__}
 
 
 def environment(comm: Communicator) -> dict[str, str]:

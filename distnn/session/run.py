@@ -6,11 +6,13 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from distnn.checkpoint.environment import blas, environment
+from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
 from distnn.data import DataFile
 from distnn.errors import DataError
+from distnn.parallel.agreement import agree
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
@@ -50,6 +52,7 @@ def train(
         DistnnError: if the training diverges or the ranks drift apart.
     """
     failures = world.failures
+    agree(world.comm, {**_flat(to_dict(settings)), "out": out, "resume": resume, "versions": versions()})
     world.heartbeat.expect_within(settings.parallel.timeout)
     if settings.parallel.elastic:
         failures.make_elastic()
@@ -61,6 +64,11 @@ def train(
         if failures.elastic:
             failures.agree(True)  # none leaves before rank 0 has reported: the launcher might end the others
     return ended
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by ``section.key``."""
+    return {f"{section}.{key}": value for section, keys in settings.items() for key, value in keys.items()}
 
 
 @dataclass(eq=False)
@@ -163,6 +171,8 @@ class _Training:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with DataFile(self.settings.data.path, mpi) as file:
+            if former is None:
+                agree(self.world.comm, {f"{file.path}: {name}": fact for name, fact in file.identity().items()})
             return Run(self.settings, file, self.world, self.given, former)
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:

@@ -5,6 +5,7 @@ Every phase and fault, one rank at a time: test_faults.py.
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import sys
@@ -12,10 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import pytest
 
 from tests.support.launch import Launch, Result, environment, launchers
-from tests.support.runs import DISTNN, distnn, metrics, run_file
+from tests.support.runs import DISTNN, distnn, metrics, run_file, some_digits
 
 HOST = socket.gethostname()
 #: Seconds from the message to the end of all ranks.
@@ -212,3 +214,32 @@ def test_without_an_mpi_library_a_launch_of_several_is_refused(run: Path) -> Non
     assert result.returncode == 2
     (message,) = messages(result.stderr)
     assert "no MPI library could be loaded (cannot load MPI library)" in message
+
+
+@pytest.mark.parametrize("other", ["settings", "labels"])
+@pytest.mark.parametrize("launcher", launchers())
+def test_a_rank_that_was_given_something_else_is_named(launcher: str, other: str, run: Path, tmp_path: Path) -> None:
+    """The copy of the run file, or of the data, that a node has is an old one."""
+    command = [*DISTNN, "train", run, "--out", tmp_path / "out"]
+    if other == "settings":
+        differs = ["--set", "optimizer.learning_rate=0.25"]
+        name = "  optimizer.learning_rate: "
+    else:
+        path, odd = some_digits(tmp_path / "digits.h5", 100), tmp_path / "elsewhere" / "digits.h5"
+        odd.parent.mkdir()
+        shutil.copy(path, odd)
+        with h5py.File(odd, "r+") as file:
+            file["train/y"][7] = (file["train/y"][7] + 1) % 10
+        script = "import os, runpy, sys; os.chdir(sys.argv.pop(1)); runpy.run_module('distnn', run_name='__main__')"
+        command = [sys.executable, "-c", script, tmp_path, *command[len(DISTNN) :], "--set", "data.path=digits.h5"]
+        differs = []
+        name = "  digits.h5: train/y: "
+    second = [*command, *differs]
+    if other == "labels":
+        second[3] = odd.parent
+    result = ended(1, [*command, ":", "-n", "1", *second], launcher)
+    assert result.returncode == 2, result
+    assert "the ranks were not given the same" in result.stderr, result
+    assert name in result.stderr, result
+    assert f"rank 1 (host {HOST})" in result.stderr, result
+    assert not (tmp_path / "out").exists()

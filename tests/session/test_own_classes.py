@@ -212,12 +212,14 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
     rest = distnn("train", "run.toml", "--out", "half", "--quiet", "--resume", "auto", cwd=here)
     assert half.returncode == rest.returncode == 0, (half, rest)
     same(here / "on1", here / "half")
-    done = distnn("evaluate", "on3", "data.h5", cwd=here)
+    refused = distnn("evaluate", "on3", "data.h5", cwd=here)
+    assert refused.returncode == 2 and 'loss.kind = "own_parts:Shifted": this names code' in refused.stderr
+    done = distnn("evaluate", "on3", "data.h5", "--trust-code", cwd=here)
     assert done.returncode == 0, done.stderr
     (last,) = [each for each in metrics(here / "on3", "evaluation") if each["split"] == "test"]
     with DataFile(here / "data.h5") as file:
         assert restore(here / "on3", alone().comm).evaluate(file, "test", alone()).mean_loss == last["loss"]
-    assert distnn("predict", "on3", "data.h5", "-o", "p.h5", cwd=here).returncode == 0
+    assert distnn("predict", "on3", "data.h5", "-o", "p.h5", "--trust-code", cwd=here).returncode == 0
     (here / "own_parts.py").write_text(MODULE + "\n# changed\n")
     rest = distnn("train", "run.toml", "--out", "half", "--resume", "auto", "--set", "train.epochs=5", cwd=here)
     assert "the source file of own_parts:Signs has changed since the checkpoint" in rest.stdout + rest.stderr

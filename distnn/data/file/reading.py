@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from distnn.data.file import checks, collective
 from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
 from distnn.errors import DataError, nearest
 
+#: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
+HASHED_BYTES, ROWS = 1024 * 1024, 8
 #: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
 #: Files that are left open: without a reference they would be closed, and closing them waits for the other ranks.
@@ -131,6 +134,21 @@ class DataFile:
         if scales["train"] is None and self.x_dtype.kind == "u":
             return 1.0 / float(np.iinfo(self.x_dtype).max)
         return scales["train"]
+
+    def identity(self) -> dict[str, Any]:
+        """What tells this file from others, by name: its structure, and hashes of values; of large datasets, some rows.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
+        for split, pair in self._data.items():
+            for name, dataset in zip("xy", pair, strict=True):
+                try:
+                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {_hash(dataset)}"
+                except (OSError, RuntimeError) as error:
+                    raise damaged(self.path, f"{split}/{name}", error) from error
+        return found
 
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
@@ -269,6 +287,21 @@ class Joined:
                 inside = slice(start - first, stop - first)
                 part.read_direct(target[start - where.start : stop - where.start], inside)
             first += part.shape[0]
+
+
+def _hash(dataset: Any) -> str:
+    """Of all of a small dataset, or of some rows of a large one.
+
+    Raises:
+        OSError, RuntimeError: h5py's, for what can't be read.
+    """
+    rows, hasher = dataset.shape[0], hashlib.sha256()
+    small = rows * bytes_of_one(dataset) <= HASHED_BYTES
+    for start, stop in [(0, rows)] if small else [(row, row + 1) for row in np.linspace(0, rows - 1, ROWS, dtype=int)]:
+        values = np.empty((stop - start, *dataset.shape[1:]), dataset.dtype)
+        dataset.read_direct(values, np.s_[start:stop])
+        hasher.update(values.tobytes())
+    return hasher.hexdigest()[:16]
 
 
 def bytes_of_one(values: Any) -> int:
