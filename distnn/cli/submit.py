@@ -122,7 +122,8 @@ def _accepted(run: Path, arguments: tuple[str, ...]) -> tuple[RunSettings, int]:
     from distnn.session import parts
 
     # Parsed as `distnn train` does, which refuses what it doesn't know.
-    overrides = train.make_context("distnn train", [str(run), *arguments]).params["overrides"]
+    group = click.get_current_context().find_root()
+    overrides = train.make_context("train", [str(run), *arguments], parent=group).params["overrides"]
     settings = config.read(run, overrides)
     with config.located(run, overrides), DataFile(settings.data.path) as file:
         if settings.parallel.elastic:
