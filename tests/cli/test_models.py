@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.launch import launchers, mpiexec
+from tests.support.launch import launchers
 from tests.support.refusals import refused
-from tests.support.runs import DIGITS, DISTNN, distnn, losses, some_digits
+from tests.support.runs import DIGITS, distnn, losses, some_digits
+from tests.support.warm import warm
 
 RUN = """\
 [data]
@@ -72,8 +73,7 @@ def data(tmp_path: Path) -> Path:
 def test_two_ranks_train_what_one_does(model: str, launcher: str, data: Path, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(RUN.format(data=data) + model)
     for ranks in (1, 2):
-        words = [*DISTNN, "train", "run.toml", "--out", f"out{ranks}"]
-        done = mpiexec(ranks, words, launcher=launcher, cwd=tmp_path, timeout=120)
+        done = warm(ranks, ["train", "run.toml", "--out", f"out{ranks}"], launcher=launcher, cwd=tmp_path, timeout=120)
         assert done.returncode == 0, done
     alone, together = losses(tmp_path / "out1"), losses(tmp_path / "out2")
     assert len(alone) == 12

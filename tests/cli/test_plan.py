@@ -10,8 +10,8 @@ import pytest
 from distnn.cli.main import main
 from distnn.config.site import BUILT_IN
 from distnn.doctor import rates
-from tests.support.launch import mpiexec
-from tests.support.runs import DISTNN, distnn
+from tests.support.runs import distnn
+from tests.support.warm import warm
 
 RUN = '[model]\nkind = "mlp"\nhidden = [64, 32]\n[data]\npath = "{}/data/digits.h5"\nbatch_size = 64\n'
 
@@ -53,7 +53,7 @@ def test_json_adds_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ranks_that_measure_together(run: Path) -> None:
-    result = mpiexec(2, [*DISTNN, "plan", run, "--nodes", "1,2", "--json"])
+    result = warm(2, ["plan", run, "--nodes", "1,2", "--json"])
     assert result.returncode == 0, result
     found = json.loads(result.stdout)
     assert found["ranks_per_node"] == 2

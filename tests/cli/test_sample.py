@@ -12,8 +12,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from tests.support.launch import environment, mpiexec
-from tests.support.runs import DIGITS, DISTNN, babble, distnn, metrics, run_file
+from tests.support.launch import environment
+from tests.support.runs import DIGITS, babble, distnn, metrics, run_file
+from tests.support.warm import warm
 
 MODEL = {"kind": "char-lstm", "embedding": 4, "hidden": [12]}
 ADAM = {"kind": "adam", "learning_rate": 0.02}
@@ -71,7 +72,7 @@ def test_prompt_and_text_are_all_that_is_printed(trained):
 
 
 def test_one_text_under_mpiexec(trained):
-    done = mpiexec(2, [*DISTNN, "sample", trained / "run", "--prompt", "abc", "--length", "9"])
+    done = warm(2, ["sample", trained / "run", "--prompt", "abc", "--length", "9"])
     assert done.returncode == 0, done
     assert len(done.stdout) == 13
 

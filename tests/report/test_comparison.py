@@ -9,8 +9,8 @@ import pytest
 
 from distnn.report.comparison import Finding, differing, efficiencies, finding
 from distnn.report.figures import runs as plot
-from tests.support.launch import mpiexec
-from tests.support.runs import DISTNN, distnn, run_file
+from tests.support.runs import distnn, run_file
+from tests.support.warm import warm
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for name, ranks, batch in (("one", 1, 32), ("strong", 2, 32), ("weak", 2, 64)):
         run = run_file(folder / f"{name}.toml", data={"batch_size": batch}, log={"interval": 0})
         found.append(folder / name)
-        result = mpiexec(ranks, [*DISTNN, "train", run, "--out", found[-1], "--quiet"])
+        result = warm(ranks, ["train", run, "--out", found[-1], "--quiet"])
         assert result.returncode == 0, result
     return found
 

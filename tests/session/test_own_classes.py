@@ -20,7 +20,8 @@ from distnn.losses import CrossEntropy
 from distnn.optim import SGD
 from distnn.session.fit import fit
 from tests.support.launch import REPOSITORY, mpiexec
-from tests.support.runs import DISTNN, alone, blobs, distnn, line, metrics, saved
+from tests.support.runs import alone, blobs, distnn, line, metrics, saved
+from tests.support.warm import warm
 
 #: What a user writes: nothing else anywhere.
 MODULE = '''
@@ -198,7 +199,7 @@ def same(one: Path, other: Path) -> None:
 
 def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoint(here: Path) -> None:
     for ranks in (1, 3):
-        done = mpiexec(ranks, [*DISTNN, "train", "run.toml", "--out", f"on{ranks}", "--quiet"], cwd=here)
+        done = warm(ranks, ["train", "run.toml", "--out", f"on{ranks}", "--quiet"], cwd=here)
         assert done.returncode == 0, done
     same(here / "on1", here / "on3")
     found = saved(here / "on1")

@@ -85,7 +85,7 @@ def _server() -> socket.socket:
     return mine
 
 
-def _import_all() -> None:
+def import_all() -> None:
     """Import what the commands import, but start no MPI."""
     import mpi4py
 
@@ -106,11 +106,11 @@ def _import_all() -> None:
     gc.freeze()
 
 
-def _become(request: Mapping[str, Any]) -> list[str]:
+def become(request: Mapping[str, Any]) -> list[str]:
     """Make this process the one that was asked for; its arguments."""
     os.environ.clear()
     os.environ.update(request["env"])
-    for descriptor, path in enumerate(request["outputs"], 1):
+    for descriptor, path in enumerate(request.get("outputs", ()), 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)
         os.close(file)
@@ -128,7 +128,7 @@ def serve(descriptor: int) -> list[str]:
         number = os.fork()
         if not number:
             connection.close()
-            return _become(request)
+            return become(request)
         connection.sendall(f"{number}\n".encode())
         _, status = os.waitpid(number, 0)
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
@@ -136,7 +136,7 @@ def serve(descriptor: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    _import_all()
+    import_all()
     arguments = serve(int(sys.argv[1]))
     from distnn.cli.main import main
 

@@ -179,7 +179,7 @@ def environment(launcher: str, extra: Mapping[str, str | None] | None = None) ->
     variables["PYTHONPATH"] = str(REPOSITORY)
     variables.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     if launcher in _OPENMPI:
-        prefix = _openmpi()
+        prefix = openmpi()
         assert prefix is not None, CURES["openmpi"]
         variables.update(
             MPI4PY_LIBMPI=str(prefix / "lib" / "libmpi.so.40"),
@@ -207,7 +207,7 @@ def launchers() -> list[object]:
 
 def usable(launcher: str) -> bool:
     """Whether a launcher is installed; true as well where it must be, so that a test fails without it."""
-    path = {"mpich": _mpich, "openmpi": _openmpi}[launcher]()
+    path = {"mpich": _mpich, "openmpi": openmpi}[launcher]()
     return bool(path or os.environ.get(REQUIRE))
 
 
@@ -217,7 +217,7 @@ def _mpich() -> Path | None:
     return path if path.exists() else None
 
 
-def _openmpi() -> Path | None:
+def openmpi() -> Path | None:
     """The prefix that Open MPI is installed in. It can't share the environment of MPICH: both own bin/mpiexec."""
     prefix = Path(os.environ.get("DISTNN_OPENMPI") or REPOSITORY / ".openmpi").absolute()
     complete = (prefix / "bin" / "mpiexec").exists() and (prefix / "lib" / "libmpi.so.40").exists()
@@ -233,7 +233,7 @@ def _prefix(launcher: str, n: int) -> tuple[str, ...]:
         path = _mpich()
         assert path is not None, CURES["mpich"]
         return (str(path), "-n", str(n))
-    path = _openmpi()
+    path = openmpi()
     assert path is not None, CURES["openmpi"]
     return (
         str(path / "bin" / "mpiexec"),

@@ -12,8 +12,9 @@ import pytest
 
 from distnn import checkpoint
 from distnn.errors import CheckpointError
-from tests.support.launch import Launch, Result, mpiexec
+from tests.support.launch import Launch, Result
 from tests.support.runs import DISTNN, LIMIT, distnn, metrics, run_file, saved
+from tests.support.warm import warm
 
 STEPS = 21  # an epoch of the digits
 MOMENTUM = {"learning_rate": 0.05, "momentum": 0.9}
@@ -34,7 +35,7 @@ def train(n: int, run: Path, out: Path, *more: str | Path, launcher: str = "mpic
     """How a run ends; one rank needs no launcher."""
     argv = command(run, out, *more)
     if (n, launcher) != (1, "mpich"):
-        return mpiexec(n, argv, launcher=launcher, timeout=LIMIT)
+        return warm(n, argv[len(DISTNN) :], launcher=launcher, timeout=LIMIT)
     done = distnn(*argv[len(DISTNN) :])
     return Result(tuple(map(str, argv)), done.returncode, done.stdout, done.stderr, 0.0)
 

@@ -11,8 +11,8 @@ import pytest
 
 from distnn.session.run import train
 from distnn.train import timeline
-from tests.support.launch import mpiexec
-from tests.support.runs import DIGITS, DISTNN, alone, run_file, settings
+from tests.support.runs import DIGITS, alone, run_file, settings
+from tests.support.warm import warm
 
 MODEL = {"kind": "convnet", "channels": [4], "hidden": [8]}
 #: A microsecond for what the file rounds.
@@ -72,7 +72,7 @@ def test_it_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_several_ranks_are_in_one_file(tmp_path: Path) -> None:
     sections = {"model": MODEL, "data": {"path": str(DIGITS), "batch_size": 500}, "log": {"trace": True}}
     run = run_file(tmp_path / "run.toml", train={"epochs": 1}, **sections)
-    done = mpiexec(3, [*DISTNN, "train", run, "--out", tmp_path / "out"])
+    done = warm(3, ["train", run, "--out", tmp_path / "out"])
     assert done.returncode == 0, done
     events = json.loads((tmp_path / "out" / "trace.json").read_text())["traceEvents"]
     for rank in range(3):
