@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from distnn.arrays import Array, Dim, Shape, show, size
-from distnn.errors import ShapeError
+from distnn.errors import DataError, ShapeError
 
 Closure = Callable[[], object]
 Closures = tuple[Closure, Closure]
@@ -145,6 +145,24 @@ def flat(array: Any) -> Any:
 def by_rows(array: Any) -> Any:
     """All axes but the last as one: a view; None stays None."""
     return None if array is None else array.reshape(-1, array.shape[-1])
+
+
+def within(numbers: Array, count: int, what: str, cure: str) -> Closure:
+    """A closure that refuses integers outside 0 … ``count`` − 1, which compiled code would take for places in memory.
+
+    Arguments:
+        what, cure: what a number is called in the DataError, and what to do about it.
+    """
+    unsigned = numbers.view(f"u{numbers.itemsize}")  # in which the negative ones are the largest
+
+    def check() -> None:
+        if np.maximum.reduce(unsigned, axis=None, initial=0) >= count:
+            place = np.argwhere(unsigned >= count)[0].tolist()
+            raise DataError(
+                f"{what} {numbers[tuple(place)]}, at place {place} of its batch, is outside 0 … {count - 1}; {cure}."
+            )
+
+    return check
 
 
 def nothing() -> None:
