@@ -13,7 +13,6 @@ from distnn.graph.node import Node, topological
 from distnn.graph.plan import Plan, bind_input
 from distnn.parameters import Parameters
 
-
 #: The rounding error of J that is let pass, relative to J or to 1 if that is larger.
 ROUNDING = 50 * np.finfo(np.float64).eps
 

@@ -85,6 +85,16 @@ class Op:
         """The buffers needed beside inputs and outputs, by their names in ``bind``."""
         return {}
 
+    def check(self, y: tuple[int, ...]) -> None:
+        """Refuse to train on so few samples; by default none are too few.
+
+        Arguments:
+            y: the output's shape for a micro-shard or, for an op that ``exchanges``, a whole batch.
+
+        Raises:
+            ShapeError: saying what to do.
+        """
+
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
         """The names of the kernels that it uses for these shapes: small ones may not be worth compiling."""
         return {self.kernels} if self.kernels else set()
