@@ -104,17 +104,34 @@ def _stack(count: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _cut(work: Array | None, count: int, y: Array) -> Any:
     """The part of ``work``, made for a piece of y, that a smaller piece ``y`` needs; None stays None."""
-    if work is None or work.shape == _stack(count, y.shape):
+    if work is None or count == 0:
         return work
-    return work[: len(y)] if count == 1 else work[:, : len(y)]
+    parts = [work] if count == 1 else [work[k, ...] for k in range(count)]  # work[k] would be a number where y is one
+    cut = [part if part.shape == y.shape else part[: len(y)] for part in parts]
+    return cut[0] if count == 1 else cut
 
 
-def sigmoid(x: Array, out: Array) -> Array:
-    """σ(x) = (1 + tanh(x/2)) / 2 into ``out``: with tanh no exponential overflows."""
+def sigmoid(x: Array, out: Array, scratch: Any) -> None:
+    """σ(x) = (1 + tanh(x/2)) / 2 into ``out``, which may be ``x``: with tanh no exponential overflows.
+
+    Far below 0 the sum cancels, in the end to 0; there σ(x) = eˣ / (1 + eˣ). ``scratch`` are two arrays like ``x``.
+    """
+    tail, spare = scratch
+    far = -8 if x.dtype == np.float32 else -20
+    below = None
+    if np.minimum.reduce(x, axis=None, initial=0) < far:
+        np.minimum(x, far, out=tail)
+        np.exp(tail, out=tail)
+        np.add(tail, 1, out=spare)
+        np.divide(tail, spare, out=tail)
+        below = spare.reshape(-1).view(np.bool_)[: x.size].reshape(x.shape)
+        np.less(x, far, out=below)
     np.multiply(x, 0.5, out=out)
     np.tanh(out, out=out)
     np.multiply(out, 0.5, out=out)
-    return np.add(out, 0.5, out=out)
+    np.add(out, 0.5, out=out)
+    if below is not None:
+        np.copyto(out, tail, where=below)
 
 
 def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
@@ -142,8 +159,10 @@ def softplus(x: Array, out: Array, scratch: Array) -> Array:
 class Sigmoid(FromOutput, kind="sigmoid"):
     """y = σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2;   dy/dx = y (1 − y)."""
 
+    ahead = 2
+
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
-        return sigmoid(x, out=y)
+        return sigmoid(x, y, ahead)
 
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
         np.subtract(1, y, out=scratch)
