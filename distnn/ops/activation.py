@@ -1,7 +1,8 @@
 """Activations: what they share, and those whose derivative follows from their output.
 
-Stable for any finite input: nothing overflows on the way. Source: Goodfellow, Bengio and Courville, Deep Learning,
-2016, section 6.3. Others are in `distnn.ops.gated` and `distnn.ops.probability`; `distnn.ops.by_name` has the names.
+Stable for any input, infinite ones too: nothing overflows on the way. Source: Goodfellow, Bengio and Courville, Deep
+Learning, 2016, section 6.3. Others are in `distnn.ops.gated` and `distnn.ops.probability`; `distnn.ops.by_name` has the
+names.
 """
 
 from __future__ import annotations

@@ -85,6 +85,17 @@ def test_the_sigmoid_and_its_derivative_are_no_zeros_far_below_0(dtype, least):
     np.testing.assert_allclose(loss[1], expected[:1], rtol=2e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_at_infinity_there_is_a_limit(name, dtype):
+    ends = [run(lambda x: graph.activate(x, name), np.array([end]), dtype) for end in (-np.inf, np.inf)]
+    found, slope = np.concatenate(ends, axis=1)
+    above = 1 if name in ("sigmoid", "tanh") else np.inf
+    below = {"leaky_relu": -np.inf, "elu": -1, "tanh": -1}.get(name, 0)
+    np.testing.assert_array_equal(found, [below, above])
+    np.testing.assert_array_equal(slope, np.array([0.1 if name == "leaky_relu" else 0, above == np.inf], dtype))
+
+
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_scalars_are_taken_like_arrays(name):
     a = graph.input("a")
