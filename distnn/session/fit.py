@@ -89,7 +89,7 @@ def fit(
     table["model"] = _describe(network)
     world = World.open(comm)
     with guarded(world, exits=False):
-        checked = config.from_dict(table, "distnn.fit")
+        checked = config.from_dict(_plain(table), "distnn.fit")
         with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
         given = Given(network, **objects)
@@ -115,6 +115,15 @@ def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         elif value is not None and not isinstance(value, dict):
             objects[name] = value
     return table, objects
+
+
+def _plain(value: Any) -> Any:
+    """Settings with Python's numbers in the place of numpy's."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check(objects: dict[str, Any]) -> None:
