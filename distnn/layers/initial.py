@@ -60,7 +60,7 @@ def for_weights(name: str, activation: str | Activation | None) -> Initializer:
     if name == "auto":
         op = find(activation)
         return he if op is not None and op.rectifies else glorot
-    if not isinstance(name, str) or name not in _BY_NAME:
+    if str(name) not in _BY_NAME:
         raise UsageError(
             f"unknown initialization '{name}'{nearest(str(name), _BY_NAME)}; known are auto, glorot and he."
         )

@@ -6,7 +6,6 @@ section 6.5); a broadcast operand's gradient is summed over the axes it was broa
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,7 @@ class Power(Unary):
     """
 
     def __init__(self, exponent: float) -> None:
-        if not isinstance(exponent, Real):
+        if not isinstance(exponent, int | float | np.number):
             raise UsageError(
                 f"the exponent is {exponent!r}; expected a number. For nodes, aᵇ = graph.exp(b * graph.log(a))."
             )
@@ -137,7 +136,7 @@ class Power(Unary):
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
         if self.exponent == 0:  # 0 · 0⁻¹ would be NaN
-            return dx.fill(0)
+            return np.multiply(dy, 0, out=dx)
         np.power(x, self.exponent - 1, out=dx)
         np.multiply(dx, self.exponent, out=dx)
         return np.multiply(dx, dy, out=dx)

@@ -15,6 +15,9 @@ from distnn.ops.blocks import BlockStep, Taps, WindowBlock, cut, each, images
 from distnn.ops.op import Buffer, Closures, Op, nothing, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
+#: From so many positions on, a mean is added up in pieces of so many, since the rounding errors of one long sum grow.
+MANY, PIECE = 2048, 256
+
 
 class Pooling(Op):
     """Max and average pooling: windows, and blocks of images that fit into the cache.
@@ -242,7 +245,9 @@ class GlobalAveragePool(GlobalPooling):
     keeps_inputs = False
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
-        return {"share": Buffer((y[0], 1, y[1]), "backward")}
+        pieces = size(x[1:-1]) // PIECE if size(x[1:-1]) > MANY else 0
+        parts = {"parts": Buffer((y[0], pieces + 1, y[1]), "forward")} if pieces else {}
+        return parts | {"share": Buffer((y[0], 1, y[1]), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
@@ -254,7 +259,17 @@ class GlobalAveragePool(GlobalPooling):
             np.multiply(dy[:, None], weights[0, 0, 0], out=work["share"])
             np.copyto(dx.reshape(flat.shape), work["share"])
 
-        return (lambda: np.matmul(weights, flat, out=out)), backward
+        if "parts" not in work:
+            return (lambda: np.matmul(weights, flat, out=out)), backward
+        whole, parts = positions - positions % PIECE, work["parts"]
+        pieces = flat[:, :whole].reshape(len(x), -1, PIECE, y.shape[1])
+
+        def forward() -> None:
+            np.matmul(weights[..., None, :PIECE], pieces, out=parts[:, :-1, None])
+            np.matmul(weights[..., whole:], flat[:, whole:], out=parts[:, -1:])
+            np.add.reduce(parts, axis=1, dtype=np.float64, out=y)
+
+        return forward, backward
 
 
 class GlobalMaxPool(GlobalPooling):

@@ -79,7 +79,7 @@ def lengths(name: str, value: int | Sequence[int], axes: int) -> Pair:
 def _numbers(value: Any, count: int, least: int) -> bool:
     """Whether ``value`` is a sequence of ``count`` whole numbers, none below ``least``."""
     good = isinstance(value, list | tuple) and len(value) == count
-    return good and all(isinstance(number, Integral) and number >= least for number in value)
+    return good and all(isinstance(number, Integral) and int(number) >= least for number in value)
 
 
 def sides(value: Padding, axes: int) -> Sides:
