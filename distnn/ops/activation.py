@@ -16,7 +16,7 @@ import numpy as np
 
 from distnn.arrays import Array, size
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.op import Buffer, Closures, Op, flat
+from distnn.ops.op import Buffer, Closures, Op, flat, select
 from distnn.registry import Between, Family, Positive, Registered
 
 #: (y, b) → y = f(y + b), in place.
@@ -213,9 +213,8 @@ class ReLU(FromOutput, kind="relu"):
         return np.clip(x, 0.0, np.inf, out=y)
 
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
-        # A mask and a product: of the ways tried, 3 to 10 times faster than a masked copy or sign(y).
         np.greater(y, 0, out=scratch)
-        return np.multiply(dy, scratch, out=dx)
+        return select(dy, scratch, dx)
 
 
 class LeakyReLU(FromOutput, kind="leaky_relu"):

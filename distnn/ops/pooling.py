@@ -12,7 +12,7 @@ from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.blocks import BlockStep, Taps, WindowBlock, cut, each, images
-from distnn.ops.op import Buffer, Closures, Op, nothing, together
+from distnn.ops.op import Buffer, Closures, Op, nothing, select, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
 
 #: From so many positions on, a mean is added up in pieces of so many, since the rounding errors of one long sum grow.
@@ -169,7 +169,7 @@ class MaxPool2D(Pooling):
             hit, part = mask[block.in_buffer], parts[block.in_buffer]
             for k, (i, j) in enumerate(taps.order):
                 np.equal(won, k, out=hit)
-                np.multiply(slope, hit, out=part)
+                select(slope, hit, part)
                 give(i, j)
 
         return step
@@ -310,6 +310,6 @@ class GlobalMaxPool(GlobalPooling):
             np.maximum.reduce(order, axis=1, keepdims=True, out=first)
             np.equal(order, first, out=mask)
             np.copyto(order, dy[images, None])
-            np.multiply(order, mask, out=spread[images])
+            select(order, mask, spread[images])
 
         return forward, each(self._blocks(x.shape), backward)

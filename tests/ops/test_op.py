@@ -1,4 +1,4 @@
-"""Integers that ops take for places in memory: those outside are refused, compiled as in numpy."""
+"""What ops have in common: integers outside their range are refused, and gradients selected; compiled as in numpy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pytest
 from distnn import graph
 from distnn.errors import DataError, UsageError
 from distnn.graph import N, Plan
+from distnn.layers import GlobalMaxPool, MaxPool1D, MaxPool2D
 from distnn.ops import classification
+from distnn.ops.activation import LARGE
 from distnn.ops.embedding import Embedding
 from tests.support.kernels import both
 
-COUNT, LARGE = 4, np.iinfo(np.intp).max
+COUNT, MOST = 4, np.iinfo(np.intp).max
 WEIGHTS = [1.0, 2.0, 0.5, 1.0]
 #: From the node of the integers to the op's; each takes 0 … 3 and names what it refuses.
 OPS = {
@@ -34,7 +36,7 @@ def outcome(node, numbers):
 
 
 @pytest.mark.parametrize("kernels", both("softmax"))
-@pytest.mark.parametrize("number", [COUNT, -1, 10**7, LARGE, -LARGE - 1])
+@pytest.mark.parametrize("number", [COUNT, -1, 10**7, MOST, -MOST - 1])
 @pytest.mark.parametrize("op", OPS)
 def test_a_number_outside_is_named_with_its_place(op, number, kernels, monkeypatch):
     monkeypatch.setattr(classification, "joined", lambda name: kernels)
@@ -57,3 +59,37 @@ def test_the_ignored_label_may_lie_outside():
     logits = graph.input("x", (N, COUNT))
     loss = graph.cross_entropy(logits, graph.input("t", (N,), integer=True), ignore=-100)
     assert outcome(loss, np.array([0, -100, 3])) == pytest.approx(2 * np.log(COUNT))
+
+
+def gradient(build, x, number):
+    """For x, where ``number`` flows into each element of y."""
+    node = graph.input("x", (N, *x.shape[1:]))
+    y = build(node)
+    upstream = graph.input("upstream", y.shape)
+    plan = Plan({}, batch=len(x), loss=graph.sum(y * upstream), wrt=[node])
+    graph.bind_input(plan, "x", x)
+    plan.value["upstream"].fill(number)
+    plan.forward()
+    plan.backward()
+    return plan.gradient["x"].copy()
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (graph.relu, (4, 7)),
+        (graph.relu, (16, LARGE // 16)),
+        (MaxPool2D(2), (3, 4, 6, 5)),
+        (MaxPool2D(3), (3, 7, 6, 5)),
+        (MaxPool1D(2), (3, 7, 2)),
+        (GlobalMaxPool(), (3, 4, 2)),
+        (lambda x: graph.maxout(x, 3), (5, 6)),
+    ],
+)
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_gradients_that_are_not_finite_stay_where_they_belong(build, shape, number):
+    x = np.random.default_rng(0).normal(size=shape)
+    chosen = gradient(build, x, 1.0)
+    assert set(np.unique(chosen)) == {0, 1}
+    np.testing.assert_array_equal(gradient(build, x, number), np.where(chosen == 1, np.float32(number), 0))
