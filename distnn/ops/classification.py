@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import DataError, ShapeError, UsageError
 from distnn.kernels.loading import joined
 from distnn.kernels.softmax import shift
 from distnn.ops.loss import ElementwiseLoss
@@ -299,6 +299,9 @@ class CorrectBinary(ElementwiseLoss):
     """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
 
     logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
+
+    Raises:
+        DataError: by forward, for a label outside.
     """
 
     label, differentiable = "correct", False
@@ -312,6 +315,11 @@ class CorrectBinary(ElementwiseLoss):
         above, hit = work["above"], work["hit"]
 
         def forward() -> None:
+            if np.minimum.reduce(labels, initial=0) < 0 or np.maximum.reduce(labels, initial=0) > 1:
+                place = int(np.argmax((labels < 0) | (labels > 1)))
+                raise DataError(
+                    f"label {labels[place]:g}, at place [{place}] of its batch, is outside 0 … 1; correct it."
+                )
             np.greater_equal(z, 0, out=above)
             np.equal(above, labels, out=hit)
             y[()] = np.count_nonzero(hit)

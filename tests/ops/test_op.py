@@ -49,6 +49,15 @@ def test_a_number_outside_is_named_with_its_place(op, number, kernels, monkeypat
     assert np.isfinite(outcome(steps, np.array([[0, 3, 1], [2, 0, 0]]))).all()
 
 
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("number", [2, -1])
+def test_a_label_of_a_third_of_two_classes_is_refused(number, integer):
+    node = graph.correct(graph.input("x", (N, 1)), graph.input("t", (N,), integer=integer))
+    with pytest.raises(DataError, match=rf"label {number}, at place \[2\] of its batch, is outside 0 … 1"):
+        outcome(node, np.array([0, 1, number, number]))
+    assert outcome(node, np.array([0, 1, 1])) == 2
+
+
 @pytest.mark.parametrize("op", [name for name in OPS if name != "embedding"])
 def test_labels_that_are_no_integers_are_refused(op):
     with pytest.raises(UsageError, match="labels of the type float64; expected integers"):
