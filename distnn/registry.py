@@ -119,6 +119,8 @@ class Family:
             UsageError: for an unknown kind, with the nearest known one, or a class that isn't there or isn't of the
                 family.
         """
+        if not isinstance(kind, str):
+            raise UsageError(f"{kind!r} is no {self.name}; expected a name, one of: {', '.join(sorted(self.kinds))}.")
         if kind in self.kinds:
             return self.kinds[kind]
         if ":" not in kind or self.base is None:

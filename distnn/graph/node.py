@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,10 @@ class Node:
     initializer: Initializer | None = None
     layer: Any = None
     trainable: bool = True
+
+    def __post_init__(self) -> None:
+        """Lengths that are numpy's integers, such as ``np.prod(shape)``, become Python's."""
+        self.shape = tuple(int(length) if isinstance(length, Integral) else length for length in self.shape)
 
     __array_priority__ = 100  # numpy arrays leave ``array * node`` to the node
 
@@ -96,8 +101,14 @@ class Node:
     def __neg__(self) -> Node:
         return apply(arithmetic.Negate(), self)
 
+    def __rmatmul__(self, other: Any) -> Node:
+        return apply(arithmetic.MatMul(), other, self)
+
     def __pow__(self, exponent: float) -> Node:
         return apply(arithmetic.Power(exponent), self)
+
+    def __rpow__(self, base: Any) -> Node:
+        return apply(arithmetic.Power(self), base)  # type: ignore[arg-type]  # it says what to write instead
 
 
 def input(name: str, shape: Shape = (), *, integer: bool = False) -> Node:
@@ -108,7 +119,7 @@ def input(name: str, shape: Shape = (), *, integer: bool = False) -> Node:
         shape: with `N` as the first axis for what comes in batches: ``(N, 784)``.
         integer: True for labels.
     """
-    return Node(tuple(shape), name=name, integer=integer)
+    return Node(shape, name=name, integer=integer)
 
 
 def inputs(names: str) -> list[Node]:
@@ -124,7 +135,7 @@ def parameter(
     One that is not ``trainable`` is a running mean: the op that reads it writes the batch's sum of the statistic where
     a gradient would go, the ranks' sums are added up with the gradients, and the step moves the value towards the mean.
     """
-    return Node(tuple(shape), name=name, initializer=initializer, layer=layer, trainable=trainable)
+    return Node(shape, name=name, initializer=initializer, layer=layer, trainable=trainable)
 
 
 def constant(value: Any) -> Node:

@@ -49,7 +49,7 @@ class Plan:
         messages: the lengths of the arrays that forward and then backward exchange, in their order.
 
     Raises:
-        UsageError: if the loss is no scalar, names clash, or parameters are missing.
+        UsageError: if the batch is below 1, the loss is no scalar, names clash, or parameters are missing.
     """
 
     def __init__(
@@ -65,6 +65,8 @@ class Plan:
         keep: bool = False,
         exchange: Exchange | None = None,
     ) -> None:
+        if batch < 1:
+            raise UsageError(f"a plan's batch is {batch}; expected a number of samples, at least 1.")
         if loss is not None and loss.shape != ():
             raise UsageError(f"a plan differentiates a scalar; the loss has shape {show(loss.shape)}: sum it first.")
         self.batch, self.dtype, self.parameters, self.loss, self.keep = batch, np.dtype(dtype), parameters, loss, keep

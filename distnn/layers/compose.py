@@ -10,7 +10,7 @@ from distnn.arrays import show
 from distnn.errors import ShapeError, UsageError
 from distnn.graph.functions import reshape
 from distnn.graph.node import Node
-from distnn.layers.layer import Inner, Layer, number
+from distnn.layers.layer import Inner, Layer, held, number
 
 
 @contextlib.contextmanager
@@ -39,6 +39,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer, name: str | None = None) -> None:
         super().__init__(name)
+        held("Sequential", layers)
         self.layers = layers
         number(layers)
         for layer in layers:
@@ -89,6 +90,7 @@ class Residual(Layer, kind="residual"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        held("Residual", [layer for layer in (self.layers, self.shortcut) if layer is not None])
         for layer, role in ((self.layers, "block"), (self.shortcut, "shortcut")):
             if layer is not None:
                 layer.parent = self

@@ -60,6 +60,8 @@ def for_weights(name: str, activation: str | Activation | None) -> Initializer:
     if name == "auto":
         op = find(activation)
         return he if op is not None and op.rectifies else glorot
-    if name not in _BY_NAME:
-        raise UsageError(f"unknown initialization '{name}'{nearest(name, _BY_NAME)}; known are auto, glorot and he.")
+    if str(name) not in _BY_NAME:
+        raise UsageError(
+            f"unknown initialization '{name}'{nearest(str(name), _BY_NAME)}; known are auto, glorot and he."
+        )
     return _BY_NAME[name]

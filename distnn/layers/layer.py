@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from distnn.errors import UsageError
 from distnn.graph.node import Initializer, Node, parameter, topological
@@ -100,6 +100,20 @@ class Layer(
 #: Arguments for one unit per output of the data, if a run file leaves them out; and for layers within a layer.
 Outputs = Annotated[Count, FromData(last=True)]
 Inner = Annotated[Layer, Stack()]
+
+
+def held(holder: str, layers: Iterable[Any]) -> None:
+    """Refuse what is no layer in a layer that holds others.
+
+    Raises:
+        UsageError: naming it, and what it is held by.
+    """
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise UsageError(
+                f"{holder}: {layer!r} is no layer; expected objects such as Dense(3) and, for a function, a class that "
+                f"is derived from distnn.layers.Layer and calls it."
+            )
 
 
 def number(layers: Iterable[Layer]) -> None:

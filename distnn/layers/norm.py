@@ -27,7 +27,8 @@ class BatchNorm(Layer, kind="batch_norm"):
     In training μ and σ² are those of the micro-shard; ``mean`` and ``variance`` follow them, by a tenth of the way each
     step, for prediction. With the same ``parallel.shards`` they don't depend on the number of ranks. With ``whole``
     they are those of the whole mini-batch, which takes three more sums over the ranks in each step, and depend on
-    nothing else: for micro-shards that are too small to tell.
+    nothing else: for micro-shards that are too small to tell. A single value of a channel has no variance: training
+    refuses a batch size whose smallest micro-shard, or with ``whole`` whose smallest batch, has no more.
 
     Raises:
         UsageError: for an ε outside its range.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from distnn.errors import UsageError
 from distnn.graph.node import Node
@@ -65,3 +66,20 @@ class Loss(
     def count(self, target: Node) -> Node | None:
         """How many targets count; None where all do."""
         return None
+
+
+class LossFunction(Loss):
+    """A function (output, target) → Σ over the batch, a scalar node, as a loss; `distnn.fit` makes it of one.
+
+    Raises:
+        UsageError: when called, if the function gives something else.
+    """
+
+    def __init__(self, function: Callable[[Node, Node], Any]) -> None:
+        self.function = function
+
+    def __call__(self, output: Node, target: Node) -> Node:
+        found = self.function(output, target)
+        if not isinstance(found, Node) or found.shape != ():
+            raise UsageError(f"loss: {self.function} gives {found!r}; expected a scalar node, the sum over the batch.")
+        return found

@@ -205,6 +205,12 @@ class Model:
         """Whether ops of the network need sums over all shards of a batch."""
         return any(node.op is not None and node.op.exchanges for node in topological([self.output]))
 
+    def check(self, shard: int, batch: int) -> None:
+        """Refuse to train on a micro-shard, or a whole batch, of so few samples (`distnn.ops.op.Op.check`)."""
+        for node in topological([self.output]):
+            if node.op is not None:
+                node.op.check(node.bound(batch if node.op.exchanges else shard))
+
     @property
     def joins(self) -> set[str]:
         """The names of the kernels that the network and its loss use where others are compiled."""

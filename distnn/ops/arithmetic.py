@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
-from distnn.errors import ShapeError
+from distnn.errors import ShapeError, UsageError
 from distnn.ops.op import Buffer, Closure, Closures, Op, broadcast, nothing, sum_to, together
 
 
@@ -118,15 +118,25 @@ class Negate(Unary):
 
 
 class Power(Unary):
-    """y = xᵖ for a constant p;   dy/dx = p xᵖ⁻¹."""
+    """y = xᵖ for a constant p;   dy/dx = p xᵖ⁻¹, 0 everywhere for p = 0.
+
+    Raises:
+        UsageError: if p is no number.
+    """
 
     def __init__(self, exponent: float) -> None:
+        if not isinstance(exponent, int | float | np.number):
+            raise UsageError(
+                f"the exponent is {exponent!r}; expected a number. For nodes, aᵇ = graph.exp(b * graph.log(a))."
+            )
         self.exponent = exponent
 
     def apply(self, y: Array, x: Array) -> object:
         return np.power(x, self.exponent, out=y)
 
     def derive(self, dx: Array, dy: Array, y: Array, x: Array) -> object:
+        if self.exponent == 0:  # 0 · 0⁻¹ would be NaN
+            return np.multiply(dy, 0, out=dx)
         np.power(x, self.exponent - 1, out=dx)
         np.multiply(dx, self.exponent, out=dx)
         return np.multiply(dx, dy, out=dx)
@@ -164,7 +174,10 @@ class Sum(Op):
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         if any(not -rank <= axis < rank for axis in axes):
             raise ShapeError(f"sum: axis {self.axis} is outside an array of {rank} axes.")
-        return tuple(axis % rank for axis in axes)
+        axes = tuple(axis % rank for axis in axes)
+        if len(set(axes)) < len(axes):
+            raise ShapeError(f"sum: axis {self.axis} names one of {rank} axes twice.")
+        return axes
 
     def shape(self, x: Shape) -> Shape:
         axes = self._axes(len(x))

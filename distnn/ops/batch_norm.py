@@ -72,6 +72,9 @@ class BatchNorm(PerChannel):
     Arguments:
         epsilon: ε.
         whole: whether the statistics are those of the whole batch; a plan then gives the ``exchange``.
+
+    Raises:
+        ShapeError: by ``bind`` or, with an ``exchange``, by forward, if M is below 2.
     """
 
     keeps_inputs, cost = False, 7
@@ -81,6 +84,14 @@ class BatchNorm(PerChannel):
         super().__init__(epsilon)
         self.exchanges = whole
         self._exchange: Exchange | None = None
+
+    def check(self, y: tuple[int, ...]) -> None:
+        if (values := size(y[:-1])) < 2:
+            raise ShapeError(
+                f"batch norm: {'a whole batch' if self.exchanges else 'a micro-shard'} would have {values} of each "
+                f"channel's values to train on, and so no variance; expected 2 or more. Choose another batch_size, "
+                f"fewer micro-shards (parallel.shards, or ranks), whole = true, or layer_norm."
+            )
 
     def over(self, exchange: Exchange) -> BatchNorm:
         op = BatchNorm(self.epsilon, whole=True)
@@ -111,6 +122,8 @@ class BatchNorm(PerChannel):
         scratch, (sums, part, scale, shift) = work["block forward"], work["rows forward"]
         x, out, normal = map(rows.flat, (x, y, work["normal"]))
         kernels, block, exchange = load(self.kernels), rows.block, self._exchange
+        if not exchange:
+            self.check(y.shape)
 
         def forward() -> None:
             kernels.total(x, block, part, sums)
@@ -118,6 +131,7 @@ class BatchNorm(PerChannel):
             moments[channels] = rows.count
             if exchange:
                 exchange(first)
+                self.check((int(moments[channels]), channels))
             count = moments[channels]
             np.divide(mu, count, out=mu)
             rows.spread(mu, shift)
@@ -156,7 +170,7 @@ class BatchNorm(PerChannel):
             if dmean is not None:
                 count = float(moments[channels])
                 np.multiply(moments[:channels], samples, out=dmean)
-                np.multiply(moments[channels + 1 :], samples * count / max(1.0, count - 1), out=dvariance)
+                np.multiply(moments[channels + 1 :], samples * count / (count - 1), out=dvariance)
 
         def spread() -> None:
             if exchange:

@@ -12,14 +12,30 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array, Shape, show, size
-from distnn.errors import ShapeError, UsageError
+from distnn.errors import DataError, ShapeError, UsageError
 from distnn.kernels.loading import joined
 from distnn.kernels.softmax import shift
 from distnn.ops.loss import ElementwiseLoss
-from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together
+from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together, within
 
 #: Elements of the rows that are summed at a time, in numpy.
 AT_ONCE = 2**14
+
+
+def _integers(labels: Array) -> Array:
+    """Labels (N, …) as (N,).
+
+    Raises:
+        UsageError: if they are no integers.
+    """
+    if labels.dtype.kind not in "iu":
+        raise UsageError(f"labels of the type {labels.dtype}; expected integers: an input made with integer=True.")
+    return labels.reshape(-1)
+
+
+def _known(labels: Array, classes: int) -> Closure:
+    """A closure that refuses labels that are none of the classes."""
+    return within(labels, classes, "label", "correct the labels, or leave one of them out with ignore_label")
 
 
 class OverClasses(Op):
@@ -41,6 +57,10 @@ class CrossEntropy(OverClasses):
 
     ∂J/∂z = softmax(z) − onehot(t). The row's maximum is subtracted first, so that no exponential overflows.
     Source: Bishop, PRML, 2006, section 4.3.4.
+
+    Raises:
+        UsageError: by ``bind``, for labels that are no integers.
+        DataError: by forward, for a label outside.
     """
 
     label, joins = "cross-entropy", "softmax"
@@ -59,10 +79,12 @@ class CrossEntropy(OverClasses):
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         logits, labels, dy, dlogits, _ = arrays
         p, index, picked, row, total = (work[name] for name in ("p", "index", "picked", "row", "total"))
-        z, t, kernels = logits.reshape(p.shape), labels.reshape(-1), joined(self.joins)
+        z, t, kernels = logits.reshape(p.shape), _integers(labels), joined(self.joins)
+        check = _known(labels, p.shape[1])
         starts = np.arange(0, p.size, p.shape[1], dtype=np.intp)  # of each row in the flat array
 
         def forward() -> None:
+            check()
             kernels.shift(z, t, starts, p, index, picked, row)
             np.exp(p, out=p)
             kernels.normalise(p, row, work["scratch"])
@@ -97,7 +119,7 @@ class LabelWeight(Op):
         self.weights = None if weights is None else np.array(weights, np.float64)
         if self.weights is not None and (self.weights.ndim != 1 or not np.all(self.weights >= 0)):
             raise UsageError(f"class weights are {weights}; expected a number of at least 0 for each class.")
-        self.ignored = np.iinfo(np.intp).min if ignore is None else ignore
+        self.ignore = ignore
 
     def shape(self, labels: Shape) -> Shape:
         return ()
@@ -107,19 +129,28 @@ class LabelWeight(Op):
         return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        weigh, weight = self.weigh(work, arrays[0]), work["weight"]
+        weights, weight = self.weights, work["weight"]
+        weigh = self.weigh(work, arrays[0], None if weights is None else len(weights))
         return together([weigh, lambda: np.add.reduce(weight, out=y)]), nothing
 
-    def weigh(self, work: dict[str, Array], labels: Array) -> Closure:
-        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't."""
+    def weigh(self, work: dict[str, Array], labels: Array, classes: int | None) -> Closure:
+        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't.
+
+        It refuses labels that count and are none of so many ``classes``, if their number is given.
+        """
         index, dropped, weight = work["index"], work["dropped"], work["weight"]
-        t = labels.reshape(-1)
+        t = _integers(labels)
+        check = nothing if classes is None else _known(index.reshape(labels.shape), classes)
         weights = None if self.weights is None else self.weights.astype(weight.dtype)
 
         def weigh() -> None:
-            np.equal(t, self.ignored, out=dropped)
+            if self.ignore is None:
+                dropped.fill(False)
+            else:
+                np.equal(t, self.ignore, out=dropped)
             np.copyto(index, t)
             np.copyto(index, 0, where=dropped)
+            check()
             if weights is None:
                 weight.fill(1)
             else:
@@ -170,7 +201,6 @@ class WeightedCrossEntropy(OverClasses):
         return self.weighing.work(y, labels) | {
             "p": Buffer((n, logits[-1]), "saved"),
             "scale": Buffer((n, 1), "backward"),
-            "kept": Buffer((n,), "saved"),
             "picked": Buffer((n,), "saved"),
             "row": Buffer((n,), "forward"),
             "spread": Buffer((n,), "forward"),
@@ -180,20 +210,20 @@ class WeightedCrossEntropy(OverClasses):
         logits, labels, dy, dlogits, _ = arrays
         p, given = work["p"], self.weighing.weights
         classes = np.ones(p.shape[1], p.dtype) if given is None else given.astype(p.dtype)
-        weigh, z = self.weighing.weigh(work, labels), logits.reshape(p.shape)
+        weigh, z = self.weighing.weigh(work, labels, p.shape[1]), logits.reshape(p.shape)
         forward = self._forward(work, y, z, classes)
         backward = nothing if dlogits is None else self._backward(work, classes, dy, dlogits.reshape(p.shape))
         return together([weigh, forward]), backward
 
     def _forward(self, work: dict[str, Array], y: Array, z: Array, classes: Array) -> Closure:
-        p, index, kept, weight = (work[name] for name in ("p", "index", "kept", "weight"))
+        p, index, dropped, weight = (work[name] for name in ("p", "index", "dropped", "weight"))
         row, spread, picked = work["row"], work["spread"], work["picked"]
         starts, total = np.arange(0, p.size, p.shape[1], dtype=np.intp), float(classes.sum())
 
         def forward() -> None:
-            np.logical_not(work["dropped"], out=kept)
             shift(z, index, starts, p, index, picked, row)
-            np.dot(p, classes, out=spread)
+            if self.smoothing:
+                np.dot(p, classes, out=spread)
             np.exp(p, out=p)
             np.add.reduce(p, axis=1, out=row)
             np.divide(p, row[:, None], out=p)
@@ -201,34 +231,33 @@ class WeightedCrossEntropy(OverClasses):
             np.subtract(row, picked, out=picked)
             np.multiply(picked, weight, out=picked)
             np.multiply(picked, 1 - self.smoothing, out=picked)
-            np.multiply(row, total, out=row)
-            np.subtract(row, spread, out=spread)
-            np.multiply(spread, kept, out=spread)
-            np.multiply(spread, self.smoothing / len(classes), out=spread)
-            np.add(picked, spread, out=picked)
+            if self.smoothing:  # 0 times the −ln p of a class whose logit is −∞ would be NaN
+                np.multiply(row, total, out=row)
+                np.subtract(row, spread, out=spread)
+                np.multiply(spread, self.smoothing / len(classes), out=spread)
+                np.add(picked, spread, out=picked)
+            np.copyto(picked, 0, where=dropped)
             np.add.reduce(picked, out=y)
 
         return forward
 
     def _backward(self, work: dict[str, Array], classes: Array, dy: Array, dz: Array) -> Closure:
-        p, index, kept, weight, picked = (work[name] for name in ("p", "index", "kept", "weight", "picked"))
-        scale, flat = work["scale"], p.reshape(-1)
-        counts, hard = kept.reshape(-1, 1), weight.reshape(-1, 1)
+        p, index, weight, picked = (work[name] for name in ("p", "index", "weight", "picked"))
+        scale, flat, dropped = work["scale"], p.reshape(-1), work["dropped"].reshape(-1, 1)
         share = classes * (self.smoothing / len(classes))
         total = float(share.sum())
 
         def backward() -> None:
             np.multiply(weight, 1 - self.smoothing, out=weight)
-            np.multiply(counts, total, out=scale)
-            np.add(scale, hard, out=scale)
+            np.add(weight.reshape(scale.shape), total, out=scale)
             np.multiply(p, scale, out=p)
             flat.take(index, out=picked, mode="clip")
             np.subtract(picked, weight, out=picked)
             flat.put(index, picked, mode="clip")
             if self.smoothing:
-                np.multiply(counts, share, out=dz)
-                np.subtract(p, dz, out=p)
+                np.subtract(p, share, out=p)
             np.multiply(p, dy, out=dz)
+            np.copyto(dz, 0, where=dropped)  # not a product: a logit there may be infinite or NaN
 
         return backward
 
@@ -270,6 +299,9 @@ class CorrectBinary(ElementwiseLoss):
     """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
 
     logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
+
+    Raises:
+        DataError: by forward, for a label outside.
     """
 
     label, differentiable = "correct", False
@@ -283,6 +315,11 @@ class CorrectBinary(ElementwiseLoss):
         above, hit = work["above"], work["hit"]
 
         def forward() -> None:
+            if np.minimum.reduce(labels, initial=0) < 0 or np.maximum.reduce(labels, initial=0) > 1:
+                place = int(np.argmax((labels < 0) | (labels > 1)))
+                raise DataError(
+                    f"label {labels[place]:g}, at place [{place}] of its batch, is outside 0 … 1; correct it."
+                )
             np.greater_equal(z, 0, out=above)
             np.equal(above, labels, out=hit)
             y[()] = np.count_nonzero(hit)

@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError
-from distnn.ops.op import Buffer, Closure, Closures, Op
+from distnn.ops.op import Buffer, Closure, Closures, Op, within
 
 #: A table with at most this many rows, and this much shorter than the tokens, has its gradient added up row by row.
 FEW, SHORTER = 1024, 16
@@ -19,8 +19,10 @@ BLOCK = 2048
 class Embedding(Op):
     """yₙₜ = E[tokensₙₜ].   tokens (N,) or (N, T), integers 0 … V−1, table E (V, D) → y (N, D) or (N, T, D).
 
-    ∂J/∂E[v] = Σ dyₙₜ over the places of v, always in the same order; no gradient flows to the tokens. A token outside
-    the table counts as the nearest inside.
+    ∂J/∂E[v] = Σ dyₙₜ over the places of v, always in the same order; no gradient flows to the tokens.
+
+    Raises:
+        DataError: by forward, for a token outside the table.
     """
 
     cost = 0
@@ -42,7 +44,10 @@ class Embedding(Op):
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         tokens, table, dy, _, dtable = arrays
 
+        check = within(tokens, len(table), "embedding: token", "correct the data, or make the table larger")
+
         def forward() -> None:
+            check()
             table.take(tokens, axis=0, out=y, mode="clip")  # "raise" would copy through a buffer
 
         if dtable is None:
@@ -63,13 +68,12 @@ def _by_token(tokens: Array, dy: Array, dtable: Array, index: Array, ordered: Ar
 
     6400 tokens of 76, D = 256: 1.6 ms, against 4 for `_by_place`, 3.6 for a one-hot matrix product, 27 for np.add.at.
     """
-    (key, place), count, limit = index, len(tokens), len(dtable) - 1
+    (key, place), count = index, len(tokens)
     places, bounds = np.arange(count), np.arange(len(dtable) + 1) * count
     ones = np.ones(count, dy.dtype)
 
     def backward() -> None:
-        np.clip(tokens, 0, limit, out=key)
-        np.multiply(key, count, out=key)
+        np.multiply(tokens, count, out=key)
         np.add(key, places, out=key)  # no two are equal: any way of sorting gives the same order
         key.sort()
         np.remainder(key, count, out=place)
@@ -83,7 +87,7 @@ def _by_token(tokens: Array, dy: Array, dtable: Array, index: Array, ordered: Ar
 
 def _by_place(tokens: Array, dy: Array, dtable: Array, index: Array) -> Closure:
     """Add each element where it belongs, one after the other; np.add.at is fast only in one dimension."""
-    width, limit = dtable.shape[1], len(dtable) - 1
+    width = dtable.shape[1]
     lanes, flat, most = np.arange(width), dtable.reshape(-1), len(index)
 
     def backward() -> None:
@@ -91,8 +95,7 @@ def _by_place(tokens: Array, dy: Array, dtable: Array, index: Array) -> Closure:
         for start in range(0, len(tokens), most):
             piece = tokens[start : start + most, None]
             where = index[: len(piece)]
-            np.clip(piece, 0, limit, out=where)
-            np.multiply(where, width, out=where)
+            np.multiply(piece, width, out=where)
             np.add(where, lanes, out=where)
             np.add.at(flat, where.reshape(-1), dy[start : start + most].reshape(-1))
 

@@ -17,6 +17,8 @@ from distnn.ops.op import Buffer, Closure, Closures, nothing, together
 
 #: Elements computed at a time: few enough for the scratch arrays to stay in the cache over a polynomial's many passes.
 BLOCK = 16384
+#: From here on every tail and density is 0.
+FAR = 1000
 
 
 class Gated(Activation):
@@ -50,6 +52,7 @@ class Gated(Activation):
     def _forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
         a, tail, density, spare = scratch
         np.abs(x, out=a)
+        np.minimum(a, FAR, out=a)  # ∞ times a tail of 0 would be NaN
         self.gate(a, tail, density, spare)
         np.multiply(density, a, out=density)
         np.subtract(density, tail, out=density)

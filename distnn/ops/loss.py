@@ -130,7 +130,8 @@ class BinaryCrossEntropy(ElementwiseLoss):
 
     def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
         flat = (size(logits),)
-        return {"a": Buffer(flat, "forward"), "b": Buffer(flat, "forward")}
+        parts = {"a": Buffer(flat, "forward"), "b": Buffer(flat, "forward")}
+        return parts | {"scratch": Buffer((2, *flat), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         z, t, dz, dt = map(flat, (*arrays[:2], *arrays[3:]))
@@ -146,7 +147,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
             if dt is not None:
                 np.multiply(z, -dy, out=dt)
             if dz is not None:
-                sigmoid(z, out=dz)
+                sigmoid(z, dz, work["scratch"])
                 np.subtract(dz, t, out=dz)
                 np.multiply(dz, dy, out=dz)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from distnn.arrays import Array, Shape, show
 from distnn.errors import ShapeError, UsageError
-from distnn.ops.op import Buffer, Closures, Op
+from distnn.ops.op import Buffer, Closures, Op, select
 
 
 class Maxout(Op):
@@ -59,6 +59,6 @@ class Maxout(Op):
                 np.equal(x[..., part], y, out=mine)
                 np.logical_and(mine, free, out=mine)
                 np.not_equal(free, mine, out=free)
-                np.multiply(dy, mine, out=dx[..., part])
+                select(dy, mine, dx[..., part])
 
         return forward, backward

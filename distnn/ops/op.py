@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from distnn.arrays import Array, Dim, Shape, show, size
-from distnn.errors import ShapeError
+from distnn.errors import DataError, ShapeError
 
 Closure = Callable[[], object]
 Closures = tuple[Closure, Closure]
@@ -85,6 +85,16 @@ class Op:
         """The buffers needed beside inputs and outputs, by their names in ``bind``."""
         return {}
 
+    def check(self, y: tuple[int, ...]) -> None:
+        """Refuse to train on so few samples; by default none are too few.
+
+        Arguments:
+            y: the output's shape for a micro-shard or, for an op that ``exchanges``, a whole batch.
+
+        Raises:
+            ShapeError: saying what to do.
+        """
+
     def compiles(self, y: tuple[int, ...], *inputs: Any) -> set[str]:
         """The names of the kernels that it uses for these shapes: small ones may not be worth compiling."""
         return {self.kernels} if self.kernels else set()
@@ -145,6 +155,33 @@ def flat(array: Any) -> Any:
 def by_rows(array: Any) -> Any:
     """All axes but the last as one: a view; None stays None."""
     return None if array is None else array.reshape(-1, array.shape[-1])
+
+
+def select(source: Array, mask: Array, out: Array) -> object:
+    """``source`` where the mask is true, else 0, into ``out``, which may be ``source``: ∞ and NaN don't get through.
+
+    It multiplies the bits, as integers: as fast as a product of the numbers, and 5 times as fast as a masked copy.
+    """
+    bits = f"i{source.itemsize}"
+    return np.multiply(source.view(bits), mask, out=out.view(bits))
+
+
+def within(numbers: Array, count: int, what: str, cure: str) -> Closure:
+    """A closure that refuses integers outside 0 … ``count`` − 1, which compiled code would take for places in memory.
+
+    Arguments:
+        what, cure: what a number is called in the DataError, and what to do about it.
+    """
+    unsigned = numbers.view(f"u{numbers.itemsize}")  # in which the negative ones are the largest
+
+    def check() -> None:
+        if np.maximum.reduce(unsigned, axis=None, initial=0) >= count:
+            place = np.argwhere(unsigned >= count)[0].tolist()
+            raise DataError(
+                f"{what} {numbers[tuple(place)]}, at place {place} of its batch, is outside 0 … {count - 1}; {cure}."
+            )
+
+    return check
 
 
 def nothing() -> None:

@@ -12,8 +12,11 @@ from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.kernels.loading import compiled_kernels
 from distnn.ops.blocks import BlockStep, Taps, WindowBlock, cut, each, images
-from distnn.ops.op import Buffer, Closures, Op, nothing, together
+from distnn.ops.op import Buffer, Closures, Op, nothing, select, together
 from distnn.ops.windows import Sides, Windows, check_output, image, lengths, windows
+
+#: From so many positions on, a mean is added up in pieces of so many, since the rounding errors of one long sum grow.
+MANY, PIECE = 2048, 256
 
 
 class Pooling(Op):
@@ -166,7 +169,7 @@ class MaxPool2D(Pooling):
             hit, part = mask[block.in_buffer], parts[block.in_buffer]
             for k, (i, j) in enumerate(taps.order):
                 np.equal(won, k, out=hit)
-                np.multiply(slope, hit, out=part)
+                select(slope, hit, part)
                 give(i, j)
 
         return step
@@ -242,7 +245,9 @@ class GlobalAveragePool(GlobalPooling):
     keeps_inputs = False
 
     def work(self, y: tuple[int, ...], x: tuple[int, ...]) -> dict[str, Buffer]:
-        return {"share": Buffer((y[0], 1, y[1]), "backward")}
+        pieces = size(x[1:-1]) // PIECE if size(x[1:-1]) > MANY else 0
+        parts = {"parts": Buffer((y[0], pieces + 1, y[1]), "forward")} if pieces else {}
+        return parts | {"share": Buffer((y[0], 1, y[1]), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
@@ -254,7 +259,17 @@ class GlobalAveragePool(GlobalPooling):
             np.multiply(dy[:, None], weights[0, 0, 0], out=work["share"])
             np.copyto(dx.reshape(flat.shape), work["share"])
 
-        return (lambda: np.matmul(weights, flat, out=out)), backward
+        if "parts" not in work:
+            return (lambda: np.matmul(weights, flat, out=out)), backward
+        whole, parts = positions - positions % PIECE, work["parts"]
+        pieces = flat[:, :whole].reshape(len(x), -1, PIECE, y.shape[1])
+
+        def forward() -> None:
+            np.matmul(weights[..., None, :PIECE], pieces, out=parts[:, :-1, None])
+            np.matmul(weights[..., whole:], flat[:, whole:], out=parts[:, -1:])
+            np.add.reduce(parts, axis=1, dtype=np.float64, out=y)
+
+        return forward, backward
 
 
 class GlobalMaxPool(GlobalPooling):
@@ -295,6 +310,6 @@ class GlobalMaxPool(GlobalPooling):
             np.maximum.reduce(order, axis=1, keepdims=True, out=first)
             np.equal(order, first, out=mask)
             np.copyto(order, dy[images, None])
-            np.multiply(order, mask, out=spread[images])
+            select(order, mask, spread[images])
 
         return forward, each(self._blocks(x.shape), backward)

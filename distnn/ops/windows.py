@@ -7,6 +7,7 @@ Shared by convolutions and pooling. Everything is written for images (N, H, W, C
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, cast
 
 from distnn.arrays import Shape, show
@@ -69,16 +70,16 @@ def lengths(name: str, value: int | Sequence[int], axes: int) -> Pair:
     Raises:
         UsageError: for anything else, naming the argument.
     """
-    numbers: Any = (value,) * axes if isinstance(value, int) else value
+    numbers: Any = (value,) * axes if isinstance(value, Integral) else value
     if not _numbers(numbers, axes, 1):
         raise UsageError(f"{name} is {value!r}; expected a number from 1{' or a pair of them' if axes == 2 else ''}.")
-    return (numbers[0], numbers[1] if axes == 2 else 1)
+    return (int(numbers[0]), int(numbers[1]) if axes == 2 else 1)
 
 
 def _numbers(value: Any, count: int, least: int) -> bool:
     """Whether ``value`` is a sequence of ``count`` whole numbers, none below ``least``."""
     good = isinstance(value, list | tuple) and len(value) == count
-    return good and all(isinstance(number, int) and number >= least for number in value)
+    return good and all(isinstance(number, Integral) and int(number) >= least for number in value)
 
 
 def sides(value: Padding, axes: int) -> Sides:
@@ -90,7 +91,7 @@ def sides(value: Padding, axes: int) -> Sides:
     if isinstance(value, str) and value in ("same", "valid"):
         return cast(Sides, value)
     pairs: Any = value
-    if isinstance(value, int):
+    if isinstance(value, Integral):
         pairs = [(value, value)] * axes
     elif _numbers(value, 2, 0):
         pairs = [value] if axes == 1 else [(length, length) for length in pairs]
@@ -99,7 +100,7 @@ def sides(value: Padding, axes: int) -> Sides:
         several = "(height, width) or ((top, bottom), (left, right))" if axes == 2 else "(before, after)"
         raise UsageError(f"padding is {value!r}{hint}; expected 'same', 'valid', a number from 0, or {several}.")
     (top, bottom), (left, right) = [*pairs, (0, 0)][:2]
-    return ((top, bottom), (left, right))
+    return ((int(top), int(bottom)), (int(left), int(right)))
 
 
 def windows(image: tuple[Any, ...], kernel: Pair, stride: Pair, dilation: Pair, padding: Sides) -> Windows:

@@ -80,3 +80,13 @@ class Cosine(Schedule, kind="cosine"):
         length = max(1, total_steps - self.warmup_steps)
         t = min(1.0, max(0, step - self.warmup_steps) / length)
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * t)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleFunction(Schedule):
+    """A function of the step, from 0, as a schedule; `distnn.fit` makes it of one."""
+
+    function: Callable[[int], float]
+
+    def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
+        return float(self.function(step))

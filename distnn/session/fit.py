@@ -16,9 +16,11 @@ from distnn.data.loader import Loader
 from distnn.errors import UsageError, nearest
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.losses import Loss
+from distnn.losses.loss import LossFunction
 from distnn.models import Model
 from distnn.models.model import Network
 from distnn.optim import Optimizer, Schedule
+from distnn.optim.schedule import ScheduleFunction
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.parts import Given
@@ -29,6 +31,8 @@ from distnn.train.evaluate import predict
 
 #: What an object may stand for, and the class that its own is derived from.
 BASES: dict[str, type] = {"optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
+#: What is made of a function in an object's place.
+FUNCTIONS: dict[str, type[LossFunction | ScheduleFunction]] = {"loss": LossFunction, "schedule": ScheduleFunction}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def fit(
         comm: an mpi4py communicator; all ranks that were launched if None.
         listener: hears of the progress, on rank 0.
         settings: ``optimizer``, ``loss`` or ``schedule`` as an object of any class derived from `Optimizer`, `Loss` or
-            `Schedule`, such as ``optimizer=Adam(0.01)``; keys of a run file's ``[train]`` or ``[data]``, such as
+            `Schedule`, such as ``optimizer=Adam(0.01)``, or as a function, ``loss(output, target)`` of nodes or
+            ``schedule(step)``; keys of a run file's ``[train]`` or ``[data]``, such as
             ``seed=1``; and any section as a dict of its keys, such as ``checkpoint={"every_steps": 100}``.
 
     Raises:
@@ -84,12 +89,12 @@ def fit(
         DistnnError: if the training diverges.
     """
     table, objects = _sorted(settings | {"epochs": epochs, "batch_size": batch_size, "path": str(data)})
-    _check(objects)
+    objects = {name: _object(name, thing) for name, thing in objects.items()}
     table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
     table["model"] = _describe(network)
     world = World.open(comm)
     with guarded(world, exits=False):
-        checked = config.from_dict(table, "distnn.fit")
+        checked = config.from_dict(_plain(table), "distnn.fit")
         with DataFile(data, world.comm.mpi) as file:
             scale = file.scale
         given = Given(network, **objects)
@@ -117,15 +122,26 @@ def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return table, objects
 
 
-def _check(objects: dict[str, Any]) -> None:
-    """Refuse objects that aren't of the family that their section is about."""
-    for name, thing in objects.items():
-        base = BASES.get(name)
-        if base is None or not isinstance(thing, base):
-            expected = f"an object of a class derived from {base.__module__}.{base.__name__}, or " if base else ""
-            raise UsageError(
-                f"distnn.fit: {name} is {thing!r}; expected {expected}a dict of the keys that a run file has for it."
-            )
+def _plain(value: Any) -> Any:
+    """Settings with Python's numbers in the place of numpy's."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _object(name: str, thing: Any) -> Any:
+    """An object, of the family that its section is about, or made of a function."""
+    base = BASES.get(name)
+    if base and isinstance(thing, base):
+        return thing
+    if name in FUNCTIONS and callable(thing) and not isinstance(thing, type):
+        return FUNCTIONS[name](function=thing)
+    expected = f"an object of a class derived from {base.__module__}.{base.__name__}, or " if base else ""
+    raise UsageError(
+        f"distnn.fit: {name} is {thing!r}; expected {expected}a dict of the keys that a run file has for it."
+    )
 
 
 def _describe(network: Network) -> dict[str, Any]:

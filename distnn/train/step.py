@@ -7,8 +7,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-from distnn.data.partition import Batching
+from distnn.data.partition import Batching, batch, batches
 from distnn.data.source import Source
+from distnn.errors import ShapeError
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.reduction.gradients import Totals
@@ -53,6 +54,9 @@ class Step:
             Bengio, On the difficulty of training recurrent neural networks, 2013). None doesn't clip.
         timeline: records where the time goes; None records nothing.
 
+    Raises:
+        ShapeError: if a micro-shard has too few samples to train on.
+
     Attributes:
         carried: the states of the streams.
     """
@@ -71,10 +75,21 @@ class Step:
     ) -> None:
         self.model, self.source, self.reduction, self.update = model, source, reduction, update
         self.batching, self.clip_norm, self.timeline = batching, clip_norm, timeline
+        self._check()
         self.world, self.parameters = world, reduction.gradients.parameters
         self.carried = Carried(model, batching.batch_size if batching.streams else 0, self.parameters.dtype)
         self.accumulation = Accumulation(world.heartbeat, model, source, reduction, batching, self.carried, timeline)
         self._update = update.bind(reduction.part, reduction.values)
+
+    def _check(self) -> None:
+        """Refuse, before the first step, what the epoch's last batch, the smallest, would be too small for."""
+        samples, (size, shards) = len(self.source), (self.batching.batch_size, self.batching.shards)
+        last = batch(samples, size, batches(samples, size) - 1).length
+        try:
+            self.model.check(max(1, last // shards), last)
+        except ShapeError as error:
+            cut = f"{samples} training samples in batches of {size}, the last of {last}, cut into {shards} micro-shards"
+            raise ShapeError(f"{error} (Here: {cut}.)").at("train", "batch_size") from None
 
     @property
     def windows(self) -> int:

@@ -184,9 +184,9 @@ def test_a_model_has_a_box_for_each_step_with_its_counts():
 def test_the_totals_are_those_of_parameters_and_plan():
     model = classifier(Flatten(), Dense(600, "tanh"), BatchNorm(), Dropout(0.5), Residual(Dense(600, "gelu")), Dense(3))
     parameters = model.initialize()
-    plan = Plan({"loss": model.loss}, batch=1, loss=model.loss, parameters=parameters)
+    plan = Plan({"loss": model.loss}, batch=2, loss=model.loss, parameters=parameters)
     dot = graph.draw(model.loss).dot
-    kflop = f"{plan.flops / 1000:.3g}"
+    kflop = f"{plan.flops / 2000:.3g}"
     assert f"label=<{parameters.count:,} parameters and 1,200 running means; {kflop} kFLOP forward for a sample" in dot
 
 

@@ -66,6 +66,7 @@ def test_a_graph_may_be_deeper_than_pythons_stack():
         (lambda x: x @ np.ones((3, 2)), r"matmul: shapes \(N, 2\) and \(3, 2\) do not fit; expected \(N, I\)"),
         (lambda x: graph.reshape(x, 3), r"reshape: \(N, 2\) can't become \(N, 3\)"),
         (lambda x: graph.sum(x, axis=5), "sum: axis 5 is outside an array of 2 axes"),
+        (lambda x: graph.sum(x, axis=(1, -1)), r"sum: axis \(1, -1\) names one of 2 axes twice"),
         (
             lambda x: graph.cross_entropy(x, graph.input("t", (N, 1), integer=True)),
             r"cross-entropy: logits \(N, 2\) and labels \(N, 1\) do not fit",
@@ -84,6 +85,32 @@ def test_shapes_that_do_not_fit_are_named(build, text):
 def test_only_numbers_become_constants():
     with pytest.raises(UsageError, match="takes numbers and nodes, not str"):
         graph.input("x") + "1"
+
+
+@pytest.mark.parametrize("build", [lambda x: x**x, lambda x: 2**x, lambda x: x ** "2"])
+def test_only_numbers_are_exponents(build):
+    with pytest.raises(UsageError, match="the exponent is .*; expected a number. For nodes"):
+        build(graph.input("x"))
+
+
+def test_an_array_times_a_node_is_a_product_of_matrices():
+    left, right = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    found = graph.evaluate(graph.sum(left @ graph.input("w", (3, 4)).named("w")).named("y"), w=right)
+    assert found["y"] == (left @ right).sum()
+    np.testing.assert_array_equal(found.gradient["w"], np.repeat(left.sum(0)[:, None], 4, axis=1))
+
+
+@pytest.mark.parametrize("exponent", [0, 0.0, np.float64(0)])
+def test_the_power_0_is_constant_also_at_0(exponent):
+    a = graph.input("a", (N,))
+    found = graph.evaluate(graph.sum(a**exponent).named("y"), a=np.array([0.0, 2.0, -1.0]))
+    assert found["y"] == 3
+    np.testing.assert_array_equal(found.gradient["a"], np.zeros(3))
+
+
+def test_lengths_of_numpy_are_lengths():
+    node = graph.input("x", (N, np.prod((2, 3)), np.int32(4)))
+    assert node.shape == (N, 6, 4) and all(type(length) is int for length in node.shape[1:])
 
 
 def test_evaluate_names_what_is_missing_or_too_much():

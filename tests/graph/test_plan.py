@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import BufferPool, Plan
+from distnn.ops.op import Op
 
 
 def weights(name, *shape, scale=0.7):
@@ -52,6 +53,51 @@ def test_the_checker_sees_a_wrong_derivative(monkeypatch):
     parameters = graph.initialize([loss], dtype=np.float64)
     values = {"x": np.ones((2, 5)), "t": np.array([0, 1])}
     assert graph.check_gradients(loss, values, batch=2, parameters=parameters) > 1e-3
+
+
+class Cube(Op):
+    """y = x³ · 10⁻⁵, with a derivative that is given."""
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def bind(self, work, y, x, dy, dx):
+        return (lambda: np.multiply(x**3, 1e-5, out=y)), (lambda: np.copyto(dx, self.slope(x)))
+
+
+@pytest.mark.parametrize(
+    ("slope", "least"),
+    [
+        (lambda x: np.nan, np.inf),
+        (lambda x: np.where(x == x.max(), np.nan, 3e-5 * x**2), np.inf),
+        (lambda x: -np.inf, np.inf),
+        (lambda x: 0 * x, 0.9),
+        (lambda x: 3.1e-5 * x**2, 0.02),
+    ],
+)
+def test_the_checker_sees_derivatives_that_are_wrong_and_small_or_not_finite(slope, least):
+    values = {"x": np.random.default_rng(0).normal(size=(4, 3))}
+    loss = graph.sum(graph.apply(Cube(slope), graph.input("x", (graph.N, 3))))
+    assert graph.check_gradients(loss, values, batch=4) >= least
+    right = graph.sum(graph.apply(Cube(lambda x: 3e-5 * x**2), graph.input("x", (graph.N, 3))))
+    assert graph.check_gradients(right, values, batch=4) < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_the_checker_passes_no_loss_that_is_not_a_number():
+    loss = graph.sum(graph.log(graph.input("x", (graph.N, 3))))
+    assert graph.check_gradients(loss, {"x": np.full((2, 3), -1.0)}, batch=2) == np.inf
+
+
+def test_the_checker_names_an_input_without_a_value():
+    with pytest.raises(UsageError, match="check_gradients: the graph's input 'x' has no value"):
+        graph.check_gradients(graph.sum(graph.input("x", (graph.N, 3))), {}, batch=2)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_no_samples_is_refused(batch):
+    with pytest.raises(UsageError, match=f"a plan's batch is {batch}; expected a number of samples, at least 1"):
+        Plan({"y": graph.input("x", (graph.N, 3)) * 2.0}, batch=batch)
 
 
 @st.composite

@@ -8,7 +8,23 @@ import pytest
 from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N, Plan
-from distnn.layers import Dense, Flatten, Sequential, name_parameters
+from distnn.layers import (
+    GRU,
+    LSTM,
+    AveragePool1D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Flatten,
+    LayerNorm,
+    Maxout,
+    MaxPool2D,
+    Residual,
+    Sequential,
+    SimpleRNN,
+    Subsample,
+    name_parameters,
+)
 
 
 def parameters(output, **options):
@@ -92,6 +108,23 @@ def test_flatten_costs_nothing():
     assert plan.value["y"].shape == (4, 6)
 
 
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda n: Sequential(Dense(n(5)), Dense(2)), (4,)),
+        (lambda n: Sequential(Maxout(n(5), n(2)), Dense(2)), (4,)),
+        (lambda n: Sequential(Conv2D(n(5), n(3), stride=n(2), padding=n(1), groups=n(1)), Conv2D(2)), (9, 9, 3)),
+        (lambda n: Sequential(Conv2D(5, (n(3), n(2)), padding=(n(1), n(0))), MaxPool2D(n(2)), Conv2D(2)), (9, 9, 3)),
+        (lambda n: Sequential(Conv1D(n(5), n(3), padding=(n(1), n(0))), AveragePool1D(n(2), n(1)), Conv1D(2)), (9, 3)),
+        (lambda n: Sequential(LSTM(n(5)), GRU(n(4)), SimpleRNN(2)), (5, 3)),
+        (lambda n: Sequential(LayerNorm(n(2)), Subsample(n(4), n(2)), Conv2D(2)), (5, 5, 3)),
+    ],
+)
+def test_integers_of_numpy_are_sizes_like_those_of_python(build, shape):
+    x = graph.input("x", (N, *shape))
+    assert build(np.int64)(x).shape == build(int)(x).shape
+
+
 class Wide(Dense):
     """A layer of one's own, which hands a number on."""
 
@@ -112,6 +145,11 @@ class Wide(Dense):
         (lambda: Wide(-2), UsageError, "Wide: units is -4; expected an integer of at least 1"),
         (lambda: Dense(3, "rellu"), UsageError, r"unknown activation 'rellu' \(did you mean 'relu'\?\)"),
         (lambda: Dense(3, initialization="hee"), UsageError, r"unknown initialization 'hee' \(did you mean 'he'\?\)"),
+        (lambda: Dense(3, np.tanh), UsageError, "<ufunc 'tanh'> is no activation; expected a name, one of: elu, gelu"),
+        (lambda: Dense(3, initialization=np.zeros), UsageError, "unknown initialization '<.*zeros.*>'; known are auto"),
+        (lambda: Sequential(Dense(3), np.tanh), UsageError, "Sequential: <ufunc 'tanh'> is no layer; expected objects"),
+        (lambda: Sequential(Dense), UsageError, "Sequential: <class .*Dense'> is no layer; expected objects such as"),
+        (lambda: Residual(np.tanh), UsageError, "Residual: <ufunc 'tanh'> is no layer; expected objects such as"),
         (lambda: Dense(3, name="a.b"), UsageError, "expected a word without"),
     ],
 )

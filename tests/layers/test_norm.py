@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from distnn import graph
 from distnn.data.loader import Loader
 from distnn.errors import ShapeError
 from distnn.graph import N
-from distnn.layers import BatchNorm, Dense, Sequential
+from distnn.layers import BatchNorm, Dense, Flatten, Sequential
 from distnn.models import Model
 from distnn.optim import SGD
 from distnn.train.update import FOLLOW
@@ -65,6 +67,46 @@ def test_running_means_are_those_of_the_shards_whoever_computes_them():
     variance = sum(len(shard) * shard.var(0, ddof=1) for shard in shards) / 10
     np.testing.assert_allclose(step.parameters.value["batchnorm1.mean"], FOLLOW * mean, rtol=1e-12)
     np.testing.assert_allclose(step.parameters.value["batchnorm1.variance"], 1 - FOLLOW + FOLLOW * variance, rtol=1e-12)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("samples", "batch", "shards", "refused"),
+    [
+        (8, 4, 1, False),
+        (8, 4, 2, False),
+        (8, 4, 3, True),
+        (8, 4, 9, True),
+        (9, 4, 1, True),
+        (10, 4, 1, False),
+        (1, 4, 1, True),
+    ],
+)
+def test_a_single_value_of_a_channel_is_refused_before_the_first_step(samples, batch, shards, refused, whole):
+    """On one rank: whichever ranks the micro-shards go to, the answer is the same."""
+    x, y = np.ones((samples, 3)), np.ones((samples, 1))
+    network = Sequential(Dense(4), BatchNorm(whole=whole), Dense(1))
+    model = Model(network, (3,), task="regression", target_shape=(1,))
+    if whole and shards > 1:  # the smallest batch counts, whatever it is cut into
+        refused = samples % batch == 1
+    with pytest.raises(ShapeError, match="would have 1 of each") if refused else nullcontext():
+        step_of(model, Loader(x, y), SGD(0.1), alone(), batch, shards=shards)
+
+
+def test_a_single_image_has_values_enough_and_a_single_pixel_has_not():
+    for width in (1, 2):
+        model = Model(Sequential(BatchNorm(), Flatten(), Dense(1)), (width, 1, 3), task="regression", target_shape=(1,))
+        samples = Loader(np.ones((4, width, 1, 3)), np.ones((4, 1)))
+        with pytest.raises(ShapeError, match="samples in batches of 1") if width == 1 else nullcontext():
+            step_of(model, samples, SGD(0.1), alone(), 1)
+
+
+def test_a_plan_of_one_sample_is_refused_for_training_alone():
+    model = Model(Sequential(BatchNorm(), Dense(1)), (3,), task="regression", target_shape=(1,))
+    parameters = model.initialize()
+    model.prediction_plan(1, parameters).forward()
+    with pytest.raises(ShapeError, match="a micro-shard would have 1 of each channel's values"):
+        model.training_plan(1, parameters)
 
 
 def test_running_means_are_no_parameters_of_the_optimiser():

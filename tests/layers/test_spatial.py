@@ -217,3 +217,17 @@ def test_a_small_network_learns():
         losses.append(float(plan.value["loss"]) / 40)
         held.values -= 0.1 * held.gradients / 40
     assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("positions", [1, 49, 2048, 2049, 2304, 50_176])
+@pytest.mark.parametrize("channels", [1, 3, 64])
+def test_a_global_mean_in_float32_is_exact_for_any_number_of_positions(positions, channels):
+    x = (100 + np.random.default_rng(0).normal(size=(2, positions, channels))).astype(np.float32)
+    node = graph.input("x", (N, positions, channels))
+    mean = GlobalAveragePool()(node)
+    plan = Plan({"y": mean}, batch=2, loss=graph.sum(mean), wrt=[node])
+    graph.bind_input(plan, "x", x)
+    plan.forward()
+    plan.backward()
+    np.testing.assert_allclose(plan.value["y"], x.mean(axis=1, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(plan.gradient["x"], 1 / positions, rtol=1e-6)

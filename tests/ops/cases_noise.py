@@ -29,8 +29,10 @@ def dropout(x, key):
 CASES = [
     Case(Identity(), ((N, 3),), (N, 3), lambda x: x),
     Case(Dropout(0.25), ((N, 7), KEY), (N, 7), dropout),
-    Case(BatchNorm(), ((N, 3), (3,), (3,), (3,), (3,)), (N, 3), batch_norm, constants={3: MEAN, 4: VARIANCE}),
-    Case(BatchNorm(whole=True), ((N, 3), (3,), (3,), (3,), (3,)), (N, 3), batch_norm, constants={3: MEAN, 4: VARIANCE}),
+    *(
+        Case(op, ((N, 3), (3,), (3,), (3,), (3,)), (N, 3), batch_norm, least=2, constants={3: MEAN, 4: VARIANCE})
+        for op in (BatchNorm(), BatchNorm(whole=True))
+    ),
     Case(
         BatchNorm(), ((N, 2, 5, 3), (3,), (3,), (3,), (3,)), (N, 2, 5, 3), batch_norm, constants={3: MEAN, 4: VARIANCE}
     ),

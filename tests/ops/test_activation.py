@@ -74,6 +74,37 @@ def test_tails_keep_their_relative_accuracy(name):
     np.testing.assert_allclose(single, ELEMENTWISE[name](x[700:]), rtol=1e-5, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "least"), [(np.float32, -87), (np.float64, -708)])
+def test_the_sigmoid_and_its_derivative_are_no_zeros_far_below_0(dtype, least):
+    x = np.linspace(least, 0, 4001).astype(dtype)
+    found, slope = run(graph.sigmoid, x, dtype)
+    expected = scipy.special.expit(x.astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    np.testing.assert_allclose(slope, expected * (1 - expected), rtol=2e-4)
+    loss = run(lambda x: graph.binary_cross_entropy(x, x * 0), x[:1], dtype)
+    np.testing.assert_allclose(loss[1], expected[:1], rtol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_at_infinity_there_is_a_limit(name, dtype):
+    ends = [run(lambda x: graph.activate(x, name), np.array([end]), dtype) for end in (-np.inf, np.inf)]
+    found, slope = np.concatenate(ends, axis=1)
+    above = 1 if name in ("sigmoid", "tanh") else np.inf
+    below = {"leaky_relu": -np.inf, "elu": -1, "tanh": -1}.get(name, 0)
+    np.testing.assert_array_equal(found, [below, above])
+    np.testing.assert_array_equal(slope, np.array([0.1 if name == "leaky_relu" else 0, above == np.inf], dtype))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_scalars_are_taken_like_arrays(name):
+    a = graph.input("a")
+    for value in (-30.0, 0.7):
+        result = graph.evaluate(graph.activate(a, name).named("y"), a=value)
+        array, slope = run(lambda x: graph.activate(x, name), np.array([value]), np.float64)
+        assert (result["y"], result.gradient["a"]) == (array[0], slope[0])
+
+
 @pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-14), (np.float32, 5e-7)])
 def test_the_normal_tail_gives_the_error_function(dtype, error):
     x = np.linspace(0, 8, 100_001)

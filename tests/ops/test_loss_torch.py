@@ -128,6 +128,34 @@ def test_cross_entropy(weights, smoothing, ignore, length, batch, dtype):
         near(values["loss"] / values["weight"], mean, dtype)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("worst", [np.nan, np.inf, -np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_logits_of_ignored_rows_do_not_count_whatever_they_are(worst, smoothing):
+    z, t = np.random.default_rng(4).normal(size=(6, CLASSES)), np.array([0, -100, 3, -100, 6, 1])
+    z[1], z[3, 2] = worst, worst
+    compare(
+        lambda z, t: graph.cross_entropy(z, t, smoothing=smoothing, ignore=-100),
+        lambda z, t: F.cross_entropy(z[t >= 0], t[t >= 0], label_smoothing=smoothing, reduction="sum"),
+        *({"z": z, "t": t}, np.float64, ["z"]),
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": WEIGHTS}, {"ignore": 2}], ids=str)
+def test_classes_masked_by_minus_infinity_have_the_probability_0(options):
+    z, t = np.random.default_rng(4).normal(size=(6, CLASSES)), np.array([0, 1, 0, 1, 2, 0])
+    z[:, 4:] = -np.inf
+    compare(
+        lambda z, t: graph.cross_entropy(z, t, **options),
+        lambda z, t: F.cross_entropy(
+            *(z, t, torch.tensor(WEIGHTS) if "weights" in options else None),
+            ignore_index=options.get("ignore", -100),
+            reduction="sum",
+        ),
+        *({"z": z, "t": t}, np.float64, ["z"]),
+    )
+
+
 def test_ignored_labels_alone_give_zero_and_no_gradient():
     arrays = {"z": np.random.default_rng(3).normal(size=(4, 6, CLASSES)), "t": np.full((4, 6), -100)}
     values, gradients = ours(

@@ -59,6 +59,14 @@ def test_a_run_file_and_python_build_the_same_graph(model: dict[str, Any], tmp_p
     assert python.parameters.fingerprint() == python.summary.fingerprint
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    n, sizes = np.int64, {"epochs": 1, "batch_size": 200, "parallel": {"shards": 2}}
+    plain = fit(Sequential(Flatten(), Dense(5), Dense(10)), DIGITS, out=tmp_path / "plain", clip_norm=0.5, **sizes)
+    given = {"epochs": n(1), "batch_size": n(200), "parallel": {"shards": n(2)}, "clip_norm": np.float32(0.5)}
+    found = fit(Sequential(Flatten(), Dense(n(5)), Dense(n(10))), DIGITS, out=tmp_path / "numpy", **given)
+    assert found.parameters.fingerprint() == plain.parameters.fingerprint()
+
+
 def test_a_function_builds_it_too(tmp_path: Path) -> None:
     first, second = Dense(16, "relu"), Dense(10)
 

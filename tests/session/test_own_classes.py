@@ -14,10 +14,11 @@ from distnn import config
 from distnn.config.kinds import Choice, meanings, section_of
 from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError, UsageError
+from distnn.graph import functions
 from distnn.inference.load import restore
 from distnn.layers import Dense, Sequential
-from distnn.losses import CrossEntropy
-from distnn.optim import SGD
+from distnn.losses import CrossEntropy, SquaredError
+from distnn.optim import SGD, StepDecay
 from distnn.session.fit import fit
 from tests.support.launch import REPOSITORY, mpiexec
 from tests.support.runs import alone, blobs, distnn, line, metrics, saved
@@ -253,7 +254,6 @@ def path(here: Path) -> dict[str, str | None]:
 def test_an_object_is_used_as_it_is(here: Path) -> None:
     """Its class is in no module that an import finds, and its constructor takes what no run file can hold."""
     from distnn.layers import Dense
-    from distnn.losses import SquaredError
     from distnn.optim import SGD
 
     calls: list[Any] = []
@@ -284,6 +284,23 @@ def test_an_object_is_used_as_it_is(here: Path) -> None:
         UsageError, match="distnn.fit: loss is 3; expected an object of a class derived from distnn.los"
     ):
         fit(Dense(2), here / "data.h5", out=here / "other", loss=3)  # type: ignore[arg-type]
+
+
+def test_functions_stand_for_a_loss_and_a_schedule(here: Path) -> None:
+    def run(name: str, **given: Any) -> Any:
+        common = {"epochs": 3, "batch_size": "full", "optimizer": SGD(0.01)}
+        return fit(Dense(2), here / "data.h5", out=here / name, **common, **given)
+
+    objects = run("objects", loss=SquaredError(), schedule=StepDecay(every_epochs=1, factor=0.5))
+    found = run("functions", loss=functions.squared_error, schedule=lambda step: 0.5**step)
+    assert found.parameters.fingerprint() == objects.parameters.fingerprint()
+    assert saved(here / "functions").settings["loss"] == {"kind": "python:LossFunction"}
+    with pytest.raises(
+        UsageError, match=r"loss: <function .*> gives 3; expected a scalar node, the sum over the batch"
+    ):
+        run("number", loss=lambda output, target: 3)
+    with pytest.raises(UsageError, match="distnn.fit: loss is <class .*SquaredError'>; expected an object of a class"):
+        run("class", loss=SquaredError)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ class Case:
     formula: Callable[..., Any]
     draw: dict[int, Callable[..., Any]] = field(default_factory=dict)
     spacing: float = 1e-6
+    least: int = 1  # the samples that it needs
     constants: dict[int, Any] = field(default_factory=dict)  # inputs that nothing is differentiated for, by place
 
     @property

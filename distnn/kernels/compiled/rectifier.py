@@ -38,7 +38,7 @@ def shift(y: Array, bias: Array) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def slope(dy: Array, y: Array, dx: Array) -> None:
-    """dx = dy where y > 0, else dy · 0, with numpy's zeros, infinities and NaN; flat arrays, ``dx`` may be ``dy``."""
-    zero, one = y.dtype.type(0), y.dtype.type(1)
+    """dx = dy where y > 0, else 0; flat arrays, ``dx`` may be ``dy``."""
+    zero = y.dtype.type(0)
     for k in range(len(dx)):
-        dx[k] = dy[k] * (one if y[k] > zero else zero)
+        dx[k] = dy[k] if y[k] > zero else zero

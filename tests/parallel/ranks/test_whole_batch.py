@@ -7,7 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from distnn.data.loader import Loader
-from distnn.errors import RunFileError
+from distnn.errors import RunFileError, ShapeError
 from distnn.layers import Dense, Sequential
 from distnn.layers.norm import BatchNorm
 from distnn.models import Model
@@ -34,7 +34,7 @@ def whole_batch(comm, dtype, batch_size, accumulate=1):
 
 @pytest.mark.mpi
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 1e-4)])
-@pytest.mark.parametrize(("batch_size", "accumulate"), [(48, 1), (7, 1), (3, 1), (7, 4), (16, 5)])
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(48, 1), (8, 1), (3, 1), (8, 4), (16, 5)])
 def test_whole_batch_statistics_are_those_of_one_rank(dtype, tolerance, batch_size, accumulate):
     """Also where ranks have nothing of a batch: 2 samples in the last of 48, batches of 3 on 4 ranks."""
     together, values = whole_batch(MPI.COMM_WORLD, dtype, batch_size, accumulate)
@@ -43,6 +43,13 @@ def test_whole_batch_statistics_are_those_of_one_rank(dtype, tolerance, batch_si
         assert loss == pytest.approx(expected_loss, rel=tolerance)
         np.testing.assert_allclose(gradient, expected, rtol=0, atol=tolerance * np.abs(expected).max())
     np.testing.assert_allclose(values, expected_values, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("comm", [MPI.COMM_WORLD, MPI.COMM_SELF], ids=["together", "alone"])
+def test_a_last_batch_of_one_sample_is_refused_on_any_number_of_ranks(comm):
+    with pytest.raises(ShapeError, match=r"a whole batch would have 1 of each channel's values .* the last of 1, cut"):
+        whole_batch(comm, np.float64, 7)
 
 
 @pytest.mark.mpi
