@@ -65,6 +65,7 @@ def folder(run: Path, resume: str | None) -> Path | None:
     callback=_duration,
     help="Save and stop (exit code 75) before this much time has passed.",
 )
+@click.option("--force", is_flag=True, help="Take over the folder of a run that is dead, though it seems to be alive.")
 @click.option("--quiet", is_flag=True, help="Print warnings and the summary only.")
 @together
 def train(
@@ -74,6 +75,7 @@ def train(
     out: Path | None,
     resume: str | None,
     max_time: float | None,
+    force: bool,
     quiet: bool,
 ) -> int:
     """Train the model that the run file RUN.toml describes.
@@ -100,7 +102,7 @@ def train(
     try:
         with config.located(run, overrides):
             summary, _ = run_training(
-                settings, out=out, resume=resume, max_time=max_time, world=world, listener=listener
+                settings, out=out, resume=resume, max_time=max_time, force=force, world=world, listener=listener
             )
     finally:
         if listener is not None:

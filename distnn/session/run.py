@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distnn.checkpoint import Checkpoint
 from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
 from distnn.data import DataFile
@@ -16,8 +17,9 @@ from distnn.parallel.agreement import agree
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
-from distnn.session.beginning import begin, make_folder, other_bits, other_sources
+from distnn.session.beginning import begin, folder_of, make_folder, other_bits, other_sources
 from distnn.session.build import Run
+from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
 from distnn.session.parts import NOTHING, Given
@@ -34,6 +36,7 @@ def train(
     out: Path | None = None,
     resume: str | None = None,
     max_time: float | None = None,
+    force: bool = False,
     world: World,
     listener: Listener | None = None,
     given: Given = NOTHING,
@@ -44,6 +47,7 @@ def train(
         out: the run's folder; may be None only with a ``resume`` that implies it.
         resume: a run's folder, a checkpoint, or ``auto``: go on with what is in ``out`` if there is anything.
         max_time: seconds after which to stop with a checkpoint.
+        force: take over the folder of a run that seems to be still running.
         listener: hears of the progress on rank 0; where that may die, every rank has to bring one.
         given: objects made in Python, to be used instead of what the settings describe.
 
@@ -56,7 +60,7 @@ def train(
     world.heartbeat.expect_within(settings.parallel.timeout)
     if settings.parallel.elastic:
         failures.make_elastic()
-    training = _Training(settings, out, resume, max_time, world, listener, given)
+    training = _Training(settings, out, resume, max_time, force, world, listener, given)
     with closing(training):
         with StopSignals() as signals:
             outlive(world, lambda left: training.attempt(signals, left))
@@ -79,6 +83,7 @@ class _Training:
     out: Path | None
     resume: str | None
     max_time: float | None
+    force: bool
     world: World
     listener: Listener | None
     given: Given
@@ -92,15 +97,18 @@ class _Training:
         self._loop: Loop | None = None
         self._summary: Summary | None = None
         self._reported_dead = 0
+        self._lock: FolderLock | None = None
+        self._token = ""
 
     def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
         """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
         leader = self._regrouped(left) if left else None
         settings, world = self.settings, self.world
         run, start = self._begin() if leader is None else (self._go_on(leader), None)
-        # Only now that nothing is left to be refused does the run touch its folder.
+        # Only now that nothing is left to be refused does the run change its folder.
         folder = self._folder
         assert folder is not None
+        self._token = world.comm.on_root(lambda: self._take(folder))
         world.comm.on_root(lambda: make_folder(folder, settings))
         if world.comm.root and not isinstance(self._listeners, Listeners):
             metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
@@ -128,7 +136,7 @@ class _Training:
     def _begin(self) -> tuple[Run, Path | None]:
         """The run at its beginning, or at the checkpoint that is to be resumed, with this one's path."""
         comm = self.world.comm
-        self._folder, start = comm.on_root(lambda: begin(self.out, self.resume, self._warnings))
+        self._folder, start = comm.on_root(self._start_from)
         saved = start[1] if start and comm.root else None
         run = self._assembled()
         if start:
@@ -138,6 +146,25 @@ class _Training:
         if saved and self.settings.parallel.reproducible:
             self._warnings += other_bits(saved, self.settings, environment(comm))
         return run, start[0] if start else None
+
+    def _start_from(self) -> tuple[Path, tuple[Path, Checkpoint] | None]:
+        """The run's folder, locked if it is there already, and the checkpoint to begin with."""
+        folder = folder_of(self.out, self.resume)
+        if folder.is_dir():
+            self._take(folder)
+        return folder, begin(folder, self.resume, self._warnings)
+
+    def _take(self, folder: Path) -> str:
+        """Lock the folder, unless that is done; the lock's token."""
+        if self._lock is None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unwritable(folder, error) from None
+            self._lock = FolderLock(folder, force=self.force, token=self._token)
+            if self.resume is None and not self._token:
+                begin(folder, self.resume, [])  # once more: somebody may have been faster
+        return self._lock.token
 
     def _regrouped(self, comm: Communicator) -> int | None:
         """Go on with these ranks: the one that has come furthest, None if the run has to begin once more."""
@@ -200,6 +227,8 @@ class _Training:
         if self._run:
             self._run.close()
         self._listeners.close()
+        if self._lock:
+            self._lock.release()
 
 
 def _info(run: Run, folder: Path) -> RunInfo:
