@@ -58,7 +58,12 @@ def folder(run: Path, resume: str | None) -> Path | None:
 @options.run_file
 @options.overrides
 @click.option("--out", type=options.PATH, help="The run's folder; runs/NAME for NAME.toml by default.")
-@click.option("--resume", metavar="FROM", help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.")
+@click.option(
+    "--resume",
+    metavar="FROM",
+    type=options.NAME,
+    help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.",
+)
 @click.option(
     "--max-time",
     metavar="TIME",

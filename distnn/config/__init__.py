@@ -19,6 +19,7 @@ from distnn.config.kinds import recorded
 from distnn.config.sections import CheckpointSettings, DataSettings, RunSettings, TrainSettings
 from distnn.config.text import Keys, dotted
 from distnn.errors import RunFileError, UsageError
+from distnn.paths import unreachable
 
 __all__ = [
     "CheckpointSettings",
@@ -57,7 +58,7 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> RunSettings:
 
     whole = f"the settings of {path}"
     settings = validated(RunSettings, table, lambda keys: _place(path, text, overridden, keys), whole, mistakes)
-    if why := run_file.unreachable(settings.data.path):
+    if why := unreachable(settings.data.path):
         where = _place(path, text, overridden, ("data", "path"))
         raise RunFileError(f"{where}: data.path is {run_file.cut(settings.data.path)}: {why}.")
     return settings

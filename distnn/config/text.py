@@ -5,10 +5,8 @@ Knows nothing of what the keys mean (that is `distnn.config`), so it serves any 
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,23 +77,6 @@ def parsed(text: str) -> dict[str, Any]:
         raise
     except ValueError:  # Python doesn't convert so many digits
         raise ValueError("a number has thousands of digits") from None
-
-
-def unreachable(path: str) -> str:
-    """Why there can be no file of this name, or why it isn't where a shell would look; empty for all others."""
-    try:
-        os.stat(path)
-    except ValueError as error:
-        return f"no file can have that name ({error})"
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            return f"it can't be looked up ({error.strerror})"
-        parts = path.split("/")
-        for place, part in enumerate(parts):
-            meant = (place == 0 and part.startswith("~")) or re.search(r"\$[A-Za-z_{]", part)
-            if meant and not os.path.lexists("/".join(parts[: place + 1])):
-                return f"~ and $NAME are not expanded here, and there is no {part!r}; write the path in full"
-    return ""
 
 
 def _similar(path: Path, what: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from distnn.errors import DistnnError
 
@@ -33,6 +35,19 @@ def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
         discard(stream)
         raise DistnnError(f"the output can't be written: {error.strerror}.") from None
     return True
+
+
+def show_json(value: Any) -> None:
+    """Write a value as JSON on standard output; NaN and the infinities, which JSON doesn't have, as null."""
+    show(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def discard(stream: TextIO) -> None:
