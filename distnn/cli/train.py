@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
         fields, units = [days, *fields], (86400, 3600, 60, 1)
     else:
         units = {1: (60,), 2: (60, 1)}.get(len(fields), (3600, 60, 1))
-    if len(fields) > len(units) or not all(field.isascii() and field.isdigit() for field in fields):
+    if len(fields) > len(units) or not all(field.isascii() and field.isdigit() and len(field) < 10 for field in fields):
         raise click.BadParameter(f"'{text}' is not a time; {_WRITTEN}")
     total = 0
     for place, (field, unit) in enumerate(zip(fields, units, strict=False)):

@@ -102,7 +102,7 @@ def parse_override(text: str) -> tuple[Keys, Any]:
     names = name.split(".")
     if not equals or not value or "" in names:
         raise RunFileError(f"--set {text}: expected section.key=value, as in --set train.epochs=3.")
-    keys = tuple(int(part) if part.isdecimal() else part for part in names)
+    keys = tuple(int(part) if part.isdecimal() and len(part) < 10 else part for part in names)
     if (number := _NUMBER.fullmatch(value)) and (number[2] or number[3]):
         value = f"{number[1]}{number[2] or 0}.{number[3] or 0}{number[4] or ''}"
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distnn.config import read
+from distnn.config import read, to_dict, to_toml
 from distnn.config.text import DEEPEST, Keys, apply_override, line_of, load, parse_override, show, walk, write
 from distnn.errors import RunFileError
 from tests.support.refusals import refused
@@ -178,3 +181,66 @@ def test_paths_that_only_a_shell_expands(name: str, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(("text", "value"), [(".01", 0.01), ("-.5e2", -50.0), ("5.", 5.0), ("1.5", 1.5), (".", ".")])
 def test_numbers_of_overrides_need_no_digit_before_the_point(text: str, value: float | str) -> None:
     assert parse_override(f"optimizer.learning_rate={text}") == (("optimizer", "learning_rate"), value)
+
+
+RUN = """\
+[data]
+path = "d.h5"
+batch_size = 64
+[train]
+epochs = 10
+on_nan = "stop"
+target_loss = 0.5
+[optimizer]
+kind = "adam"
+beta1 = 0.8
+[model]
+layers = [
+  {kind = "dense", units = 16, activation = "relu"},
+  {kind = "residual", layers = [{kind = "dense", units = 16}]},
+  {kind = "dense"},
+]
+[parallel]
+shards = 4
+bucket_mb = 1.5
+"""
+VALUES = ["1e400", "nan", "1979-05-27", "-1", "0x1F", '"""', "'", "true", "[[", "\\u0000", "é"]
+PIECES = re.findall(r"\w+|\s+|\W", RUN) + VALUES
+
+
+@given(st.data())
+def test_run_files_of_any_text_are_read_or_refused_with_their_name(data: st.DataObject) -> None:
+    pieces = re.findall(r"\w+|\s+|\W", RUN)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(pieces) - 1))
+        pieces[place : place + data.draw(st.integers(0, 3))] = data.draw(st.lists(st.sampled_from(PIECES), max_size=2))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.toml"
+        path.write_text(RUN)
+        assert to_dict(read(path))["optimizer"]["beta1"] == 0.8
+        path.write_text("".join(pieces), encoding="utf-8")
+        try:
+            settings = read(path)
+        except RunFileError as error:
+            assert "run.toml" in str(error)
+            return
+        path.write_text(to_toml(settings), encoding="utf-8")
+        assert read(path) == settings
+
+
+@given(st.binary(max_size=200))
+def test_run_files_of_any_bytes(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.toml"
+        path.write_bytes(content)
+        with pytest.raises(RunFileError, match="run.toml"):
+            read(path)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_overrides_of_any_text(key: str, value: str) -> None:
+    with contextlib.suppress(RunFileError):
+        parse_override(f"{key}={value}")
+    with pytest.raises(RunFileError):
+        parse_override("model.hidden.0=" + "9" * 5000)
+    assert parse_override(f"model.layers.{'9' * 5000}=1")[0][1:] == ("layers", "9" * 5000)
