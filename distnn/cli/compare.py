@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import alone, report
+from distnn.cli.launch import alone
+from distnn.errors import complain
 from distnn.report.output import show, show_json
 from distnn.report.table import table
 
@@ -46,7 +47,7 @@ def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:
         from distnn.report import figures
 
         figures.runs(findings, plot)
-        (report if as_json else show)(f"drew {plot}")
+        (complain if as_json else show)(f"drew {plot}")
 
 
 def _table(findings: list[Finding]) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import alone, report, together
-from distnn.errors import UsageError
+from distnn.cli.launch import alone, together
+from distnn.errors import UsageError, complain
 from distnn.report.output import show, show_json
 from distnn.report.table import table
 
@@ -224,7 +224,7 @@ def _answer(question: _Question, work: Workload, machine: Machine, threads: int,
 
         layout = f"{machine.ranks} × {threads} cores a node, {question.site or 'here'}"
         figures.prediction(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
-        (report if question.as_json else show)(f"drew {question.plot}")
+        (complain if question.as_json else show)(f"drew {question.plot}")
 
 
 def _table(predictions: list[Prediction]) -> str:

@@ -91,6 +91,9 @@ def train(
       mpiexec -n 4 distnn train data/digits.toml --set train.epochs=50 --out runs/long
       srun distnn train run.toml --resume auto --max-time 00:50:00
 
+    SIGTERM, SIGUSR1 and a terminal that goes away stop a run once it has saved itself. MPICH's mpiexec kills its ranks
+    when its terminal goes away: start it under nohup.
+
     --max-time takes HH:MM:SS, MM:SS, minutes, or D-HH:MM:SS. The folder gets run.toml (as resolved), metrics.jsonl
     and checkpoints/. Exit codes: 0 finished, 1 error, 2 bad usage, run file or data, 75 stopped early, more to do.
     """
