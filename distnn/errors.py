@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import os
+import sys
 import traceback
 from collections.abc import Iterable
-from typing import Self
+from typing import Self, TextIO
 
 
 class DistnnError(Exception):
@@ -64,6 +67,33 @@ def described(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"
+
+
+def complain(text: str) -> None:
+    """Print an error or a warning on standard error.
+
+    Where that can't be written, ranks still have to end together, and with the code of the error itself.
+    """
+    try:
+        print(encoded(text, sys.stderr), file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):  # a full disk, no reader, closed, or None
+        discard(sys.stderr)
+
+
+def encoded(text: str, stream: TextIO) -> str:
+    """The text, with escapes for the letters that the stream's encoding lacks."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def discard(stream: TextIO) -> None:
+    """Drop what standard output or error still holds, and all that follows: then no flush at exit can fail."""
+    if stream not in (sys.stdout, sys.stderr):
+        return  # somebody else's
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # it has no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

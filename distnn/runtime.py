@@ -126,7 +126,7 @@ def blas_kernel(cpu_flags: set[str], vendor: str, environ: Mapping[str, str] = o
 def kernel_says(path: str) -> str:
     """The text of a file in /proc or /sys; empty where there is none."""
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8")
     except OSError:
         return ""
 

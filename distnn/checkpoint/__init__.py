@@ -5,7 +5,7 @@
 and no saved state is ever lost. `outline` describes any HDF5 file.
 """
 
-from distnn.checkpoint.content import Checkpoint, arrays, digest, fit_into, flat
+from distnn.checkpoint.content import Checkpoint, arrays, check_fit, digest, fit_into, flat
 from distnn.checkpoint.draft import Draft, fill, save
 from distnn.checkpoint.extents import Extent, share, writers
 from distnn.checkpoint.file import load
@@ -19,6 +19,7 @@ __all__ = [
     "Extent",
     "Outline",
     "arrays",
+    "check_fit",
     "clean",
     "digest",
     "fill",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,43 @@ from distnn.errors import CheckpointError
 DOCUMENTS = ("environment", "model", "progress", "settings")
 #: Booleans, integers, floats and complex numbers, which have the same bits on disk and in memory.
 _KINDS = "biufc"
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _numbers(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, dict | list) and all(_number(each) or _numbers(each) for each in inner)
+
+
+def _lengths(value: Any) -> bool:
+    return isinstance(value, list) and all(_whole(each) and each for each in value)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+#: What known entries are where they are given: the document, the entries, the test, its words.
+_ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
+    ("progress", "step epoch window seed batch_size accumulate best_step stale", _whole, "an integer of at least 0"),
+    ("progress", "best seconds", _number, "a number"),
+    ("progress", "order", _text, "text"),
+    ("progress", "sums exponents", _numbers, "numbers"),
+    ("model", "input_shape target_shape", _lengths, "a list of integers of at least 1"),
+    ("model", "classes", _texts, "a list of texts"),
+    ("model", "task description", _text, "text"),
+)
 
 
 @dataclass
@@ -80,6 +117,23 @@ def documents(checkpoint: Checkpoint) -> dict[str, str]:
     return texts
 
 
+def fault(found: Mapping[str, Any]) -> str:
+    """What is wrong with the documents of a file, by name, so that no reader need check them; empty if nothing is."""
+    for name, document in found.items():
+        if not isinstance(document, dict):
+            return f"'{name}' is no JSON object"
+    if found["progress"].get("step") is None:
+        return "'progress' has no step"
+    if not all(isinstance(section, dict) for section in found["settings"].values()):
+        return "'settings' has other entries than sections"
+    for name, entries, right, words in _ENTRIES:
+        for entry in entries.split():
+            value = found[name].get(entry)
+            if value is not None and not right(value):
+                return f"'{name}' has for {entry} {json.dumps(value)[:100]}, which must be {words}"
+    return ""
+
+
 def digest(checkpoint: Checkpoint) -> str:
     """SHA-256 of all arrays, without the settings: names, dtypes, shapes and bytes, in sorted order.
 
@@ -121,6 +175,17 @@ def fit_into(
     Raises:
         CheckpointError: if names are missing or unexpected, or shapes differ; it lists all of them.
     """
+    check_fit(source, target, path, what=what)
+    for name, array in source.items():
+        np.copyto(target[name], array, casting="same_kind")
+
+
+def check_fit(source: Mapping[str, Array], target: Mapping[str, Any], path: str | Path, *, what: str) -> None:
+    """As `fit_into`, but nothing is copied: of the ``target`` only each one's ``shape`` and ``dtype`` are needed.
+
+    Raises:
+        CheckpointError: as there.
+    """
     problems = {
         "missing": [name for name in target if name not in source],
         "unexpected": [name for name in source if name not in target],
@@ -132,11 +197,9 @@ def fit_into(
             f"{path}: the checkpoint's {what} don't fit this model: {'; '.join(texts)}. Use the run file that the "
             f"checkpoint was made with (`distnn inspect {path}` shows its [model]), or start a new run without it."
         )
-    for name, array in source.items():
-        np.copyto(target[name], array, casting="same_kind")
 
 
-def _misfits(source: Mapping[str, Array], target: Mapping[str, Array]) -> list[str]:
+def _misfits(source: Mapping[str, Array], target: Mapping[str, Any]) -> list[str]:
     misfits = []
     for name in target:
         if name not in source:

@@ -20,7 +20,9 @@ from distnn.runtime import VERSION
 def cpu() -> str:
     """The CPU's name."""
     try:
-        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+        match = re.search(
+            r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
     except OSError:
         match = None
     return match[1] if match else platform.processor() or platform.machine()

@@ -32,7 +32,7 @@ from typing import Any
 import h5py
 
 from distnn.arrays import Array
-from distnn.checkpoint.content import DOCUMENTS, Checkpoint, document, flat, heading
+from distnn.checkpoint.content import DOCUMENTS, Checkpoint, document, fault, flat, heading
 from distnn.errors import CheckpointError
 
 FORMAT = "distnn-checkpoint"
@@ -66,6 +66,8 @@ def load(path: str | Path) -> Checkpoint:
         if stored != sha256:
             raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")
         parsed = {name: json.loads(text) for name, text in texts.items()}
+        if why := fault(parsed):
+            raise damaged(path, f"its document {why}")
     return Checkpoint(groups["parameters"], optimizer, state=groups["state"], **parsed)
 
 

@@ -68,15 +68,30 @@ def outline(path: str | Path) -> Outline:
 
             def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
                 if isinstance(entry, h5py.Dataset):
-                    form = entry.shape or (), str(entry.dtype), entry.chunks, entry.compression
+                    form = entry.shape or (), _dtype(entry), entry.chunks, entry.compression
                     datasets.append(DatasetOutline(name, *form, entry.id.get_storage_size()))
 
             file.visititems(collect)
-            attributes = {name: text_of(value) or "" for name, value in file.attrs.items()}
+            attributes = {name: _attribute(file, name) for name in file.attrs}
             top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
             return Outline(_kind(file), attributes, top, tuple(datasets))
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             raise damaged(path, f"HDF5 can't list what is in it ({error})", "HDF5 file", _ADVICE) from error
+
+
+def _dtype(dataset: h5py.Dataset) -> str:
+    """The name of its type; what HDF5 calls it where numpy has none, as for times."""
+    try:
+        return str(dataset.dtype)
+    except TypeError:
+        return type(dataset.id.get_type()).__name__.removeprefix("Type").removesuffix("ID").lower()
+
+
+def _attribute(file: h5py.File, name: str) -> str:
+    try:
+        return text_of(file.attrs[name]) or ""
+    except TypeError:
+        return "of a type that numpy lacks"
 
 
 def _kind(file: h5py.File) -> Kind:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import alone, report
-from distnn.report.output import show
+from distnn.cli.launch import alone
+from distnn.errors import complain
+from distnn.report.output import show, show_json
 from distnn.report.table import table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:
 
     findings = [comparison.finding(run) for run in runs]
     if as_json:
-        show(json.dumps([asdict(each) for each in findings]))
+        show_json([asdict(each) for each in findings])
     else:
         show(_table(findings))
         if not all(each.complete for each in findings):
@@ -47,7 +47,7 @@ def compare(runs: tuple[Path, ...], plot: Path | None, as_json: bool) -> None:
         from distnn.report import figures
 
         figures.runs(findings, plot)
-        (report if as_json else show)(f"drew {plot}")
+        (complain if as_json else show)(f"drew {plot}")
 
 
 def _table(findings: list[Finding]) -> str:

@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 
 
 def contents(path: Path) -> Facts:
-    """The facts about a file; their ``kind`` is ``checkpoint``, ``data`` or ``other``. JSON can hold them.
+    """The facts about a file; their ``kind`` is ``checkpoint``, ``data`` or ``other``.
 
     Arguments:
         path: an HDF5 file, a link such as `latest`, a checkpoints folder, or a run directory.
@@ -39,9 +39,9 @@ def _checkpoint(path: Path) -> Facts:
     return {
         "checksum": "ok",  # load verified it
         "digest": checkpoint.digest(found),
-        "progress": _jsonable(found.progress),
-        "model": _jsonable(found.model),
-        "settings": _jsonable(found.settings),
+        "progress": found.progress,
+        "model": found.model,
+        "settings": found.settings,
         "count": sum(array.size for array in found.parameters.values()),
         "parameters": [_parameter(name, array) for name, array in found.parameters.items()],
         "optimizer": slots,
@@ -55,7 +55,7 @@ def _parameter(name: str, array: npt.NDArray[Any]) -> Facts:
         for statistic in ("mean", "std", "min", "max"):
             wide = {"dtype": np.float64} if statistic in ("mean", "std") and array.dtype.kind == "f" else {}
             value = getattr(array, statistic)(**wide) if array.size and array.dtype.kind in "fiub" else math.nan
-            facts[statistic] = _jsonable(float(value))
+            facts[statistic] = float(value)
     return facts
 
 
@@ -76,12 +76,3 @@ def _data(path: Path) -> Facts:
 def _other(path: Path) -> Facts:
     outline = checkpoint.outline(path)
     return {"attributes": outline.attributes, "top": list(outline.top), "datasets": len(outline.datasets)}
-
-
-def _jsonable(value: Any) -> Any:
-    """The value, with None for NaN and the infinities, which JSON doesn't have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _jsonable(entry) for key, entry in value.items()}
-    return [_jsonable(entry) for entry in value] if isinstance(value, list) else value

@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
+from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.report.output import show
 
 Command = Callable[..., Any]
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = options.Name(dir_okay=False, path_type=Path)
+FOLDER = options.Name(file_okay=False, path_type=Path)
 TASK = click.Choice(["classification", "regression"])
 FRACTION = click.FloatRange(0, 1, max_open=True)
 COUNT = click.IntRange(min=0)

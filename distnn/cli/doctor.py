@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from distnn.cli import options
 from distnn.cli.launch import together
-from distnn.report.output import show
+from distnn.report.output import show, show_json
 from distnn.report.table import table
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ ROWS = 32
 
 
 @click.command()
-@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", default=".", type=options.Name(path_type=Path, exists=True, file_okay=False))
 @options.as_json
 @together
 def doctor(world: World, folder: Path, as_json: bool) -> None:
@@ -49,7 +48,7 @@ def _show(examination: Examination, *, as_json: bool) -> None:
 
     lines = advice(examination)
     if as_json:
-        show(json.dumps(asdict(examination) | {"advice": lines}))
+        show_json(asdict(examination) | {"advice": lines})
         return
     ranks, nodes = examination.ranks, examination.nodes
     show(_table(examination, by_rank=len(ranks) <= ROWS))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from distnn.cli import options
 from distnn.cli.launch import together
-from distnn.report.output import show
+from distnn.report.output import show, show_json
 
 if TYPE_CHECKING:
     from distnn.inference.load import Restored
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("checkpoint")
-@click.argument("data")
+@click.argument("checkpoint", type=options.NAME)
+@click.argument("data", type=options.NAME)
 @options.split
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
 @options.trust_code
@@ -47,7 +46,7 @@ def _show(sums: Sums, split: str, restored: Restored, *, as_json: bool) -> None:
     if as_json:
         scores = {"accuracy": sums.accuracy, "bits": sums.bits}
         facts = {"loss": sums.mean_loss, "samples": sums.samples}
-        show(json.dumps(facts | {name: value for name, value in scores.items() if value is not None}))
+        show_json(facts | {name: value for name, value in scores.items() if value is not None})
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""

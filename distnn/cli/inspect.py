@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from distnn.cli import options
 from distnn.cli.launch import alone
-from distnn.report.output import show
+from distnn.report.output import show, show_json
 from distnn.report.table import table
 
 Facts = dict[str, Any]
@@ -38,7 +39,7 @@ def inspect(file: Path, as_json: bool) -> None:
 
     facts = contents(file)
     if as_json:
-        show(json.dumps(facts, allow_nan=False))
+        show_json(facts)
     else:
         {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
 
@@ -105,8 +106,8 @@ def _shape(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape)) or "scalar"
 
 
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
+def _number(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "not finite"
 
 
 def _size(count: int) -> str:

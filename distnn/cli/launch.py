@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 
-from distnn.errors import UsageError
-from distnn.report.output import show
+from distnn.errors import UsageError, complain
 from distnn.runtime import launch_rank, launched_ranks
 
 if TYPE_CHECKING:
@@ -74,18 +72,13 @@ def alone(verb: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def report(text: str) -> None:
-    """Print an error or a note on standard error."""
-    show(text, sys.stderr)
-
-
 def report_once(text: str) -> None:
     """Print on standard error what every rank has met, on the launcher's rank 0 only.
 
     The others wait for it: Open MPI's launcher kills all ranks as soon as one has exited with an error.
     """
     if launch_rank() == 0:
-        report(text)
+        complain(text)
     else:
         time.sleep(REPORTING)
 
@@ -142,6 +135,7 @@ def _pulse(world: World) -> Iterator[None]:
 def _heed_hangups() -> None:
     """A terminal that goes away (SIGHUP) counts as SIGTERM, on which a training saves itself; but not under nohup.
 
+    MPICH's mpiexec ends on a hangup of its own, and kills its ranks: none of them can save itself then.
     UCX, through which MPI may communicate, uses that signal for itself from when it starts.
     """
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:

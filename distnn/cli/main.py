@@ -14,8 +14,8 @@ from typing import NoReturn
 import click
 
 from distnn import __version__
-from distnn.cli.launch import INTERRUPTED, report, report_once
-from distnn.errors import DistnnError, UsageError, nearest
+from distnn.cli.launch import INTERRUPTED, report_once
+from distnn.errors import DistnnError, UsageError, complain, nearest
 from distnn.report.output import open_closed_streams
 from distnn.runtime import launch_rank, note_signals
 
@@ -120,4 +120,4 @@ def _report(error: DistnnError) -> None:
     if isinstance(error, UsageError) or launch_rank() == 0:
         report_once(f"distnn: error: {error}")
     else:
-        report(f"distnn: error: rank {launch_rank()}: {error}")
+        complain(f"distnn: error: rank {launch_rank()}: {error}")

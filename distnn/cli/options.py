@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-#: The type of what names a file or a folder.
-PATH = click.Path(path_type=Path)
+from distnn.paths import unreachable
+
+
+class Name(click.Path):
+    """The name of a file or a folder, refused if there can be none, or if a shell should have expanded it.
+
+    A shell leaves ``~`` as it is in ``--out=~/runs``.
+    """
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """As `click.Path` does."""
+        if why := unreachable(os.fspath(value)):
+            self.fail(f"{os.fspath(value)[:200]}: {why}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+#: The type of what names a file or a folder, or of what may be another word, too.
+PATH = Name(path_type=Path)
+NAME = Name()
 
 run_file = click.argument("run", metavar="RUN.toml", type=PATH)
 overrides = click.option(

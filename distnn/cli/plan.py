@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn.cli import options
-from distnn.cli.launch import alone, report, together
-from distnn.errors import UsageError
-from distnn.report.output import show
+from distnn.cli.launch import alone, together
+from distnn.errors import UsageError, complain
+from distnn.report.output import show, show_json
 from distnn.report.table import table
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ def _answer(question: _Question, work: Workload, machine: Machine, threads: int,
     if question.as_json:
         facts = {"ranks_per_node": machine.ranks, "threads": threads, "sources": sources}
         results = {"predictions": [each.to_dict() for each in predictions], "largest": most.to_dict()}
-        show(json.dumps(facts | {"rates": asdict(machine.rates)} | results))
+        show_json(facts | {"rates": asdict(machine.rates)} | results)
     else:
         show(_table(predictions))
         places = f"{count(most.ranks, 'rank')} on {count(most.nodes, 'node')}"
@@ -226,7 +225,7 @@ def _answer(question: _Question, work: Workload, machine: Machine, threads: int,
 
         layout = f"{machine.ranks} × {threads} cores a node, {question.site or 'here'}"
         figures.prediction(predictions, question.plot, f"{question.run.name}, {layout}", question.efficiency)
-        (report if question.as_json else show)(f"drew {question.plot}")
+        (complain if question.as_json else show)(f"drew {question.plot}")
 
 
 def _table(predictions: list[Prediction]) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("checkpoint")
-@click.argument("data")
+@click.argument("checkpoint", type=options.NAME)
+@click.argument("data", type=options.NAME)
 @click.option("-o", "--output", required=True, type=options.PATH, help="The HDF5 file to write.")
 @options.split
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")

@@ -13,9 +13,9 @@ import click
 from distnn import __version__
 from distnn.cli import options
 from distnn.cli.init import write_new
-from distnn.cli.launch import alone, report
+from distnn.cli.launch import alone
 from distnn.cli.train import seconds, train
-from distnn.errors import UsageError
+from distnn.errors import UsageError, complain
 from distnn.report.output import show
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ def _note_waste(settings: RunSettings, batch: int, ranks: int, idle: int) -> Non
     shards = settings.parallel.shards
     if (pieces := min(batch, shards or batch)) < ranks:
         what = f"parallel.shards = {shards}" if pieces == shards else f"batches of {batch} samples"
-        report(f"distnn: note: {what} keep no more than {pieces} of the {ranks} ranks busy")
+        complain(f"distnn: note: {what} keep no more than {pieces} of the {ranks} ranks busy")
     if idle:
         cores = f"{count(idle, 'core')} of each node without a rank"
-        report(f"distnn: note: {cores}; --ranks-per-node and --threads share them out")
+        complain(f"distnn: note: {cores}; --ranks-per-node and --threads share them out")
 
 
 def _check_account(machine: SiteSettings, site: str, account: str | None) -> None:

@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
         fields, units = [days, *fields], (86400, 3600, 60, 1)
     else:
         units = {1: (60,), 2: (60, 1)}.get(len(fields), (3600, 60, 1))
-    if len(fields) > len(units) or not all(field.isascii() and field.isdigit() for field in fields):
+    if len(fields) > len(units) or not all(field.isascii() and field.isdigit() and len(field) < 10 for field in fields):
         raise click.BadParameter(f"'{text}' is not a time; {_WRITTEN}")
     total = 0
     for place, (field, unit) in enumerate(zip(fields, units, strict=False)):
@@ -58,7 +58,12 @@ def folder(run: Path, resume: str | None) -> Path | None:
 @options.run_file
 @options.overrides
 @click.option("--out", type=options.PATH, help="The run's folder; runs/NAME for NAME.toml by default.")
-@click.option("--resume", metavar="FROM", help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.")
+@click.option(
+    "--resume",
+    metavar="FROM",
+    type=options.NAME,
+    help="Resume a run's folder or a checkpoint; 'auto': OUT, if it holds one.",
+)
 @click.option(
     "--max-time",
     metavar="TIME",
@@ -87,6 +92,9 @@ def train(
       distnn train data/digits.toml
       mpiexec -n 4 distnn train data/digits.toml --set train.epochs=50 --out runs/long
       srun distnn train run.toml --resume auto --max-time 00:50:00
+
+    SIGTERM, SIGUSR1 and a terminal that goes away stop a run once it has saved itself. MPICH's mpiexec kills its ranks
+    when its terminal goes away: start it under nohup.
 
     --max-time takes HH:MM:SS, MM:SS, minutes, or D-HH:MM:SS. The folder gets run.toml (as resolved), metrics.jsonl
     and checkpoints/. Exit codes: 0 finished, 1 error, 2 bad usage, run file or data, 75 stopped early, more to do.

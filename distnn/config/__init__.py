@@ -19,6 +19,7 @@ from distnn.config.kinds import recorded
 from distnn.config.sections import CheckpointSettings, DataSettings, RunSettings, TrainSettings
 from distnn.config.text import Keys, dotted
 from distnn.errors import RunFileError, UsageError
+from distnn.paths import unreachable
 
 __all__ = [
     "CheckpointSettings",
@@ -56,7 +57,11 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> RunSettings:
             mistakes.append(f"--set {override}: {dotted(barrier)} has no place for a key {keys[len(barrier)]}.")
 
     whole = f"the settings of {path}"
-    return validated(RunSettings, table, lambda keys: _place(path, text, overridden, keys), whole, mistakes)
+    settings = validated(RunSettings, table, lambda keys: _place(path, text, overridden, keys), whole, mistakes)
+    if why := unreachable(settings.data.path):
+        where = _place(path, text, overridden, ("data", "path"))
+        raise RunFileError(f"{where}: data.path is {run_file.cut(settings.data.path)}: {why}.")
+    return settings
 
 
 @contextlib.contextmanager

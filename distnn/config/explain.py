@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from distnn.config.kinds import OneOf
 from distnn.config.section import Section
-from distnn.config.text import Keys, described, dotted, either
+from distnn.config.text import DEEPEST, Keys, described, dotted, either, walk
 from distnn.errors import RunFileError, nearest
 from distnn.registry import Named
 
@@ -26,6 +27,9 @@ LEAST = {
 PLAIN = {bool: "true or false", int: "an integer", float: "a finite number", str: "text in quotation marks"}
 
 
+#: A message of more mistakes than these wouldn't be read.
+MOST = 20
+
 Root = TypeVar("Root", bound=Section)
 
 
@@ -37,15 +41,33 @@ def validated(
     Raises:
         RunFileError: naming every mistake, after those found before, and the place where each value was given.
     """
-    try:
-        settings = root.model_validate(dict(table))
-    except ValidationError as error:
-        found = {keys: words for item in error.errors() for keys, words in explained(root, item)}
-        mistakes = [*mistakes, *(f"{place(keys)}: {words}." for keys, words in found.items())]
+    found = dict(_beyond(table))
+    if all(len(keys) <= DEEPEST for keys in found):
+        try:
+            settings = root.model_validate(dict(table))
+        except ValidationError as error:
+            items = itertools.chain.from_iterable(explained(root, item) for item in error.errors())
+            for keys, words in items:
+                found[keys] = words
+                if len(found) > MOST:
+                    break
+    mistakes = [*mistakes, *(f"{place(keys)}: {words}." for keys, words in found.items())]
     if mistakes:
-        heading = f"{len(mistakes)} mistakes in {what}:\n  " if len(mistakes) > 1 else ""
-        raise RunFileError(heading + "\n  ".join(mistakes))
+        many = len(mistakes) > MOST
+        heading = (
+            f"{f'the first {MOST}' if many else len(mistakes)} mistakes in {what}:\n  " if len(mistakes) > 1 else ""
+        )
+        raise RunFileError(heading + "\n  ".join(mistakes[:MOST]))
     return settings
+
+
+def _beyond(table: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """The values, by keys, that no setting takes, and with which Python or numpy fail before that can be told."""
+    for keys, value in walk(table):
+        if len(keys) > DEEPEST:
+            yield keys, f"{dotted(keys[:2])} is nested too deeply: more than {DEEPEST} tables and lists"
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield keys, f"{dotted(keys)} is an integer beyond 64 bits"
 
 
 def explained(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from distnn.data import DataFile
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
+from distnn.graph.initial import parameter_nodes
 from distnn.inference.predictions import Predictions
 from distnn.inference.sampling import sample
 from distnn.models import Model, build
@@ -134,7 +136,17 @@ def restore(path: str | Path, comm: Communicator) -> Restored:
         {name: keys for name, keys in saved.settings.items() if name not in ("optimizer", "schedule")}, str(found)
     )
     facts = ("input_shape", "target_shape", "task", "classes")
+    if missing := [name for name in facts if saved.model.get(name) is None]:
+        raise CheckpointError(
+            f"{found}: the checkpoint doesn't say what its model is for: {', '.join(missing)} is missing. Use another "
+            f"checkpoint of that run."
+        )
     model = _built(settings, **{name: saved.model[name] for name in facts})
+    # Before memory is taken for what the settings ask for.
+    dtype = np.dtype(settings.train.dtype)
+    nodes = parameter_nodes([model.output])
+    forms = {name: SimpleNamespace(shape=node.shape, dtype=dtype) for name, node in nodes.items()}
+    checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
     return Restored(found, model, parameters, settings)
@@ -147,14 +159,14 @@ def _built(settings: RunSettings, **facts: Any) -> Model:
 
 def _check_named(settings: dict[str, Any], path: Path) -> None:
     """Refuse what was made in Python under a name by which it can't be found again."""
-    factory = settings["model"].get("factory", "")
+    factory = str(settings.get("model", {}).get("factory", ""))
     if factory.startswith("python:"):
         raise CheckpointError(
             f"{path} holds a network that was written in Python and passed to distnn.fit ({factory}); predict with the "
             f"object that fit returns, or put the function into a module and name it in the run file: factory = "
             f'"module:function".'
         )
-    kind = settings.get("loss", {}).get("kind", "")
+    kind = str(settings.get("loss", {}).get("kind", ""))
     if kind.startswith("python:"):
         raise CheckpointError(
             f"{path} was trained with a loss that was passed to distnn.fit and whose class isn't in a module ({kind}); "

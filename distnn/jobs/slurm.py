@@ -110,7 +110,7 @@ class Job:
         return lines
 
     def _again(self) -> list[str]:
-        lines = AGAIN.read_text().splitlines()
+        lines = AGAIN.read_text(encoding="utf-8").splitlines()
         if self.site.job.again == "chain":
             lines += ["", "# This site documents dependencies between jobs, but not requeueing."]
             lines.append('export DISTNN_AGAIN="${DISTNN_AGAIN:-chain}"')
@@ -149,7 +149,9 @@ def submit(script: str, path: Path | None = None) -> str:
     """
     command = ["sbatch", "--parsable", *([str(path)] if path else [])]
     try:
-        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=script, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
+        )
     except FileNotFoundError:
         raise UsageError(
             "sbatch isn't found: jobs are submitted where Slurm is, such as a login node of the machine. --dry-run "

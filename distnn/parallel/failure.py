@@ -116,8 +116,9 @@ class Failures:
     def exit(self, code: int) -> NoReturn:
         """End this process in order; after a loss without MPI_Finalize, which was seen to wait for the dead."""
         if self.lost:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
             os._exit(code)
         sys.exit(code)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from typing import Any
 
 from distnn import runtime
-from distnn.errors import LaunchError
+from distnn.errors import LaunchError, complain
 
 
 def library_name(version: str) -> str:
@@ -30,11 +29,7 @@ def communicator() -> Any:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         _refuse_lonely(f"no MPI library could be loaded ({str(error).splitlines()[0]})")
-        print(
-            "distnn: warning: no MPI library found, so this is a single rank; for more: pip install 'distnn[mpi]'",
-            file=sys.stderr,
-            flush=True,
-        )
+        complain("distnn: warning: no MPI library found, so this is a single rank; for more: pip install 'distnn[mpi]'")
         return None
     if not MPI.Is_initialized():
         library, promise = MPI.Get_library_version(), runtime.promised()

@@ -34,14 +34,23 @@ def finding(folder: Path) -> Finding:
     """Read a run's folder.
 
     Raises:
-        UsageError: if it isn't one, or nothing has been trained in it yet.
+        UsageError: if it isn't one, it is damaged, or nothing has been trained in it yet.
     """
     try:
-        settings = _flat(tomllib.loads((folder / "run.toml").read_text()))
-        lines = (folder / "metrics.jsonl").read_text().split("\n")[:-1]  # behind the last newline is half a line
+        return _finding(folder)
     except OSError as error:
         raise UsageError(f"{folder} is not a run's folder: {error.strerror}: {error.filename}.") from None
-    records = [json.loads(line) for line in lines]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"{folder}: its run.toml or metrics.jsonl is damaged ({type(error).__name__}: {error}). Copy it again from "
+            f"an intact copy, or leave this run out."
+        ) from None
+
+
+def _finding(folder: Path) -> Finding:
+    settings = _flat(tomllib.loads((folder / "run.toml").read_text(encoding="utf-8")))
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in text.split("\n")[:-1]]  # behind the last newline is half a line
     by_kind = {
         kind: [each for each in records if each["kind"] == kind] for kind in ("start", "train", "evaluation", "end")
     }

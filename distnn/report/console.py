@@ -42,7 +42,7 @@ class Console(Listener):
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream or sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
+        self._stream = stream or sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
         self._quiet = quiet
         self._clock = clock
         # Open MPI's launcher gives each rank a terminal of its own, also where its own output goes to a file.

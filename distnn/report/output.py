@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
+import math
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
-from distnn.errors import DistnnError
+from distnn.errors import DistnnError, discard, encoded
 
 
 def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
@@ -23,9 +24,8 @@ def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
         DistnnError: if it can't be written for another reason, such as a full disk.
     """
     stream = stream or sys.stdout
-    encoding = stream.encoding or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream, flush=True)
+        print(encoded(text, stream), end=end, file=stream, flush=True)
     except BrokenPipeError:
         discard(stream)
         return False
@@ -35,14 +35,17 @@ def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
     return True
 
 
-def discard(stream: TextIO) -> None:
-    """Drop what standard output or error still holds, and all that follows: then no flush at exit can fail."""
-    if stream not in (sys.stdout, sys.stderr):
-        return  # somebody else's
-    with contextlib.suppress(OSError, ValueError):  # it has no descriptor
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+def show_json(value: Any) -> None:
+    """Write a value as JSON on standard output; NaN and the infinities, which JSON doesn't have, as null."""
+    show(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def open_closed_streams() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Iterator
 from types import FrameType
 
 from distnn import runtime
-from distnn.errors import DistnnError
+from distnn.errors import DistnnError, complain
 from distnn.parallel.failure import is_loss
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
@@ -68,13 +67,13 @@ def guarded(world: World, *, exits: bool = True) -> Iterator[None]:
         reports = failures.meet(f"{type(error).__name__}: {error}")
         failures.prepare_to_leave()  # after the ranks that fail alike have met, for they don't wait long there
         if reports is None:
-            print(message, file=sys.stderr, flush=True)
+            complain(message)
             time.sleep(watchdog.FORWARDING)
             failures.abort(code)
         if not exits:
             raise
         if reports:
-            print(message, file=sys.stderr, flush=True)
+            complain(message)
         # Open MPI's mpiexec kills all ranks as soon as one has exited with an error: not before the message is out.
         failures.leave_together()
         failures.exit(code)

@@ -23,7 +23,7 @@ from typing import Self
 
 import numpy as np
 
-from distnn.errors import SharedMemoryError
+from distnn.errors import SharedMemoryError, complain
 from distnn.parallel.failure import Failures
 from distnn.parallel.memory import NodeMemory
 from distnn.parallel.world import Heartbeat, World
@@ -143,7 +143,7 @@ class Watchdog:
             return
         silent = self._silent(now)
         for line in self._message(frame, silent, waits=waits):
-            print(line, file=sys.stderr, flush=True)
+            complain(line)
         time.sleep(FORWARDING + bool(silent) * 2 * BLOCKED)  # on a busy node that stack may come late
         if waits and self._failures.elastic and (silent or late == 1):  # who isn't silent looks after itself
             for rank in silent:

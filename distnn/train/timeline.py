@@ -75,4 +75,6 @@ class Timeline:
             for line, name in ((TRAINING, "training"), (SAVING, "checkpoints")):
                 names.append({"name": "thread_name", "ph": "M", "pid": rank, "tid": line, "args": {"name": name}})
         with new_file(path, force=True) as temporary:
-            temporary.write_text(json.dumps({"traceEvents": names + [event for each in events for event in each]}))
+            temporary.write_text(
+                json.dumps({"traceEvents": names + [event for each in events for event in each]}), encoding="utf-8"
+            )

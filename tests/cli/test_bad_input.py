@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from distnn.data import write_data
+from tests.support.checkpoints import resealed
 from tests.support.files import bare
 from tests.support.refusals import refused
 from tests.support.runs import DIGITS, blobs, distnn, run_file
@@ -175,3 +177,24 @@ def test_data_of_other_classes_is_refused(copy):
     write_data(copy / "two.h5", {"train": (x, y), "test": (x, y)}, task="classification", classes=["a", "b"])
     text = refused(copy, "evaluate", "out", "two.h5")
     assert "is for classification with 2 classes" in text and "with 3" in text
+
+
+FORGED = {
+    "no shape": ("model", lambda model: model.pop("input_shape"), "input_shape is missing"),
+    "an unknown task": ("model", lambda model: model.update(task="x"), "the data's task is x"),
+    "another network": ("settings", lambda settings: settings["model"].update(hidden=[10**9]), "don't fit this model"),
+    "a huge number": ("settings", lambda settings: settings["model"].update(hidden=[10**30]), "beyond 64 bits"),
+    "no model": ("settings", lambda settings: settings.pop("model"), "the section [model] is missing"),
+    "a loss that is a list": ("settings", lambda settings: settings.update(loss={"kind": []}), "loss.kind is []"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_checkpoints_that_say_other_things_of_their_model(case, copy):
+    name, change, words = FORGED[case]
+    path = (copy / "out" / "checkpoints" / "latest").resolve()
+    with h5py.File(path) as file:
+        document = json.loads(file.attrs[name])
+    change(document)
+    resealed(path, name, document)
+    assert words in refused(copy, "evaluate", path, "good.h5")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from distnn.checkpoint import digest, save
+from distnn.checkpoint import digest, outline, save
 from distnn.cli.inspect import inspect
 from distnn.data import write_data
 from distnn.errors import CheckpointError
@@ -210,3 +210,13 @@ def test_folder_without_checkpoints(tmp_path: Path) -> None:
 
 def test_help_has_an_example() -> None:
     assert "distnn inspect runs/digits/checkpoints/latest --json" in distnn("inspect", "--help").stdout
+
+
+def test_types_that_numpy_lacks(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "times.h5", "w") as file:
+        times = h5py.h5s.create_simple((3,))
+        h5py.h5d.create(file.id, b"stamp", h5py.h5t.UNIX_D32LE, times)
+        h5py.h5a.create(file.id, b"when", h5py.h5t.UNIX_D32LE, times)
+    found = outline(tmp_path / "times.h5")
+    assert [(each.name, each.shape, each.dtype) for each in found.datasets] == [("stamp", (3,), "time")]
+    assert "when = of a type that numpy lacks" in shown(tmp_path / "times.h5")

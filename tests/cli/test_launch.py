@@ -207,6 +207,21 @@ def test_a_full_disk_is_one(here: Path) -> None:
     assert done.stderr == "distnn: error: the output can't be written: No space left on device.\n"
 
 
+@pytest.mark.parametrize("how", ["2>/dev/full", "2> >(true)", "2>&-"])
+def test_an_error_that_nobody_can_read_has_its_code(how: str, here: Path) -> None:
+    for words in ("train run.toml --out run", "evaluate run absent.h5", "inspect absent.h5", "no-verb"):
+        assert shell(f"$D {words} {how}; echo $?", here).stdout == "2\n", words
+
+
+@pytest.mark.parametrize("ranks", ["0 1", "0", "1"])
+def test_ranks_whose_errors_nobody_can_read_end_together(ranks: str, here: Path) -> None:
+    """Those ranks write to a full disk; all of them fail alike."""
+    script = f'[[ " {ranks} " = *" $PMI_RANK "* ]] && exec 2>/dev/full; exec {sys.executable} -m distnn "$@"'
+    words = ["train", "run.toml", "--out", "run"]
+    result = mpiexec(2, ["bash", "-c", script, "bash", *words], cwd=here, timeout=LIMIT)
+    assert result.returncode == 2, result
+
+
 # Signals
 
 #: A shell's background jobs, of which these tests may be one, ignore Ctrl-C.

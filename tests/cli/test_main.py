@@ -216,7 +216,7 @@ def test_times_as_slurm_writes_them(text: str, expected: int) -> None:
     [
         *(
             (text, " is not a time; write HH:MM:SS")
-            for text in ("", "-", "-5", "x", "1.5", "1:2:3:4", "1--2", "5m", "１")
+            for text in ("", "-", "-5", "x", "1.5", "1:2:3:4", "1--2", "5m", "１", "9" * 5000)
         ),
         ("1:60", " is not a time: 60 must be below 60"),
         ("1:60:00", " is not a time: 60 must be below 60"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from distnn.errors import UsageError
 from distnn.report.comparison import Finding, differing, efficiencies, finding
 from distnn.report.figures import runs as plot
 from tests.support.runs import distnn, run_file
@@ -84,3 +86,24 @@ def test_a_plot_that_cannot_be_written_is_told(runs: list[Path]) -> None:
     result = distnn("compare", *runs, "--plot", "/absent/plot.png")
     assert result.returncode == 2
     assert "the plot can't be written to /absent/plot.png" in result.stderr
+
+
+DAMAGED = {
+    "a cut run file": ("run.toml", b'[model]\nkind = "ml'),
+    "numbers of thousands of digits": ("run.toml", b"a = 1" + b"0" * 5000),
+    "no text": ("run.toml", b"\xff\xfe\x00"),
+    "no JSON": ("metrics.jsonl", b"{\n"),
+    "other JSON": ("metrics.jsonl", b"[]\n3\n"),
+    "lines without their kind": ("metrics.jsonl", b"{}\n"),
+    "lines without their facts": ("metrics.jsonl", b'{"kind": "start"}\n{"kind": "train"}\n'),
+    "lists in lists": ("metrics.jsonl", b"[" * 100_000 + b"\n"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_files_of_a_run(case: str, runs: list[Path], tmp_path: Path) -> None:
+    name, content = DAMAGED[case]
+    folder = Path(shutil.copytree(runs[0], tmp_path / "run", symlinks=True))
+    (folder / name).write_bytes(content)
+    with pytest.raises(UsageError, match=r"run: its run.toml or metrics.jsonl is damaged"):
+        finding(folder)
