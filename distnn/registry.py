@@ -271,11 +271,7 @@ def _checking(constructor: Callable[..., None]) -> Callable[..., None]:
 
 
 def _check(thing: Any, annotated: Any, values: Mapping[str, Any]) -> None:
-    """Refuse numbers that the annotations of a constructor, or of a class's fields, don't allow.
-
-    Raises:
-        UsageError: naming the argument, its value, and what is valid.
-    """
+    """Refuse numbers that its annotations don't allow, by a UsageError that says what is valid."""
     for name, (kind, *extras) in _numbers(annotated).items():
         value = values.get(name)
         if value is not None and not (isinstance(value, kind) and _within(value, extras)):
