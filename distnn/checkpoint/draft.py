@@ -20,13 +20,11 @@ from distnn.checkpoint.content import Checkpoint, arrays, document, documents, f
 from distnn.checkpoint.extents import DifferenceError, Extent, checksum, store
 from distnn.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
 from distnn.checkpoint.folder import BEST, LATEST, point, prune
-from distnn.data.file.atomic import allocate, sync
+from distnn.data.file.atomic import allocate, sync_folder
 from distnn.errors import CheckpointError, described
 
 _LIBVER = ("v110", "v110")
 _HEXADECIMAL = 64
-#: Some parallel file systems can't sync a folder; they don't need it to keep its names consistent.
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -71,7 +69,7 @@ class Draft:
         with self.attempt():
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
             self._content, self._texts = arrays(checkpoint), documents(checkpoint)
             self.extents = self._lay_out(checkpoint)
 
@@ -102,11 +100,13 @@ class Draft:
         with self.attempt():
             self.seal()
             os.replace(self.path, self.final)
-            # `best` first: a run killed in between resumes from the previous checkpoint and saves this one again.
-            for link in (BEST, LATEST) if best else (LATEST,):
-                point(folder / link, self.final.name)
-            _sync_folder(folder)
-            prune(folder, self.final, keep)
+            try:
+                # `best` first: a run killed in between resumes from the previous checkpoint and saves this one again.
+                for link in (BEST, LATEST) if best else (LATEST,):
+                    point(folder / link, self.final.name)
+            finally:  # a link that can't be replaced doesn't fill the disk
+                sync_folder(folder)
+                prune(folder, self.final, keep)
         return self.final
 
     def seal(self) -> None:
@@ -195,14 +195,6 @@ def _file_name(checkpoint: Checkpoint) -> str:
     raise CheckpointError(
         f"checkpoint: progress['step'] must be the number of steps done, which names the file, but it is {step!r}."
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    try:
-        sync(folder)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
 
 
 def _failure(path: Path, error: Exception) -> CheckpointError:

@@ -100,8 +100,9 @@ def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.
     Raises:
         CheckpointError: if it doesn't exist, or HDF5 can't open it.
     """
-    if path.is_dir():
-        raise CheckpointError(f"{path}: this is a folder, but one {what} is needed. {advice}.")
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a device or a socket"
+        raise CheckpointError(f"{path}: this is {kind}, but one {what} is needed. {advice}.")
     try:
         with open(path, "rb") as file:
             empty = not file.read(1)
@@ -127,6 +128,22 @@ def text_of(value: Any) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
 
 
+def _check_plain(file: h5py.File, path: Path) -> None:
+    """Refuse what distnn writes into no checkpoint, and HDF5 would follow: links, and arrays in other places."""
+
+    def check(name: str, link: object) -> None:
+        if not isinstance(link, h5py.HardLink):
+            raise damaged(path, f"{name} is a link, and could lead into any file")
+        thing = file[name]
+        if isinstance(thing, h5py.Dataset):
+            properties = thing.id.get_create_plist()
+            plain = properties.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+            if not plain or properties.get_external_count():
+                raise damaged(path, f"the values of {name} don't lie in it in one piece")
+
+    file.visititems_links(check)
+
+
 def _recognise(file: h5py.File, path: Path) -> None:
     written = text_of(file.attrs.get("format"))
     if written != FORMAT:
@@ -141,3 +158,4 @@ def _recognise(file: h5py.File, path: Path) -> None:
             f"{path}: a newer distnn wrote this checkpoint (format version {version}; this distnn reads up to "
             f"{VERSION}). Upgrade distnn, or use a checkpoint of this version."
         )
+    _check_plain(file, path)

@@ -7,6 +7,7 @@ state or the new one, and at most a `*.tmp` file, which `clean` removes.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import warnings
@@ -23,6 +24,8 @@ LATEST = "latest"
 BEST = "best"
 
 _NAME = re.compile(r"step-(\d{8,})\.h5")
+#: What file systems without symbolic links answer (CIFS, exFAT), and how long the name in a file in their stead may be.
+_NO_LINKS, _LONGEST = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS), 100
 _TEMPORARY = re.compile(r"(step-\d{8,}\.h5|latest|best)\.\d+\.tmp")
 
 
@@ -105,11 +108,19 @@ def clean(folder: str | Path) -> list[Path]:
 
 
 def point(link: Path, name: str) -> None:
-    """Make ``link`` name ``name`` in one step: at any moment it names the previous file or the new one."""
+    """Make ``link`` name ``name`` in one step: at any moment it names the previous file or the new one.
+
+    Where the file system has no symbolic links, it is a plain file that holds the name.
+    """
     temporary = link.with_name(f"{link.name}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)  # left by a killed run with the same process id, as in containers
-        os.symlink(name, temporary)
+        try:
+            os.symlink(name, temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            temporary.write_text(f"{name}\n", encoding="utf-8")
         os.replace(temporary, link)
     except BaseException:
         with suppress(OSError):
@@ -154,8 +165,14 @@ def _candidates(folder: Path) -> list[Path]:
 
 
 def _target(path: Path) -> Path:
-    """The file that a link names, as a path beside the link; any other path as it is."""
-    return path.parent / os.readlink(path) if path.is_symlink() else path
+    """The file that a link, or a plain file in its stead, names, as a path beside it; any other path as it is."""
+    if path.is_symlink():
+        return path.parent / os.readlink(path)
+    if path.name in (LATEST, BEST) and path.is_file() and path.stat().st_size < _LONGEST:
+        name = path.read_text(encoding="utf-8", errors="replace").strip()
+        if _NAME.fullmatch(name):
+            return path.parent / name
+    return path
 
 
 def _checkpoints_in(path: Path) -> Path:

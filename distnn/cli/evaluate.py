@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.argument("data", type=options.NAME)
 @options.split
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
+@options.follow
 @options.trust_code
 @together
-def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool) -> None:
+def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool, follow: bool) -> None:
     """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.
 
     \b
@@ -36,7 +37,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
 
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi) as file:
+    with DataFile(data, world.comm.mpi, follow=follow) as file:
         sums = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, split, restored, as_json=as_json))
 

@@ -31,12 +31,11 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
       distnn graph data/digits.toml | dot -Tx11
     """
     from distnn import config
-    from distnn.data import DataFile
     from distnn.graph import draw
     from distnn.session import parts
 
     settings = config.read(run, overrides)
-    with config.located(run, overrides), DataFile(settings.data.path) as file:
+    with config.located(run, overrides), parts.data_file(settings) as file:
         model = parts.model(settings, file)
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")
     if output is None:

@@ -50,4 +50,7 @@ trust_code = click.option(
     callback=_trust,
     help="Import the Python code that the settings name (module:Class): you know who wrote them.",
 )
+follow = click.option(
+    "--follow", is_flag=True, help="Read files of other folders as well, where the data file refers to them."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -100,7 +100,6 @@ def _look_up(question: _Question) -> None:
 
     from distnn import config
     from distnn.config import site as sites
-    from distnn.data import DataFile
     from distnn.graph.cost import costs
     from distnn.scaling.compute import Estimated
     from distnn.scaling.prediction import Machine
@@ -109,7 +108,10 @@ def _look_up(question: _Question) -> None:
 
     settings = config.read(question.run, question.overrides)
     ranks, threads = question.layout(sites.read(str(question.site)), settings)
-    with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
+    with (
+        config.located(question.run, question.overrides),
+        parts.data_file(settings) as file,
+    ):
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model)
     (rates, whose), outputs = _rates(str(question.site), measuring=False), list(model.outputs.values())
@@ -126,7 +128,6 @@ def _look_up(question: _Question) -> None:
 def _measure(world: World, question: _Question) -> None:
     """Predict from what the ranks of this launch measure, and the site's rates for the rest."""
     from distnn import config
-    from distnn.data import DataFile
     from distnn.doctor.rates import measure_rates, measure_work
     from distnn.parallel.threads import blas_threads
     from distnn.scaling.prediction import Machine
@@ -136,7 +137,10 @@ def _measure(world: World, question: _Question) -> None:
     settings = config.read(question.run, question.overrides)
     world.heartbeat.expect_within(settings.parallel.timeout)
     ranks, cores = _laid_out(world.comm, question, settings)
-    with config.located(question.run, question.overrides), DataFile(settings.data.path) as file:
+    with (
+        config.located(question.run, question.overrides),
+        parts.data_file(settings) as file,
+    ):
         model = parts.model(settings, file)
         work = Workload.of(settings, file, model)
         compute = measure_work(

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=options.PATH, help="The HDF5 file to write.")
 @options.split
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
+@options.follow
 @options.trust_code
 @together
-def predict(world: World, checkpoint: str, data: str, output: Path, split: str, force: bool) -> None:
+def predict(world: World, checkpoint: str, data: str, output: Path, split: str, force: bool, follow: bool) -> None:
     """Predict with CHECKPOINT (a file, `latest`, or a run's folder) for the samples of the data file DATA.
 
     OUTPUT gets `y_pred`, and for classification `probabilities` (N, C) and the attribute `classes`.
@@ -37,7 +38,7 @@ def predict(world: World, checkpoint: str, data: str, output: Path, split: str, 
 
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi) as file:
+    with DataFile(data, world.comm.mpi, follow=follow) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")

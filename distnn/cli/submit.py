@@ -118,14 +118,13 @@ def _accepted(run: Path, arguments: tuple[str, ...]) -> tuple[RunSettings, int]:
         UsageError: for whatever `distnn train` would refuse.
     """
     from distnn import config
-    from distnn.data import DataFile
     from distnn.session import parts
 
     # Parsed as `distnn train` does, which refuses what it doesn't know.
     group = click.get_current_context().find_root()
     overrides = train.make_context("train", [str(run), *arguments], parent=group).params["overrides"]
     settings = config.read(run, overrides)
-    with config.located(run, overrides), DataFile(settings.data.path) as file:
+    with config.located(run, overrides), parts.data_file(settings) as file:
         if settings.parallel.elastic:
             raise UsageError(
                 "parallel.elastic = true needs Open MPI's mpirun --with-ft ulfm, but jobs start their ranks by srun; "

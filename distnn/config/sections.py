@@ -31,6 +31,7 @@ class DataSettings(Section):
     in_memory: bool | Literal["auto"] = "auto"
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
+    follow: bool = False  #: read files of other folders as well, where the data file refers to them
 
     def unused(self) -> dict[str, str]:
         """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""

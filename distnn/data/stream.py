@@ -43,7 +43,7 @@ class Stream(Source):
         order: Order | None = None,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self._file, self._split = DataFile(file.path), split
+        self._file, self._split = DataFile(file.path, follow=file.follow), split
         self._piece = piece or Range(0, file.count(split))
         self._slots: list[_Slot] = []
         self._thread = ThreadPoolExecutor(1, "distnn data")

@@ -51,6 +51,13 @@ class Restored:
                 f"{file.path} is for {file.task} with {len(file.classes)} classes, but {self.path} was trained for "
                 f"{self.model.task} with {len(self.model.classes)}."
             )
+        if file.classes != self.model.classes and sorted(file.classes) == sorted(self.model.classes):
+            pairs = enumerate(zip(file.classes, self.model.classes, strict=True))
+            label, there, here = next((label, *pair) for label, pair in pairs if pair[0] != pair[1])
+            raise DataError(
+                f"{file.path} has the classes of {self.path} in another order: label {label} is {there!r}, but was "
+                f"{here!r} in training. Make the file with the classes in the model's order."
+            )
         if file.task == "language" and file.classes != self.model.classes:
             raise DataError(
                 f"{file.path} has other characters than the text that {self.path} was trained on; make both data files "

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distnn import checkpoint
 from distnn.checkpoint.environment import differences
 from distnn.config import RunSettings, to_toml
 from distnn.data.file.atomic import new_file
-from distnn.errors import RunFileError
+from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
 from distnn.session.sources import SOURCE
+
+if TYPE_CHECKING:
+    from distnn.session.build import Run
+
+#: What the training data are called in an environment.
+DATA = "data"
 
 
 def begin(folder: Path, resume: str | None, warnings: list[str]) -> tuple[Path, checkpoint.Checkpoint] | None:
@@ -78,6 +86,39 @@ def other_bits(saved: checkpoint.Checkpoint, settings: RunSettings, now: dict[st
         found.append(f"parallel.shards was {before.get('shards')} and is {settings.parallel.shards}")
     reasons = "; ".join(reason for reason in found if reason)
     return [f"the bits may differ from those of the run without a break: {reasons}."] if reasons else []
+
+
+def other_data(saved: checkpoint.Checkpoint, path: Path, now: str) -> list[str]:
+    """Whether the training samples are others than when the checkpoint was written.
+
+    Raises:
+        CheckpointError: they are, and the checkpoint stands in the middle of an epoch, whose rest there isn't then.
+    """
+    before = saved.environment.get(DATA, now)
+    if before == now:
+        return []
+    text = f"the training data are not those that {path} was made with: they were {before}, and are {now}"
+    if saved.progress.get("window"):
+        raise CheckpointError(
+            f"{text}; it stands in the middle of an epoch, whose rest isn't known then. Resume from one at the end of "
+            f"an epoch, or train on the data as they were."
+        )
+    return [f"{text}."]
+
+
+def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
+    """Whether the learning rate jumps, for it follows a schedule over another number of epochs than before."""
+    before, now = saved.settings.get("train", {}).get("epochs"), run.settings.train.epochs
+    if not isinstance(before, int) or before == now:
+        return []
+    step, rate = run.progress.step, run.optimizer.learning_rate
+    rates = [rate * run.schedule.over(run.step.windows, epochs)(step) for epochs in (before, now)]
+    if math.isclose(*rates, rel_tol=0.01):
+        return []
+    return [
+        f"train.epochs was {before} and is {now}, over which the learning rate follows its schedule: it goes on with "
+        f"{rates[1]:.3g} instead of {rates[0]:.3g}."
+    ]
 
 
 def other_sources(saved: checkpoint.Checkpoint, now: dict[str, str]) -> list[str]:

@@ -95,7 +95,7 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False):
         checked = config.from_dict(_plain(table), "distnn.fit")
-        with DataFile(data, world.comm.mpi) as file:
+        with DataFile(data, world.comm.mpi, follow=checked.data.follow) as file:
             scale = file.scale
         given = Given(network, **objects)
         summary, run = train(checked, out=Path(out), resume=resume, world=world, listener=listener, given=given)

@@ -55,6 +55,15 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     return found
 
 
+def data_file(settings: RunSettings, mpi: Any = None) -> DataFile:
+    """The file that ``[data]`` names, open; by the ranks of an mpi4py communicator together, if there is one.
+
+    Raises:
+        DataError: if it isn't a good data file.
+    """
+    return DataFile(settings.data.path, mpi, follow=settings.data.follow)
+
+
 def batch_size(settings: RunSettings, file: DataFile) -> int:
     """The samples of a batch, of all ranks together.
 

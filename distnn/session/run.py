@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,18 +12,26 @@ from typing import Any
 from distnn.checkpoint import Checkpoint
 from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
-from distnn.data import DataFile
 from distnn.errors import DataError
 from distnn.parallel.agreement import agree
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
-from distnn.session.beginning import begin, folder_of, make_folder, other_bits, other_sources
+from distnn.session.beginning import (
+    DATA,
+    begin,
+    folder_of,
+    make_folder,
+    other_bits,
+    other_data,
+    other_schedule,
+    other_sources,
+)
 from distnn.session.build import Run
 from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
-from distnn.session.parts import NOTHING, Given
+from distnn.session.parts import NOTHING, Given, data_file
 from distnn.session.records import Listener, Listeners, RunInfo, Summary
 from distnn.session.saving import Saver
 from distnn.session.sources import sources
@@ -98,7 +107,7 @@ class _Training:
         self._summary: Summary | None = None
         self._reported_dead = 0
         self._lock: FolderLock | None = None
-        self._token = ""
+        self._token = self._data = ""
 
     def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
         """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
@@ -119,7 +128,7 @@ class _Training:
             to_dict(settings),
             run.model,
             run.step,
-            environment(world.comm) | sources(run),
+            environment(world.comm) | sources(run) | {DATA: self._data},
             self._listeners,
         )
         if start:
@@ -140,8 +149,11 @@ class _Training:
         saved = start[1] if start and comm.root else None
         run = self._assembled()
         if start:
-            run.load(start[0], saved)
+            path = start[0]
+            run.load(path, saved)
+            self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else [])
         if saved:
+            self._warnings += other_schedule(saved, run)
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
             self._warnings += other_bits(saved, self.settings, environment(comm))
@@ -197,9 +209,12 @@ class _Training:
     def _assembled(self, former: Run | None = None) -> Run:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
-        with DataFile(self.settings.data.path, mpi) as file:
+        with data_file(self.settings, mpi) as file:
             if former is None:
-                agree(self.world.comm, {f"{file.path}: {name}": fact for name, fact in file.identity().items()})
+                identity = file.identity()
+                agree(self.world.comm, {f"{file.path}: {name}": fact for name, fact in identity.items()})
+                samples = hashlib.sha256("".join(str(identity[f"train/{name}"]) for name in "xy").encode())
+                self._data = f"{file.count('train')} samples with the hash {samples.hexdigest()[:16]}"
             return Run(self.settings, file, self.world, self.given, former)
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:

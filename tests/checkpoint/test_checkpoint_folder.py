@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -171,3 +172,38 @@ def test_clean_removes_leftovers_and_nothing_else(checkpoints: Path, tmp_path: P
     assert [path.name for path in removed] == ["latest.123.tmp", "step-00000004.h5.123.tmp"]
     assert state(checkpoints) == before | {"notes.tmp": b"the user's own"}
     assert clean(tmp_path / "gone") == []
+
+
+# --- where something stands in the links' way
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_without_symbolic_links_plain_files_hold_the_names(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT and shares by CIFS have none."""
+
+    def symlink(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "symlink", symlink)
+    checkpoints = three(tmp_path)
+    assert (checkpoints / "latest").read_text() == "step-00000003.h5\n"
+    assert same(load(resolve(checkpoints / "best")), example(2))
+    assert newest_good(checkpoints, pytest.fail)[0].name == "step-00000003.h5"
+    for step in (4, 5):
+        save(checkpoints, example(step), keep=1, best=False)
+    assert names(checkpoints) == ["best", "latest", "step-00000002.h5", "step-00000005.h5"]
+    monkeypatch.undo()
+    save(checkpoints, example(6), keep=1, best=False)
+    assert os.readlink(checkpoints / "latest") == "step-00000006.h5"
+
+
+def test_a_link_that_cannot_be_replaced_does_not_keep_all_files(checkpoints: Path) -> None:
+    (checkpoints / "latest").unlink()
+    (checkpoints / "latest").mkdir()
+    for step in range(4, 9):
+        with pytest.raises(CheckpointError):
+            save(checkpoints, example(step), keep=2, best=False)
+    assert names(checkpoints) == ["best", "latest", "step-00000002.h5", "step-00000007.h5", "step-00000008.h5"]
+    assert same(newest_good(checkpoints, pytest.fail)[1], example(8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import Any
 import h5py
 
 from distnn.errors import DataError
+
+#: Some parallel file systems can't sync a folder; they don't need it to keep its names consistent.
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 @contextmanager
@@ -35,7 +39,7 @@ def new_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-        sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise refused(path, error) from error
     finally:
@@ -64,6 +68,15 @@ def _check_free(path: Path, force: bool) -> None:
             f"{path} already exists and was left as it is; choose another name, or replace it with --force "
             "(force=True in Python)."
         )
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk, as far as its file system knows how to."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
 
 
 def sync(path: Path) -> None:

@@ -47,6 +47,11 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
             f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
             f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
         )
+    if task == "classification" and len(names) == 1:
+        raise DataError(
+            f"{path} has one class only, {names[0]!r}; a classification tells at least two apart. Name all in the root "
+            f"attribute `classes`, also those of which there is no sample."
+        )
     return names
 
 

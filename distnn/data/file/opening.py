@@ -63,8 +63,9 @@ def open_file(path: Path, comm: Any = None) -> Any:
             f"There is no data file {path} (looked in {path.absolute().parent}); check the path, or make one with "
             "`distnn data`."
         )
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected an HDF5 data file.")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe, a device or a socket"
+        raise DataError(f"{path} is {what}; expected an HDF5 data file.")
     try:
         return _open_locked(path) if comm is None else h5py.File(path, "r", driver="mpio", comm=comm)
     except PermissionError as error:

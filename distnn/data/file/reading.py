@@ -12,6 +12,7 @@ import numpy as np
 
 from distnn.data.file import checks, collective
 from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
+from distnn.data.file.references import check_dataset, check_links
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -31,6 +32,8 @@ class DataFile:
         comm: the mpi4py communicator of ranks that open the file together if h5py has parallel HDF5; they must close it
             together too.
 
+        follow: read other folders' files as well, where this one refers to them.
+
     Attributes:
         path: the file.
         task: ``classification``, ``regression`` or ``language``.
@@ -47,8 +50,8 @@ class DataFile:
         DataError: the file is missing or damaged, or isn't laid out as a data file.
     """
 
-    def __init__(self, path: str | Path, comm: Any = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, comm: Any = None, *, follow: bool = False) -> None:
+        self.path, self.follow = Path(path), follow
         self._parts: list[DataFile] = []
         paths = several(self.path)
         self.together = comm is not None and comm.size > 1 and collective.available() and not paths
@@ -71,6 +74,7 @@ class DataFile:
 
     def _read_structure(self) -> None:
         path, file = self.path, self._file
+        check_links(path, file, follow=self.follow)
         self.task = checks.check_task(path, file.attrs.get("task"))
         self.classes = checks.check_classes(path, self.task, file.attrs.get("classes"))
         checks.check_train(path, [name for name in file if isinstance(file.get(name), h5py.Group)])
@@ -87,7 +91,7 @@ class DataFile:
 
     def _join(self, paths: list[Path]) -> None:
         for path in paths:
-            self._parts.append(DataFile(path))
+            self._parts.append(DataFile(path, follow=self.follow))
         first = self._parts[0]
         for part in self._parts[1:]:
             for what in ("task", "classes", "sample_shape", "target_shape", "x_dtype", "scale"):
@@ -108,6 +112,8 @@ class DataFile:
 
     def _dataset(self, split: str, name: str) -> Any:
         group = self._file.get(split)
+        if isinstance(group, h5py.Group):
+            check_links(self.path, group, follow=self.follow)
         dataset = group.get(name) if isinstance(group, h5py.Group) else None
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             names = list(group) if isinstance(group, h5py.Group) else []
@@ -116,6 +122,7 @@ class DataFile:
                 f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
             )
         load_filters(dataset)
+        check_dataset(self.path, dataset, follow=self.follow)
         return dataset
 
     def _read_scale(self) -> float | None:
