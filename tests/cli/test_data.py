@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from distnn.cli.data import data
+from distnn.cli.main import distnn as program
 from distnn.data import DataFile
 from distnn.errors import DataError
 
@@ -20,7 +20,7 @@ TABLE = "a,b,t\n" + "".join(f"{row},{row}.5,{'yes' if row % 2 else 'no'}\n" for 
 
 
 def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(data, [str(argument) for argument in arguments])
+    return CliRunner().invoke(program, ["data", *map(str, arguments)])
 
 
 def wrote(*arguments: str | Path) -> str:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from distnn.checkpoint import digest, outline, save
-from distnn.cli.inspect import inspect
+from distnn.cli.main import distnn as program
 from distnn.data import write_data
 from distnn.errors import CheckpointError
 from tests.support.checkpoints import MODEL, SETTINGS, example
@@ -40,13 +40,13 @@ def data(tmp_path: Path) -> Path:
 
 
 def shown(path: Path) -> str:
-    result = CliRunner().invoke(inspect, [str(path)])
+    result = CliRunner().invoke(program, ["inspect", str(path)])
     assert result.exception is None, result.output
     return result.output
 
 
 def facts(path: Path) -> Any:
-    result = CliRunner().invoke(inspect, [str(path), "--json"])
+    result = CliRunner().invoke(program, ["inspect", str(path), "--json"])
     assert result.exception is None, result.output
     return json.loads(result.output, parse_constant=lambda word: pytest.fail(f"{word} isn't JSON"))
 
@@ -196,14 +196,14 @@ def test_not_hdf5(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "x.h5"
     if content is not None:
         path.write_bytes(content)
-    result = CliRunner().invoke(inspect, [str(path)])
+    result = CliRunner().invoke(program, ["inspect", str(path)])
     assert isinstance(result.exception, CheckpointError)
     assert result.exception.exit_code == 2
     assert words in str(result.exception)
 
 
 def test_folder_without_checkpoints(tmp_path: Path) -> None:
-    result = CliRunner().invoke(inspect, [str(tmp_path)])
+    result = CliRunner().invoke(program, ["inspect", str(tmp_path)])
     assert isinstance(result.exception, CheckpointError)
     assert "there is no checkpoint here. Looked for 'latest'" in str(result.exception)
 

@@ -50,7 +50,7 @@ def test_the_help_lists_the_verbs_and_an_example() -> None:
 
 @pytest.mark.parametrize("verb", list(cli.VERBS))
 def test_the_help_of_each_verb_carries_an_example(verb: str) -> None:
-    context = click.Context(cli.distnn, info_name="distnn")
+    context = click.Context(cli.distnn, info_name="distnn", **cli.distnn.context_settings)
     command = cli.distnn.get_command(context, verb)
     assert command is not None
     for name, inner in commands(command, verb):

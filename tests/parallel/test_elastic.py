@@ -23,7 +23,7 @@ from tests.support.thorough import times
 
 needs_open_mpi = pytest.mark.skipif(not usable("openmpi"), reason=CURES["openmpi"])
 #: How often the test with deaths at random is done, and how many ranks begin and are left.
-TIMES, RANKS, LEFT = times(2, 20), 4, 2
+TIMES, RANKS, LEFT = times(1, 20), 4, 2
 #: Runs of different kinds, each with deaths that take turns: one after the other, until one rank is left.
 DEATHS = {
     "MLP, dropout, Adam, clipped": [

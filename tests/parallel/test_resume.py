@@ -143,7 +143,6 @@ def test_max_time_stops_with_a_checkpoint(tmp_path: Path) -> None:
     result = train(3, run, out, "--max-time", "00:00:01")
     epoch = stopped_early(result, out)
     assert metrics(out, "end")[-1]["reason"] == "stopped after --max-time (1 s)"
-    assert epoch > 2
     goes_on_to_the_same_end(1, epoch, run, out)
 
 

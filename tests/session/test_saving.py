@@ -23,7 +23,7 @@ from distnn.session.run import train
 from tests.support import disks
 from tests.support.launch import mpiexec
 from tests.support.listening import Ear, trained
-from tests.support.runs import DIGITS, DISTNN, alone, blobs, run_file, saved, settings
+from tests.support.runs import DIGITS, DISTNN, LIMIT, alone, blobs, run_file, saved, settings
 
 #: Save after every step that no save is being written in.
 OFTEN = {"every_minutes": 1e-9, "every_epochs": 0, "keep": 99}
@@ -185,8 +185,11 @@ def test_a_folder_that_becomes_read_only(choice: str, data: Path, tmp_path: Path
     folder = tmp_path / "run" / "checkpoints"
 
     def act(step: int) -> None:
-        time.sleep(0.05)
         if step == 3:
+            deadline = time.monotonic() + LIMIT
+            while not (folder / "step-00000002.h5").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.2)  # until it has its link, too
             bound = subprocess.run(["mount", "--bind", folder, folder], check=False)
             if bound.returncode:
                 pytest.skip("mounting needs more rights")

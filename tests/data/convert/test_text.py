@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from distnn.cli.data import data
+from distnn.cli.main import distnn as program
 from distnn.data import DataFile, write_data
 from distnn.data.convert import text
 from distnn.errors import DataError
@@ -126,14 +126,14 @@ def test_a_text_that_is_missing(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     source, path = text_file(tmp_path / "a.txt", SONG), tmp_path / "a.h5"
-    result = CliRunner().invoke(data, ["text", str(source), "--length", "40", "-o", str(path)])
+    result = CliRunner().invoke(program, ["data", "text", str(source), "--length", "40", "-o", str(path)])
     assert result.exit_code == 0, result.output
     counts = [(round(len(SONG) * share) - 1) // 40 for share in (0.9, 0.05)]
     expected = "train {0}, validation {1}, test {1} samples of 40 uint8, ".format(*counts)
     assert result.output == f"wrote {path}: {expected}{len(set(SONG))} characters\n"
-    result = CliRunner().invoke(data, ["text", str(source), "--length", "0", "-o", str(path)])
+    result = CliRunner().invoke(program, ["data", "text", str(source), "--length", "0", "-o", str(path)])
     assert result.exit_code == 2 and "0 is not in the range x>=1" in " ".join(result.output.split())
-    listed = CliRunner().invoke(data, ["text", "--help"]).output
+    listed = CliRunner().invoke(program, ["data", "text", "--help"]).output
     assert "Line ends become \\n." in listed and "distnn data text bible.txt --length 100 -o bible.h5" in listed
 
 
