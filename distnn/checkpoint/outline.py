@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,8 +54,17 @@ def kind_of(path: str | Path) -> Kind:
     Raises:
         CheckpointError: if it is missing, or isn't an HDF5 file that can be opened.
     """
-    with opened(Path(path), "HDF5 file", _ADVICE) as file:
+    with opened(Path(path), "HDF5 file", _ADVICE) as file, _listed(path):
         return _kind(file)
+
+
+@contextmanager
+def _listed(path: str | Path) -> Iterator[None]:
+    """What HDF5 can't read inside means that the file is damaged."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise damaged(path, f"HDF5 can't list what is in it ({error})", "HDF5 file", _ADVICE) from error
 
 
 def outline(path: str | Path) -> Outline:
@@ -62,21 +73,18 @@ def outline(path: str | Path) -> Outline:
     Raises:
         CheckpointError: if it is missing, or isn't an HDF5 file that can be opened and listed.
     """
-    with opened(Path(path), "HDF5 file", _ADVICE) as file:
-        try:
-            datasets = []
+    datasets = []
 
-            def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
-                if isinstance(entry, h5py.Dataset):
-                    form = entry.shape or (), _dtype(entry), entry.chunks, entry.compression
-                    datasets.append(DatasetOutline(name, *form, entry.id.get_storage_size()))
+    def collect(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(entry, h5py.Dataset):
+            form = entry.shape or (), _dtype(entry), entry.chunks, entry.compression
+            datasets.append(DatasetOutline(name, *form, entry.id.get_storage_size()))
 
-            file.visititems(collect)
-            attributes = {name: _attribute(file, name) for name in file.attrs}
-            top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
-            return Outline(_kind(file), attributes, top, tuple(datasets))
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise damaged(path, f"HDF5 can't list what is in it ({error})", "HDF5 file", _ADVICE) from error
+    with opened(Path(path), "HDF5 file", _ADVICE) as file, _listed(path):
+        file.visititems(collect)
+        attributes = {name: _attribute(file, name) for name in file.attrs}
+        top = tuple(f"{name}{'/' if isinstance(entry, h5py.Group) else ''}" for name, entry in file.items())
+        return Outline(_kind(file), attributes, top, tuple(datasets))
 
 
 def _dtype(dataset: h5py.Dataset) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distnn.errors import CheckpointError
+from distnn.errors import CheckpointError, described
 from distnn.sums import Sums
 from distnn.train.accumulate import Seconds
 from distnn.train.step import StepResult
@@ -66,8 +66,8 @@ class Progress:
         """Take over the position of a checkpoint.
 
         Raises:
-            CheckpointError: if its seed differs, or, in the middle of an epoch, what a window is: the remaining
-                samples of the epoch would not be the ones that are due.
+            CheckpointError: if it can't be read; if its seed differs, or, in the middle of an epoch, what a window is:
+                the remaining samples of the epoch would not be the ones that are due.
         """
         for key in ORDER if saved.get("window") else ORDER[:1]:
             if saved.get(key, Progress.order if key == "order" else None) != getattr(self, key):
@@ -77,7 +77,13 @@ class Progress:
                     f"{getattr(self, key)}: the order of the samples would break. Set it back to go on with that run, "
                     f"or start a new one in another folder (--out)."
                 )
-        self.load({key: value for key, value in saved.items() if key not in ORDER})
+        try:
+            self.load({key: value for key, value in saved.items() if key not in ORDER})
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{where}: what it says of its progress can't be read ({described(error)}); it is damaged, or another "
+                f"program's. Resume from another checkpoint."
+            ) from error
 
 
 @dataclass
