@@ -29,7 +29,7 @@ import h5py
 import numpy as np
 
 from distnn import checkpoint
-from tests.support.forked import forked
+from tests.support.forked import _server, forked
 from tests.support.launch import environment
 from tests.support.runs import distnn, run_file, saved, some_digits
 
@@ -231,6 +231,7 @@ class Bench:
 
 def share(seed: int, numbers: list[tuple[str, int]], keep: Path | None) -> tuple[Counter[str], list[str]]:
     """Some of the files: how many commands of each kind were run, and what was wrong."""
+    _server.cache_clear()  # two processes can't speak with one that they were forked with
     counts: Counter[str] = Counter()
     wrong = []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
