@@ -52,7 +52,7 @@ def folder_of(out: Path | None, resume: str | None) -> Path:
         raise RunFileError("a run needs a folder to write to: give --out.")
     given = Path(str(resume))
     saved = _checkpoints(given) if given.is_dir() else given.parent
-    path = checkpoint.resolve(given)
+    path = checkpoint.resolve(given, warn=lambda _: None)  # who reads it tells which one is taken
     if path.resolve().parent != saved.resolve():
         raise RunFileError(
             f"--resume {given}: its checkpoint {path} lies in another folder, {path.resolve().parent}. Name the folder "
@@ -109,7 +109,7 @@ def other_data(saved: checkpoint.Checkpoint, path: Path, now: str) -> list[str]:
 def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
     """Whether the learning rate jumps, for it follows a schedule over another number of epochs than before."""
     before, now = saved.settings.get("train", {}).get("epochs"), run.settings.train.epochs
-    if not isinstance(before, int) or before == now:
+    if not isinstance(before, int) or before < 1 or before == now:
         return []
     step, rate = run.progress.step, run.optimizer.learning_rate
     rates = [rate * run.schedule.over(run.step.windows, epochs)(step) for epochs in (before, now)]

@@ -116,6 +116,30 @@ def test_a_dataset_that_is_its_own_source(tmp_path: Path) -> None:
         read(first)
 
 
+def test_a_virtual_dataset_without_a_source_for_some_samples(tmp_path: Path) -> None:
+    def put(group: Any) -> None:
+        layout = h5py.VirtualLayout(X.shape, X.dtype)
+        layout[:20] = h5py.VirtualSource("part.h5", "x", X.shape)[:20]
+        group.create_virtual_dataset("x", layout)
+
+    source(tmp_path / "part.h5")
+    with pytest.raises(DataError, match="has sources for only 80 of its 96 values; HDF5 would read zeros"):
+        read(data_file(tmp_path / "a.h5", put))
+
+
+def test_a_virtual_dataset_that_grows_with_its_source(tmp_path: Path) -> None:
+    def put(group: Any) -> None:
+        layout = h5py.VirtualLayout(X.shape, X.dtype, maxshape=(None, 4))
+        layout[: h5py.h5s.UNLIMITED] = h5py.VirtualSource("part.h5", "x", X.shape, maxshape=(None, 4))[
+            : h5py.h5s.UNLIMITED
+        ]
+        group.create_virtual_dataset("x", layout)
+
+    with h5py.File(tmp_path / "part.h5", "w") as file:
+        file.create_dataset("x", data=X, maxshape=(None, 4))
+    np.testing.assert_array_equal(read(data_file(tmp_path / "a.h5", put)), X)
+
+
 def test_links_in_a_circle(tmp_path: Path) -> None:
     def put(group: Any) -> None:
         group["x"], group["z"] = h5py.SoftLink("/train/z"), h5py.SoftLink("/train/x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import h5py
 import pytest
 
+from distnn import checkpoint
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.run import train
 from tests.support.listening import Ear
-from tests.support.runs import alone, settings, some_digits
+from tests.support.runs import alone, saved, settings, some_digits
 
 
 @pytest.fixture
@@ -52,6 +54,17 @@ def test_more_epochs_under_a_schedule(kind: str, told: int, data: Path, tmp_path
     warnings = go(data, tmp_path / "run", "auto", train={"epochs": 6}, **chosen).warnings
     assert len(warnings) == told
     assert all("train.epochs was 2 and is 6" in text and "instead of 0." in text for text in warnings)
+
+
+@pytest.mark.parametrize("train_section", [{}, {"epochs": 0}, {"epochs": -(10**30)}, {"epochs": "two"}])
+def test_what_a_checkpoint_says_of_its_settings_is_not_believed(train_section: Any, data: Path, tmp_path: Path) -> None:
+    go(data, tmp_path / "run", train={"epochs": 1}, schedule={"kind": "cosine"})
+    found = saved(tmp_path / "run")
+    forged = dataclasses.replace(found, settings=found.settings | {"train": train_section, "parallel": train_section})
+    path = checkpoint.save(tmp_path / "gift" / "checkpoints", forged, keep=1, best=False)
+    exact = {"parallel": {"reproducible": True, "shards": 2}, "schedule": {"kind": "cosine"}}
+    (text,) = go(data, tmp_path / "out", path, train={"epochs": 2}, **exact).warnings
+    assert "the bits may differ" in text
 
 
 def test_a_run_writes_to_the_folder_that_it_resumes_or_not_at_all(data: Path, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def check_dataset(path: Path, dataset: Any, *, follow: bool, chain: tuple[Place,
         for number in range(properties.get_virtual_count()):
             name = properties.get_virtual_filename(number)
             _check_source(path, dataset, name, properties.get_virtual_dsetname(number), follow, (*chain, place))
+        _check_mapped(path, dataset, properties)
     elif external := properties.get_external_count():
         parts = [properties.get_external(number) for number in range(external)]
         _check_raw(path, dataset, [(Path.cwd() / os.fsdecode(name), *rest) for name, *rest in parts], follow=follow)
@@ -68,6 +69,21 @@ def check_dataset(path: Path, dataset: Any, *, follow: bool, chain: tuple[Place,
         _check_checksums(path, dataset, properties)
         if properties.fill_value_defined() != h5py.h5d.FILL_VALUE_USER_DEFINED:
             _check_written(path, dataset, layout)
+
+
+def _check_mapped(path: Path, dataset: Any, properties: Any) -> None:
+    """Refuse a virtual dataset that has no source for some of its values, unless a value for them was chosen."""
+    spaces = [properties.get_virtual_vspace(number) for number in range(properties.get_virtual_count())]
+    try:
+        mapped = sum(space.get_select_npoints() for space in spaces)
+    except RuntimeError:  # one grows with its source: it has no number
+        return
+    chosen = properties.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    if mapped < math.prod(dataset.shape) and not chosen:
+        raise DataError(
+            f"{path}: {dataset.name} is virtual, and has sources for only {mapped} of its {math.prod(dataset.shape)} "
+            f"values; HDF5 would read zeros for the rest. Make the data file again, with a source for each sample."
+        )
 
 
 def _check_source(path: Path, dataset: Any, file_name: str, name: str, follow: bool, chain: tuple[Place, ...]) -> None:
