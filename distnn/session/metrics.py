@@ -118,6 +118,10 @@ class MetricsFile(Listener):
         """A "warning" line."""
         self._write("warning", {"text": text})
 
+    def has_warned(self, text: str) -> bool:
+        """Whether the file has a "warning" line of this text."""
+        return json.dumps({"kind": "warning", "text": text})[:-1].encode() in self.path.read_bytes()
+
     def finished(self, summary: Summary) -> None:
         """An "end" line, after the steps before it.
 

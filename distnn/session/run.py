@@ -121,6 +121,8 @@ class _Training:
         world.comm.on_root(lambda: make_folder(folder, settings))
         if world.comm.root and not isinstance(self._listeners, Listeners):
             metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
+            if left:  # the one that told of the first losses may be lost itself, before it did or after
+                self._warnings = [text for text in dict.fromkeys(self._warnings) if not metrics.has_warned(text)]
             self._listeners = Listeners([metrics, self.listener] if self.listener else [metrics])
         saver = Saver(
             folder / "checkpoints",
@@ -219,9 +221,10 @@ class _Training:
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""
-        for text in self._warnings:
-            self._listeners.warned(text)
-        self._warnings.clear()
+        if self.world.comm.root:  # the others keep them, for one of them may have to tell them
+            for text in self._warnings:
+                self._listeners.warned(text)
+            self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
         self._listeners.started(_info(run, folder))

@@ -39,7 +39,12 @@ DEATHS = {
         "4:while the state is handed on:2",
     ],
     "LSTM": ["0:before a save:1", "2:after a reduction:12", "1:after an evaluation:2", "3:at the very end:1"],
-    "LAMB, float64": ["0:before the folder is made:1", "3:before the end:1"],
+    "LAMB, float64": [
+        "0:before the folder is made:1",
+        "2:after an update:3",
+        "1:before losses are told of:2",
+        "3:before the end:1",
+    ],
 }
 
 

@@ -30,6 +30,7 @@ MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "before a reduction": (Allreduce, "reduce", False),
     "after a reduction": (Allreduce, "reduce", True),
     "after an update": (Allreduce, "finish", True),
+    "before losses are told of": (run._Training, "_report", False),
     "before an evaluation": (Evaluator, "run", False),
     "after an evaluation": (Evaluator, "run", True),
     "before a save": (Saver, "save", False),
