@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from distnn import checkpoint
+from distnn.checkpoint.environment import versions
 from distnn.config import RunSettings, from_dict
 from distnn.data import DataFile
 from distnn.data.partition import Range, batches, part
@@ -25,7 +26,7 @@ from distnn.models import Model, build
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
-from distnn.session.samples import roomy
+from distnn.session.samples import agree_on, roomy
 from distnn.sums import Sums
 from distnn.train.evaluate import Evaluator, chunk, predict
 
@@ -44,8 +45,9 @@ class Restored:
 
         Raises:
             DataError: if the data don't fit the model.
+            UsageError: on every rank, if they weren't given the same data.
         """
-        self._check(file)
+        self._check(file, split, world.comm)
         if file.task != self.model.task or len(file.classes) != len(self.model.classes):
             raise DataError(
                 f"{file.path} is for {file.task} with {len(file.classes)} classes, but {self.path} was trained for "
@@ -73,8 +75,9 @@ class Restored:
 
         Raises:
             DataError: if the data don't fit the model.
+            UsageError: on every rank, if they weren't given the same data.
         """
-        self._check(file)
+        self._check(file, split, world.comm)
         total = file.count(split)
         size = chunk(total)
         comm, beat = world.comm, world.heartbeat.beat
@@ -110,7 +113,8 @@ class Restored:
         written = sample(model, self.parameters, tokens, length, temperature=temperature, seed=seed)
         return itertools.chain(prompt, (model.classes[token] for token in written))
 
-    def _check(self, file: DataFile) -> None:
+    def _check(self, file: DataFile, split: str, comm: Communicator) -> None:
+        agree_on(file, comm, split=split, versions=versions())
         if file.sample_shape != self.model.input_shape:
             raise DataError(
                 f"{file.path} holds samples of shape {file.sample_shape}, but the model of {self.path} takes "

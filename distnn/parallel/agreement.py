@@ -58,7 +58,7 @@ def _refuse(comm: Communicator, everyone: list[dict[str, str]]) -> None:
             differences.append(f"  {name}: {'; '.join(told)}{'; …' if len(counts) > 3 else ''}")
     more = f"\n  and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
     raise UsageError(
-        "the ranks were not given the same, and can't train together:\n"
+        "the ranks were not given the same, and can't work together:\n"
         + "\n".join(differences[:LISTED])
         + f"{more}\nStart all ranks with the same run file, options, data and environment; a node may have an old copy."
     )

@@ -33,6 +33,7 @@ from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
 from distnn.session.parts import NOTHING, Given, data_file
 from distnn.session.records import Listener, Listeners, RunInfo, Summary
+from distnn.session.samples import agree_on
 from distnn.session.saving import Saver
 from distnn.session.sources import sources
 from distnn.supervision.guard import StopSignals
@@ -213,8 +214,7 @@ class _Training:
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
             if former is None:
-                identity = file.identity()
-                agree(self.world.comm, {f"{file.path}: {name}": fact for name, fact in identity.items()})
+                identity = agree_on(file, self.world.comm)
                 samples = hashlib.sha256("".join(str(identity[f"train/{name}"]) for name in "xy").encode())
                 self._data = f"{file.count('train')} samples with the hash {samples.hexdigest()[:16]}"
             return Run(self.settings, file, self.world, self.given, former)

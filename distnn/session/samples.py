@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zlib
+from typing import Any
 
 from distnn.arrays import Array
 from distnn.config import RunSettings
@@ -15,6 +17,7 @@ from distnn.data.partition import batches, part
 from distnn.data.source import Source
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError, SharedMemoryError
+from distnn.parallel.agreement import agree
 from distnn.parallel.available import available
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
@@ -22,6 +25,20 @@ from distnn.parameters import Memory, PrivateMemory
 
 #: The share of a node's free memory that data may take; the rest is for everything else.
 SHARE = 0.5
+#: How many samples each sum of them is over, by which nodes compare what they hold.
+SUMMED = 256
+
+
+def agree_on(file: DataFile, comm: Communicator, **more: Any) -> dict[str, Any]:
+    """Compare the ranks' data files, as far as `DataFile.identity` goes, and ``more`` with it; the former.
+
+    Raises:
+        DataError: the file is damaged.
+        UsageError: on every rank, if they have different ones.
+    """
+    identity = file.identity()
+    agree(comm, {f"{file.path}: {name}": fact for name, fact in identity.items()} | more)
+    return identity
 
 
 def training_source(
@@ -31,6 +48,7 @@ def training_source(
 
     Raises:
         DataError: if they are bad, as far as they are read now; on every rank of the node.
+        UsageError: on every rank, if nodes hold different ones.
     """
     if not in_memory:
         return Stream(file, "train", None, order, augmentation)
@@ -41,6 +59,8 @@ def training_source(
         node = Communicator()
         x, y = _arrays(file, PrivateMemory())
     _load(file, x, y, comm, node)
+    if len(comm.nodes) > 1:
+        agree(comm, {f"{file.path}: the training samples, all of them, have the sum": _sum(x, y, node)})
     return Loader(x, y, file.scale, augmentation, order)
 
 
@@ -73,6 +93,20 @@ def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communic
         reason = str(error)
     if any(reasons := node.allgather(reason)):
         raise DataError(next(filter(None, reasons)))
+
+
+def _sum(x: Array, y: Array, node: Communicator) -> str:
+    """A sum that tells a node's samples from others, to which each of its ranks contributes a part.
+
+    It is ``sum_k (k + 1) CRC32(block k)`` modulo 2⁶⁴, whatever rank adds which block: by the factor it depends on the
+    order of the blocks.
+    """
+    blocks = part(batches(len(x), SUMMED), node.size, node.rank)
+    mine = 0
+    for k in range(blocks.start, blocks.stop):
+        rows = slice(k * SUMMED, (k + 1) * SUMMED)
+        mine += (k + 1) * zlib.crc32(y[rows].data, zlib.crc32(x[rows].data))
+    return f"{sum(node.allgather(mine)) % 2**64:016x}"
 
 
 def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_memory: bool) -> Order:

@@ -216,6 +216,14 @@ def test_without_an_mpi_library_a_launch_of_several_is_refused(run: Path) -> Non
     assert "no MPI library could be loaded (cannot load MPI library)" in message
 
 
+#: Changes into the folder that its first argument names, and is distnn then.
+ELSEWHERE = [
+    sys.executable,
+    "-c",
+    "import os, runpy, sys; os.chdir(sys.argv.pop(1)); runpy.run_module('distnn', run_name='__main__')",
+]
+
+
 @pytest.mark.parametrize("other", ["settings", "labels"])
 @pytest.mark.parametrize("launcher", launchers())
 def test_a_rank_that_was_given_something_else_is_named(launcher: str, other: str, run: Path, tmp_path: Path) -> None:
@@ -230,8 +238,7 @@ def test_a_rank_that_was_given_something_else_is_named(launcher: str, other: str
         shutil.copy(path, odd)
         with h5py.File(odd, "r+") as file:
             file["train/y"][7] = (file["train/y"][7] + 1) % 10
-        script = "import os, runpy, sys; os.chdir(sys.argv.pop(1)); runpy.run_module('distnn', run_name='__main__')"
-        command = [sys.executable, "-c", script, tmp_path, *command[len(DISTNN) :], "--set", "data.path=digits.h5"]
+        command = [*ELSEWHERE, tmp_path, *command[len(DISTNN) :], "--set", "data.path=digits.h5"]
         differs = []
         name = "  digits.h5: train/y: "
     second = [*command, *differs]
@@ -243,3 +250,20 @@ def test_a_rank_that_was_given_something_else_is_named(launcher: str, other: str
     assert name in result.stderr, result
     assert f"rank 1 (host {HOST})" in result.stderr, result
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+def test_so_is_one_that_evaluates_or_predicts_from_other_data(verb: str, run: Path, tmp_path: Path) -> None:
+    assert distnn("train", run, "--out", tmp_path / "out", "--set", "train.epochs=1").returncode == 0
+    some_digits(tmp_path / "digits.h5", 100)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    some_digits(elsewhere / "digits.h5", 90)
+    argv = [verb, tmp_path / "out", "digits.h5", "--split", "train"]
+    argv += ["-o", tmp_path / "predictions.h5"] if verb == "predict" else []
+    first, second = [*ELSEWHERE, tmp_path, *argv], [*ELSEWHERE, elsewhere, *argv]
+    result = ended(1, [*first, ":", "-n", "1", *second], "mpich")
+    assert result.returncode == 2, result
+    assert "  digits.h5: train/x: " in result.stderr, result
+    assert f"rank 1 (host {HOST})" in result.stderr, result
+    assert not (tmp_path / "predictions.h5").exists()
