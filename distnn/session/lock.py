@@ -3,7 +3,8 @@
 The file ``lock`` in the folder says who has it. Whether that one still lives the kernel knows (flock, which NFS and
 Lustre pass on to their servers): such a lock dies with its owner. Where a file system has no locks, or only those of
 one host, there is the owner's heartbeat, for it touches the file every few seconds: who comes later watches whether it
-does. The file goes with its run; one that a killed run left is taken over.
+does. The file goes with its run; one that a killed run left is taken over. Its owner reads it at each touch, too: a run
+whose folder another one has taken by force ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from distnn.errors import RunFileError
+from distnn.errors import DistnnError, RunFileError
+from distnn.session.records import Listener, StepRecord
 
 NAME = "lock"
 #: How often the owner touches the file. Seconds.
@@ -34,7 +36,7 @@ UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno
 JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "PJM_JOBID", "FLUX_JOB_ID")
 
 
-class FolderLock:
+class FolderLock(Listener):
     """The lock of a run's folder, from its making until `release`, or the end of this process.
 
     Arguments:
@@ -50,7 +52,8 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, *, force: bool = False, token: str = "") -> None:
-        self.path, self.token = folder / NAME, token or uuid.uuid4().hex
+        self.path, self.token, self.interval = folder / NAME, token or uuid.uuid4().hex, INTERVAL
+        self._lost = ""
         try:
             while (file := self._take(force=force)) is None:
                 pass
@@ -97,10 +100,31 @@ class FolderLock:
         os.fsync(file)
 
     def _beat(self) -> None:
-        """Touch the file."""
-        while not self._over.wait(INTERVAL):
-            with suppress(OSError):  # a server that doesn't answer for a while
+        """Touch the file, for as long as it is this run's."""
+        while not self._lost and not self._over.wait(INTERVAL):
+            try:
                 os.utime(self._file)
+                with open(self.path, "rb") as file:
+                    owner = _read(file.fileno())
+            except FileNotFoundError:
+                self._lost = "the lock is gone: another run has had it and has ended, or it was removed"
+            except OSError:  # a server that doesn't answer for a while
+                continue
+            else:
+                if owner.get("token", self.token) != self.token:
+                    self._lost = f"{_who(owner)} has taken it with --force"
+
+    def stepped(self, record: StepRecord) -> None:
+        """Some steps are done.
+
+        Raises:
+            DistnnError: the folder is no longer this run's.
+        """
+        if self._lost:
+            raise DistnnError(
+                f"the output folder {self.path.parent} is no longer this run's: {self._lost}. The run ends, and writes "
+                f"no more there; what it has trained since its last checkpoint is lost."
+            )
 
     def release(self) -> None:
         """Leave the folder to others; safe to call twice."""

@@ -124,7 +124,8 @@ class _Training:
             metrics = MetricsFile(folder / "metrics.jsonl", settings.log.interval, (self.listener or Listener()).warned)
             if left:  # the one that told of the first losses may be lost itself, before it did or after
                 self._warnings = [text for text in dict.fromkeys(self._warnings) if not metrics.has_warned(text)]
-            self._listeners = Listeners([metrics, self.listener] if self.listener else [metrics])
+            everyone = self._lock, metrics, self.listener  # the lock first: it may have been lost
+            self._listeners = Listeners([each for each in everyone if each])
         saver = Saver(
             folder / "checkpoints",
             settings.checkpoint,

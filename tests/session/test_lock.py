@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from distnn.errors import RunFileError
+from distnn.errors import DistnnError, RunFileError
 from distnn.session import lock
 from distnn.session.lock import FolderLock
 from tests.support.launch import Launch
 from tests.support.resuming import command, finished, train, write
 from tests.support.runs import metrics
+
+NO_MATTER: Any = None
 
 
 @pytest.fixture
@@ -148,3 +150,34 @@ def test_a_second_run_is_refused_and_a_killed_one_taken_over(tmp_path: Path) -> 
     assert (out / "lock").exists()
     finished(2, run, out, "--resume", "auto", "--set", f"train.epochs={metrics(out, 'train')[-1]['epoch'] + 1}")
     assert not (out / "lock").exists()
+
+
+@pytest.mark.parametrize("how", ["taken", "taken and left", "removed"])
+def test_who_has_lost_it_is_told_at_a_step(how: str, tmp_path: Path, impatient: None) -> None:
+    first = FolderLock(tmp_path)
+    first.stepped(NO_MATTER)
+    if how == "removed":
+        (tmp_path / "lock").unlink()
+    else:
+        second = FolderLock(tmp_path, force=True)
+        if how == "taken and left":
+            second.release()
+    first._thread.join(10)
+    with pytest.raises(DistnnError, match="with --force" if how == "taken" else "the lock is gone"):
+        first.stepped(NO_MATTER)
+    first.release()
+    assert (tmp_path / "lock").exists() == (how == "taken")
+
+
+def test_a_run_whose_folder_is_taken_by_force_ends_and_writes_no_more(tmp_path: Path) -> None:
+    run, out = write(tmp_path, train={"epochs": 10**6}), tmp_path / "run"
+    with Launch(2, command(run, out)) as launch:
+        while not metrics(out, "train"):
+            assert launch.process.poll() is None, launch.output()
+            time.sleep(0.02)
+        taken = FolderLock(out, force=True)
+        result = launch.wait(60)
+    taken.release()
+    assert result.returncode == 1, result
+    assert f"the output folder {out} is no longer this run's: another run (process {os.getpid()} on" in result.stderr
+    assert metrics(out, "end") == []
