@@ -60,7 +60,7 @@ def training_source(
         x, y = _arrays(file, PrivateMemory())
     _load(file, x, y, comm, node)
     if len(comm.nodes) > 1:
-        agree(comm, {f"{file.path}: the training samples, all of them, have the sum": _sum(x, y, node)})
+        agree(comm, {"the training samples, all of them, have the sum": _sum(x, y, node)})
     return Loader(x, y, file.scale, augmentation, order)
 
 
