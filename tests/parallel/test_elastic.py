@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.support.reproducible import SHARDS, prepare
 from tests.support.resuming import LIMIT, command, finished
 from tests.support.runs import distance, metrics, run_file, saved
 from tests.support.thorough import times
+from tests.support.warm import warm
 
 needs_open_mpi = pytest.mark.skipif(not usable("openmpi"), reason=CURES["openmpi"])
 #: How often the test with deaths at random is done, and how many ranks begin and are left.
@@ -48,8 +48,10 @@ DEATHS = {
 }
 
 
-def elastic(launched: int, args: list[str | Path], **options: Any) -> Result:
-    return mpiexec(launched, args, launcher="ulfm", timeout=LIMIT, **options)
+def dying(ranks: int, deaths: str, run: Path, out: Path) -> Result:
+    """A training whose ranks die at moments of it, as `tests.support.dying` reads them."""
+    arguments = [deaths, "train", run, "--out", out]
+    return warm(ranks, arguments, launcher="ulfm", module="tests.support.dying", timeout=LIMIT)
 
 
 def died(out: Path) -> list[str]:
@@ -64,8 +66,7 @@ def test_those_that_are_left_end_with_the_bits_of_one_undisturbed_rank(name: str
     run = prepare(tmp_path, name, parallel=SHARDS | {"elastic": True}, checkpoint={"every_steps": 4})
     alone = finished(1, run, tmp_path / "alone")
     deaths = DEATHS[name]
-    argv = [sys.executable, "-m", "tests.support.dying", ",".join(deaths), "train", run, "--out", tmp_path / "run"]
-    result = elastic(5, argv)
+    result = dying(5, ",".join(deaths), run, tmp_path / "run")
     assert result.returncode == 0, result
     assert "Traceback" not in result.stderr, result
     end = saved(tmp_path / "run")
@@ -109,8 +110,7 @@ def test_killed_at_random_until_two_are_left(tmp_path: Path) -> None:
 @needs_open_mpi
 def test_without_fixed_shards_each_sample_still_counts_once(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", train={"epochs": 3}, parallel={"elastic": True})
-    argv = [sys.executable, "-m", "tests.support.dying", "0:before a reduction:30", "train", run]
-    result = elastic(3, [*argv, "--out", tmp_path / "run"])
+    result = dying(3, "0:before a reduction:30", run, tmp_path / "run")
     assert result.returncode == 0, result
     rows = [record for record in metrics(tmp_path / "run", "evaluation") if record["split"] == "train"]
     assert [record["samples"] for record in rows] == [1297] * 3
@@ -124,7 +124,7 @@ def test_after_a_loss_a_signal_still_ends_the_run_with_a_checkpoint_to_go_on_fro
     alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
     out = tmp_path / "run"
     events = "0:after an update:10,2:after an update:31:TERM"
-    result = elastic(3, [sys.executable, "-m", "tests.support.dying", events, "train", run, "--out", out])
+    result = dying(3, events, run, out)
     assert result.returncode == 75, result
     assert saved(out).progress["step"] == 32
     end = finished(2, run, out, "--resume", "auto", "--set", "parallel.elastic=false")
@@ -133,11 +133,11 @@ def test_after_a_loss_a_signal_still_ends_the_run_with_a_checkpoint_to_go_on_fro
 
 @needs_open_mpi
 def test_a_rank_that_is_stopped_or_fails_dies_of_it(tmp_path: Path) -> None:
-    run = run_file(tmp_path / "run.toml", parallel=SHARDS | {"elastic": True, "timeout": 30})
+    run = run_file(tmp_path / "run.toml", parallel=SHARDS | {"elastic": True, "timeout": 10})
     alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
     deaths = "1:after an update:5:STOP,2:before an evaluation:2:FAIL"
     argv = [sys.executable, "-m", "tests.support.dying", deaths, "train", run, "--out", tmp_path / "run"]
-    result = elastic(3, argv)
+    result = mpiexec(3, argv, launcher="ulfm", timeout=LIMIT)
     assert result.returncode == 0, result
     assert "distnn: error: rank 1 (host " in result.stderr, result
     assert "is the cause: nothing of it has run for" in result.stderr, result
@@ -149,8 +149,7 @@ def test_a_rank_that_is_stopped_or_fails_dies_of_it(tmp_path: Path) -> None:
 @needs_open_mpi
 def test_without_the_setting_a_death_ends_the_run(tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml")
-    argv = [sys.executable, "-m", "tests.support.dying", "1:before an evaluation:1", "train", run]
-    result = elastic(3, [*argv, "--out", tmp_path / "run"])
+    result = dying(3, "1:before an evaluation:1", run, tmp_path / "run")
     assert result.returncode != 0, result
     assert "another rank has died. What is saved is good: go on with --resume auto." in result.stderr, result
     assert "Traceback" not in result.stderr, result

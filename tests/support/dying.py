@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distnn import checkpoint, runtime
-from distnn.cli.main import main
+from distnn.cli import main as command_line
 from distnn.data.loader import Loader
 from distnn.parallel.failure import Failures
 from distnn.parallel.reduction.allreduce import Allreduce
@@ -72,9 +72,15 @@ def die(moment: str, time: int, how: str = "KILL") -> None:
     setattr(owner, name, dying)
 
 
-if __name__ == "__main__":
-    for death in sys.argv[1].split(","):
+def main(argv: list[str]) -> None:
+    """Run the command line that follows the deaths."""
+    deaths, *arguments = argv
+    for death in deaths.split(","):
         rank, moment, time, *how = death.split(":")
         if int(rank) == runtime.launch_rank():
             die(moment, int(time), *how)
-    main(sys.argv[2:])
+    command_line.main(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

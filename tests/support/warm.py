@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import selectors
@@ -38,11 +39,12 @@ def warm(
     arguments: Sequence[str | Path],
     *,
     launcher: str = "mpich",
+    module: str = "distnn.cli.main",
     timeout: float = 240,
     cwd: str | Path | None = None,
 ) -> Result:
-    """Run ``distnn`` with these arguments on ``n`` ranks to its end, as `mpiexec` does."""
-    argv = [sys.executable, "-I", "-S", RANK, server("mpich" if launcher == "mpich" else "openmpi"), *arguments]
+    """Run the ``main`` of a module with these arguments on ``n`` ranks to its end, as `mpiexec` does."""
+    argv = [sys.executable, "-I", "-S", RANK, server("mpich" if launcher == "mpich" else "openmpi"), module, *arguments]
     return mpiexec(n, argv, launcher=launcher, timeout=timeout, cwd=cwd)
 
 
@@ -158,7 +160,5 @@ class Server:
 
 if __name__ == "__main__":
     forked.import_all()
-    arguments = Server(sys.argv[1], int(sys.argv[2])).serve()
-    from distnn.cli.main import main
-
-    main(arguments)
+    module, *arguments = Server(sys.argv[1], int(sys.argv[2])).serve()
+    importlib.import_module(module).main(arguments)
