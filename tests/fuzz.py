@@ -115,7 +115,8 @@ def odd_data(path: Path, chance: random.Random, secret: Path) -> None:
             elif way == 6:
                 sizes = [(10**12, *shape[1:]), (0, *shape[1:]), shape[:1], (*shape, 2), ()]
                 new = chance.choice(sizes)
-                group.create_dataset(name, new, dtype, chunks=tuple(min(n, 4) or 1 for n in new) if new else None)
+                chunks, most = tuple(min(n, 4) or 1 for n in new) or None, (None,) * len(new) or None
+                group.create_dataset(name, new, dtype, chunks=chunks, maxshape=most)
             elif way == 7:
                 types = ["f2", "c8", "S3", h5py.string_dtype(), "i8", ">f4", np.dtype([("a", "i4")]), "f8", "?"]
                 group.create_dataset(name, shape, chance.choice(types), chunks=True)

@@ -1,0 +1,61 @@
+"""A run that is killed at random moments, hundreds of times, on 1 to 4 ranks: nothing that it has saved is ever lost.
+
+    python -m tests.kills                      500 kills; prints what was bad
+    python -m tests.kills --kills 20 --seed 7
+
+Each kill takes all ranks of a run at once by SIGKILL, while it starts or after it has saved something. The next run
+goes on from the newest checkpoint. What is bad: a complaint, a checkpoint that is lost or damaged, a lock or half a
+file in the way, and another end than that of a run that was never killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.resuming import finished, killed, progress, write
+from tests.support.runs import distance
+
+#: After so many kills the run is brought to its end, and another one begins.
+TURN = 25
+
+
+def turn(kills: int, chance: random.Random, folder: Path) -> str:
+    """Kill one run so many times: nothing, or what was bad."""
+    run, out = write(folder, train={"epochs": 100}), folder / "run"
+    try:
+        whole = finished(1, run, folder / "whole")
+        for _ in range(kills):
+            killed(chance.randint(1, 4), run, out, chance)
+        end = finished(chance.randint(1, 4), run, out, "--resume", "auto")
+        assert progress(end) == progress(whole)
+        assert distance(end.parameters, whole.parameters) < 1e-5
+        left = [path.name for path in out.rglob("*") if path.name == "lock" or path.suffix == ".tmp"]
+        assert left == [], "left behind"
+    except AssertionError as error:
+        return str(error) or "an assertion failed"
+    return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=500)
+    chosen = parser.parse_args()
+    start, bad = time.monotonic(), []
+    for first in range(0, chosen.kills, TURN):
+        with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+            chance = random.Random(f"{chosen.seed} {first}")
+            if text := turn(min(TURN, chosen.kills - first), chance, Path(folder)):
+                bad.append(f"kills {first} to {first + TURN}: {text}")
+                print(bad[-1], flush=True)
+    print(f"{chosen.kills} kills in {time.monotonic() - start:.0f} s, {len(bad)} runs of {TURN} with something bad")
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()
