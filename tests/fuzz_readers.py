@@ -20,15 +20,24 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
 
-from distnn import checkpoint, config
-from distnn.checkpoint import Checkpoint
-from distnn.data import DataFile
-from distnn.errors import DistnnError
+if "--atheris" in sys.argv:  # it has to see the modules that are imported
+    import atheris
+
+    watched = atheris.instrument_imports(include=["distnn"])
+else:
+    watched = nullcontext()
+
+with watched:
+    from distnn import checkpoint, config
+    from distnn.checkpoint import Checkpoint
+    from distnn.data import DataFile
+    from distnn.errors import DistnnError
+
 from tests.fuzz import damaged
 from tests.support.runs import run_file, some_digits
 
@@ -107,13 +116,10 @@ def by_chance(kind: str, count: int, seed: int) -> list[str]:
 
 def by_coverage(kind: str, options: list[str]) -> None:
     """For as long as atheris is told to."""
-    import atheris
-
     with tempfile.TemporaryDirectory(prefix="fuzz-readers-") as folder:
         path, corpus = Path(folder, "file"), Path(folder, "corpus")
         corpus.mkdir()
         (corpus / "good").write_bytes(good(kind, Path(folder)))
-        atheris.instrument_all()
         atheris.Setup([sys.argv[0], str(corpus), *options], lambda content: refused_or_read(kind, path, content))
         atheris.Fuzz()
 
