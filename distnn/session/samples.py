@@ -41,7 +41,9 @@ def training_source(
         node = Communicator()
         x, y = _arrays(file, PrivateMemory())
     _load(file, x, y, comm, node)
-    return Loader(x, y, file.scale, augmentation, order)
+    loader = Loader(x, y, file.scale, augmentation, order)
+    loader.origin = (f"{file.path}: train/", 0)
+    return loader
 
 
 def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:
