@@ -8,6 +8,7 @@ names.
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
@@ -84,13 +85,13 @@ class FromOutput(Activation):
         asked = {"scratch": Buffer(_stack(self.behind, y), "backward", self.scratch)}
         return asked | ({"ahead": Buffer(_stack(self.ahead, y), "forward")} if self.ahead else {})
 
+    @abstractmethod
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         """Write f(x) into ``y``, which may be ``x`` itself."""
-        raise AssertionError(f"{type(self).__name__} defines no apply")
 
+    @abstractmethod
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
         """Write dy · f′ into ``dx``, which may be ``dy`` itself, from the output alone."""
-        raise AssertionError(f"{type(self).__name__} defines no backward")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays

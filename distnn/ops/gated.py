@@ -5,6 +5,7 @@ Their derivative isn't known from y (they fall before they rise), so that forwar
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import partial
 from typing import Any
 
@@ -35,9 +36,9 @@ class Gated(Activation):
     def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
         return {"slope": Buffer(y, "saved"), "scratch": Buffer((4, min(BLOCK, size(y))), "forward")}
 
+    @abstractmethod
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         """Write G(−a) into ``tail`` and g(a) into ``density``, for a ≥ 0."""
-        raise AssertionError(f"{type(self).__name__} defines no gate")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
