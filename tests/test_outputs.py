@@ -19,9 +19,9 @@ import pytest
 from distnn import outputs
 from distnn.errors import DISK, CheckpointError, DataError, DistnnError, UsageError, exit_code
 from tests.support import disks
-from tests.support.launch import environment
+from tests.support.launch import environment, mpiexec
 from tests.support.listening import trained
-from tests.support.runs import DIGITS, babble, distnn, run_file
+from tests.support.runs import DIGITS, DISTNN, babble, distnn, run_file
 
 OLD, NEW = "what stood there\n" * 100, "something new\n" * 1000
 
@@ -162,6 +162,14 @@ def test_a_full_disk_ends_every_verb_in_words(verb: str, made: Path, full_disk: 
         assert sorted(os.listdir(full_disk)) == before
     for kept in ("a.h5", "a.dot", "a.svg"):
         assert (full_disk / kept).read_text() == OLD
+
+
+@pytest.mark.parametrize("verb", ["init", "predict", "data csv", "train"])
+def test_several_ranks_end_with_one_code_and_one_message(verb: str, made: Path, full_disk: Path) -> None:
+    words, name = VERBS[verb]
+    done = mpiexec(2, [*DISTNN, *words, full_disk / name], cwd=made)
+    assert done.returncode == 1, done
+    assert done.stderr.count("No space left on device") == 1
 
 
 def test_a_full_disk_ends_a_training_that_is_to_stop_there(made: Path, tmp_path: Path) -> None:

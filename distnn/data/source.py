@@ -91,7 +91,7 @@ class Source(ABC):
             if y is not None:
                 self._gather(block.y, rows, y[place], "y", place)
         if self.scale is not None:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(x, self.scale, out=x)
             if self.scale > 1:
                 self._check("x", x, slice(0, positions.length), f"scaled by {self.scale:g}")
@@ -129,7 +129,7 @@ class Source(ABC):
         """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""
         if not values.size or np.isfinite([values.min(), values.max()]).all():
             return
-        bad = np.isinf(values) if isinstance(before, str) else np.isinf(values) & np.isfinite(before)
+        bad = ~np.isfinite(values) & (True if isinstance(before, str) else np.isfinite(before))
         if not bad.any():
             return  # they were infinite
         at = tuple(np.argwhere(bad)[0])

@@ -131,7 +131,9 @@ def test_a_scale_may_make_a_number_too_large() -> None:
     loader.fill(Range(0, 2), x, None)
     np.testing.assert_allclose(x, [[1e37], [2e39]])
     with pytest.raises(DataError, match=r"x\[1, 0\] is scaled by 1e\+37, which is too large for float32"):
-        loader.fill(Range(0, 2), x.astype(np.float32), None)
+        loader.fill(Range(0, 2), np.empty((2, 1), np.float32), None)
+    with pytest.raises(DataError, match=r"x\[0, 0\] is scaled by 1e\+300, which is too large for float32"):
+        Loader(np.zeros((2, 1), np.uint8), np.zeros(2), 1e300).fill(Range(0, 2), np.empty((2, 1), np.float32), None)
 
 
 def test_what_was_infinite_before_is_left_to_others() -> None:
