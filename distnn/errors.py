@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Iterable
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
+
+#: What the system answers where a disk is full, a quota or a limit is reached, or a disk or a server of files fails.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE)
 
 
 class DistnnError(Exception):
-    """A failure that distnn explains; the command line ends with ``exit_code``."""
+    """A failure that distnn explains; the command line ends with its `exit_code`."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other ranks aren't sent the cause, but end with the same exit code."""
+        return type(self), self.args, {**vars(self), "exit_code": exit_code(self)}
 
 
 class UsageError(DistnnError):
@@ -56,6 +64,16 @@ class LaunchError(UsageError):
 
 class SharedMemoryError(DistnnError):
     """A node lacks the shared memory that its ranks need."""
+
+
+def exit_code(error: DistnnError) -> int:
+    """What the command line ends with: a full disk isn't bad usage, whatever was being written."""
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK:
+            return DistnnError.exit_code
+        cause = cause.__cause__
+    return error.exit_code
 
 
 def described(error: BaseException) -> str:

@@ -7,8 +7,7 @@
         learning_rate: Positive = 0.1  #: the length of a step
 
 The arguments of a constructor are the keys that a run file has for its kind. Their annotations say what is valid, and
-in which words; the comments ``#:`` above or behind them say what they mean. ``module:Class`` stands for the kind of a
-class of the user's own.
+in which words; the comments ``#:`` above or behind them say what they mean. ``module:Class`` is a user's own class.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import re
 import sys
 import types
 import typing
+from abc import ABC
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -116,21 +116,21 @@ class Family:
         """What is of this kind: registered here, or a class of the user's own, ``module:Class``.
 
         Raises:
-            UsageError: for an unknown kind, with the nearest known one, or a class that isn't there or isn't of the
-                family.
+            UsageError: for an unknown kind, with the nearest one, or a class that isn't there, of the family, or whole.
         """
+        known = ", ".join(sorted(self.kinds))
         if not isinstance(kind, str):
-            raise UsageError(f"{kind!r} is no {self.name}; expected a name, one of: {', '.join(sorted(self.kinds))}.")
-        if kind in self.kinds:
-            return self.kinds[kind]
-        if ":" not in kind or self.base is None:
-            known = ", ".join(sorted(self.kinds))
+            raise UsageError(f"{kind!r} is no {self.name}; expected a name, one of: {known}.")
+        if kind not in self.kinds and (":" not in kind or self.base is None):
             raise UsageError(f"unknown {self.name} '{kind}'{nearest(kind, self.kinds)}; known are {known}.")
-        found = load(kind, "class")
-        if not (isinstance(found, type) and issubclass(found, self.base)):
+        found: Any = self.kinds.get(kind) or load(kind, "class")
+        if self.base and not (isinstance(found, type) and issubclass(found, self.base)):
             base = f"{self.base.__module__}.{self.base.__name__}"
             raise RunFileError(f'"{kind}": this is no {self.name}; expected a class that is derived from {base}.')
-        return found
+        for method in sorted(getattr(found, "__abstractmethods__", ())):
+            arguments = ", ".join([*inspect.signature(getattr(found, method)).parameters][1:])
+            raise RunFileError(f'"{kind}": this {self.name} has to define the method {method}({arguments}).')
+        return found  # type: ignore[no-any-return]
 
     def named(self, thing: object) -> str:
         """The kind of an object of the family, or ``module:Class``; ``python:Class`` if no import finds its class."""
@@ -147,7 +147,7 @@ class Family:
         return {name: key for name, key in keys(made).items() if name not in self.apart}
 
 
-class Registered:
+class Registered(ABC):
     """The base of a family's classes: ``family=`` in its own base, ``kind=`` in those that a run file can name.
 
     Numbers that the annotations of a constructor's arguments, or of a dataclass's fields, don't allow are refused.

@@ -20,8 +20,9 @@ from distnn.checkpoint.content import Checkpoint, arrays, document, documents, f
 from distnn.checkpoint.extents import DifferenceError, Extent, checksum, store
 from distnn.checkpoint.file import FORMAT, VERSION, datasets, reading, text_of
 from distnn.checkpoint.folder import BEST, LATEST, point, prune
-from distnn.data.file.atomic import allocate, sync_folder
+from distnn.data.file.atomic import allocate
 from distnn.errors import CheckpointError, described
+from distnn.outputs import sync_folder
 
 _LIBVER = ("v110", "v110")
 _HEXADECIMAL = 64

@@ -5,12 +5,14 @@ The converters are imported by the command that needs one: ``distnn --help`` loa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from distnn import outputs
 from distnn.cli import options
 from distnn.cli.launch import alone
 from distnn.report.output import show
@@ -40,7 +42,13 @@ def writes(command: Command) -> Command:
     """The options of every command that writes a data file, which one rank does."""
     overwrite = click.option("--force", is_flag=True, help="Replace FILE.h5 if it is already there.")
     output = click.option("-o", "--output", metavar="FILE.h5", type=FILE, required=True, help="The data file to write.")
-    return output(overwrite(alone(command)))
+
+    @functools.wraps(command)
+    def checked(*, output: Path, force: bool, **others: Any) -> None:
+        outputs.check(output, force=force)  # before the work
+        command(output=output, force=force, **others)
+
+    return output(overwrite(alone(checked)))
 
 
 def cuts(command: Command) -> Command:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+from distnn import outputs
 from distnn.cli import options
 from distnn.cli.launch import alone
-from distnn.errors import DistnnError, UsageError
+from distnn.errors import UsageError
 from distnn.report.output import show
 
 
@@ -86,13 +88,8 @@ def write_new(path: Path, text: str, option: str) -> None:
     """Write a new file, which ``option`` of the command line has named.
 
     Raises:
-        UsageError: if there is something of that name.
-        DistnnError: if it can't be written.
+        UsageError: if there is something of that name, or it can't be written.
     """
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already; name a new file with {option}, or remove it.") from None
-    except OSError as error:
-        raise DistnnError(f"{path} can't be written: {error.strerror}; name another place with {option}.") from None
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already; name a new file with {option}, or remove it.")
+    outputs.write(path, text)

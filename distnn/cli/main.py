@@ -15,7 +15,7 @@ import click
 
 from distnn import __version__
 from distnn.cli.launch import INTERRUPTED, report_once
-from distnn.errors import DistnnError, UsageError, complain, nearest
+from distnn.errors import DistnnError, UsageError, complain, exit_code, nearest
 from distnn.report.output import open_closed_streams
 from distnn.runtime import launch_rank, note_signals
 
@@ -97,7 +97,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.exit(UsageError.exit_code)
     except DistnnError as error:
         _report(error)
-        sys.exit(error.exit_code)
+        sys.exit(exit_code(error))
     except (KeyboardInterrupt, click.Abort):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts again won't wait
         report_once("distnn: interrupted")

@@ -24,6 +24,13 @@ DEEPEST = 128
 _TOKEN = re.compile(
     r"""#[^\n]*|"{3}(?:\\[\s\S]|[^\\])*?"{3,5}|'{3}[\s\S]*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|[\[\]{}\n]"""
 )
+#: A name in a key, or any other word or text on one line, also one that doesn't end; and such with dots in between, or
+#: what may hold dots that are none of a key's.
+_NAME = r"""(?:[\w-]++|"(?:\\.|[^"\\\n])*+"?+|'[^'\n]*+'?+)"""
+_DOTTED = re.compile(
+    r"""#[^\n]*+|"{3}(?:\\[\s\S]|[^\\])*?(?:"{3,5}|\Z)|'{3}[\s\S]*?(?:'{3,5}|\Z)|"""
+    rf"(?P<key>{_NAME}(?:[ \t]*+\.[ \t]*+{_NAME})*+)"
+)
 #: A number that --set takes, though TOML doesn't.
 _NUMBER = re.compile(r"([+-]?)(\d*)\.(\d*)([eE][+-]?\d+)?")
 
@@ -69,6 +76,7 @@ def parsed(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is not valid, with the line where that is known.
     """
+    _check_keys(text)
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -77,6 +85,16 @@ def parsed(text: str) -> dict[str, Any]:
         raise
     except ValueError:  # Python doesn't convert so many digits
         raise ValueError("a number has thousands of digits") from None
+
+
+def _check_keys(text: str) -> None:
+    """Refuse keys of very many names, for which the time of `tomllib` grows with the square of their number."""
+    if text.count(".") < DEEPEST:
+        return
+    for each in _DOTTED.finditer(text):
+        if (each["key"] or "").count(".") >= DEEPEST and len(re.findall(_NAME, each["key"])) > DEEPEST:
+            line = text.count("\n", 0, each.start()) + 1
+            raise ValueError(f"a key has more than {DEEPEST} names (at line {line})")
 
 
 def _similar(path: Path, what: str) -> str:

@@ -48,7 +48,9 @@ class Loader(Source):
             DataError: as `DataFile.read` does.
         """
         start, stop = piece or Range(0, file.count(split))
-        return cls(*file.read(split, start, stop), file.scale, order=order)
+        loader = cls(*file.read(split, start, stop), file.scale, order=order)
+        loader.origin = (f"{file.path}: {split}/", start)
+        return loader
 
     def close(self) -> None:
         """There is nothing but memory."""

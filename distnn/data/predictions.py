@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.file.atomic import hdf5_writer, new_file
+from distnn.data.file.atomic import hdf5_writer
+from distnn.outputs import new_file
 
 
 def datasets(predictions: Array, classes: Sequence[str]) -> dict[str, Array]:

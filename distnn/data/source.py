@@ -12,6 +12,7 @@ from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.order import Order
 from distnn.data.partition import Range
+from distnn.errors import DataError
 
 
 class SampleBlock(NamedTuple):
@@ -40,7 +41,12 @@ class Source(ABC):
         order: of the samples in an epoch.
         scale: the factor for integers; None leaves the numbers as they are.
         augmentation: changes the samples at random on their way.
+
+    Attributes:
+        origin: the file and the split that the samples are of, and the number of the first of them there.
     """
+
+    origin: tuple[str, int] = ("", 0)
 
     def __init__(self, order: Order, scale: float | None, augmentation: Augmentation | None) -> None:
         self.order, self.scale, self.augmentation = order, scale, augmentation
@@ -77,14 +83,18 @@ class Source(ABC):
         """Write the samples at these positions of the epoch's order into ``x`` and ``y``, without allocating.
 
         Raises:
-            DataError: if they are read from a file that can't be read, or holds what it shouldn't.
+            DataError: if they are read from a file that can't be read, or holds what it shouldn't, or if there are
+                numbers that the arrays' type doesn't hold.
         """
         for block, rows, place in self._blocks(positions):
-            self._gather(block.x, rows, x[place], "x")
+            self._gather(block.x, rows, x[place], "x", place)
             if y is not None:
-                self._gather(block.y, rows, y[place], "y")
+                self._gather(block.y, rows, y[place], "y", place)
         if self.scale is not None:
-            np.multiply(x, self.scale, out=x)
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.multiply(x, self.scale, out=x)
+            if self.scale > 1:
+                self._check("x", x, slice(0, positions.length), f"scaled by {self.scale:g}")
         if self.augmentation is not None:
             self.augmentation.apply(x, self._index[: positions.length])
 
@@ -101,7 +111,7 @@ class Source(ABC):
             yield self._block, self._block.rows[inside], place
             start = place.stop
 
-    def _gather(self, source: Array, rows: Array, target: Array, name: str) -> None:
+    def _gather(self, source: Array, rows: Array, target: Array, name: str, place: slice) -> None:
         if source.dtype == target.dtype:
             # "raise" would copy through a buffer; positions are right by construction
             source.take(rows, axis=0, out=target, mode="clip")
@@ -110,4 +120,22 @@ class Source(ABC):
             self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
         staging = self._staging[name][: len(rows)]
         source.take(rows, axis=0, out=staging, mode="clip")
-        np.copyto(target, staging, casting="unsafe")
+        with np.errstate(over="ignore"):
+            np.copyto(target, staging, casting="unsafe")
+        if source.dtype.kind == target.dtype.kind == "f" and source.itemsize > target.itemsize:
+            self._check(name, target, place, staging)
+
+    def _check(self, name: str, values: Array, place: slice, before: Array | str) -> None:
+        """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""
+        if not values.size or np.isfinite([values.min(), values.max()]).all():
+            return
+        bad = ~np.isfinite(values) & (True if isinstance(before, str) else np.isfinite(before))
+        if not bad.any():
+            return  # they were infinite
+        at = tuple(np.argwhere(bad)[0])
+        where = ", ".join(map(str, (self.origin[1] + self._index[place][at[0]], *at[1:])))
+        what = before if isinstance(before, str) else before[at]
+        raise DataError(
+            f"{self.origin[0]}{name}[{where}] is {what}, which is too large for {values.dtype}: expected less than "
+            f'{np.finfo(values.dtype).max:.1e}. Correct or scale it, or set train.dtype = "float64".'
+        )

@@ -45,6 +45,7 @@ class Stream(Source):
     ) -> None:
         self._file, self._split = DataFile(file.path, follow=file.follow), split
         self._piece = piece or Range(0, file.count(split))
+        self.origin = (f"{file.path}: {split}/", self._piece.start)
         self._slots: list[_Slot] = []
         self._thread = ThreadPoolExecutor(1, "distnn data")
         self._ahead: list[tuple[int, Future[SampleBlock]]] = []  # at most one

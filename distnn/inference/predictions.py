@@ -11,9 +11,9 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.file import collective
-from distnn.data.file.atomic import new_file, refused
 from distnn.data.file.collective import Rows
 from distnn.data.predictions import attributes, datasets, write_predictions
+from distnn.outputs import new_file, refused
 from distnn.parallel.communicator import Communicator
 
 
@@ -64,11 +64,12 @@ class Predictions:
                 return temporary
 
             temporary = comm.on_root(lay_out)
-            reason = ""
+            failure = None
             try:
                 collective.fill(temporary, mine, comm.mpi)
             except OSError as error:
-                reason = f"rank {comm.rank} on {comm.host}: {error}"
-            if any(reasons := comm.allgather(reason)):
-                raise refused(path, *filter(None, reasons))
+                failure = (f"rank {comm.rank} on {comm.host}: {error}", error)
+            if failures := [each for each in comm.allgather(failure) if each]:
+                reasons, causes = zip(*failures, strict=True)
+                raise refused(path, *reasons) from causes[0]
             comm.on_root(stack.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -68,8 +69,9 @@ class Layer(
         words = [*(str(each) for each in what if each != ""), *([f"name={self.name!r}"] if self.name else [])]
         return f"{type(self).__name__}({', '.join(words)})"
 
+    @abstractmethod
     def __call__(self, x: Node) -> Node:
-        raise AssertionError(f"{type(self).__name__} builds no graph")
+        """The output's node for the input's."""
 
     @property
     def states(self) -> dict[str, int]:

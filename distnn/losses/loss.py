@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -55,9 +56,9 @@ class Loss(
             ).at("loss")
         return self
 
+    @abstractmethod
     def __call__(self, output: Node, target: Node) -> Node:
         """Σ over the batch: a scalar node."""
-        raise AssertionError(f"{type(self).__name__} defines no loss")
 
     def weight(self, target: Node) -> Node | None:
         """What the loss is to be divided by for its mean; None where it is the number of targets."""

@@ -58,7 +58,7 @@ def _class(table: Table) -> type[Layer]:
 def _layer(table: Table, outputs: int, initialization: str, origin: Origin) -> Layer:
     kind = _class(table)
     options = {key: value for key, value in table.items() if key != "kind"}
-    for name, argument in keys(kind).items():  # type: ignore[arg-type]
+    for name, argument in keys(kind).items():
         if argument.marked(FromData):
             options.setdefault(name, outputs)
         elif argument.marked(Stack) and name in options:

@@ -8,7 +8,9 @@ names.
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
@@ -16,13 +18,15 @@ import numpy as np
 
 from distnn.arrays import Array, size
 from distnn.kernels.loading import compiled_kernels
-from distnn.ops.op import Buffer, Closures, Op, flat, select
+from distnn.ops.op import Buffer, Closure, Closures, Op, flat, nothing, select, together
 from distnn.registry import Between, Family, Positive, Registered
 
 #: (y, b) → y = f(y + b), in place.
 Shifted = Callable[[Array, Array], object]
 #: The fewest elements that are worth numba's start, of 0.7 s.
 LARGE = 8192
+#: Elements of a `Sloped` activation computed at a time: few enough for its scratch arrays to stay in the cache.
+BLOCK = 16384
 
 
 class Activation(Op, Registered, family=Family("activation")):
@@ -84,19 +88,50 @@ class FromOutput(Activation):
         asked = {"scratch": Buffer(_stack(self.behind, y), "backward", self.scratch)}
         return asked | ({"ahead": Buffer(_stack(self.ahead, y), "forward")} if self.ahead else {})
 
+    @abstractmethod
     def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
         """Write f(x) into ``y``, which may be ``x`` itself."""
-        raise AssertionError(f"{type(self).__name__} defines no apply")
 
+    @abstractmethod
     def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
         """Write dy · f′ into ``dx``, which may be ``dy`` itself, from the output alone."""
-        raise AssertionError(f"{type(self).__name__} defines no backward")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         x, dy, dx = arrays
         ahead = _cut(work.get("ahead"), self.ahead, y)
         scratch = _cut(work.get("scratch"), self.behind, y)
         return (lambda: self.apply(y, x, ahead)), (lambda: self.backward(dx, dy, y, scratch))
+
+
+class Sloped(Activation):
+    """An activation with dy/dx not known from y, or not everywhere well: forward writes it, too."""
+
+    keeps_output = False
+    rectifies = True
+    #: Below it dy/dx is computed without a sum of terms that cancel: in float32, and in float64.
+    far = (-8.0, -20.0)
+
+    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
+        return {"slope": Buffer(y, "saved"), "scratch": Buffer((4, min(BLOCK, size(y))), "forward")}
+
+    @abstractmethod
+    def forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
+        """Write f(x) into ``y``, which may be ``x`` itself, and f′ into ``slope``, with four scratch arrays."""
+
+    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
+        x, dy, dx = arrays
+        slope = work["slope"]
+        flat = y.reshape(-1), x.reshape(-1), slope.reshape(-1)
+        steps: list[Closure] = []
+        for start in range(0, y.size, BLOCK):
+            out, source, kept = (array[start : start + BLOCK] for array in flat)
+            steps.append(partial(self.forward, out, source, kept, work["scratch"][:, : len(out)]))
+        return together(steps), (nothing if dy is None else lambda: np.multiply(dy, slope, out=dx))
+
+    def limit(self, x: Array) -> float | None:
+        """`far` for this type, if any of ``x`` is below it."""
+        limit = self.far[x.dtype == np.float64]
+        return limit if np.minimum.reduce(x, axis=None, initial=0) < limit else None
 
 
 def _stack(count: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -125,14 +160,18 @@ def sigmoid(x: Array, out: Array, scratch: Any) -> None:
         np.exp(tail, out=tail)
         np.add(tail, 1, out=spare)
         np.divide(tail, spare, out=tail)
-        below = spare.reshape(-1).view(np.bool_)[: x.size].reshape(x.shape)
-        np.less(x, far, out=below)
+        below = smaller(x, far, spare)
     np.multiply(x, 0.5, out=out)
     np.tanh(out, out=out)
     np.multiply(out, 0.5, out=out)
     np.add(out, 0.5, out=out)
     if below is not None:
         np.copyto(out, tail, where=below)
+
+
+def smaller(x: Array, limit: float, scratch: Array) -> Array:
+    """Where ``x`` is below the limit, in the memory of a scratch array like it."""
+    return np.less(x, limit, out=scratch.reshape(-1).view(np.bool_)[: x.size].reshape(x.shape))
 
 
 def exp_minus_one(x: Array, out: Array, scratch: Array) -> Array:
@@ -246,8 +285,8 @@ class LeakyReLU(FromOutput, kind="leaky_relu"):
         return np.multiply(dy, scratch, out=dx)
 
 
-class ELU(FromOutput, kind="elu"):
-    """y = x for x > 0, else α (eˣ − 1);   dy/dx = 1 for y > 0, else y + α.
+class ELU(Sloped, kind="elu"):
+    """y = x for x > 0, else α (eˣ − 1);   dy/dx = 1 for y > 0, else α eˣ, which is y + α except far below 0.
 
     Source: Clevert, Unterthiner and Hochreiter, Fast and Accurate Deep Network Learning by ELUs, 2016.
 
@@ -255,32 +294,32 @@ class ELU(FromOutput, kind="elu"):
         UsageError: for an α outside its range.
     """
 
-    ahead, behind = 2, 2
-    rectifies = True
-
     def __init__(
         self,
         alpha: Positive = 1.0,  #: α, of elu
     ) -> None:
         self.alpha = alpha
 
-    def apply(self, y: Array, x: Array, ahead: Any = None) -> object:
-        below, spare = ahead
+    def forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
+        below, spare, tail, mask = scratch
+        if (far := self.limit(x)) is not None:
+            np.minimum(x, far, out=tail)
+            np.exp(tail, out=tail)
+            np.multiply(tail, self.alpha, out=tail)
+            mask = smaller(x, far, mask)
         np.minimum(x, 0, out=below)
         exp_minus_one(below, below, spare)
         np.multiply(below, self.alpha, out=below)
         np.maximum(x, 0, out=y)
-        return np.add(y, below, out=y)
-
-    def backward(self, dx: Array, dy: Array, y: Array, scratch: Array) -> object:
-        slope, above = scratch
+        np.add(y, below, out=y)
         np.minimum(y, 0, out=slope)
         np.add(slope, self.alpha, out=slope)
         if self.alpha != 1:
-            np.greater(y, 0, out=above)
-            np.multiply(above, 1 - self.alpha, out=above)
-            np.add(slope, above, out=slope)
-        return np.multiply(dy, slope, out=dx)
+            np.greater(y, 0, out=spare)
+            np.multiply(spare, 1 - self.alpha, out=spare)
+            np.add(slope, spare, out=slope)
+        if far is not None:
+            np.copyto(slope, tail, where=mask)
 
 
 class Softplus(FromOutput, kind="softplus"):

@@ -5,61 +5,45 @@ Their derivative isn't known from y (they fall before they rise), so that forwar
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from abc import abstractmethod
 
 import numpy as np
 
-from distnn.arrays import Array, size
+from distnn.arrays import Array
 from distnn.kernels.normal import normal_tail
-from distnn.ops.activation import Activation
-from distnn.ops.op import Buffer, Closure, Closures, nothing, together
+from distnn.ops.activation import Sloped, smaller
 
-#: Elements computed at a time: few enough for the scratch arrays to stay in the cache over a polynomial's many passes.
-BLOCK = 16384
 #: From here on every tail and density is 0.
 FAR = 1000
 
 
-class Gated(Activation):
+class Gated(Sloped):
     """y = x G(x) with G the distribution function of a symmetric density g.   With a = |x| and the tail T = G(−a):
 
         y = max(x, 0) − a T,   dy/dx = G(x) + x g(x) = ½ ± (½ − T + a g(a)) with the sign of x
 
-    Nothing cancels in y, however far out x is.
+    Nothing cancels in y, however far out x is; far below 0, dy/dx = T − a g(a).
     """
 
-    keeps_output = False
-    rectifies = True
-
-    def work(self, y: tuple[int, ...], *inputs: tuple[int, ...]) -> dict[str, Buffer]:
-        return {"slope": Buffer(y, "saved"), "scratch": Buffer((4, min(BLOCK, size(y))), "forward")}
-
+    @abstractmethod
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         """Write G(−a) into ``tail`` and g(a) into ``density``, for a ≥ 0."""
-        raise AssertionError(f"{type(self).__name__} defines no gate")
 
-    def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        x, dy, dx = arrays
-        slope = work["slope"]
-        flat = y.reshape(-1), x.reshape(-1), slope.reshape(-1)
-        steps: list[Closure] = []
-        for start in range(0, y.size, BLOCK):
-            out, source, kept = (array[start : start + BLOCK] for array in flat)
-            steps.append(partial(self._forward, out, source, kept, work["scratch"][:, : len(out)]))
-        return together(steps), (nothing if dy is None else lambda: np.multiply(dy, slope, out=dx))
-
-    def _forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
+    def forward(self, y: Array, x: Array, slope: Array, scratch: Array) -> None:
         a, tail, density, spare = scratch
         np.abs(x, out=a)
         np.minimum(a, FAR, out=a)  # ∞ times a tail of 0 would be NaN
         self.gate(a, tail, density, spare)
         np.multiply(density, a, out=density)
         np.subtract(density, tail, out=density)
+        if (far := self.limit(x)) is not None:
+            np.negative(density, out=spare)
         np.add(density, 0.5, out=density)
         np.copysign(density, x, out=slope)
         np.add(slope, 0.5, out=slope)
         np.multiply(tail, a, out=tail)
+        if far is not None:
+            np.copyto(slope, spare, where=smaller(x, far, a))
         np.maximum(x, 0, out=y)
         np.subtract(y, tail, out=y)
 
@@ -69,6 +53,8 @@ class GELU(Gated, kind="gelu"):
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
+
+    far = (-4.0, -6.0)
 
     def gate(self, a: Array, tail: Array, density: Array, spare: Array) -> object:
         return normal_tail(a, tail, density, spare)

@@ -8,6 +8,7 @@ Predictions and targets may carry axes of length 1 after the batch: (N, 1) and (
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,9 @@ class OfDifference(ElementwiseLoss):
         flat = (size(prediction),)
         return {"slope": Buffer(flat, "saved"), **{f"scratch{k}": Buffer(flat, "forward") for k in range(self.scratch)}}
 
+    @abstractmethod
     def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
         """Write J into ``y`` and ∂J/∂d into ``slope``, for flat p and t."""
-        raise AssertionError(f"{type(self).__name__} defines no evaluate")
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         p, t, dp, dt = map(flat, (*arrays[:2], *arrays[3:]))

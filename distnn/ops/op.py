@@ -6,6 +6,7 @@ every buffer it will ever use, and then only runs the two closures.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,7 +37,7 @@ class Buffer:
     dtype: type | None = None
 
 
-class Op:
+class Op(ABC):
     """An operation ``y = f(x₁, …)``; the subclass gives the formula, the shapes and the derivatives.
 
     ``bind(work, y, *inputs, dy, *dinputs)`` returns ``(forward, backward)``. ``forward`` writes ``y``; ``backward``
@@ -85,7 +86,7 @@ class Op:
         """The buffers needed beside inputs and outputs, by their names in ``bind``."""
         return {}
 
-    def check(self, y: tuple[int, ...]) -> None:
+    def check(self, y: tuple[int, ...]) -> None:  # noqa: B027 (most have nothing to refuse)
         """Refuse to train on so few samples; by default none are too few.
 
         Arguments:
@@ -111,9 +112,9 @@ class Op:
         """The lengths of the arrays that forward, and that backward, add up over the shards, in their order."""
         return [], []
 
+    @abstractmethod
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         """The two closures over these arrays."""
-        raise AssertionError(f"{type(self).__name__} defines no bind")
 
 
 def broadcast(name: str, *shapes: Shape) -> Shape:

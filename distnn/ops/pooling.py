@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -92,13 +93,13 @@ class Pooling(Op):
 
         return forward, each(blocks, behind)
 
+    @abstractmethod
     def _ahead(self, work: dict[str, Array], taps: Taps, y: Array, *, training: bool) -> BlockStep:
         """What turns y, with what the first tap sees of a block of images, into the pooled block."""
-        raise AssertionError(f"{type(self).__name__} has no forward")
 
+    @abstractmethod
     def _behind(self, work: dict[str, Array], taps: Taps, dy: Array, give: Callable[[int, int], None]) -> BlockStep:
         """What gives each tap its part of a block's dy: ``give`` takes it from the taps' first array."""
-        raise AssertionError(f"{type(self).__name__} has no backward")
 
 
 class MaxPool2D(Pooling):

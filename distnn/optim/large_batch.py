@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,9 +60,9 @@ class LayerWise(Optimizer):
 
         return update
 
+    @abstractmethod
     def _layer(self, layer: LayerSlices, scale: float, learning_rate: float, step: int) -> None:
         """The update of one parameter."""
-        raise AssertionError(f"{type(self).__name__} defines no update")
 
 
 def norm(arrays: Sequence[Array], scratch: Array) -> float:

@@ -6,9 +6,10 @@ that a step calls. Its state is vectors by name beside the values, and the step'
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import ModuleType
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class Optimizer(
     learning_rate: float
     weight_decay: float = 0.0
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.bind is not Optimizer.bind and cls.update is Optimizer.update:
+            cls.update = lambda *_: None  # type: ignore[method-assign]  # its own `bind` calls none
+
     def decays(self, name: str) -> float:
         """The weight decay of the parameter called ``name``: none for biases, and for gains of normalisations."""
         return self.weight_decay if is_weight(name) else 0.0
@@ -120,12 +126,12 @@ class Optimizer(
         """The update of whole vectors by compiled kernels, with the same bits as block by block, if there are any."""
         return None
 
+    @abstractmethod
     def update(self, block: Block, scale: float, learning_rate: float, step: int) -> None:
         """Change one block's values and slots, by its gradient times ``scale``; ``step`` updates went before.
 
         The gradient and the scratch may be spoiled.
         """
-        raise AssertionError(f"{type(self).__name__} defines no update")
 
 
 def block(

@@ -7,6 +7,7 @@ linearly, (step + 1) / w of what the schedule itself gives (Goyal et al., Accura
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,9 +35,9 @@ class Schedule(
 
     warmup_steps: CountOrZero = 0  #: steps over which the rate first grows linearly
 
+    @abstractmethod
     def factor_at(self, step: int, epoch_steps: int, total_steps: int) -> float:
         """The factor at ``step``, but for the warm-up, in a run of ``total_steps``, ``epoch_steps`` in each epoch."""
-        raise AssertionError(f"{type(self).__name__} defines no factor")
 
     def over(self, epoch_steps: int, epochs: int) -> Factor:
         """The factor at each step of a run of so many epochs of so many steps each."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from distnn import outputs
 from distnn.errors import UsageError
 from distnn.report.comparison import Finding, efficiencies
 from distnn.scaling.prediction import Prediction
@@ -74,9 +76,11 @@ def _drawn(path: Path, columns: int = 1) -> Iterator[list[Any]]:
     figure, axes = plt.subplots(ncols=columns, squeeze=False, figsize=(2 + 5 * columns, 4.5), layout="constrained")
     try:
         yield list(axes[0])
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
+        figure.savefig(picture := io.BytesIO(), format=path.suffix[1:] or "png", dpi=150)
+    except ValueError as error:
         raise UsageError(f"the plot can't be written to {path}: {error}.") from None
+    else:
+        outputs.write(path if path.suffix else path.with_suffix(".png"), picture.getvalue(), force=True)
     finally:
         plt.close(figure)
 

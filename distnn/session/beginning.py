@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distnn import checkpoint
+from distnn import checkpoint, outputs
 from distnn.checkpoint.environment import differences
 from distnn.config import RunSettings, to_toml
-from distnn.data.file.atomic import new_file
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
 from distnn.session.sources import SOURCE
@@ -69,10 +68,9 @@ def make_folder(folder: Path, settings: RunSettings) -> None:
     """The run's folder with the resolved run file, cleared of what a killed writer left; its lock is this run's."""
     try:
         (folder / "checkpoints").mkdir(exist_ok=True)
-        with new_file(folder / "run.toml", force=True) as path:
-            path.write_text(to_toml(settings), encoding="utf-8")
     except OSError as error:
-        raise unwritable(folder, error) from None
+        raise unwritable(folder, error) from error
+    outputs.write(folder / "run.toml", to_toml(settings), force=True)
     checkpoint.clean(folder / "checkpoints")
 
 

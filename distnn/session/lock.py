@@ -58,7 +58,7 @@ class FolderLock(Listener):
             while (file := self._take(force=force)) is None:
                 pass
         except OSError as error:
-            raise unwritable(folder, error) from None
+            raise unwritable(folder, error) from error
         self._file: int = file
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lock", daemon=True)

@@ -176,7 +176,7 @@ class _Training:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise unwritable(folder, error) from None
+                raise unwritable(folder, error) from error
             self._lock = FolderLock(folder, force=self.force, token=self._token)
             if self.resume is None and not self._token:
                 begin(folder, self.resume, [])  # once more: somebody may have been faster

@@ -61,7 +61,9 @@ def training_source(
     _load(file, x, y, comm, node)
     if len(comm.nodes) > 1:
         agree(comm, {"the training samples, all of them, have the sum": _sum(x, y, node)})
-    return Loader(x, y, file.scale, augmentation, order)
+    loader = Loader(x, y, file.scale, augmentation, order)
+    loader.origin = (f"{file.path}: train/", 0)
+    return loader
 
 
 def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from distnn import runtime
-from distnn.errors import DistnnError, complain
+from distnn.errors import DistnnError, complain, exit_code
 from distnn.parallel.failure import is_loss
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
@@ -24,7 +24,7 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
     where = f" on rank {comm.rank} of {comm.size} (host {comm.host})" if comm.size > 1 else ""
     step = f", in {world.heartbeat.doing}" if world.heartbeat.beats else ""
     if isinstance(error, DistnnError):
-        return f"distnn: error{where}: {error}", error.exit_code
+        return f"distnn: error{where}: {error}", exit_code(error)
     if is_loss(error):
         return (
             f"distnn: error{where}: another rank has died. What is saved is good: go on with --resume auto. With "

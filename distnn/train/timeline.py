@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from distnn.data.file.atomic import new_file
+from distnn import outputs
 from distnn.parallel.communicator import Communicator
 
 #: Events of all ranks together, about 100 bytes each; a rank that has had its part of them records no more.
@@ -74,7 +74,6 @@ class Timeline:
             names.append({"name": "process_name", "ph": "M", "pid": rank, "args": {"name": f"rank {rank} on {host}"}})
             for line, name in ((TRAINING, "training"), (SAVING, "checkpoints")):
                 names.append({"name": "thread_name", "ph": "M", "pid": rank, "tid": line, "args": {"name": name}})
-        with new_file(path, force=True) as temporary:
-            temporary.write_text(
-                json.dumps({"traceEvents": names + [event for each in events for event in each]}), encoding="utf-8"
-            )
+        outputs.write(
+            path, json.dumps({"traceEvents": names + [event for each in events for event in each]}), force=True
+        )

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distnn import outputs
 from distnn.checkpoint import Checkpoint, clean, load, resolve, save
-from distnn.data.file import atomic
 from distnn.errors import CheckpointError
 from tests.support import disks
 from tests.support.checkpoints import example, same, state, steps, three
@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_synced(checkpoints: Path, monkeypatch: pytest.M
     def refuse(path: Path) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    monkeypatch.setattr(atomic, "sync", refuse)
+    monkeypatch.setattr(outputs, "sync", refuse)
     save(checkpoints, example(4), keep=3, best=False)
     assert same(load(checkpoints / "latest"), example(4))
 

@@ -90,7 +90,7 @@ def test_without_graphviz_the_text_is_still_there(checkout: Path) -> None:
         (["data/digits.toml", "--set", "model.activation=rellu"], "relu"),
         (["bad.toml"], 'model.kind = "linear" is for regression'),
         (["data/digits.toml", "-o", "model.jpg"], "model.jpg: a drawing is written as .dot, .svg, .png or .pdf"),
-        (["data/digits.toml", "-o", "none/model.dot"], "none/model.dot can't be written: No such file"),
+        (["data/digits.toml", "-o", "none/model.dot"], "none/model.dot can't be written: there is no folder none"),
     ],
 )
 def test_bad_input_ends_with_2(

@@ -116,8 +116,8 @@ def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert "run.toml is there already; name a new file with -o, or remove it." in capsys.readouterr().err
     assert Path("run.toml").read_text() == "mine"
     assert init("-o", "other.toml") == 0
-    assert init("-o", "absent/run.toml") == 1
-    assert "absent/run.toml can't be written: No such file or directory" in capsys.readouterr().err
+    assert init("-o", "absent/run.toml") == 2
+    assert "absent/run.toml can't be written: there is no folder absent; create it first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_ranks_that_measure_together(run: Path) -> None:
         ),
         (("--site", "archer2", "--set", "data.path=absent.h5"), "There is no data file absent.h5"),
         (("--site", "archer2", "--set", "data.batch_size=5000"), "data.batch_size is 5000, but"),
-        (("--site", "archer2", "--plot", "/absent/plan.png"), "the plot can't be written to /absent/plan.png"),
+        (("--site", "archer2", "--plot", "/absent/plan.png"), "/absent/plan.png can't be written: there is no folder"),
         (("--efficiency", "0"), "Invalid value for '--efficiency'"),
     ],
 )

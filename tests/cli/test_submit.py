@@ -135,11 +135,8 @@ def test_the_script_is_kept_in_a_new_file(here: Path, capsys: pytest.CaptureFixt
     assert (here / "job.slurm").read_text() == text
     assert submit("--dry-run", "--out", "job.slurm") == 2
     assert "job.slurm is there already; name a new file with --out, or remove it." in capsys.readouterr().err
-    assert submit("--dry-run", "--out", "absent/job.slurm") == 1
-    assert (
-        "absent/job.slurm can't be written: No such file or directory; name another place with --out."
-        in capsys.readouterr().err
-    )
+    assert submit("--dry-run", "--out", "absent/job.slurm") == 2
+    assert "absent/job.slurm can't be written: there is no folder absent; create it" in capsys.readouterr().err
 
 
 def test_without_slurm(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

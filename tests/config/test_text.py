@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distnn.config import read, to_dict, to_toml
-from distnn.config.text import DEEPEST, Keys, apply_override, line_of, load, parse_override, show, walk, write
+from distnn.config.text import DEEPEST, Keys, apply_override, line_of, load, parse_override, parsed, show, walk, write
 from distnn.errors import RunFileError
 from tests.support.refusals import refused
 
@@ -140,7 +140,8 @@ BEYOND = {
     "one for a word": ("[train]\ndtype = 0x" + "f" * 9000, 'ffff… (an integer), but must be "float32" or "float64"'),
     "lists in lists": ("[x]\na = " + "[" * 500 + "]" * 500, "nested too deeply"),
     "fewer": ("[x]\na = " + "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "line 6: x.a is nested too deeply"),
-    "names in names": ("[x]\n" + "a." * 900 + "b = 1", "line 6: x.a is nested too deeply"),
+    "names in names": ("[x]\n" + "a." * (DEEPEST - 1) + "b = 1", "line 6: x.a is nested too deeply"),
+    "more": ("[x]\n" + "a." * DEEPEST + "b = 1", "a key has more than 128 names (at line 6)"),
     "a long path": ("path = '" + "a" * 10_000 + "'", 'line 4: data.path is "aaa'),
     "a path of long parts": ("path = '" + "a/" * 3000 + "'", "File name too long"),
     "a path with a NUL": ('path = "a\\u0000"', "no file can have that name"),
@@ -155,6 +156,36 @@ def test_what_python_cannot_bear_is_refused_in_words(case: str, tmp_path: Path) 
     text = refused(tmp_path, "train", "run.toml")
     assert words in text
     assert len(text) < 1000
+
+
+@pytest.mark.parametrize("name", ["a", '"a.b"', "'a'"])
+@pytest.mark.parametrize("around", ["{} = 1", "[{}]", "[[ {} ]]", "a = {{b = [{{{} = 1}}]}}"])
+@pytest.mark.parametrize("dot", [".", " . "])
+def test_keys_of_many_names_are_refused_at_once(name: str, around: str, dot: str) -> None:
+    """tomllib takes a minute for them."""
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"more than 128 names \(at line 4\)"):
+        parsed("a = '''\n.\n'''\n" + around.format(dot.join([name] * 30_000)))
+    assert time.process_time() - begin < 1
+    most = around.format(dot.join([name] * DEEPEST))
+    assert parsed(most) == tomllib.loads(most)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# {}", "b = '{}'", 'b = "{}"', "b = '''\n{}'''", 'b = """\n{}\\""""', 'b = "\\"{}"', "b = '\"{}'", 'b = "\'{}"'],
+)
+def test_dots_in_texts_and_comments_are_no_keys(text: str) -> None:
+    text = text.format("a." * 1000) + "\nc = [" + "1.5, " * 1000 + "]"
+    assert parsed(text) == tomllib.loads(text)
+
+
+@pytest.mark.parametrize("text", ['"\\"', "'''a.", '"""\\"""', '""', "a ", "a.b ", "'", '"', "'''", '"""', "[a.", "\\"])
+def test_what_is_no_toml_is_refused_at_once(text: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(ValueError):
+        parsed("b = " + text * 100_000 + "." * 200)
+    assert time.process_time() - begin < 5
 
 
 def test_a_mark_before_the_text_is_no_part_of_it(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from distnn.data import DataFile
+from distnn.data import DataFile, write_data
 from distnn.data.loader import Loader
 from distnn.data.order import Order, Whole
 from distnn.data.partition import Range
+from distnn.data.stream import source
 from distnn.errors import DataError
 from tests.support.runs import DIGITS, blobs
 
@@ -99,3 +101,43 @@ def test_filling_allocates_nothing(stored: type) -> None:
         assert tracemalloc.get_traced_memory()[1] - before < 4096, "an array of 64 digits would be more"
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_number_that_the_trainings_type_lacks_is_refused_with_its_place(
+    tmp_path: Path, name: str, in_memory: bool
+) -> None:
+    arrays = {"x": np.ones((10, 3)), "y": np.ones((10, 1))}
+    arrays[name][7, -1] = -1e40
+    splits = {"train": (np.ones((2, 3)), np.ones((2, 1))), "test": (arrays["x"], arrays["y"])}
+    write_data(tmp_path / "a.h5", splits, task="regression")
+    column = {"x": 2, "y": 0}[name]
+    with (
+        DataFile(tmp_path / "a.h5") as file,
+        closing(source(file, "test", Range(4, 10), in_memory=in_memory)) as loader,
+    ):
+        loader.fill(Range(0, 6), np.empty((6, 3)), np.empty((6, 1)))
+        with pytest.raises(
+            DataError, match=rf"a\.h5: test/{name}\[7, {column}\] is -1e\+40, which is too large for float32"
+        ):
+            loader.fill(Range(2, 6), np.empty((4, 3), np.float32), np.empty((4, 1), np.float32))
+        loader.fill(Range(4, 6), np.empty((2, 3), np.float32), np.empty((2, 1), np.float32))
+
+
+def test_a_scale_may_make_a_number_too_large() -> None:
+    loader = Loader(np.array([[1], [200]], np.uint8), np.zeros(2), 1e37)
+    x = np.empty((2, 1))
+    loader.fill(Range(0, 2), x, None)
+    np.testing.assert_allclose(x, [[1e37], [2e39]])
+    with pytest.raises(DataError, match=r"x\[1, 0\] is scaled by 1e\+37, which is too large for float32"):
+        loader.fill(Range(0, 2), np.empty((2, 1), np.float32), None)
+    with pytest.raises(DataError, match=r"x\[0, 0\] is scaled by 1e\+300, which is too large for float32"):
+        Loader(np.zeros((2, 1), np.uint8), np.zeros(2), 1e300).fill(Range(0, 2), np.empty((2, 1), np.float32), None)
+
+
+def test_what_was_infinite_before_is_left_to_others() -> None:
+    """`Fitted.predict` takes any numbers, of either type."""
+    x = np.empty((2, 1), np.float32)
+    Loader(np.array([[np.inf], [np.nan]]), np.zeros(2)).fill(Range(0, 2), x, None)
+    np.testing.assert_array_equal(x, [[np.inf], [np.nan]])

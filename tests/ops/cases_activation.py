@@ -13,7 +13,7 @@ from tests.support.ops import Case, away_from_zero
 
 #: Classes of these modules that are no ops by themselves.
 ABSTRACT = {
-    *(by_name.NoActivation, activation.Activation, activation.LinearMap, activation.FromOutput),
+    *(by_name.NoActivation, activation.Activation, activation.LinearMap, activation.FromOutput, activation.Sloped),
     *(gated.Gated, probability._OverLastAxis),
 }
 

@@ -13,7 +13,8 @@ from distnn import graph
 from distnn.errors import ShapeError, UsageError
 from distnn.graph import N, Plan
 from distnn.kernels.normal import normal_tail
-from distnn.ops import classification, gated, loss
+from distnn.ops import activation as activations
+from distnn.ops import classification, loss
 from distnn.ops.activation import Activation
 from distnn.ops.by_name import activation
 
@@ -195,9 +196,9 @@ def test_nothing_allocates():
 
 
 def test_blocks_of_a_gate_give_what_the_whole_gives():
-    x = np.random.default_rng(0).normal(size=2 * gated.BLOCK + 5)
+    x = np.random.default_rng(0).normal(size=2 * activations.BLOCK + 5)
     whole, _ = run(graph.gelu, x, np.float64)
-    parts = [run(graph.gelu, part, np.float64)[0] for part in np.split(x, [7, gated.BLOCK + 1])]
+    parts = [run(graph.gelu, part, np.float64)[0] for part in np.split(x, [7, activations.BLOCK + 1])]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 

@@ -89,3 +89,30 @@ def test_layer_norm(axes, shape, dtype):
     near(plan.gradient["x"], tensor.grad.numpy(), dtype)
     near(held.gradient["layernorm1.gain"], theirs.weight.grad.numpy(), dtype)
     near(held.gradient["layernorm1.bias"], theirs.bias.grad.numpy(), dtype)
+
+
+#: Without the cancellation that F.gelu's own derivative has.
+FAR = {"gelu": lambda x: x * torch.special.log_ndtr(x).exp()}
+
+
+@pytest.mark.parametrize("name", ["elu", "elu 0.5", "softplus", "gelu", "silu", "sigmoid", "tanh"])
+@both
+def test_far_out_values_and_derivatives_keep_their_relative_accuracy(name, dtype):
+    """Against float64; but 1 − y of a y next to 1, from which sigmoid and tanh take theirs, is PyTorch's as well."""
+    x = np.linspace(-700, 700, 14_001).astype(dtype)
+    node = graph.input("x", (N,))
+    y = PAIRS[name][0](node)
+    plan = Plan({"y": y}, batch=len(x), loss=graph.sum(y), wrt=[node], dtype=dtype)
+    graph.bind_input(plan, "x", x)
+    plan.forward()
+    plan.backward()
+    tensor = torch.tensor(x.astype(np.float64), requires_grad=True)
+    expected = FAR.get(name, PAIRS[name][1])(tensor)
+    expected.backward(torch.ones_like(expected))
+    least, rough = np.finfo(dtype).tiny, {np.float64: 1e-7, np.float32: 4e-4}[dtype]
+    slope = tensor.grad.numpy()
+    for found, wanted, steep in ((plan.value["y"], expected.detach().numpy(), 0), (plan.gradient["x"], slope, 1)):
+        kept = (np.abs(wanted) > least) & ((x < 0) if steep and name == "sigmoid" else True)
+        kept &= (np.abs(x) < 4) if steep and name == "tanh" else True
+        np.testing.assert_allclose(found[kept], wanted[kept], rtol=rough)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=4 * np.finfo(dtype).eps)

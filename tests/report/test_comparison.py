@@ -85,7 +85,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_a_plot_that_cannot_be_written_is_told(runs: list[Path]) -> None:
     result = distnn("compare", *runs, "--plot", "/absent/plot.png")
     assert result.returncode == 2
-    assert "the plot can't be written to /absent/plot.png" in result.stderr
+    assert "/absent/plot.png can't be written: there is no folder /absent" in result.stderr
 
 
 DAMAGED = {

@@ -476,3 +476,70 @@ def test_an_argument_that_is_called_like_a_part_of_a_section_is_refused_in_a_run
 def test_a_number_out_of_range_is_refused_whatever_its_type(rate: Any) -> None:
     with pytest.raises(UsageError, match="SGD: learning_rate is .*; expected a finite number above 0"):
         SGD(rate)
+
+
+#: Each lacks, or misspells, what it has to define.
+HOLLOW = """
+from dataclasses import dataclass
+from distnn.layers import Layer
+from distnn.losses import Loss
+from distnn.ops.activation import Activation, FromOutput
+from distnn.ops.gated import Gated
+from distnn.optim import Optimizer, Schedule
+
+class NoLayer(Layer):
+    def forward(self, x): return x
+class NoLoss(Loss): pass
+class NoFormula(Activation): pass
+class HalfFormula(FromOutput):
+    def apply(self, y, x, ahead=None): pass
+class NoGate(Gated): pass
+@dataclass(frozen=True)
+class NoUpdate(Optimizer):
+    learning_rate: float = 0.1
+    def updates(self, block, scale, learning_rate, step): pass
+class NoFactor(Schedule): pass
+@dataclass(frozen=True)
+class OwnBind(Optimizer):
+    learning_rate: float = 0.1
+    def bind(self, values, gradients, slots, segments):
+        def update(scale, learning_rate, step): values[...] -= scale * learning_rate * gradients
+        return update
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "method"),
+    [
+        ("optimizer", "NoUpdate", "optimiser has to define the method update(block, scale, learning_rate, step)"),
+        ("schedule", "NoFactor", "schedule has to define the method factor_at(step, epoch_steps, total_steps)"),
+        ("loss", "NoLoss", "loss has to define the method __call__(output, target)"),
+        ("layer", "NoLayer", "layer has to define the method __call__(x)"),
+        ("activation", "NoFormula", "activation has to define the method bind(work, y, arrays)"),
+        ("activation", "HalfFormula", "activation has to define the method backward(dx, dy, y, scratch)"),
+        ("activation", "NoGate", "activation has to define the method gate(a, tail, density, spare)"),
+    ],
+)
+def test_a_class_that_lacks_what_its_kind_does_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, name: str, method: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hollow_parts.py").write_text(HOLLOW)
+    monkeypatch.delitem(sys.modules, "hollow_parts", raising=False)
+    kind = f"hollow_parts:{name}"
+    keys = {"layer": {"layers": [{"kind": kind}, {}]}, "activation": {"layers": [{"activation": kind}, {}]}}
+    table = {"data": {"path": "d.h5"}, **({"model": keys[section]} if section in keys else {section: {"kind": kind}})}
+    with pytest.raises(RunFileError) as error:
+        config.from_dict({"model": {"kind": "mlp"}} | table, "it")
+    assert f'"{kind}": this {method}.' in str(error.value)
+    with pytest.raises(TypeError, match=f"abstract class {name} with abstract method"):
+        getattr(importlib.import_module("hollow_parts"), name)()
+
+
+def test_an_optimiser_that_binds_by_itself_needs_no_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hollow_parts.py").write_text(HOLLOW)
+    monkeypatch.delitem(sys.modules, "hollow_parts", raising=False)
+    values = np.ones(3)
+    importlib.import_module("hollow_parts").OwnBind().bind(values, np.ones(3), {}, {})(1.0, 0.5, 0)
+    np.testing.assert_array_equal(values, 0.5)

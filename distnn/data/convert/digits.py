@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from distnn.data.file.atomic import new_file
 from distnn.errors import DataError
+from distnn.outputs import new_file
 
 #: Beside this module in an installed package, in the repository's data/ in a source checkout.
 PLACES = (Path(__file__).with_name("digits.h5"), Path(__file__).parents[3] / "data" / "digits.h5")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distnn import outputs
 from distnn.errors import DistnnError, UsageError
 from distnn.graph.drawing import lesson, outline
 from distnn.graph.node import Node, topological
@@ -76,15 +77,9 @@ class Drawing:
             raise UsageError(
                 f"{path}: a drawing is written as .dot, .svg, .png or .pdf; give a name such as model.svg."
             )
-        try:
-            if kind == "dot":
-                path.write_text(self.dot, encoding="utf-8")
-            else:
-                path.write_bytes(self._render_or_keep(kind, path.with_suffix(".dot")))
-        except OSError as error:
-            raise UsageError(
-                f"{path} can't be written: {error.strerror}. Check its folder, or choose another."
-            ) from error
+        outputs.write(
+            path, self.dot if kind == "dot" else self._render_or_keep(kind, path.with_suffix(".dot")), force=True
+        )
         return path
 
     def _render_or_keep(self, kind: str, beside: Path) -> bytes:
@@ -92,7 +87,7 @@ class Drawing:
         try:
             return self.render(kind)
         except DistnnError as error:
-            beside.write_text(self.dot, encoding="utf-8")
+            outputs.write(beside, self.dot, force=True)
             raise DistnnError(
                 f"{error}. Wrote {beside} instead; once dot is there: dot -T{kind} {beside} -o "
                 f"{beside.with_suffix(f'.{kind}')}"
