@@ -131,6 +131,26 @@ def test_each_chunk_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert seen == [(0, 0), (0, 30), (25, 0), (25, 30)]
 
 
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">f4", "f8", "?"])
+@pytest.mark.parametrize("options", [{}, {"fillvalue": 0}, {"shuffle": True}])
+def test_what_is_read_again_is_the_same(dtype: str, options: dict[str, Any], tmp_path: Path) -> None:
+    """Without its checksum, where it consists of whole chunks."""
+    x = (X % 2).astype(dtype)
+    with DataFile(data_file(tmp_path / "a.h5", x, (25, 50), fletcher32=True, **options)) as file:
+        for start, stop in [(0, 25), (0, 60), (25, 60), (50, 60), (0, 25), (3, 30), (10, 10), (25, 50), (50, 59)]:
+            np.testing.assert_array_equal(file.read("train", start, stop)[0], x[start:stop])
+
+
+def test_chunks_that_are_not_there_are_zeros_if_they_are_meant(tmp_path: Path) -> None:
+    with h5py.File(data_file(tmp_path / "a.h5"), "r+") as file:
+        del file["train/x"]
+        x = file["train"].create_dataset("x", X.shape, X.dtype, chunks=(25, 50), fletcher32=True, fillvalue=0)
+        x[30:] = X[30:]
+    with DataFile(tmp_path / "a.h5") as file:
+        for _ in range(2):
+            np.testing.assert_array_equal(file.read("train")[0][25:], np.concatenate([np.zeros((5, 50)), X[30:]]))
+
+
 @given(st.lists(st.sampled_from([b"", b"a", b"abc", bytes(40), bytes(range(256)), b"xy" * 400]), min_size=1))
 @settings(max_examples=60, deadline=None)
 def test_what_lzf_unpacks_to(pieces: list[bytes]) -> None:
