@@ -1,0 +1,89 @@
+"""Reading files in a child process: where HDF5 crashes on a damaged one or comes to no end, that is told in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distnn import errors
+from distnn.errors import DataError, DistnnError
+
+#: So says the work that it goes on, and how many seconds more than usual it may take until it says so again.
+Progress = Callable[[float], None]
+
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+
+
+def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
+    """What some work on a file returns, in terms of JSON.
+
+    The limit is the processor's time, not the clock's: a slow file system takes none, and a loop takes all.
+
+    Raises:
+        DataError: the work crashed, or has computed for ``limit`` seconds without progress.
+        DistnnError: what the work has raised.
+    """
+    answers, answer = os.pipe()
+    child = os.fork()
+    if not child:
+        _become(answer, work, limit)
+    os.close(answer)
+    try:
+        with open(answers, encoding="utf-8") as stream:
+            text = stream.read()
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == -signal.SIGXCPU:
+        raise DataError(
+            f"HDF5 doesn't come to an end reading {path}: it has computed for {limit} s. The file is damaged; copy it "
+            f"again, or make it again. If it is only large, give it more time with --limit."
+        )
+    if -code in _CRASHES:
+        raise DataError(
+            f"HDF5 crashed reading {path} ({signal.Signals(-code).name}). The file is damaged; copy it again, or make "
+            f"it again."
+        )
+    if code:
+        end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise DistnnError(f"the process that read {path} {end}.")
+    kind, value = json.loads(text)
+    if kind:
+        raise getattr(errors, kind)(value)
+    return value
+
+
+def _become(answer: int, work: Callable[[Progress], Any], limit: int) -> None:
+    """Be the child process: work, answer, and end."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        first, hard = resource.getrlimit(resource.RLIMIT_CPU)
+
+        def progress(more: float = 0) -> None:
+            wanted = int(time.process_time() + limit + more) + 1
+            given = [each for each in (wanted, first, hard) if each != resource.RLIM_INFINITY]
+            resource.setrlimit(resource.RLIMIT_CPU, (min(given), hard))
+
+        progress()
+        try:
+            found = ["", work(progress)]
+        except DistnnError as error:
+            found = [type(error).__name__, str(error)]
+        with open(answer, "w", encoding="utf-8") as stream:
+            json.dump(found, stream)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
