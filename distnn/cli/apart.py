@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -66,6 +67,7 @@ def _become(answer: int, work: Callable[[Progress], Any], limit: int) -> None:
     """Be the child process: work, answer, and end."""
     code = 1
     try:
+        faulthandler.disable()  # the parent tells of it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         first, hard = resource.getrlimit(resource.RLIMIT_CPU)

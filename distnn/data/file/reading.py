@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from distnn.data.file import checks, collective
-from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
+from distnn.data.file.opening import damaged, load_filters, missing_filters, named, open_file, several
 from distnn.data.file.references import check_dataset, check_links
 from distnn.data.file.stored import Stored, Witness
 from distnn.errors import DataError, nearest
@@ -61,11 +61,11 @@ class DataFile:
             if paths:
                 self._join(paths)
             else:
-                self._read_structure()
+                named(self.path, self._read_structure)()
                 if self.together and self._refers_to_others():
                     self.close()
                     self.together, self._file = False, open_file(self.path)
-                    self._read_structure()
+                    named(self.path, self._read_structure)()
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error

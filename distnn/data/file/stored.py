@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from distnn.data.file.opening import open_file
+from distnn.data.file.opening import named, open_file
 from distnn.data.file.references import source_files
 from distnn.errors import DataError, complain
 
@@ -104,6 +104,9 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
 
     def read_direct(self, target: np.ndarray, where: slice) -> None:
         """Read the rows start..stop into ``target``."""
+        named(self._path, self._read)(target, where)
+
+    def _read(self, target: np.ndarray, where: slice) -> None:
         again = self._read_before(where.start, where.stop)
         with self.guarded(where.start, where.stop):
             if again:
