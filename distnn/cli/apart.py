@@ -10,15 +10,19 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from distnn import errors
 from distnn.errors import DataError, DistnnError
+from distnn.runtime import launched_ranks
 
 #: So says the work that it goes on, and how many seconds more than usual it may take until it says so again.
 Progress = Callable[[float], None]
 
+#: Seconds of a processor in which any data file is surely opened.
+OPENING = 20
 _CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 
 
@@ -47,7 +51,7 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
     if code == -signal.SIGXCPU:
         raise DataError(
             f"HDF5 doesn't come to an end reading {path}: it has computed for {limit} s. The file is damaged; copy it "
-            f"again, or make it again. If it is only large, give it more time with --limit."
+            f"again, or make it again. If it is only large, `distnn inspect --limit {10 * limit}` shows it."
         )
     if -code in _CRASHES:
         raise DataError(
@@ -61,6 +65,26 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
     if kind:
         raise getattr(errors, kind)(value)
     return value
+
+
+def foresee(data: str | Path, *, follow: bool = False) -> None:
+    """Have a child process open a data file before this one does, so that a crash or a loop there ends in words.
+
+    Whatever else is wrong with the file is told by who opens it. Where ranks were launched together there is no child,
+    since forks don't suit all that MPI communicates by: there the watchdog ends a loop, and the stack names the file.
+
+    Raises:
+        DataError: HDF5 crashes on the file, or comes to no end.
+    """
+
+    def opens(progress: Progress) -> None:
+        from distnn.data import DataFile
+
+        with suppress(Exception):
+            DataFile(data, follow=follow).close()
+
+    if launched_ranks() == 1:
+        apart(Path(data), opens, OPENING)
 
 
 def _become(answer: int, work: Callable[[Progress], Any], limit: int) -> None:

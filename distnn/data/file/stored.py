@@ -88,7 +88,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
     """
 
     def __init__(self, path: Path, dataset: Any, witness: Witness, checked: set[int] | None = None) -> None:
-        super().__init__(dataset.id)
+        super().__init__(dataset.id, readonly=True)
         self._path, self._witness = path, witness
         self._properties = self.id.get_create_plist()
         self._pipeline = [self._properties.get_filter(place)[0] for place in range(self._properties.get_nfilters())]
