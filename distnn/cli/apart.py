@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import signal
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,7 +35,12 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
         DistnnError: what the work has raised.
     """
     answers, answer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # too many processes, or too little memory: better here than not at all
+        os.close(answers)
+        os.close(answer)
+        return work(lambda more: None)
     if not child:
         _become(answer, work, limit)
     os.close(answer)
@@ -48,7 +52,7 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
         raise
     finally:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code == -signal.SIGXCPU:
+    if code == -signal.SIGPROF:
         raise DataError(
             f"HDF5 doesn't come to an end reading {path}: it has computed for {limit} s. The file is damaged; copy it "
             f"again, or make it again. If it is only large, `distnn inspect --limit {10 * limit}` shows it."
@@ -94,14 +98,12 @@ def _become(answer: int, work: Callable[[Progress], Any], limit: int) -> None:
         faulthandler.disable()  # the parent tells of it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        first, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
-        def progress(more: float = 0) -> None:
-            wanted = int(time.process_time() + limit + more) + 1
-            given = [each for each in (wanted, first, hard) if each != resource.RLIM_INFINITY]
-            resource.setrlimit(resource.RLIMIT_CPU, (min(given), hard))
+        def progress(more: float) -> None:
+            signal.setitimer(signal.ITIMER_PROF, limit + more)
 
-        progress()
+        progress(0)
         try:
             found = ["", work(progress)]
         except DistnnError as error:

@@ -59,6 +59,16 @@ def test_a_loop_and_crashes(work: Callable[[Progress], Any], words: str) -> None
         apart(FILE, work, 1)
 
 
+def test_where_there_is_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr("os.fork", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    assert apart(FILE, lambda progress: progress(1) or "done", 1) == "done"
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_an_end_for_another_reason() -> None:
     with pytest.raises(DistnnError, match=r"the process that read some\.h5 was ended by SIGKILL"):
         apart(FILE, lambda progress: os.kill(os.getpid(), signal.SIGKILL), 1)
@@ -76,12 +86,12 @@ def test_an_error_of_our_own_is_shown(capfd: pytest.CaptureFixture[str]) -> None
 def test_who_makes_progress_or_waits_is_left_alone() -> None:
     def work(progress: Progress) -> str:
         for _ in range(4):
-            end = time.process_time() + 0.6
+            end = time.process_time() + 0.4
             while time.process_time() < end:
                 pass
             progress(0)
-        progress(3)
-        end = time.process_time() + 2.5
+        progress(2)
+        end = time.process_time() + 1.5
         while time.process_time() < end:
             pass
         return "done"
