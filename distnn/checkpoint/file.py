@@ -33,6 +33,7 @@ import h5py
 
 from distnn.arrays import Array
 from distnn.checkpoint.content import DOCUMENTS, Checkpoint, document, fault, flat, heading
+from distnn.data.file.opening import named
 from distnn.errors import CheckpointError
 
 FORMAT = "distnn-checkpoint"
@@ -49,6 +50,10 @@ def load(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: if the file is missing, isn't a checkpoint, is of a newer version, or is damaged.
     """
+    return named(Path(path), _load)(path)
+
+
+def _load(path: str | Path) -> Checkpoint:
     hasher = hashlib.sha256()
     with reading(Path(path)) as file:
         optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}

@@ -11,16 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from distnn import checkpoint
+from distnn.cli.apart import Progress
 from distnn.data import DataFile
+from distnn.data.file.sealed import verify as check_seals
 
 Facts = dict[str, Any]
 
 
-def contents(path: Path) -> Facts:
+#: A checkpoint of so many bytes is surely read, hashed and summed up in a second of a processor.
+CHECKPOINT_RATE = 20e6
+
+
+def contents(path: Path, progress: Progress, *, verify: bool = False) -> Facts:
     """The facts about a file; their ``kind`` is ``checkpoint``, ``data`` or ``other``.
 
     Arguments:
         path: an HDF5 file, a link such as `latest`, a checkpoints folder, or a run directory.
+        progress: is told how long the rest may take.
+        verify: read all of a data file, and compare it with its checksums and fingerprint.
 
     Raises:
         CheckpointError: if there is no such file, it isn't HDF5, or it is a damaged checkpoint.
@@ -29,8 +37,12 @@ def contents(path: Path) -> Facts:
     if path.is_dir() or path.is_symlink():
         path = checkpoint.resolve(path)
     kind = checkpoint.kind_of(path)
+    size = path.stat().st_size
+    progress(size / CHECKPOINT_RATE if kind == "checkpoint" else 0)
     facts = {"checkpoint": _checkpoint, "data": _data, "other": _other}[kind](path)
-    return {"kind": kind, "path": str(path), "bytes": path.stat().st_size, **facts}
+    if verify and kind != "checkpoint":
+        facts["verified"] = check_seals(path, lambda: progress(0))._asdict()
+    return {"kind": kind, "path": str(path), "bytes": size, **facts}
 
 
 def _checkpoint(path: Path) -> Facts:
@@ -70,7 +82,7 @@ def _data(path: Path) -> Facts:
             for split in file.splits
         }
         facts = {"task": file.task, "classes": list(file.classes), "scale": file.scale, "splits": splits}
-    return facts | {key: outline.attributes.get(key, "") for key in ("source", "licence", "created_by")}
+    return facts | {key: outline.attributes.get(key, "") for key in ("source", "licence", "created_by", "fingerprint")}
 
 
 def _other(path: Path) -> Facts:

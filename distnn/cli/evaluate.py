@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import together
 from distnn.report.output import show, show_json
 
@@ -35,6 +36,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     from distnn.data import DataFile
     from distnn.inference.load import restore
 
+    foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi, follow=follow) as file:

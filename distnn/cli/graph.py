@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import alone
 from distnn.report.output import show
 
@@ -35,6 +36,7 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     from distnn.session import parts
 
     settings = config.read(run, overrides)
+    foresee(settings.data.path, follow=settings.data.follow)
     with config.located(run, overrides), parts.data_file(settings) as file:
         model = parts.model(settings, file)
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")

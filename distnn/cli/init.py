@@ -9,6 +9,7 @@ import click
 
 from distnn import outputs
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import alone
 from distnn.errors import UsageError
 from distnn.report.output import show
@@ -61,6 +62,7 @@ def _fitting(output: Path, kind: str | None, data: str) -> tuple[str, str]:
     from distnn.report.words import count
     from distnn.session import parts
 
+    foresee(data)
     with DataFile(data) as file:
         kind = kind or model_for(file)
         table = proposal(kind, data, file)

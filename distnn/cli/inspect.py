@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from distnn.cli import options
+from distnn.cli.apart import Progress, apart
 from distnn.cli.launch import alone
 from distnn.report.output import show, show_json
 from distnn.report.table import table
@@ -22,26 +23,43 @@ _CLASSES_SHOWN = 20
 
 @click.command()
 @click.argument("file", metavar="FILE.h5", type=options.PATH)
+@click.option("--verify", is_flag=True, help="Read all of a data file; check its checksums and its fingerprint.")
+@click.option(
+    "--limit", metavar="SECONDS", type=click.IntRange(min=1), default=10, help="How long HDF5 may compute to no avail."
+)
 @options.as_json
 @alone
-def inspect(file: Path, as_json: bool) -> None:
+def inspect(file: Path, verify: bool, limit: int, as_json: bool) -> None:
     """Show what is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
 
-    A checkpoint's checksum is verified.
+    A checkpoint's checksum is always verified; a data file, and a file of predictions, with --verify. distnn writes
+    them with a checksum for each chunk, and a fingerprint.
 
     \b
     Example:
-      distnn inspect data/digits.h5
+      distnn inspect --verify data/digits.h5
       distnn inspect runs/digits
       distnn inspect runs/digits/checkpoints/latest --json
     """
-    from distnn.cli.contents import contents
 
-    facts = contents(file)
+    def look(progress: Progress) -> Facts:
+        from distnn.cli.contents import contents
+
+        return contents(file, progress, verify=verify)
+
+    facts = apart(file, look, limit)
     if as_json:
         show_json(facts)
-    else:
-        {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
+        return
+    {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
+    if "verified" in facts:
+        _show_verified(**facts["verified"])
+
+
+def _show_verified(datasets: int, checksums: int, fingerprint: str | None) -> None:
+    sums = f"the checksums of {checksums} are right" if checksums else "there are no checksums"
+    whole = "the fingerprint is right" if fingerprint else "there is no fingerprint to compare with"
+    show(f"verified: all of {datasets} datasets can be read; {sums}; {whole}")
 
 
 def _show_checkpoint(facts: Facts) -> None:
@@ -69,7 +87,7 @@ def _show_data(facts: Facts) -> None:
     if classes := facts["classes"]:
         more = " …" if len(classes) > _CLASSES_SHOWN else ""
         show(f"{len(classes)} classes: {', '.join(classes[:_CLASSES_SHOWN])}{more}")
-    for key in ("source", "licence", "created_by"):
+    for key in ("source", "licence", "created_by", "fingerprint"):
         if facts[key]:
             show(f"{key.replace('_', ' ')}: {facts[key]}")
     if facts["scale"] is not None:

@@ -7,6 +7,7 @@ names it; a failure on any rank is reported once; all ranks end with the same ex
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
 import signal
 import threading
@@ -49,6 +50,7 @@ def together(verb: Callable[Concatenate[World, P], int | None]) -> Callable[P, N
         with starting():
             world = World.open()
         _heed_hangups()
+        _tell_of_crashes()  # MPI has handlers of its own, which it sets when it starts
         with guarded(world):
             code = verb(world, *args, **options)
         world.failures.exit(code or 0)
@@ -65,6 +67,7 @@ def alone(verb: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(verb)
     def run(*args: P.args, **options: P.kwargs) -> None:
         if launched_ranks() == 1:
+            _tell_of_crashes()
             verb(*args, **options)
         else:
             together(lambda world: _on_rank_0(world, functools.partial(verb, *args, **options)))()
@@ -130,6 +133,12 @@ def _pulse(world: World) -> Iterator[None]:
         over.set()
         thread.join()
         world.comm.bcast(False)
+
+
+def _tell_of_crashes() -> None:
+    """Where a library crashes, print the stack, in which `distnn.data.file.opening.named` has put the file's name."""
+    with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
+        faulthandler.enable()
 
 
 def _heed_hangups() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import alone, together
 from distnn.errors import UsageError, complain
 from distnn.report.output import show, show_json
@@ -107,6 +108,7 @@ def _look_up(question: _Question) -> None:
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
+    foresee(settings.data.path, follow=settings.data.follow)
     ranks, threads = question.layout(sites.read(str(question.site)), settings)
     with (
         config.located(question.run, question.overrides),
@@ -135,6 +137,7 @@ def _measure(world: World, question: _Question) -> None:
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
+    foresee(settings.data.path, follow=settings.data.follow)
     world.heartbeat.expect_within(settings.parallel.timeout)
     ranks, cores = _laid_out(world.comm, question, settings)
     with (

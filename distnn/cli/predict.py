@@ -9,6 +9,7 @@ import click
 
 from distnn import outputs
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import together
 from distnn.report.output import show
 
@@ -38,6 +39,7 @@ def predict(world: World, checkpoint: str, data: str, output: Path, split: str, 
     from distnn.inference.load import restore
 
     world.comm.on_root(lambda: outputs.check(output, force=force))  # before the work
+    foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi, follow=follow) as file:

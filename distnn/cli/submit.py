@@ -12,6 +12,7 @@ import click
 
 from distnn import __version__
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.init import write_new
 from distnn.cli.launch import alone
 from distnn.cli.train import seconds, train
@@ -124,6 +125,7 @@ def _accepted(run: Path, arguments: tuple[str, ...]) -> tuple[RunSettings, int]:
     group = click.get_current_context().find_root()
     overrides = train.make_context("train", [str(run), *arguments], parent=group).params["overrides"]
     settings = config.read(run, overrides)
+    foresee(settings.data.path, follow=settings.data.follow)
     with config.located(run, overrides), parts.data_file(settings) as file:
         if settings.parallel.elastic:
             raise UsageError(

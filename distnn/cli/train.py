@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distnn.cli import options
+from distnn.cli.apart import foresee
 from distnn.cli.launch import MORE_TO_DO, together
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def train(
     from distnn.session.run import train as run_training
 
     settings = config.read(run, overrides)
+    foresee(settings.data.path, follow=settings.data.follow)
     reports = world.comm.root or settings.parallel.elastic  # the rank that reports may be another one in the end
     listener = Console(log_interval=settings.log.interval, quiet=quiet) if reports else None
     out = out or folder(run, resume)

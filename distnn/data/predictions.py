@@ -10,6 +10,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.file.atomic import hdf5_writer
+from distnn.data.file.sealed import Sealed, seal
 from distnn.outputs import new_file
 
 
@@ -43,7 +44,7 @@ def attributes(classes: Sequence[str], about: Mapping[str, str]) -> dict[str, An
 def write_predictions(
     path: Path, predictions: Array, *, classes: Sequence[str], about: Mapping[str, str], force: bool
 ) -> None:
-    """Write `datasets` and `attributes` into a file.
+    """Write `datasets` and `attributes` into a file, with checksums and a fingerprint.
 
     Raises:
         DataError: if the file exists and ``force`` isn't set, or it can't be written.
@@ -51,4 +52,7 @@ def write_predictions(
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         file.attrs.update(attributes(classes, about))
         for name, values in datasets(predictions, classes).items():
-            file[name] = values
+            sealed = Sealed(file, name, values.shape, values.dtype)
+            sealed.write(0, values)
+            sealed.seal()
+        seal(file)

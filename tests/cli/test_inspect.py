@@ -19,6 +19,7 @@ from distnn.cli.main import distnn as program
 from distnn.data import write_data
 from distnn.errors import CheckpointError
 from tests.support.checkpoints import MODEL, SETTINGS, example
+from tests.support.files import bare
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_data_file(data: Path) -> None:
     assert "licence: CC0" in text
     assert "x is multiplied by 1.5259e-05 when it is read" in text
     assert row(text, "train", "10", "x", "10×8×8", "uint16", "10×8×8", "none", "1.3", "KB")
-    assert row(text, "test", "4", "y", "4", "uint8", "4", "none", "4", "B")
+    assert row(text, "test", "4", "y", "4", "uint8", "4", "none", "8", "B")
 
 
 def test_data_file_as_json(data: Path) -> None:
@@ -133,9 +134,39 @@ def test_data_file_as_json(data: Path) -> None:
     assert (found["source"], found["licence"]) == ("a shelter", "CC0")
     assert found["created_by"].startswith("distnn ")
     assert list(found["splits"]) == ["train", "test"]
-    test = {"shape": [4, 8, 8], "dtype": "uint16", "chunks": [4, 8, 8], "compression": None, "stored": 512}
+    test = {
+        "shape": [4, 8, 8],
+        "dtype": "uint16",
+        "chunks": [4, 8, 8],
+        "compression": None,
+        "stored": 516,
+    }  # 4 are the checksum
     assert found["splits"]["test"]["samples"] == 4
     assert found["splits"]["test"]["x"] == test
+
+
+def test_a_data_file_is_verified(data: Path) -> None:
+    result = CliRunner().invoke(program, ["inspect", "--verify", str(data)])
+    assert "verified: all of 4 datasets can be read; the checksums of 4 are right; the fingerprint is right" in (
+        result.output
+    )
+    with h5py.File(data, "r") as file:
+        expected = {"datasets": 4, "checksums": 4, "fingerprint": file.attrs["fingerprint"]}
+        place = file["test/x"].id.get_chunk_info(0).byte_offset
+    assert facts(data)["fingerprint"] == expected["fingerprint"]
+    assert json.loads(distnn("inspect", "--verify", "--json", data).stdout)["verified"] == expected
+    content = bytearray(data.read_bytes())
+    content[place] ^= 1
+    data.write_bytes(content)
+    assert "data file" in shown(data)
+    done = distnn("inspect", "--verify", data)
+    assert done.returncode == 2
+    assert "data.h5 is damaged: samples 0..4 of test/x can't be read, or don't fit their checksum" in done.stderr
+
+
+def test_a_data_file_of_another_writer_is_read_all_the_same(tmp_path: Path) -> None:
+    text = distnn("inspect", "--verify", bare(tmp_path / "a.h5", train__x=np.ones((5, 3)), train__y=np.ones(5, int)))
+    assert "verified: all of 2 datasets can be read; there are no checksums; there is no fingerprint" in text.stdout
 
 
 def test_packed_data_file_of_another_writer(tmp_path: Path) -> None:

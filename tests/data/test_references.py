@@ -172,16 +172,6 @@ def test_zeros_that_are_meant(tmp_path: Path) -> None:
     assert not read(data_file(tmp_path / "a.h5", put)).any()
 
 
-def test_a_chunk_shorter_than_its_checksum(tmp_path: Path) -> None:
-    def put(group: Any) -> None:
-        dataset = group.create_dataset("x", X.shape, X.dtype, chunks=(12, 4), fletcher32=True)
-        dataset[:] = X
-        dataset.id.write_direct_chunk((12, 0), b"ab")
-
-    with pytest.raises(DataError, match="the chunk of /train/x at sample 12 is shorter than its checksum"):
-        read(data_file(tmp_path / "a.h5", put))
-
-
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="pipe is a pipe, a device or a socket; expected an HDF5 data file"):

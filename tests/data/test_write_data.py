@@ -66,7 +66,7 @@ def test_a_path_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_large_arrays_are_copied_in_slabs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distnn.data.file.writing.SLAB_BYTES", 100)
-    monkeypatch.setattr("distnn.data.file.writing.CHUNK_BYTES", 70)
+    monkeypatch.setattr("distnn.data.file.sealed.CHUNK_BYTES", 70)
     x, y = np.random.default_rng(0).normal(size=(53, 3)), np.arange(53) % 3
     with DataFile(classification(tmp_path / "a.h5", splits={"train": (x, y)})) as file:
         np.testing.assert_array_equal(file.read("train")[0], x)

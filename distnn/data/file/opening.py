@@ -8,13 +8,18 @@ import glob
 import importlib
 import os
 import tempfile
+import types
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import h5py
 
 from distnn.errors import DataError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def several(path: Path) -> list[Path]:
@@ -52,6 +57,21 @@ def load_filters(dataset: Any) -> None:
             importlib.import_module("hdf5plugin")
 
 
+def named(path: Path, read: Callable[P, T]) -> Callable[P, T]:
+    """``read``, called from a frame that bears the name of the file that it reads.
+
+    Where HDF5 crashes on a damaged file or comes to no end, Python can't run any more. faulthandler still shows the
+    stack, and so which file it was.
+    """
+
+    def reads(*args: P.args, **options: P.kwargs) -> T:
+        return read(*args, **options)
+
+    code = reads.__code__.replace(co_filename=f"<{path}, which is damaged if HDF5 ends here>", co_name="read_the_file")
+    function: Any = types.FunctionType(code, {}, closure=reads.__closure__)
+    return cast(Callable[P, T], function)
+
+
 def open_file(path: Path, comm: Any = None) -> Any:
     """Open the HDF5 file for reading; with an mpi4py communicator, all of its ranks open it together.
 
@@ -67,7 +87,9 @@ def open_file(path: Path, comm: Any = None) -> Any:
         what = "a folder" if path.is_dir() else "a pipe, a device or a socket"
         raise DataError(f"{path} is {what}; expected an HDF5 data file.")
     try:
-        return _open_locked(path) if comm is None else h5py.File(path, "r", driver="mpio", comm=comm)
+        if comm is None:
+            return named(path, _open_locked)(path)
+        return h5py.File(path, "r", driver="mpio", comm=comm)
     except PermissionError as error:
         raise DataError(f"{path} can't be read: permission denied. Check its permissions (ls -l {path}).") from error
     except OSError as error:

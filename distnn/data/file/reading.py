@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 
 from distnn.data.file import checks, collective
-from distnn.data.file.opening import damaged, load_filters, missing_filters, open_file, several
+from distnn.data.file.opening import damaged, load_filters, missing_filters, named, open_file, several
 from distnn.data.file.references import check_dataset, check_links
+from distnn.data.file.stored import Stored, Witness
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -60,11 +61,11 @@ class DataFile:
             if paths:
                 self._join(paths)
             else:
-                self._read_structure()
+                named(self.path, self._read_structure)()
                 if self.together and self._refers_to_others():
                     self.close()
                     self.together, self._file = False, open_file(self.path)
-                    self._read_structure()
+                    named(self.path, self._read_structure)()
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error
@@ -73,7 +74,7 @@ class DataFile:
             raise
 
     def _read_structure(self) -> None:
-        path, file = self.path, self._file
+        path, file, self._witness = self.path, self._file, Witness(self.path)
         check_links(path, file, follow=self.follow)
         self.task = checks.check_task(path, file.attrs.get("task"))
         self.classes = checks.check_classes(path, self.task, file.attrs.get("classes"))
@@ -122,8 +123,9 @@ class DataFile:
                 f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
             )
         load_filters(dataset)
-        check_dataset(self.path, dataset, follow=self.follow)
-        return dataset
+        others = check_dataset(self.path, dataset, follow=self.follow)
+        self._witness.add(others)
+        return Stored(self.path, dataset, self._witness)
 
     def _read_scale(self) -> float | None:
         if self.task == "language":
@@ -225,7 +227,8 @@ class DataFile:
             for source, array in zip(stored, (x, y), strict=True):
                 target = array.view(np.bool_) if source.dtype.kind == "b" else array  # a byte in memory too
                 if by_all:
-                    collective.read(source, start, target)
+                    with source.guarded(start, stop):
+                        collective.read(source, start, target)
                 else:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:

@@ -22,8 +22,6 @@ from distnn.errors import DataError
 
 #: How many links may lead to each other, as in HDF5.
 LINKS = 16
-#: The bytes of a chunk's checksum (Fletcher-32).
-CHECKSUM = 4
 #: Where a dataset is: its file's device and number there, and its name.
 Place = tuple[int, int, str]
 
@@ -39,8 +37,10 @@ def check_links(path: Path, group: Any, *, follow: bool) -> None:
             _check_place(path, name, _resolved(path, target), follow=follow)
 
 
-def check_dataset(path: Path, dataset: Any, *, follow: bool, chain: tuple[Place, ...] = ()) -> None:
+def check_dataset(path: Path, dataset: Any, *, follow: bool, chain: tuple[Place, ...] = ()) -> set[Path]:
     """Refuse a dataset whose values lie in files elsewhere, are missing, refer to themselves, or were never written.
+
+    Returns the other files that it lies in.
 
     Arguments:
         path: of the dataset's file.
@@ -57,18 +57,20 @@ def check_dataset(path: Path, dataset: Any, *, follow: bool, chain: tuple[Place,
         raise DataError(f"{path}: the virtual dataset {dataset.name} is its own source; make the file again.")
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
+    others: set[Path] = set()
     if layout == h5py.h5d.VIRTUAL:
         for number in range(properties.get_virtual_count()):
-            name = properties.get_virtual_filename(number)
-            _check_source(path, dataset, name, properties.get_virtual_dsetname(number), follow, (*chain, place))
+            name = properties.get_virtual_filename(number), properties.get_virtual_dsetname(number)
+            others |= _check_source(path, dataset, *name, follow, (*chain, place))
         _check_mapped(path, dataset, properties)
     elif external := properties.get_external_count():
         parts = [properties.get_external(number) for number in range(external)]
-        _check_raw(path, dataset, [(Path.cwd() / os.fsdecode(name), *rest) for name, *rest in parts], follow=follow)
-    else:
-        _check_checksums(path, dataset, properties)
-        if properties.fill_value_defined() != h5py.h5d.FILL_VALUE_USER_DEFINED:
-            _check_written(path, dataset, layout)
+        parts = [(Path.cwd() / os.fsdecode(name), *rest) for name, *rest in parts]
+        _check_raw(path, dataset, parts, follow=follow)
+        others |= {name for name, *_ in parts}
+    elif properties.fill_value_defined() != h5py.h5d.FILL_VALUE_USER_DEFINED:
+        _check_written(path, dataset, layout)
+    return others
 
 
 def _check_mapped(path: Path, dataset: Any, properties: Any) -> None:
@@ -86,15 +88,21 @@ def _check_mapped(path: Path, dataset: Any, properties: Any) -> None:
         )
 
 
-def _check_source(path: Path, dataset: Any, file_name: str, name: str, follow: bool, chain: tuple[Place, ...]) -> None:
-    """One source of a virtual dataset, or, where its name has a number's place, all of that name that are there."""
-    if file_name == ".":
-        files = [path]
-    else:
-        first = _resolved(path, file_name)
-        found = sorted(glob.glob(glob.escape(str(first)).replace("%b", "*"))) if "%b" in str(first) else [first]
-        files = [Path(each) for each in found]
-    for source in files:
+def source_files(path: Path, name: str) -> list[Path]:
+    """The source of a virtual dataset in ``path``, or, where its name has a number's place, all that are there."""
+    if name == ".":
+        return [path]
+    first = _resolved(path, name)
+    found = sorted(glob.glob(glob.escape(str(first)).replace("%b", "*"))) if "%b" in str(first) else [first]
+    return [Path(each) for each in found]
+
+
+def _check_source(
+    path: Path, dataset: Any, file_name: str, name: str, follow: bool, chain: tuple[Place, ...]
+) -> set[Path]:
+    """The files of one source of a virtual dataset."""
+    others: set[Path] = set()
+    for source in source_files(path, file_name):
         _check_place(path, str(dataset.name), source, follow=follow)
         if not source.is_file():
             raise DataError(
@@ -106,7 +114,8 @@ def _check_source(path: Path, dataset: Any, file_name: str, name: str, follow: b
             if "%b" not in name and not isinstance(target, h5py.Dataset):
                 raise DataError(f"{path}: {dataset.name} is virtual, but its source {source} has no dataset {name}.")
             if target is not None:
-                check_dataset(source, target, follow=follow, chain=chain)
+                others |= {source} | check_dataset(source, target, follow=follow, chain=chain)
+    return others
 
 
 def _check_raw(path: Path, dataset: Any, parts: list[tuple[Any, ...]], *, follow: bool) -> None:
@@ -140,20 +149,6 @@ def _check_written(path: Path, dataset: Any, layout: int) -> None:
             f"{path}: {missing} of {dataset.name} and perhaps more were never written, so HDF5 would read zeros. The "
             f"program that made the file has not finished; run it again. If zeros are meant, give the dataset a "
             f"fillvalue."
-        )
-
-
-def _check_checksums(path: Path, dataset: Any, properties: Any) -> None:
-    """Refuse chunks that are shorter than their own checksum, on which HDF5 crashes."""
-    filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
-    if h5py.h5z.FILTER_FLETCHER32 not in filters:
-        return
-    short: list[int] = []
-    dataset.id.chunk_iter(lambda chunk: short.extend(chunk.chunk_offset[:1] if chunk.size < CHECKSUM else ()))
-    if short:
-        raise DataError(
-            f"{path} is damaged: the chunk of {dataset.name} at sample {short[0]} is shorter than its checksum. Copy "
-            f"the file again, or make it again."
         )
 
 

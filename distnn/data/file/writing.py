@@ -11,11 +11,10 @@ import numpy as np
 from distnn.data.file import checks
 from distnn.data.file.atomic import hdf5_writer, new_file
 from distnn.data.file.reading import bytes_of_one
+from distnn.data.file.sealed import Sealed, seal
 from distnn.errors import DataError, nearest
 from distnn.runtime import VERSION
 
-#: A chunk holds as many whole samples as fit: few enough bytes for HDF5's chunk cache (1 MiB), enough for one request.
-CHUNK_BYTES = 512 * 1024
 #: The bytes of samples checked and written at a time, so that arrays mapped from disk need not fit in memory.
 SLAB_BYTES = 16 * 1024 * 1024
 
@@ -56,9 +55,10 @@ def write_data(
         about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
         file.attrs.update(about | ({"classes": list(names)} if names else {}))
         for split, (x, y) in arrays.items():
-            _write_split(path, file.create_group(split), split, x, y, len(names))
-            if factor is not None:
-                file[split]["x"].attrs["scale"] = factor
+            group = file.create_group(split)
+            sealed = Sealed(group, "x", x.shape, x.dtype, factor), Sealed(group, "y", y.shape, y.dtype)
+            _write_split(path, sealed, split, x, y, len(names))
+        seal(file)
     return path
 
 
@@ -80,14 +80,13 @@ def _array(values: Any) -> Any:
     return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
 
 
-def _write_split(path: Path, group: Any, split: str, x: Any, y: Any, classes: int) -> None:
-    for name, values in (("x", x), ("y", y)):
-        per_chunk = max(1, min(values.shape[0], CHUNK_BYTES // bytes_of_one(values)))
-        chunks = (per_chunk, *values.shape[1:])
-        group.create_dataset(name, shape=values.shape, dtype=values.dtype.newbyteorder("="), chunks=chunks)
+def _write_split(path: Path, sealed: tuple[Sealed, Sealed], split: str, x: Any, y: Any, classes: int) -> None:
     slab = max(1, SLAB_BYTES // bytes_of_one(x))
     for start in range(0, x.shape[0], slab):
         stop = min(start + slab, x.shape[0])
         samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
         checks.check_values(path, split, start, samples, targets, classes)
-        group["x"][start:stop], group["y"][start:stop] = samples, targets
+        for dataset, values in zip(sealed, (samples, targets), strict=True):
+            dataset.write(start, values)
+    for dataset in sealed:
+        dataset.seal()
