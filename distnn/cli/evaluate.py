@@ -12,7 +12,10 @@ from distnn.cli.launch import together
 from distnn.report.output import show, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from distnn.inference.load import Restored
+    from distnn.metrics import Value
     from distnn.parallel.world import World
     from distnn.sums import Sums
 
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
 @click.argument("checkpoint", type=options.NAME)
 @click.argument("data", type=options.NAME)
 @options.split
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: loss, samples, accuracy; bits for text.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object: loss, samples, accuracy; bits for text; the metrics.",
+)
 @options.follow
 @options.trust_code
 @together
@@ -40,17 +48,23 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     restored = restore(checkpoint, world.comm)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi, follow=follow) as file:
-        sums = restored.evaluate(file, split, world)
-    world.comm.on_root(lambda: _show(sums, split, restored, as_json=as_json))
+        sums, metrics = restored.evaluate(file, split, world)
+    world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))
 
 
-def _show(sums: Sums, split: str, restored: Restored, *, as_json: bool) -> None:
+def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restored, *, as_json: bool) -> None:
     """Print the scores."""
+    from distnn.report import words
+
     if as_json:
         scores = {"accuracy": sums.accuracy, "bits": sums.bits}
         facts = {"loss": sums.mean_loss, "samples": sums.samples}
-        show_json(facts | {name: value for name, value in scores.items() if value is not None})
+        show_json(facts | {name: value for name, value in scores.items() if value is not None} | dict(metrics))
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
     show(f"{split}: loss {sums.mean_loss:.6g}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
+    if text := words.metrics(metrics).strip():
+        show(text)
+    for line in words.tables(metrics, restored.model.classes):
+        show(line)

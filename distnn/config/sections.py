@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
@@ -12,6 +12,7 @@ from distnn.config.model import ModelSettings
 from distnn.config.section import CountOrNever, Number, Section, Seed, Text
 from distnn.config.text import Keys
 from distnn.losses import Loss
+from distnn.metrics import Metric
 from distnn.optim import Optimizer, Schedule
 from distnn.registry import Count, CountOrZero, Fraction, NotNegative, Positive
 
@@ -147,6 +148,30 @@ OptimizerSettings = Annotated[KindSettings, PlainValidator(partial(choose, Optim
 ScheduleSettings = Annotated[KindSettings, PlainValidator(partial(choose, Schedule.family)), OneOf(Schedule.family)]
 
 
+def _metric(given: Any) -> KindSettings:
+    """A metric's table, or its kind alone."""
+    return choose(Metric.family, {"kind": given} if isinstance(given, str) else given)
+
+
+MetricSettings = Annotated[
+    KindSettings,
+    PlainValidator(_metric),
+    OneOf(Metric.family),
+    'a kind of metric such as "f1", or a table such as {kind = "f1", average = "micro"}',
+]
+
+
+class MetricsSettings(Section):
+    """``[metrics]``: what an evaluation computes besides the loss, and of classes the accuracy."""
+
+    #: which, such as ["confusion_matrix", "f1", {kind = "top_k", k = 3}]; see the kinds below
+    kinds: Annotated[tuple[MetricSettings, ...], Field(strict=False), 'a list such as ["f1", {kind = "top_k"}]'] = ()
+
+    def make(self) -> list[Metric]:
+        """What the section describes."""
+        return [each.make() for each in self.kinds]
+
+
 class RunSettings(Section):
     """A whole run file."""
 
@@ -155,6 +180,7 @@ class RunSettings(Section):
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
     loss: LossSettings = Field(default_factory=partial(choose, Loss.family))
+    metrics: MetricsSettings = MetricsSettings()
     optimizer: OptimizerSettings = Field(default_factory=partial(choose, Optimizer.family))
     schedule: ScheduleSettings = Field(default_factory=partial(choose, Schedule.family))
     parallel: ParallelSettings = ParallelSettings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.graph.initial import parameter_nodes
 from distnn.inference.predictions import Predictions
 from distnn.inference.sampling import sample
+from distnn.metrics import Value
 from distnn.models import Model, build
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
@@ -40,8 +41,8 @@ class Restored:
     parameters: Parameters
     settings: RunSettings
 
-    def evaluate(self, file: DataFile, split: str, world: World) -> Sums:
-        """The sums over a split, of which come loss and accuracy, computed by all ranks together.
+    def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
+        """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
 
         Raises:
             DataError: if the data don't fit the model.
@@ -66,9 +67,12 @@ class Restored:
                 f"from one text, so that they share its characters."
             )
         groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
-        evaluator = Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=in_memory)
+        metrics = self.settings.metrics.make()
+        evaluator = Evaluator(
+            self.model, self.parameters, file, split, world, groups, in_memory=in_memory, metrics=metrics
+        )
         with closing(evaluator):
-            return evaluator.run()
+            return evaluator.run(), evaluator.values
 
     def predict(self, file: DataFile, split: str, world: World) -> Predictions:
         """Predictions for a split, of which each rank computes a part; the same bits on any number of ranks.

@@ -19,6 +19,7 @@ from distnn.graph.plan import Plan
 from distnn.layers.layer import Layer, name_parameters
 from distnn.losses import Auto, Loss
 from distnn.losses.loss import TASKS
+from distnn.metrics import Metric, Metrics
 from distnn.models.description import describe
 from distnn.ops.op import Exchange
 from distnn.parameters import Parameters
@@ -154,12 +155,21 @@ class Model:
 
     def _all_sums(self, further: Mapping[str, Node]) -> dict[str, Node]:
         for name, node in further.items():
-            if name in {*FIXED, "x", "y", "key"}:
+            if name in {*FIXED, "x", "y", "key", "prediction"}:
                 raise UsageError(f"a further sum is named '{name}', which has a meaning already; choose another name.")
             if N in node.shape:
                 raise ShapeError(f"the further sum '{name}' has shape {show(node.shape)}: sum it over the batch first.")
         fixed = {"loss": self.loss, "correct": self.correct, "weight": self.weight, "count": self.count}
         return {name: node for name, node in fixed.items() if node is not None} | dict(further)
+
+    def metrics(self, metrics: Sequence[Metric]) -> Metrics:
+        """These metrics of the model's predictions.
+
+        Raises:
+            UsageError: if one doesn't serve the task, or is there twice.
+        """
+        width = math.prod(self.target_shape) if self.task == "regression" else len(self.classes)
+        return Metrics(metrics, self.task, width, self.criterion.ignore_label)
 
     @property
     def outputs(self) -> dict[str, Node]:
@@ -225,9 +235,12 @@ class Model:
         nodes = [node for node in topological([self.output]) if node.op is not None]
         return {name for node in nodes if node.op for name in node.op.compiles(bound(node), *map(bound, node.inputs))}
 
-    def evaluation_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
-        """A forward-only plan of the same outputs."""
-        return Plan(self.outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)
+    def evaluation_plan(
+        self, batch: int, parameters: Parameters, pool: BufferPool | None = None, *, predicts: bool = False
+    ) -> Plan:
+        """A forward-only plan of the same outputs, and of ``prediction`` where it ``predicts``."""
+        outputs = self.outputs | ({"prediction": self.prediction} if predicts else {})
+        return Plan(outputs, batch=batch, parameters=parameters, dtype=parameters.dtype, pool=pool)
 
     def prediction_plan(self, batch: int, parameters: Parameters, pool: BufferPool | None = None) -> Plan:
         """A forward-only plan from ``x`` to ``prediction``, which needs no targets."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from distnn import __version__
 from distnn.session.records import EvaluationRecord, RunInfo, StepRecord, Summary
+
+if TYPE_CHECKING:
+    from distnn.metrics import Value
 
 
 def count(number: int, noun: str) -> str:
@@ -29,6 +33,27 @@ def scores(loss: float, accuracy: float | None, bits: float | None = None) -> st
     """Loss to six digits, so that runs can be compared by eye, and where there are any, bits and accuracy."""
     in_bits = f"  {bits:.4f} bits" if bits is not None else ""
     return f"loss {loss:#.6g}{in_bits}" + (f"  accuracy {accuracy:.4f}" if accuracy is not None else "")
+
+
+def metrics(values: Mapping[str, Value]) -> str:
+    """The metrics that are one number; the others are in ``metrics.jsonl``, and `distnn evaluate` prints them."""
+    return "".join(f"  {name} {value:.4f}" for name, value in values.items() if isinstance(value, float))
+
+
+def tables(values: Mapping[str, Value], names: Sequence[str]) -> list[str]:
+    """The metrics that are more than one number, in lines: one for each class, or output."""
+    lines = []
+    for name, value in values.items():
+        if isinstance(value, list):
+            labels = list(names) if len(names) == len(value) else [str(place) for place in range(len(value))]
+            rows = [[str(each) for each in row] if isinstance(row, list) else [f"{row:.4f}"] for row in value]
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            first = max(map(len, labels))
+            lines.append(f"{name}:")
+            for label, row in zip(labels, rows, strict=True):
+                cells = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+                lines.append(f"  {label:<{first}}  {'  '.join(cells)}")
+    return lines
 
 
 def header(info: RunInfo) -> list[str]:
@@ -57,7 +82,8 @@ def step(record: StepRecord) -> str:
 
 def evaluation(record: EvaluationRecord) -> str:
     """A split's scores, in a log."""
-    return f"epoch {record.epoch}  {record.split}  {scores(record.loss, record.accuracy, record.bits)}"
+    scored = scores(record.loss, record.accuracy, record.bits)
+    return f"epoch {record.epoch}  {record.split}  {scored}{metrics(record.metrics)}"
 
 
 def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list[str]:
@@ -73,7 +99,7 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
     if last is not None and not records:
         lines.append(_row("last steps", scores(last.loss, last.accuracy, last.bits)))
     for record in records:
-        text = scores(record.loss, record.accuracy, record.bits)
+        text = scores(record.loss, record.accuracy, record.bits) + metrics(record.metrics)
         lines.append(_row(record.split, f"{text}  ({count(record.samples, 'sample')})"))
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from distnn.data import DataFile
 from distnn.data.partition import Batching
 from distnn.data.source import Source
 from distnn.errors import RunFileError, SharedMemoryError
+from distnn.metrics import Metric
 from distnn.models.model import Model
 from distnn.optim import Optimizer, Schedule
 from distnn.parallel.reduction.choose import choose_reduction
@@ -70,15 +72,15 @@ class Run:
         self.step = self._step()
         self.parameters = self.step.parameters
         self.kernels = self._kernels(file)
-        groups = settings.parallel.groups
-        self.evaluators = {
-            split: Evaluator(self.model, self.parameters, file, split, world, groups, in_memory=self.in_memory)
-            for split in file.splits
-            if split != "train"
-        }
+        metrics = settings.metrics.make() if given.metrics is None else given.metrics
+        self.evaluators = {split: self._evaluator(file, split, metrics) for split in file.splits if split != "train"}
         train, sums = settings.train, self.model.layout.zeros()
         self.factor = self.schedule.over(self.step.windows, train.epochs)
         self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name, sums=sums)
+
+    def _evaluator(self, file: DataFile, split: str, metrics: Sequence[Metric]) -> Evaluator:
+        parts, groups = (self.model, self.parameters, file, split), self.settings.parallel.groups
+        return Evaluator(*parts, self.world, groups, in_memory=self.in_memory, metrics=metrics)
 
     def _step(self) -> Step:
         """The training step, in the first kind of memory that there is enough of."""

@@ -17,6 +17,7 @@ from distnn.errors import UsageError, nearest
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.losses import Loss
 from distnn.losses.loss import LossFunction
+from distnn.metrics import Metric
 from distnn.models import Model
 from distnn.models.model import Network
 from distnn.optim import Optimizer, Schedule
@@ -81,13 +82,18 @@ def fit(
         listener: hears of the progress, on rank 0.
         settings: ``optimizer``, ``loss`` or ``schedule`` as an object of any class derived from `Optimizer`, `Loss` or
             `Schedule`, such as ``optimizer=Adam(0.01)``, or as a function, ``loss(output, target)`` of nodes or
-            ``schedule(step)``; keys of a run file's ``[train]`` or ``[data]``, such as
-            ``seed=1``; and any section as a dict of its keys, such as ``checkpoint={"every_steps": 100}``.
+            ``schedule(step)``; ``metrics`` as a list of objects of classes derived from `Metric`, kinds, and tables;
+            keys of a run file's ``[train]`` or ``[data]``, such as ``seed=1``; and any section as a dict of its keys,
+            such as ``checkpoint={"every_steps": 100}``.
 
     Raises:
         UsageError: for bad data, settings or folders.
         DistnnError: if the training diverges.
     """
+    wished = settings.get("metrics")
+    if isinstance(wished, list | tuple):
+        kinds = [config.recorded(Metric.family, each) if isinstance(each, Metric) else each for each in wished]
+        settings["metrics"] = {"kinds": kinds}
     table, objects = _sorted(settings | {"epochs": epochs, "batch_size": batch_size, "path": str(data)})
     objects = {name: _object(name, thing) for name, thing in objects.items()}
     table |= {name: config.recorded(thing.family, thing) for name, thing in objects.items()}
@@ -97,7 +103,10 @@ def fit(
         checked = config.from_dict(_plain(table), "distnn.fit")
         with DataFile(data, world.comm.mpi, follow=checked.data.follow) as file:
             scale = file.scale
-        given = Given(network, **objects)
+        metrics = checked.metrics.make()
+        if isinstance(wished, list | tuple):
+            metrics = [each if isinstance(each, Metric) else made for each, made in zip(wished, metrics, strict=True)]
+        given = Given(network, metrics=metrics, **objects)
         summary, run = train(checked, out=Path(out), resume=resume, world=world, listener=listener, given=given)
     return Fitted(summary, run.model, run.parameters, scale)
 

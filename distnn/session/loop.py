@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from distnn.errors import DistnnError
+from distnn.metrics import Value
 from distnn.parallel.fingerprints import agreed_fingerprint
 from distnn.session.build import Run
 from distnn.session.progress import Progress, Window
@@ -188,14 +190,16 @@ class Loop:
 
     def _evaluate(self, split: str) -> None:
         start = time.perf_counter()
-        sums = self._run.evaluators[split].run()
+        evaluator = self._run.evaluators[split]
+        sums = evaluator.run()
         stop = time.perf_counter()
         if self.step.timeline:
             self.step.timeline.add(f"evaluate {split}", start, stop)
-        self._report(split, sums, stop - start)
+        self._report(split, sums, stop - start, evaluator.values)
 
-    def _report(self, split: str, sums: Sums, seconds: float) -> None:
-        self.records[split] = EvaluationRecord(split, self.progress.epoch, self.progress.step, sums, seconds)
+    def _report(self, split: str, sums: Sums, seconds: float, metrics: Mapping[str, Value] | None = None) -> None:
+        where = split, self.progress.epoch, self.progress.step
+        self.records[split] = EvaluationRecord(*where, sums, seconds, metrics or {})
         self.listener.evaluated(self.records[split])
 
     def _reason_to_end(self) -> str | None:

@@ -8,7 +8,7 @@ import math
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,8 @@ def _plain(record: RunInfo | StepRecord | EvaluationRecord | Summary) -> dict[st
                 plain |= {name: getattr(record, name) for name in ("samples", "loss", "accuracy", "bits")}
             case Seconds():
                 plain |= {f"{name}_s": seconds for name, seconds in vars(value).items()}
+            case Mapping() if not value:
+                pass  # there are no metrics
             case EvaluationRecord():
                 plain[name] = _plain(value)
             case _:
@@ -201,6 +203,8 @@ def _jsonable(value: Any) -> Any:
         return {key: _jsonable(item) for key, item in value.items()}
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

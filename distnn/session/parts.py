@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from distnn.data import DataFile
 from distnn.data.augment import Augmentation
 from distnn.errors import DataError, RunFileError
 from distnn.losses import Loss
+from distnn.metrics import Metric
 from distnn.models import Model, build
 from distnn.models.model import Network
 from distnn.optim import Optimizer, Schedule
@@ -30,6 +32,7 @@ class Given:
     loss: Loss | None = None
     optimizer: Optimizer | None = None
     schedule: Schedule | None = None
+    metrics: Sequence[Metric] | None = None
 
 
 NOTHING = Given()

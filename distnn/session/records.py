@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, loads neither numpy nor h5py
+    from distnn.metrics import Value
     from distnn.sums import Sums
     from distnn.train.accumulate import Seconds
 
@@ -96,13 +97,14 @@ class StepRecord(Scored):
 
 @dataclass(frozen=True)
 class EvaluationRecord(Scored):
-    """One pass over a split, and how long it took."""
+    """One pass over a split, how long it took, and the metrics by name."""
 
     split: str
     epoch: int
     step: int
     sums: Sums
     seconds: float
+    metrics: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
+from distnn.metrics import Metric, Value
 from distnn.models.model import Model
 from distnn.ops.op import nothing
 from distnn.parallel.world import World
@@ -45,6 +46,13 @@ class Evaluator:
         file: the data file; this rank reads its piece of the split once.
         groups: into which the streams are divided; one for each rank if None, so that the bits depend on their number.
         in_memory: False reads the split anew at each `run`.
+        metrics: what is computed besides the sums.
+
+    Attributes:
+        values: the metrics of the last `run`, by name; the same on every rank.
+
+    Raises:
+        UsageError: if the metrics don't fit the model.
     """
 
     def __init__(
@@ -57,10 +65,14 @@ class Evaluator:
         groups: int | None = None,
         *,
         in_memory: bool = True,
+        metrics: Sequence[Metric] = (),
     ) -> None:
         self.split, self.world = split, world
         self._model, self._parameters = model, parameters
-        self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool()))
+        self._metrics = model.metrics(metrics) if metrics else None
+        self.values: dict[str, Value] = {}
+        predicts = self._metrics is not None
+        self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool(), predicts=predicts))
         self._sums = model.layout.zeros().vector
         samples = file.count(split)
         streams, length = min(STREAMS, samples), chunk(samples)
@@ -91,14 +103,21 @@ class Evaluator:
         """The sums over the split; every rank gets the same ones."""
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
+        counts = np.zeros(self._metrics.counts.length if self._metrics else 0)
+        others = np.zeros((self._chunks, self._metrics.others.length if self._metrics else 0))
         self.world.heartbeat.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
-            self._evaluate(reader, totals[row])
+            self._evaluate(reader, totals[row], counts, others[row])
             self.world.heartbeat.beat()
         for each in self._sources:
             each.begin(0, 0)  # nothing more is read ahead
         self.world.comm.allreduce(totals)  # each row is added to zeros only
+        if self._metrics:
+            self.world.comm.allreduce(others)  # likewise
+            self.world.comm.allreduce(counts)
         self.world.failures.confirm()
+        if self._metrics:
+            self.values = self._metrics.values(counts, self._metrics.others.merged(others))
         return Sums(layout, np.add.reduce(totals, axis=0))
 
     def close(self) -> None:
@@ -106,17 +125,20 @@ class Evaluator:
         for each in self._sources:
             each.close()
 
-    def _evaluate(self, reader: _Reader, totals: Array) -> None:
-        """Add a chunk's sums to its totals."""
+    def _evaluate(self, reader: _Reader, totals: Array, counts: Array, others: Array) -> None:
+        """Add a chunk's sums to its totals, and its statistics to those of this rank and of the chunk."""
         reader.carried.reset()
         for positions in reader.batches:
             plan = self._plan(positions.length)
             reader.source.fill(positions, plan.value["x"], plan.value["y"])
             reader.carried.before(plan, positions)
+            targets = plan.value["y"].copy() if self._metrics else None  # the plan uses its memory anew
             plan.forward()
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
+            if self._metrics and targets is not None:
+                self._metrics.add(counts, others, plan.value["prediction"], targets)
 
 
 class _Reader(NamedTuple):
