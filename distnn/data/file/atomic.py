@@ -1,91 +1,14 @@
-"""Atomic writing: a file, HDF5 files too, is written completely or not at all."""
+"""Writing HDF5 files: a full disk is an error, and no crash."""
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
-
-from distnn.errors import DataError
-
-#: Some parallel file systems can't sync a folder; they don't need it to keep its names consistent.
-NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-
-
-@contextmanager
-def new_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``path``, which is renamed to ``path`` when the block ends without an error.
-
-    The bytes are on disk before the rename, and the rename before the return: a crash leaves the old file or the new
-    one, never a part. If the block fails, the temporary file is removed and ``path`` is unchanged.
-
-    Args:
-        path: the file to write.
-        force: replace an existing file.
-
-    Raises:
-        DataError: ``path`` exists and ``force`` is not set, it is a folder, its folder is missing, or a write failed.
-    """
-    path = Path(path)
-    _check_free(path, force)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.h5.tmp")
-    try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise refused(path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def refused(path: Path, *reasons: object) -> DataError:
-    """The error that says why ``path`` could not be written."""
-    causes = "; ".join(" ".join(str(reason).split()) for reason in reasons)
-    return DataError(
-        f"{path} could not be written: {causes}. Nothing was changed; check the free space, the quota and the "
-        "permissions of its folder."
-    )
-
-
-def _check_free(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder, but a file is to be written there; give a file name such as data.h5.")
-    if not path.parent.is_dir():
-        raise DataError(
-            f"{path} can't be written: there is no folder {path.parent}; create it first (mkdir -p {path.parent})."
-        )
-    if path.exists() and not force:
-        raise DataError(
-            f"{path} already exists and was left as it is; choose another name, or replace it with --force "
-            "(force=True in Python)."
-        )
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until a folder's names are on the disk, as far as its file system knows how to."""
-    try:
-        sync(folder)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
-            raise
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def allocate(file: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from distnn.data.file import checks
-from distnn.data.file.atomic import hdf5_writer, new_file
+from distnn.data.file.atomic import hdf5_writer
 from distnn.data.file.reading import bytes_of_one
 from distnn.data.file.sealed import Sealed, seal
 from distnn.errors import DataError, nearest
+from distnn.outputs import new_file
 from distnn.runtime import VERSION
 
 #: The bytes of samples checked and written at a time, so that arrays mapped from disk need not fit in memory.
