@@ -56,7 +56,7 @@ def test_the_model_comes_back_whole(restored: Restored) -> None:
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_evaluation_against_numpy(split: str, restored: Restored) -> None:
     with DataFile(DIGITS) as file:
-        result = restored.evaluate(file, split, ALONE)
+        result, _ = restored.evaluate(file, split, ALONE)
         x, y = file.read(split)
         scale = float(file.scale or 1)
     values = {name: array.astype(float) for name, array in restored.parameters.value.items()}
@@ -87,7 +87,7 @@ def test_a_regression_comes_back(tmp_path: Path) -> None:
     found = restore(tmp_path / "run", ALONE.comm)
     assert found.parameters.dtype == np.float64
     with DataFile(data) as file:
-        result = found.evaluate(file, "test", ALONE)
+        result, _ = found.evaluate(file, "test", ALONE)
     assert summary.test is not None
     assert (result.mean_loss, result.accuracy, result.samples) == (summary.test.loss, None, 20)
 

@@ -180,7 +180,7 @@ def test_a_plain_network_can_be_restored_from_its_folder(tmp_path: Path) -> None
     restored = restore(tmp_path / "run", alone().comm)
     assert restored.parameters.fingerprint() == found.summary.fingerprint
     with DataFile(DIGITS) as file:
-        result = restored.evaluate(file, "test", alone())
+        result, _ = restored.evaluate(file, "test", alone())
     assert found.summary.test is not None
     assert (result.mean_loss, result.accuracy) == (found.summary.test.loss, found.summary.test.accuracy)
 

@@ -220,7 +220,7 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
     assert done.returncode == 0, done.stderr
     (last,) = [each for each in metrics(here / "on3", "evaluation") if each["split"] == "test"]
     with DataFile(here / "data.h5") as file:
-        assert restore(here / "on3", alone().comm).evaluate(file, "test", alone()).mean_loss == last["loss"]
+        assert restore(here / "on3", alone().comm).evaluate(file, "test", alone())[0].mean_loss == last["loss"]
     assert distnn("predict", "on3", "data.h5", "-o", "p.h5", "--trust-code", cwd=here).returncode == 0
     (here / "own_parts.py").write_text(MODULE + "\n# changed\n")
     rest = distnn("train", "run.toml", "--out", "half", "--resume", "auto", "--set", "train.epochs=5", cwd=here)
@@ -411,7 +411,7 @@ def test_numbers_of_numpy_are_recorded_as_pythons(here: Path) -> None:
     assert kept["loss"] == {"kind": "cross_entropy", "class_weights": [1.0, 20.0, 1.0], "label_smoothing": 0.25}
     assert config.read(here / "run" / "run.toml").optimizer.learning_rate == 0.01
     with DataFile(data) as file:
-        again = restore(here / "run", alone().comm).evaluate(file, "test", alone())
+        again, _ = restore(here / "run", alone().comm).evaluate(file, "test", alone())
     assert found.summary.test is not None and again.mean_loss == found.summary.test.loss
 
 
