@@ -23,7 +23,9 @@ from tests.support.steps import step_of
 torch = pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
 functional = torch.nn.functional
 
-STEPS, BATCH, RATE, MOMENTUM = 50, 32, 0.05, 0.9
+STEPS, BATCH, MOMENTUM = 50, 32, 0.9
+#: The residual network's is low: where rounding decides which side of a relu one of its many values is on, they part.
+RATE = {"mlp": 0.05, "convnet": 0.05, "resnet": 0.01, "lstm": 0.05}
 Values = dict[str, Any]  # tensors by our names
 Forward = Callable[[Values, Any], Any]
 
@@ -107,20 +109,19 @@ NETWORKS: dict[str, tuple[Callable[[], Any], Forward]] = {
 }
 
 
-def ours(step: Step) -> list[float]:
+def ours(step: Step, rate: float) -> list[float]:
     """The mean loss of each step."""
     losses = []
     for number in range(STEPS):
         epoch, window = divmod(number, step.windows)
         if window == 0:
             step.source.begin(0, epoch)
-        losses.append(step.run(window, RATE, number=number).sums.mean_loss)
+        losses.append(step.run(window, rate, number=number).sums.mean_loss)
     return losses
 
 
-def theirs(forward: Forward, values: Values, trained: list[str], x: Any, y: Any) -> list[float]:
+def theirs(forward: Forward, values: Values, optimizer: Any, x: Any, y: Any) -> list[float]:
     """The same by PyTorch, which changes ``values``."""
-    optimizer = torch.optim.SGD([values[name].requires_grad_() for name in trained], RATE, MOMENTUM)
     losses = []
     order = np.concatenate([permutation(len(x), 0, epoch) for epoch in range(2)])
     edges = [k for start in (0, len(x)) for k in range(start, start + len(x), BATCH)]
@@ -144,9 +145,10 @@ def test_fifty_steps_track_pytorchs(kind: str) -> None:
     parameters = step.parameters
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}
     assert step.windows < STEPS, "an epoch's last batch is a smaller one"
-    found = ours(step)
+    found = ours(step, RATE[kind])
     x = torch.from_numpy(loader.x.astype(np.float32) * np.float32(loader.scale or 1))
-    expected = theirs(forward, values, list(parameters.trained), x, torch.from_numpy(loader.y.astype(np.int64)))
+    optimizer = torch.optim.SGD([values[name].requires_grad_() for name in parameters.trained], RATE[kind], MOMENTUM)
+    expected = theirs(forward, values, optimizer, x, torch.from_numpy(loader.y.astype(np.int64)))
     np.testing.assert_allclose(found, expected, rtol=1e-5)  # they differ by about 5e-7
     assert found[-1] < 0.9 * found[0], "it learns"
     for name, array in parameters.value.items():
