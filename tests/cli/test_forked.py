@@ -62,9 +62,9 @@ def test_on_ranks_it_says_and_does_what_new_processes_do(launcher: str, tmp_path
         for args in (["train", "run.toml", "--out", "out", "--quiet"], ["train", "run.toml", "--out", "out"]):
             new = [*DISTNN, *args]
             results.append(
-                warm(3, args, launcher=launcher, cwd=folder)
+                warm(2, args, launcher=launcher, cwd=folder)
                 if name == "warm"
-                else mpiexec(3, new, launcher=launcher, cwd=folder)
+                else mpiexec(2, new, launcher=launcher, cwd=folder)
             )
         trained, refused = results
         assert trained.returncode == 0 and refused.returncode == 2, results
