@@ -13,6 +13,7 @@ import pytest
 from tests.support.forked import forked
 from tests.support.launch import Launch, environment, launchers, mpiexec
 from tests.support.runs import DISTNN, distnn, metrics, run_file, started
+from tests.support.thorough import THOROUGH
 from tests.support.warm import rank, warm
 
 
@@ -51,7 +52,7 @@ def test_it_is_killed_at_its_time_limit(tmp_path: Path) -> None:
 # And on several ranks of a launch
 
 
-@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize("launcher", launchers() if THOROUGH else launchers()[:1])
 def test_on_ranks_it_says_and_does_what_new_processes_do(launcher: str, tmp_path: Path) -> None:
     ends = []
     for name in ("warm", "new"):
