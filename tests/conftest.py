@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+# The matrices of the tests are small, and threads that wait for each other take the cores of the other workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 import distnn  # noqa: F401  (first of all: it sets the BLAS's environment, which numpy reads when it loads)
 
 REPOSITORY = Path(__file__).parents[1]

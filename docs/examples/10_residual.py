@@ -32,9 +32,9 @@ for shortcuts in (False, True):
             network(blocks, shortcuts),
             data,
             out=run,
-            epochs=8,
-            batch_size=32,
-            optimizer=SGD(learning_rate=0.02, momentum=0.9),
+            epochs=6,
+            batch_size=64,
+            optimizer=SGD(learning_rate=0.03, momentum=0.9),
             schedule={"kind": "cosine"},
             log={"interval": 0},
             checkpoint={"every_epochs": 0},
@@ -60,7 +60,7 @@ for shortcuts, marker in ((False, "s--"), (True, "o-")):
     smooth = np.convolve(curves[shortcuts], np.full(20, 1 / 20), "valid")
     right.semilogy(np.arange(len(smooth)) + 20, smooth, marker[1:], label=name)
 left.axhline(0.1, color=lecture.GREY, linestyle=":", label="guessing")
-left.set(xscale="log", xlabel="layers", ylabel="test accuracy", ylim=(0, 1.02), title="after 8 epochs")
+left.set(xscale="log", xlabel="layers", ylabel="test accuracy", ylim=(0, 1.02), title="after 6 epochs")
 left.set_xticks([2 * blocks + 2 for blocks in BLOCKS], [str(2 * blocks + 2) for blocks in BLOCKS])
 left.minorticks_off()
 right.set(xlabel="step", ylabel="training loss, mean of 20 steps", title="64 layers")

@@ -82,7 +82,7 @@ def digits(folder):
 def shell(folder, *command):
     """Run a command in a folder, with this Python's mpiexec and distnn, and return what it prints."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"  # Open MPI: four ranks even on two cores
+    environment["PRTE_MCA_rmaps_default_mapping_policy"] = ":oversubscribe"  # Open MPI: three ranks even on two cores
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -30,7 +30,9 @@ def run(script: Path, folder: Path = FIGURES) -> str:
         ExampleError: if it fails, by an error or by an assertion.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    # Who has imported distnn, as the tests have, has its choice of threads here; the scripts make their own.
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(REPOSITORY)
     command = [sys.executable, str(script), str(folder)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

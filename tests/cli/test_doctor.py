@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.launch import launchers, mpiexec
 from tests.support.runs import DISTNN, distnn
+from tests.support.warm import warm
 
 
 def test_a_single_process(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_single_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("launcher", launchers())
 def test_several_ranks(launcher: str, tmp_path: Path) -> None:
-    result = mpiexec(2, [*DISTNN, "doctor", tmp_path, "--json"], launcher=launcher)
+    result = warm(2, ["doctor", tmp_path, "--json"], launcher=launcher)
     assert result.returncode == 0, result
     found = json.loads(result.stdout)
     assert [rank["rank"] for rank in found["ranks"]] == [0, 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import h5py
@@ -12,8 +11,8 @@ import pytest
 import scipy.special
 
 from distnn.data import DataFile
-from tests.support.launch import mpiexec
 from tests.support.runs import DIGITS, blobs, distnn, line, run_file, saved
+from tests.support.warm import warm
 
 
 def train(folder: Path, data: Path, **sections) -> Path:
@@ -53,8 +52,7 @@ def test_evaluate_prints_the_contracts_object(digits):
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_predict_writes_labels_and_probabilities_in_order(digits, ranks, tmp_path):
-    argv = [sys.executable, "-m", "distnn", "predict", digits, DIGITS, "-o", tmp_path / "p.h5", "--split", "validation"]
-    done = mpiexec(ranks, argv)
+    done = warm(ranks, ["predict", digits, DIGITS, "-o", tmp_path / "p.h5", "--split", "validation"])
     assert done.returncode == 0, done
     with DataFile(DIGITS) as file:
         x, _ = file.read("validation")
@@ -98,8 +96,7 @@ def test_regression_predicts_outputs_and_has_no_accuracy(tmp_path):
 def test_evaluate_is_the_same_on_any_number_of_ranks_even_more_than_samples(tmp_path):
     data = blobs(tmp_path / "few.h5", {"train": 60, "test": 2})
     run = train(tmp_path, data)
-    argv = [sys.executable, "-m", "distnn", "evaluate", run, data, "--json"]
-    found = [json.loads(mpiexec(ranks, argv).stdout) for ranks in (1, 3, 4)]
+    found = [json.loads(warm(ranks, ["evaluate", run, data, "--json"]).stdout) for ranks in (1, 3, 4)]
     for other in found[1:]:
         assert other["samples"] == 2
         assert other == pytest.approx(found[0], rel=1e-6)

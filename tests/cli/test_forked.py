@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 from tests.support.forked import forked
 from tests.support.launch import Launch, environment, launchers, mpiexec
 from tests.support.runs import DISTNN, distnn, metrics, run_file, started
-from tests.support.warm import RANK, server, warm
+from tests.support.thorough import THOROUGH
+from tests.support.warm import rank, warm
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_it_is_killed_at_its_time_limit(tmp_path: Path) -> None:
 # And on several ranks of a launch
 
 
-@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize("launcher", launchers() if THOROUGH else launchers()[:1])
 def test_on_ranks_it_says_and_does_what_new_processes_do(launcher: str, tmp_path: Path) -> None:
     ends = []
     for name in ("warm", "new"):
@@ -63,9 +63,9 @@ def test_on_ranks_it_says_and_does_what_new_processes_do(launcher: str, tmp_path
         for args in (["train", "run.toml", "--out", "out", "--quiet"], ["train", "run.toml", "--out", "out"]):
             new = [*DISTNN, *args]
             results.append(
-                warm(3, args, launcher=launcher, cwd=folder)
+                warm(2, args, launcher=launcher, cwd=folder)
                 if name == "warm"
-                else mpiexec(3, new, launcher=launcher, cwd=folder)
+                else mpiexec(2, new, launcher=launcher, cwd=folder)
             )
         trained, refused = results
         assert trained.returncode == 0 and refused.returncode == 2, results
@@ -79,8 +79,7 @@ def test_on_ranks_it_says_and_does_what_new_processes_do(launcher: str, tmp_path
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, None)])
 def test_a_signal_to_a_rank_is_one_to_its_fork(number: int, code: int | None, tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", train={"epochs": 10**6}, log={"interval": 0.0})
-    argv = [sys.executable, "-I", "-S", RANK, server("mpich"), "train", run, "--out", tmp_path / "out"]
-    with Launch(2, argv) as launch:
+    with Launch(2, [*rank(), "train", run, "--out", tmp_path / "out"]) as launch:
         while not metrics(tmp_path / "out", "train"):
             assert launch.process.poll() is None, launch.output()
             time.sleep(0.05)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from distnn.cli.main import main
 from tests.support.dot import boxes, edges, needs_dot
-from tests.support.launch import environment
-from tests.support.runs import line
+from tests.support.runs import distnn, line
 
 LAYERS = [
     ["x"],
@@ -32,10 +30,7 @@ def checkout(repository: Path, tmp_path: Path) -> Path:
 
 
 def distnn_graph(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "distnn", "graph", *words]
-    return subprocess.run(
-        command, cwd=folder, env=environment("none", extra), capture_output=True, text=True, check=False
-    )
+    return distnn("graph", *words, cwd=folder, env=extra or None)
 
 
 def test_the_text_of_a_run_files_model(checkout: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from distnn.data import write_data
 from distnn.errors import CheckpointError
 from tests.support.checkpoints import MODEL, SETTINGS, example
 from tests.support.files import bare
+from tests.support.runs import distnn
 
 
 @pytest.fixture
@@ -191,16 +189,6 @@ def test_neither(tmp_path: Path) -> None:
     assert "at its top level: mesh/, time; 2 datasets in all" in text
     assert "root attributes: code = another" in text
     assert facts(path)["kind"] == "other"
-
-
-def distnn(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "distnn", *map(str, words)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 def test_damaged_checkpoint_ends_with_2(run: Path) -> None:

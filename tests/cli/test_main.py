@@ -13,22 +13,10 @@ import pytest
 from distnn.cli import main as cli
 from distnn.cli.train import folder, seconds
 from distnn.errors import DistnnError, RunFileError
-from tests.support.launch import environment, launchers, mpiexec
+from tests.support.launch import launchers, mpiexec
+from tests.support.runs import distnn
 
 RUN = '[model]\nkind = "mlp"\n[data]\npath = "missing.h5"\n'
-
-
-def distnn(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """``python -m distnn`` with these arguments, as one process without a launcher."""
-    return subprocess.run(
-        [sys.executable, "-m", "distnn", *args],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment("none", env),
-        timeout=60,
-    )
 
 
 def commands(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
@@ -160,10 +148,10 @@ def test_other_ranks_are_silent_about_what_all_have_met(
 
 @pytest.mark.parametrize("launcher", launchers())
 def test_a_usage_error_is_told_once_under_a_launcher(launcher: str) -> None:
-    result = mpiexec(4, [sys.executable, "-m", "distnn", "train", "--frob"], launcher=launcher)
+    result = mpiexec(3, [sys.executable, "-m", "distnn", "train", "--frob"], launcher=launcher)
     assert result.returncode == 2, result
     assert result.stderr.count("distnn: error:") == 1, result
-    assert mpiexec(3, [sys.executable, "-m", "distnn", "-h"], launcher=launcher).stdout.count("Usage:") == 1
+    assert mpiexec(2, [sys.executable, "-m", "distnn", "-h"], launcher=launcher).stdout.count("Usage:") == 1
 
 
 # train

@@ -10,6 +10,7 @@ import pytest
 from tests.support.launch import launchers
 from tests.support.refusals import refused
 from tests.support.runs import DIGITS, distnn, losses, some_digits
+from tests.support.thorough import THOROUGH
 from tests.support.warm import warm
 
 RUN = """\
@@ -68,7 +69,7 @@ def data(tmp_path: Path) -> Path:
     return some_digits(tmp_path / "some.h5", 110)
 
 
-@pytest.mark.parametrize("launcher", launchers())
+@pytest.mark.parametrize("launcher", launchers() if THOROUGH else launchers()[:1])
 @pytest.mark.parametrize("model", [RESNET.format(shortcut="pad"), LAYERS], ids=["resnet", "layers"])
 def test_two_ranks_train_what_one_does(model: str, launcher: str, data: Path, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(RUN.format(data=data) + model)

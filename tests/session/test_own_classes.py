@@ -150,18 +150,10 @@ reproducible = true
 shards = 3
 """
 FIT = """\
-import sys
-from own_parts import Bent, Doubled, Halves, Shifted, Signs
-from distnn import fit
-from distnn.layers import Dense, Sequential
-from tests.session.test_own_classes import network
+from tests.session.test_own_classes import fitted
 
-out, epochs, resume = sys.argv[1], int(sys.argv[2]), (sys.argv[3:] or [None])[0]
-fit(
-    network(), "data.h5", out=out, epochs=epochs, batch_size=30, optimizer=Signs(keep=0.8), loss=Shifted(0.125),
-    schedule=Halves(warmup_steps=3), train={"dtype": "float64"}, parallel={"reproducible": True, "shards": 3},
-    resume=resume,
-)
+fitted("fit3", 4)
+fitted("half", 2)
 """
 
 
@@ -189,6 +181,24 @@ def network() -> Any:
 
 def parameters(folder: Path) -> dict[str, np.ndarray]:
     return dict(saved(folder).parameters)
+
+
+def fitted(out: str, epochs: int, resume: str | None = None) -> None:
+    from own_parts import Halves, Shifted, Signs
+
+    fit(
+        network(),
+        "data.h5",
+        out=out,
+        epochs=epochs,
+        batch_size=30,
+        optimizer=Signs(keep=0.8),
+        loss=Shifted(0.125),
+        schedule=Halves(warmup_steps=3),
+        train={"dtype": "float64"},
+        parallel={"reproducible": True, "shards": 3},
+        resume=resume,
+    )
 
 
 def same(one: Path, other: Path) -> None:
@@ -230,15 +240,12 @@ def test_by_name_in_a_run_file_on_any_number_of_ranks_and_again_from_a_checkpoin
 def test_as_objects_in_fit_on_any_number_of_ranks(here: Path) -> None:
     reference = distnn("train", "run.toml", "--out", "file", "--quiet", cwd=here)
     assert reference.returncode == 0, reference.stderr
-    for ranks in (1, 3):
-        done = mpiexec(ranks, [sys.executable, "fit.py", f"fit{ranks}", "4"], cwd=here, env=path(here))
-        assert done.returncode == 0, done
-        same(here / f"fit{ranks}", here / "file")
-    done = mpiexec(3, [sys.executable, "fit.py", "half", "2"], cwd=here, env=path(here))
+    done = mpiexec(3, [sys.executable, "fit.py"], cwd=here, env=path(here))
     assert done.returncode == 0, done
-    done = mpiexec(1, [sys.executable, "fit.py", "half", "4", "auto"], cwd=here, env=path(here))
-    assert done.returncode == 0, done
-    same(here / "half", here / "file")
+    fitted("fit1", 4)
+    fitted("half", 4, "auto")
+    for each in ("fit1", "fit3", "half"):
+        same(here / each, here / "file")
     assert saved(here / "half").settings["optimizer"] == {
         "kind": "own_parts:Signs",
         "learning_rate": 0.001,

@@ -21,9 +21,9 @@ from distnn.session import saving
 from distnn.session.records import StepRecord, Summary
 from distnn.session.run import train
 from tests.support import disks
-from tests.support.launch import mpiexec
 from tests.support.listening import Ear, trained
-from tests.support.runs import DIGITS, DISTNN, LIMIT, alone, blobs, run_file, saved, settings
+from tests.support.runs import DIGITS, LIMIT, alone, blobs, run_file, saved, settings
+from tests.support.warm import warm
 
 #: Save after every step that no save is being written in.
 OFTEN = {"every_minutes": 1e-9, "every_epochs": 0, "keep": 99}
@@ -162,7 +162,7 @@ def test_a_run_on_a_disk_that_is_too_small(ranks: int, choice: str, small_disk: 
     """Where the last one can't be saved the run has failed, and what was saved before is there."""
     sections = {"model": LARGE, "train": {"epochs": 6}, "checkpoint": {"keep": 9, "on_failure": choice}}
     run = run_file(tmp_path / "run.toml", data={"path": str(DIGITS)}, optimizer={"momentum": 0.9}, **sections)
-    done = mpiexec(ranks, [*DISTNN, "train", run, "--out", small_disk / "run"])
+    done = warm(ranks, ["train", run, "--out", small_disk / "run"])
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
     assert done.stderr.count("the checkpoint can't be saved: No space left on device.") == 1
@@ -176,7 +176,7 @@ def test_a_run_on_a_disk_that_is_too_small(ranks: int, choice: str, small_disk: 
     assert checkpoint.load(folder / "latest").progress["epoch"] == len(files) - 2
     for path in folder.iterdir():
         checkpoint.load(path)
-    resumed = mpiexec(ranks, [*DISTNN, "train", run, "--out", small_disk / "run", "--resume", "auto", "--set", ONE])
+    resumed = warm(ranks, ["train", run, "--out", small_disk / "run", "--resume", "auto", "--set", ONE])
     assert resumed.returncode == 0, resumed
 
 

@@ -44,8 +44,12 @@ def warm(
     cwd: str | Path | None = None,
 ) -> Result:
     """Run the ``main`` of a module with these arguments on ``n`` ranks to its end, as `mpiexec` does."""
-    argv = [sys.executable, "-I", "-S", RANK, server("mpich" if launcher == "mpich" else "openmpi"), module, *arguments]
-    return mpiexec(n, argv, launcher=launcher, timeout=timeout, cwd=cwd)
+    return mpiexec(n, [*rank(launcher, module), *arguments], launcher=launcher, timeout=timeout, cwd=cwd)
+
+
+def rank(launcher: str = "mpich", module: str = "distnn.cli.main") -> list[str | Path]:
+    """The command of a rank of such a launch, or of a process without one; arguments follow."""
+    return [sys.executable, "-I", "-S", RANK, server("mpich" if launcher == "mpich" else "openmpi"), module]
 
 
 @cache
