@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from distnn.layers import Layer
+from tests.support.runs import distnn
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,10 @@ def blocks(text: str, language: str) -> list[str]:
 
 def run(arguments: list[str], folder: Path) -> str:
     """The standard output of Python with `arguments`, which must succeed."""
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if arguments[:2] == ["-m", "distnn"]:
+        done = distnn(*arguments[2:], cwd=folder)
+    else:
+        done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
