@@ -144,7 +144,8 @@ class Watchdog:
         silent = self._silent(now)
         for line in self._message(frame, silent, waits=waits):
             complain(line)
-        time.sleep(FORWARDING + bool(silent) * 2 * BLOCKED)  # on a busy node that stack may come late
+        blind = waits and len(self._board[1]) == 1  # another rank may be silent, unseen
+        time.sleep(FORWARDING + (blind or bool(silent)) * 2 * BLOCKED)  # on a busy node that stack may come late
         if waits and self._failures.elastic and (silent or late == 1):  # who isn't silent looks after itself
             for rank in silent:
                 self._kill(rank)
