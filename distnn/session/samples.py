@@ -36,7 +36,11 @@ def agree_on(file: DataFile, comm: Communicator, **more: Any) -> dict[str, Any]:
         DataError: the file is damaged.
         UsageError: on every rank, if they have different ones.
     """
-    identity = file.identity()
+    # On a node one rank reads for all those that have opened the very same files.
+    node = comm.node()
+    stamps, identity = node.on_root(lambda: (file.stamps, file.identity()))
+    if stamps != file.stamps:
+        identity = file.identity()
     agree(comm, {f"{file.path}: {name}": fact for name, fact in identity.items()} | more)
     return identity
 

@@ -144,6 +144,11 @@ class DataFile:
             return 1.0 / float(np.iinfo(self.x_dtype).max)
         return scales["train"]
 
+    @property
+    def stamps(self) -> list[tuple[int, ...]]:
+        """What tells the files that were opened from all others of this machine."""
+        return [stamp for part in self._parts or [self] for stamp in part._witness.stamps]
+
     def identity(self) -> dict[str, Any]:
         """What tells this file from others, by name: its structure, and hashes of values; of large datasets, some rows.
 

@@ -43,6 +43,11 @@ class Witness:
         """Other files to which it refers, which HDF5 opens when it needs them."""
         self._before |= {path: os.stat(path) for path in paths if path != self._path}
 
+    @property
+    def stamps(self) -> list[tuple[int, ...]]:
+        """What tells the files from all others of this machine, and from themselves once they are written to."""
+        return [(each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns) for each in self._before.values()]
+
     def check(self, what: str) -> None:
         """See that the files are still what they were, now that ``what`` was read; a change of time only is told of.
 
