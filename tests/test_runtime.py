@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from distnn import runtime
-from distnn.runtime import Promise, blas_kernel, launch_rank, promised, ranks_on_node, thread_choice
+from distnn.runtime import Promise, blas_kernel, crowded, launch_rank, promised, ranks_on_node, thread_choice
+from tests.support.launch import environment
 
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2"}
 
@@ -33,6 +34,24 @@ AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2"}
 def test_threads_and_their_reason(environ, cores, node_cores, count, reason):
     choice = thread_choice(environ, cores=cores, node_cores=node_cores)
     assert (choice.count, choice.reason) == (count, reason)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "cores", "node_cores", "shared"),
+    [(1, 1, 64, False), (2, 2, 2, False), (3, 2, 2, True), (4, 2, 64, False), (64, 1, 64, False), (128, 64, 64, True)],
+)
+def test_whether_ranks_share_cores(ranks, cores, node_cores, shared):
+    assert crowded({"MPI_LOCALNRANKS": str(ranks)}, cores=cores, node_cores=node_cores) == shared
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [("1", "None"), ("4096", "1")])
+def test_importing_distnn_has_ranks_that_share_cores_sleep_while_they_wait(ranks, expected):
+    script = "import os, distnn; print(os.environ.get('MPIR_CVAR_ENABLE_HEAVY_YIELD'))"
+    unset = {"MPIR_CVAR_ENABLE_HEAVY_YIELD": None, "MPI_LOCALNRANKS": ranks}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment("none", unset)
+    )
+    assert done.stdout.strip() == expected
 
 
 def test_ranks_on_node_reads_slurms_list():

@@ -178,6 +178,8 @@ def environment(launcher: str, extra: Mapping[str, str | None] | None = None) ->
     }
     variables["PYTHONPATH"] = str(REPOSITORY)
     variables.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    # Other tests run beside: ranks under MPICH that wait leave them the cores.
+    variables["MPIR_CVAR_ENABLE_HEAVY_YIELD"] = "1"
     if launcher in _OPENMPI:
         prefix = openmpi()
         assert prefix is not None, CURES["openmpi"]
