@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ def blas() -> str:
     )
 
 
+@functools.cache
 def numba() -> str:
     """numba's version, without importing it; empty if it isn't installed."""
     try:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn.data import DataFile
+from distnn.data import DataFile, write_data
 from distnn.errors import DataError
 
 X = np.arange(24 * 4, dtype=np.uint8).reshape(24, 4)
@@ -163,6 +163,17 @@ def test_what_was_never_written(chunks: Any, written: int, tmp_path: Path) -> No
     expected = "all 24 samples" if chunks is None else f"sample {15 if written else 0}"
     with pytest.raises(DataError, match=f"{expected} of /train/x and perhaps more were never written"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_single_number_that_was_never_written(name: str, split: str, tmp_path: Path) -> None:
+    write_data(tmp_path / "a.h5", {"train": (X, Y), "test": (X, Y)}, task="regression")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file[split][name]
+        file[split].create_dataset(name, (), np.float32)
+    with pytest.raises(DataError, match=r"the shape \(\)"):
+        read(tmp_path / "a.h5")
 
 
 def test_zeros_that_are_meant(tmp_path: Path) -> None:
