@@ -38,6 +38,10 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, dict | list) and all(_number(each) or _numbers(each) for each in inner)
 
 
+def _table(value: Any) -> bool:
+    return isinstance(value, dict) and _numbers(value)
+
+
 def _lengths(value: Any) -> bool:
     return isinstance(value, list) and all(_whole(each) and each for each in value)
 
@@ -51,7 +55,8 @@ _ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("progress", "step epoch window seed batch_size accumulate best_step stale", _whole, "an integer of at least 0"),
     ("progress", "best seconds", _number, "a number"),
     ("progress", "order", _text, "text"),
-    ("progress", "sums exponents", _numbers, "numbers"),
+    ("progress", "sums", _numbers, "numbers"),
+    ("progress", "exponents", _table, "a table of numbers"),
     ("model", "input_shape target_shape", _lengths, "a list of integers of at least 1"),
     ("model", "classes", _texts, "a list of texts"),
     ("model", "task description", _text, "text"),
@@ -129,7 +134,8 @@ def fault(found: Mapping[str, Any]) -> str:
     for name, entries, right, words in _ENTRIES:
         for entry in entries.split():
             value = found[name].get(entry)
-            if value is not None and not right(value):
+            unknown = entry not in found[name] or name == "model" or entry in ("best", "best_step")
+            if not (right(value) or (value is None and unknown)):
                 return f"'{name}' has for {entry} {json.dumps(value)[:100]}, which must be {words}"
     return ""
 

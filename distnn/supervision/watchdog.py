@@ -196,7 +196,8 @@ class Watchdog:
 
 def _end_in(seconds: float) -> None:
     """Set faulthandler's clock, which needs no thread of Python's."""
-    with contextlib.suppress(ValueError, AttributeError, OSError):  # a standard error without a descriptor
+    # A standard error without a descriptor, or more seconds than a clock has.
+    with contextlib.suppress(ValueError, AttributeError, OSError, OverflowError):
         faulthandler.dump_traceback_later(seconds, exit=True)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from distnn.checkpoint import Checkpoint, digest, fit_into, save
+from distnn.checkpoint.content import fault
 from distnn.errors import CheckpointError
 from tests.support.checkpoints import example
 
@@ -104,3 +106,13 @@ def test_fit_into_keeps_a_long_list_short() -> None:
         CheckpointError, match=r"velocity don't fit this model: missing: layer0, .*layer7 and 42 more\."
     ):
         fit_into({}, target, "x.h5", what="velocity")
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"), [("seconds", None), ("exponents", [[]]), ("step", -1), ("sums", "x"), ("stale", None)]
+)
+def test_a_progress_with_an_odd_entry(entry: str, value: object) -> None:
+    progress = {"step": 2, "best": None, "exponents": {"w": [1, 2]}}
+    good: dict[str, Any] = {"progress": progress, "model": {"classes": None}, "settings": {}}
+    assert fault(good) == ""
+    assert fault(good | {"progress": {"step": 2, entry: value}}).startswith(f"'progress' has for {entry} ")
