@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,9 +70,9 @@ class _Averaged(_OfConfusion):
         each = self.of(*counts)
         return float(each.mean()) if self.average == "macro" else [float(value) for value in each]
 
+    @abstractmethod
     def of(self, right: Array, predicted: Array, true: Array) -> Array:
         """By class."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ class _OfScores(Metric):
             some[0] = False
         return float(np.mean([self.of(others[c], own[c]) for c in np.flatnonzero(some)])) if some.any() else 0.0
 
+    @abstractmethod
     def of(self, others: Array, own: Array) -> float:
         """Of one class, against all others."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -37,13 +39,13 @@ class Metric(
         """What the value is called where it is told."""
         return self.kind or type(self).__name__
 
+    @abstractmethod
     def statistic(self, width: int) -> Statistic:
         """What is summed, for so many classes or outputs; metrics share equal ones."""
-        raise NotImplementedError(f"{type(self).__name__} defines no statistic")
 
+    @abstractmethod
     def value(self, sums: Array, width: int) -> Value:
         """The metric, of the statistic's vector for ``width`` classes or outputs."""
-        raise NotImplementedError(f"{type(self).__name__} defines no value")
 
     def serving(self, task: str) -> Metric:
         """This metric, if it serves the task.
@@ -125,13 +127,18 @@ class Metrics:
                 predictions, targets = predictions[counted], targets[counted]
         else:
             predictions, targets = (each.reshape(-1, self._width) for each in (predictions, targets))
-        if len(targets):
+        if not np.isfinite(predictions).all():  # of which no metric can be told
+            counts += np.nan
+            others += np.nan
+        elif len(targets):
             self.counts.add(counts, predictions, targets)
             self.others.add(others, predictions, targets)
 
     def values(self, counts: Array, others: Array) -> dict[str, Value]:
-        """Each metric by its name, of the vectors of all samples."""
-        found = {}
+        """Each metric by its name, of the vectors of all samples; NaN where a prediction is infinite or NaN."""
+        found: dict[str, Value] = {}
+        if np.isnan(counts).any() or np.isnan(others).any():
+            return {metric.name: math.nan for metric in self._metrics}
         for metric in self._metrics:
             statistic = metric.statistic(self._width)
             total, group = (counts, self.counts) if statistic.exact else (others, self.others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,9 +39,9 @@ class _OfErrors(Metric):
         """One value for all outputs."""
         return float(each.mean())
 
+    @abstractmethod
     def of(self, sums: Array) -> Array:
         """By output, of the rows of `Errors`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

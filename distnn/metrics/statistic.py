@@ -6,6 +6,7 @@ counts are exact in any order.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from distnn.arrays import Array
 
 
 @dataclass(frozen=True)
-class Statistic:
+class Statistic(ABC):
     """Something that is summed over samples.
 
     Arguments:
@@ -30,13 +31,13 @@ class Statistic:
     exact = True
 
     @property
+    @abstractmethod
     def length(self) -> int:
         """How many numbers it has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, total: Array, predictions: Array, targets: Array) -> None:
         """Add samples: predictions (N, width), and targets: labels (N,), or (N, width) of a regression."""
-        raise NotImplementedError
 
     def merge(self, total: Array, more: Array) -> None:
         """Add the vector of further samples."""

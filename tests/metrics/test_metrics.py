@@ -187,6 +187,23 @@ def test_what_does_not_fit() -> None:
         TopK(0)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("metric", [F1(), RocAuc(), CalibrationError(), ConfusionMatrix()])
+def test_of_a_prediction_that_is_no_number_none_can_be_told(metric: Metric, bad: float) -> None:
+    p = np.full((4, 3), 1 / 3)
+    p[2, 1] = bad
+    y = np.array([0, 1, 2, 0])
+    assert np.isnan(computed(metric, "classification", 3, [(p[:2], y[:2]), (p[2:], y[2:])]))
+
+
+def test_one_that_lacks_its_formula_is_refused() -> None:
+    class Half(Metric):
+        def statistic(self, width: int) -> Any: ...
+
+    with pytest.raises(TypeError, match="value"):
+        Half()  # type: ignore[abstract]
+
+
 def test_several_share_their_sums() -> None:
     metrics = Metrics([F1(), IoU("none"), ConfusionMatrix()], "classification", 7)
     assert metrics.counts.length == 49
