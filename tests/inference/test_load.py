@@ -52,7 +52,7 @@ def test_of_a_run_its_best_checkpoint(run: Path, tmp_path: Path) -> None:
     assert best.path.name == "step-00000021.h5"
     with h5py.File(best.path) as file:
         loss = json.loads(file.attrs["progress"])["best"]
-    assert best.origin.endswith(f"step 21, the best of its run so far, with the loss {loss:.6g}")
+    assert best.origin.endswith(f"step 21, the best of its run so far, with the validation loss {loss:.6g}")
     last = restore(copy, ALONE.comm, last=True)
     assert last.path.name == "step-00000063.h5"
     assert restore(copy / "checkpoints" / "latest", ALONE.comm).path == last.path
