@@ -38,6 +38,7 @@ class Restored:
 
     Attributes:
         progress: how far the run was, as the checkpoint says.
+        data: what it says of the data that it was trained on (`distnn.data.meaning`); empty for older checkpoints.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Restored:
     parameters: Parameters
     settings: RunSettings
     progress: Mapping[str, Any]
+    data: Mapping[str, Any]
 
     @property
     def origin(self) -> str:
@@ -53,7 +55,7 @@ class Restored:
         of = self.progress.get("best_of") or "loss"
         if best is None or self.progress.get("best_step") != step:
             return f"checkpoint {self.path}, step {step}"
-        return f"checkpoint {self.path}, step {step}, the best of its run so far, with the {of} {best:.6g}"
+        return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
@@ -183,7 +185,7 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings, saved.progress)
+    return Restored(found, model, parameters, settings, saved.progress, saved.data)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

@@ -56,7 +56,7 @@ def test_best_is_by_the_metric_that_is_monitored(name: str, best: Any, data: Pat
     marks = [record.best for record in ear.of("validation")]
     assert marks.index(True) == 0 and [k for k, mark in enumerate(marks) if mark][-1] == place
     origin = restore(tmp_path / "run" / "checkpoints" / "best", Communicator()).origin
-    assert f"the best of its run so far, with the validation {name} {values[place]:.6g}" in origin
+    assert f"the best of its run so far: validation {name} {values[place]:.6g}" in origin
 
 
 def test_accuracy_can_be_monitored_and_in_training_too(tmp_path: Path) -> None:
