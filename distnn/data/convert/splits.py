@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,9 +49,81 @@ def _evenly(length: int, count: int) -> np.ndarray:
     return np.diff(steps) > 0
 
 
-def by_fraction(
-    source: Path, x: np.ndarray, y: np.ndarray, *, task: str, validation: float, test: float, seed: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def grouped(groups: np.ndarray, validation: int, test: int, seed: int) -> dict[str, np.ndarray]:
+    """Indices of train, validation and test, each in random order, with all samples of a group in one split.
+
+    The groups are taken in random order, and each goes to test, else to validation, if that brings its size nearer to
+    what was asked for, and else to train.
+
+    Args:
+        groups: (N,) the group of each sample, a number.
+        validation, test: about how many samples to use for them.
+        seed: of the random order.
+
+    Returns:
+        The splits that aren't empty, by name.
+    """
+    order = shuffled(len(groups), seed)
+    _, first, place, sizes = np.unique(groups[order], return_index=True, return_inverse=True, return_counts=True)
+    split = np.zeros(len(sizes), np.uint8)
+    lacking = {2: test, 1: validation}
+    for group in np.argsort(first):
+        for number, count in lacking.items():
+            if abs(count - sizes[group]) < abs(count):
+                split[group], lacking[number] = number, count - sizes[group]
+                break
+    parts = {name: order[split[place] == number] for number, name in enumerate(("train", "validation", "test"))}
+    return {name: part for name, part in parts.items() if len(part)}
+
+
+class Cut(NamedTuple):
+    """How samples are split at random: the fractions for validation and test, 0.1 if None, and a seed."""
+
+    validation: float | None = None
+    test: float | None = None
+    seed: int = 0
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """For validation and for test."""
+        return tuple(0.1 if fraction is None else fraction for fraction in self[:2])  # type: ignore[return-value]
+
+
+TENTHS = Cut()
+
+
+def cut(source: Path, labels: np.ndarray, groups: np.ndarray | None, how: Cut) -> dict[str, np.ndarray]:
+    """The indices of the samples of each split.
+
+    Args:
+        source: where the samples come from, for the message.
+        labels: (N,) classes to distribute evenly; all equal for a plain random split.
+        groups: (N,) numbers, of which none may be in two splits; None: `stratified` by the labels.
+        how: the fractions and the seed.
+
+    Raises:
+        DataError: the fractions are negative or leave nothing to train on, or the groups are too large for them.
+    """
+    samples, (validation, test) = len(labels), how.fractions
+    counts = {"validation": round(samples * validation), "test": round(samples * test)}
+    if min(validation, test) < 0 or validation + test >= 1 or sum(counts.values()) >= samples:
+        raise DataError(
+            f"{source}: a fraction of {validation:g} for validation and {test:g} for test leaves none of the {samples} "
+            "samples to train on; expected fractions of 0 or more whose sum is well below 1."
+        )
+    if groups is None:
+        return stratified(labels, counts["validation"], counts["test"], how.seed)
+    parts = grouped(groups, counts["validation"], counts["test"], how.seed)
+    wanted = ["train", *(name for name, count in counts.items() if count)]
+    if empty := [name for name in wanted if name not in parts]:
+        raise DataError(
+            f"{source}: its {len(np.unique(groups))} groups are too few or too large to leave any for {empty[0]}; "
+            "expected more groups, or other fractions (0 for no such split)."
+        )
+    return parts
+
+
+def by_fraction(source: Path, x: np.ndarray, y: np.ndarray, *, task: str, how: Cut) -> dict[str, tuple[Any, Any]]:
     """Split x and y at random; for a classification, stratified by label.
 
     Args:
@@ -59,8 +131,7 @@ def by_fraction(
         x: samples (N, …).
         y: targets (N,) or (N, …).
         task: classification or regression.
-        validation, test: the fractions of the samples for them; may be 0.
-        seed: of the random split.
+        how: the fractions and the seed.
 
     Raises:
         DataError: x and y differ in length, or the fractions are negative or leave nothing to train on.
@@ -70,16 +141,8 @@ def by_fraction(
             f"{source}: x has the shape {x.shape} and y {y.shape}; expected one target for each sample, in the same "
             "order."
         )
-    samples = len(x)
-    counts = [round(samples * fraction) for fraction in (validation, test)]
-    if min(validation, test) < 0 or validation + test >= 1 or sum(counts) >= samples:
-        raise DataError(
-            f"{source}: a fraction of {validation:g} for validation and {test:g} for test leaves none of the {samples} "
-            "samples to train on; expected fractions of 0 or more whose sum is well below 1."
-        )
-    labels = y if task == "classification" else np.zeros(samples, np.uint8)
-    indices = stratified(labels, counts[0], counts[1], seed)
-    return {name: (x[index], y[index]) for name, index in indices.items()}
+    labels = y if task == "classification" else np.zeros(len(x), np.uint8)
+    return {name: (x[index], y[index]) for name, index in cut(source, labels, None, how).items()}
 
 
 def last_for_validation(source: Path, x: Any, y: Any, count: int) -> dict[str, tuple[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from distnn.runtime import VERSION
 
 #: The bytes of samples checked and written at a time, so that arrays mapped from disk need not fit in memory.
 SLAB_BYTES = 16 * 1024 * 1024
+NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def write_data(
@@ -27,6 +29,7 @@ def write_data(
     task: str,
     classes: Sequence[str] = (),
     scale: float | None = None,
+    names: Mapping[str, Sequence[str]] = NONE,
     source: str = "",
     licence: str = "",
     force: bool = False,
@@ -40,6 +43,7 @@ def write_data(
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: the factor by which x is to be multiplied when it is read; None: it depends on the type (see `DataFile`).
+        names: of the features, for ``x``, and of the target columns, for ``y``: one for each place of the last axis.
         source: where the data come from; stored in the file.
         licence: their licence; stored in the file.
         force: replace an existing file.
@@ -49,16 +53,17 @@ def write_data(
             Nothing is left behind, and an existing file is unchanged.
     """
     path = Path(path)
-    names = checks.check_classes(path, checks.check_task(path, task), classes)
+    classes = checks.check_classes(path, checks.check_task(path, task), classes)
     arrays = _check_splits(path, task, splits)
-    factor = None if scale is None else checks.check_scale(path, "x", scale)
+    attributes = _named(path, names, *arrays["train"])
+    attributes["x"] |= {} if scale is None else {"scale": checks.check_scale(path, "x", scale)}
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
-        file.attrs.update(about | ({"classes": list(names)} if names else {}))
+        file.attrs.update(about | ({"classes": list(classes)} if classes else {}))
         for split, (x, y) in arrays.items():
             group = file.create_group(split)
-            sealed = Sealed(group, "x", x.shape, x.dtype, factor), Sealed(group, "y", y.shape, y.dtype)
-            _write_split(path, sealed, split, x, y, len(names))
+            sealed = tuple(Sealed(group, n, v.shape, v.dtype, attributes[n]) for n, v in (("x", x), ("y", y)))
+            _write_split(path, sealed, split, x, y, len(classes))
         seal(file)
     return path
 
@@ -77,11 +82,24 @@ def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) 
     return arrays
 
 
+def _named(path: Path, names: Mapping[str, Sequence[str]], x: Any, y: Any) -> dict[str, dict[str, Any]]:
+    """The attribute ``names`` of x and y; DataError if there aren't as many as places of the last axis."""
+    attributes: dict[str, dict[str, Any]] = {"x": {}, "y": {}}
+    for field, given in names.items():
+        if field not in attributes:
+            raise DataError(f"{path}: names of `{field}`; expected names of x or of y.")
+        places = {"x": x, "y": y}[field].shape[1:][-1:] or (1,)
+        if len(given) != places[0]:
+            raise DataError(f"{path}: {len(given)} names for the {places[0]} places of the last axis of {field}.")
+        attributes[field] = {"names": list(given)}
+    return attributes
+
+
 def _array(values: Any) -> Any:
     return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
 
 
-def _write_split(path: Path, sealed: tuple[Sealed, Sealed], split: str, x: Any, y: Any, classes: int) -> None:
+def _write_split(path: Path, sealed: tuple[Sealed, ...], split: str, x: Any, y: Any, classes: int) -> None:
     slab = max(1, SLAB_BYTES // bytes_of_one(x))
     for start in range(0, x.shape[0], slab):
         stop = min(start + slab, x.shape[0])
