@@ -56,9 +56,9 @@ def cuts(command: Command) -> Command:
 
     @functools.wraps(command)
     def checked(*, validation: float | None, test: float | None, seed: int, **others: Any) -> None:
-        from distnn.data.convert.splits import Cut
+        from distnn.data.convert.splits import Shares
 
-        command(cutting=Cut(validation, test, seed), **others)
+        command(cutting=Shares(validation, test, seed), **others)
 
     seed = click.option("--seed", type=COUNT, default=0, help="Seed of the random split.")
     test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")

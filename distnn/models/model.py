@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distnn.arrays import N, Shape, show
+from distnn.arrays import Array, N, Shape, show
 from distnn.errors import DataError, ShapeError, UsageError
 from distnn.graph import functions
 from distnn.graph.initial import initialize, parameter_nodes
@@ -162,14 +162,14 @@ class Model:
         fixed = {"loss": self.loss, "correct": self.correct, "weight": self.weight, "count": self.count}
         return {name: node for name, node in fixed.items() if node is not None} | dict(further)
 
-    def metrics(self, metrics: Sequence[Metric]) -> Metrics:
-        """These metrics of the model's predictions.
+    def metrics(self, metrics: Sequence[Metric], *, weighted: bool = False) -> Metrics:
+        """These metrics of the model's predictions, whose targets may be weighted.
 
         Raises:
-            UsageError: if one doesn't serve the task, or is there twice.
+            UsageError: if one doesn't serve the task or knows no weights, or is there twice.
         """
         width = math.prod(self.target_shape) if self.task == "regression" else len(self.classes)
-        return Metrics(metrics, self.task, width, self.criterion.ignore_label)
+        return Metrics(metrics, self.task, width, self.criterion.ignore_label, weighted=weighted)
 
     @property
     def outputs(self) -> dict[str, Node]:
@@ -209,6 +209,10 @@ class Model:
             exchange=exchange,
             keep=keep,
         )
+
+    def inputs(self, plan: Plan) -> dict[str, Array]:
+        """The arrays of a training or evaluation plan that are for fields of the samples, by field."""
+        return {name: plan.value[name] for name in ("x", "y")}
 
     @property
     def exchanges(self) -> bool:

@@ -48,6 +48,8 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
         ({"splits": {"train": (X, Y), "test": (X.astype(int), Y)}}, "test/x has the type int64"),
         ({"task": "clustering"}, "unknown task 'clustering'"),
         ({"classes": ()}, "names no classes"),
+        ({"splits": {"train": {"x": X, "y": Y, "wieght": Y}}}, "unknown field `train/wieght`"),
+        ({"splits": {"train": {"x": X}}}, "train lacks y; found x"),
         ({"names": {"x": ["a", "b"]}}, "2 names for the 4 places of the last axis of x"),
         ({"names": {"y": ["a", "b"]}}, "2 names for the 1 places of the last axis of y"),
         ({"names": {"z": ["a"]}}, r"names of `z`; expected names of x or of y"),
@@ -73,7 +75,7 @@ def test_large_arrays_are_copied_in_slabs(tmp_path: Path, monkeypatch: pytest.Mo
     x, y = np.random.default_rng(0).normal(size=(53, 3)), np.arange(53) % 3
     with DataFile(classification(tmp_path / "a.h5", splits={"train": (x, y)})) as file:
         np.testing.assert_array_equal(file.read("train")[0], x)
-        with DataFile(classification(tmp_path / "b.h5", splits={"train": file._data["train"]})) as copy:
+        with DataFile(classification(tmp_path / "b.h5", splits={"train": tuple(file._data["train"].values())})) as copy:
             np.testing.assert_array_equal(copy.read("train")[1], y)
     y[40] = 9
     with pytest.raises(DataError, match=r"train/y\[40\] is the label 9"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from distnn.data.convert.labels import named_by_number, numbered
-from distnn.data.convert.splits import TENTHS, Cut, by_fraction
+from distnn.data.convert.splits import TENTHS, Shares, by_fraction
 from distnn.data.file.writing import write_data
 from distnn.errors import DataError
 
@@ -111,7 +111,7 @@ def convert(
     path: str | Path,
     *,
     task: str | None = None,
-    cutting: Cut = TENTHS,
+    cutting: Shares = TENTHS,
     force: bool = False,
 ) -> Path:
     """Make a data file of a numpy archive.

@@ -7,7 +7,7 @@ from typing import Any
 
 from distnn.data.convert.columns import Table
 from distnn.data.convert.extras import needed
-from distnn.data.convert.splits import TENTHS, Cut
+from distnn.data.convert.splits import TENTHS, Shares
 from distnn.data.convert.table import Roles, Tell, convert_table
 from distnn.errors import DataError
 
@@ -58,7 +58,7 @@ def convert(
     path: str | Path,
     columns: Roles,
     *,
-    cutting: Cut = TENTHS,
+    cutting: Shares = TENTHS,
     tell: Tell = str,
     force: bool = False,
 ) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from distnn.data.convert.columns import KINDS, Categories, Numbers, Table, categories, encode, quantities, words
 from distnn.data.convert.labels import MOST_CLASSES, infer_task, listed
-from distnn.data.convert.splits import TENTHS, Cut, cut
+from distnn.data.convert.splits import TENTHS, Shares, cut
 from distnn.data.file.writing import write_data
 from distnn.errors import DataError, nearest
 
@@ -82,7 +82,7 @@ class Target:
 
 
 def convert_table(
-    output: str | Path, table: Table, columns: Roles, *, cutting: Cut = TENTHS, tell: Tell = str, force: bool = False
+    output: str | Path, table: Table, columns: Roles, *, cutting: Shares = TENTHS, tell: Tell = str, force: bool = False
 ) -> Path:
     """Make a data file of a table: x (N, features) float32, or float64 where that is needed; y labels or float64.
 

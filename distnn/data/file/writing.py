@@ -24,7 +24,7 @@ NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 def write_data(
     path: str | Path,
-    splits: Mapping[str, tuple[Any, Any]],
+    splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]],
     *,
     task: str,
     classes: Sequence[str] = (),
@@ -38,8 +38,8 @@ def write_data(
 
     Args:
         path: the file to write.
-        splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
-            anything that can be sliced like one (a memory map, an HDF5 dataset).
+        splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …), as a pair or by
+            name: arrays, or anything that can be sliced like one (a memory map, an HDF5 dataset).
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: the factor by which x is to be multiplied when it is read; None: it depends on the type (see `DataFile`).
@@ -55,40 +55,59 @@ def write_data(
     path = Path(path)
     classes = checks.check_classes(path, checks.check_task(path, task), classes)
     arrays = _check_splits(path, task, splits)
-    attributes = _named(path, names, *arrays["train"])
+    attributes = _named(path, names, arrays["train"])
     attributes["x"] |= {} if scale is None else {"scale": checks.check_scale(path, "x", scale)}
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
         file.attrs.update(about | ({"classes": list(classes)} if classes else {}))
-        for split, (x, y) in arrays.items():
+        for split, fields in arrays.items():
             group = file.create_group(split)
-            sealed = tuple(Sealed(group, n, v.shape, v.dtype, attributes[n]) for n, v in (("x", x), ("y", y)))
-            _write_split(path, sealed, split, x, y, len(classes))
+            sealed = {
+                name: Sealed(group, name, values.shape, values.dtype, attributes[name])
+                for name, values in fields.items()
+            }
+            _write_split(path, sealed, split, fields, task, len(classes))
         seal(file)
     return path
 
 
-def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+def _check_splits(
+    path: Path, task: str, splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     for split in splits:
         if split not in checks.SPLITS:
             raise DataError(
                 f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
             )
     checks.check_train(path, splits)
-    arrays = {name: (_array(splits[name][0]), _array(splits[name][1])) for name in checks.SPLITS if name in splits}
-    for split, (x, y) in arrays.items():
-        checks.check_split(path, split, task, x, y)
-        checks.check_alike(path, split, x, y, *arrays["train"])
+    arrays = {split: _fields(path, split, splits[split]) for split in checks.SPLITS if split in splits}
+    for split, fields in arrays.items():
+        checks.check_split(path, split, task, fields)
+        checks.check_alike(path, split, fields, arrays["train"])
     return arrays
 
 
-def _named(path: Path, names: Mapping[str, Sequence[str]], x: Any, y: Any) -> dict[str, dict[str, Any]]:
-    """The attribute ``names`` of x and y; DataError if there aren't as many as places of the last axis."""
-    attributes: dict[str, dict[str, Any]] = {"x": {}, "y": {}}
+def _fields(path: Path, split: str, given: tuple[Any, Any] | Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a split by name; DataError for an unknown field, or without x or y."""
+    fields = given if isinstance(given, Mapping) else dict(zip(checks.NEEDED, given, strict=True))
+    for name in fields:
+        if name not in checks.FIELDS:
+            raise DataError(
+                f"{path}: unknown field `{split}/{name}`{nearest(name, checks.FIELDS)}; expected "
+                f"{checks.listing(checks.FIELDS)}."
+            )
+    if missing := [name for name in checks.NEEDED if name not in fields]:
+        raise DataError(f"{path}: {split} lacks {missing[0]}; found {checks.listing(fields)}.")
+    return {name: _array(fields[name]) for name in checks.FIELDS if name in fields}
+
+
+def _named(path: Path, names: Mapping[str, Sequence[str]], fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The attribute ``names`` of each field; DataError if there aren't as many as places of its last axis."""
+    attributes: dict[str, dict[str, Any]] = {field: {} for field in fields}
     for field, given in names.items():
-        if field not in attributes:
-            raise DataError(f"{path}: names of `{field}`; expected names of x or of y.")
-        places = {"x": x, "y": y}[field].shape[1:][-1:] or (1,)
+        if field not in fields:
+            raise DataError(f"{path}: names of `{field}`{nearest(field, fields)}; expected names of x or of y.")
+        places = fields[field].shape[1:][-1:] or (1,)
         if len(given) != places[0]:
             raise DataError(f"{path}: {len(given)} names for the {places[0]} places of the last axis of {field}.")
         attributes[field] = {"names": list(given)}
@@ -99,13 +118,15 @@ def _array(values: Any) -> Any:
     return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
 
 
-def _write_split(path: Path, sealed: tuple[Sealed, ...], split: str, x: Any, y: Any, classes: int) -> None:
-    slab = max(1, SLAB_BYTES // bytes_of_one(x))
-    for start in range(0, x.shape[0], slab):
-        stop = min(start + slab, x.shape[0])
-        samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
-        checks.check_values(path, split, start, samples, targets, classes)
-        for dataset, values in zip(sealed, (samples, targets), strict=True):
-            dataset.write(start, values)
-    for dataset in sealed:
+def _write_split(
+    path: Path, sealed: Mapping[str, Sealed], split: str, fields: Mapping[str, Any], task: str, classes: int
+) -> None:
+    count, slab = fields["x"].shape[0], max(1, SLAB_BYTES // bytes_of_one(fields["x"]))
+    for start in range(0, count, slab):
+        stop = min(start + slab, count)
+        arrays = {name: np.asarray(values[start:stop]) for name, values in fields.items()}
+        checks.check_values(path, split, start, arrays, task, classes)
+        for name, values in arrays.items():
+            sealed[name].write(start, values)
+    for dataset in sealed.values():
         dataset.seal()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from distnn.data import DataFile
 from distnn.data.convert import csv
 from distnn.data.convert.csv import Dialect
-from distnn.data.convert.splits import Cut
+from distnn.data.convert.splits import Shares
 from distnn.data.convert.table import Roles
 from distnn.errors import DataError
 from tests.support.files import contents
@@ -29,7 +29,7 @@ def csv_file(path: Path, text: str, encoding: str = "utf-8") -> Path:
 def converted(folder: Path, text: str, *target: str, dialect: Dialect = csv.USUAL, **columns: Any) -> Path:
     """The data file of a table, all of it in one split."""
     source = csv_file(folder / "a.csv", text)
-    cutting = Cut(0, 0)
+    cutting = Shares(0, 0)
     chosen = Roles(target or ("t",), **columns)
     return csv.convert(folder / "a.h5", source, chosen, dialect=dialect, cutting=cutting, force=True)
 
@@ -40,7 +40,7 @@ IRIS = "width, length,kind\n" + "".join(f"{i}.5,-{i}e-1,{'rose' if i % 2 else 'l
 @pytest.mark.parametrize("text", [IRIS, IRIS.replace("\n", "\r\n"), "\ufeff" + IRIS + "\n\n", IRIS.replace(",", ";")])
 def test_csv_of_classes(tmp_path: Path, text: str) -> None:
     source, dialect = csv_file(tmp_path / "a.csv", text), Dialect(";" if ";" in text else ",")
-    path = csv.convert(tmp_path / "a.h5", source, Roles(("kind",)), dialect=dialect, cutting=Cut(seed=1))
+    path = csv.convert(tmp_path / "a.h5", source, Roles(("kind",)), dialect=dialect, cutting=Shares(seed=1))
     with DataFile(path) as file:
         assert (file.task, file.classes, file.x_dtype) == ("classification", ("lily", "rose"), np.float32)
         assert [file.count(split) for split in file.splits] == [16, 2, 2]
@@ -65,7 +65,7 @@ def test_csv_of_classes(tmp_path: Path, text: str) -> None:
 )
 def test_csv_targets(tmp_path: Path, values: list[str], task: str | None, classes: tuple[str, ...]) -> None:
     source = csv_file(tmp_path / "a.csv", "n,t\n" + "".join(f"{row},{value}\n" for row, value in enumerate(values)))
-    path = csv.convert(tmp_path / "a.h5", source, Roles(("t",), task=task), cutting=Cut(0, 0.5))
+    path = csv.convert(tmp_path / "a.h5", source, Roles(("t",), task=task), cutting=Shares(0, 0.5))
     with DataFile(path) as file:
         assert file.classes == classes and file.splits == ("train", "test")
     for x, y in contents(path).values():
@@ -155,7 +155,7 @@ def test_csv_errors_of_the_call(tmp_path: Path, columns: dict, dialect: dict, cu
     source = csv_file(tmp_path / "a.csv", IRIS)
     chosen = Roles(**({"target": ("kind",)} | columns))
     with pytest.raises(DataError, match=expected):
-        csv.convert(tmp_path / "a.h5", source, chosen, dialect=Dialect(**dialect), cutting=Cut(**cutting))
+        csv.convert(tmp_path / "a.h5", source, chosen, dialect=Dialect(**dialect), cutting=Shares(**cutting))
 
 
 def test_files_that_are_no_csv_are_refused(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_tables_of_spreadsheets_of_other_countries(tmp_path: Path) -> None:
 def test_trailing_delimiters_and_packed_files(tmp_path: Path) -> None:
     packed = tmp_path / "a.csv.gz"
     packed.write_bytes(gzip.compress(b"a,b,t\n1,2,x,\n3,4,y,\n"))
-    x, _ = contents(csv.convert(tmp_path / "a.h5", packed, Roles(("t",)), cutting=Cut(0, 0)))["train"]
+    x, _ = contents(csv.convert(tmp_path / "a.h5", packed, Roles(("t",)), cutting=Shares(0, 0)))["train"]
     assert sorted(map(tuple, x.tolist())) == [(1, 2), (3, 4)]
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from distnn.data import DataFile
 from distnn.data.convert import csv, parquet
-from distnn.data.convert.splits import Cut
+from distnn.data.convert.splits import Shares
 from distnn.data.convert.table import Roles
 from distnn.errors import DataError
 
 ROWS = 24
-WHOLE = Cut(0, 0)
+WHOLE = Shares(0, 0)
 FRAME = pd.DataFrame(
     {
         "number": np.arange(ROWS) / 4,
@@ -37,7 +37,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 class Made:
     """The data file of a frame, with all rows in one split and in their order, and the lines that were told."""
 
-    def __init__(self, folder: Path, kind: str, frame: pd.DataFrame, cutting: Cut = WHOLE, **columns: Any) -> None:
+    def __init__(self, folder: Path, kind: str, frame: pd.DataFrame, cutting: Shares = WHOLE, **columns: Any) -> None:
         self.lines: list[str] = []
         source = folder / f"a.{kind}"
         frame = frame.assign(row=np.arange(len(frame)))
@@ -143,13 +143,13 @@ def test_integers_that_no_float_holds_are_refused(tmp_path: Path, kind: str) -> 
 
 def test_no_group_is_in_two_splits(tmp_path: Path, kind: str) -> None:
     frame = FRAME.assign(patient=[f"p{row // 4}" for row in range(ROWS)])
-    made = Made(tmp_path, kind, frame, cutting=Cut(0.2, 0.3), group="patient")
+    made = Made(tmp_path, kind, frame, cutting=Shares(0.2, 0.3), group="patient")
     assert not any(name.startswith("patient") for name in made.names)
     patients = {split: set(frame["patient"][rows]) for split, rows in made.rows.items()}
     assert set(patients) == {"train", "validation", "test"}
     assert sum(map(len, patients.values())) == 6 and sum(map(len, made.rows.values())) == ROWS
-    with pytest.raises(DataError, match="its 1 groups are too few or too large to leave any for"):
-        Made(tmp_path, kind, frame.assign(patient="p"), cutting=Cut(0.2, 0.3), group="patient")
+    with pytest.raises(DataError, match="its 1 groups are too few or too large to leave some for each split"):
+        Made(tmp_path, kind, frame.assign(patient="p"), cutting=Shares(0.2, 0.3), group="patient")
 
 
 def test_one_target_column_with_one_value_is_refused(tmp_path: Path, kind: str) -> None:
