@@ -18,6 +18,7 @@ from distnn.config.field import FieldSettings
 from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, section_of
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
+from distnn.config.split import SplitSettings
 from distnn.config.text import show
 from distnn.layers import Layer
 from distnn.metrics import Metric
@@ -53,6 +54,7 @@ def page() -> str:
             text += f"\n## `[{name}]`\n\n{about(field.annotation)}\n{TABLE}{''.join(rows(field.annotation))}"
         if name == "data":
             text += f"\n### `data.x`\n\n{about(FieldSettings)}\n{TABLE}{''.join(rows(FieldSettings))}"
+            text += f"\n### `[data.split]`\n\n{about(SplitSettings)}\n{TABLE}{''.join(rows(SplitSettings))}"
         if name == "metrics":
             text += f"\n### `metrics.kinds`\n\n{Metric.family.about}\n{TABLE}{''.join(family_rows(Metric.family))}"
         if name == "model":

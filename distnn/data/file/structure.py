@@ -32,6 +32,7 @@ class Structure:
         task, classes, scale: as in `DataFile`.
         data: by split and field, what it is read from.
         datasets: those of the file.
+        group: what the cut of splits goes by; None without one.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
     """
 
@@ -40,6 +41,7 @@ class Structure:
     scale: float | None
     data: Mapping[str, Mapping[str, Rows]]
     datasets: Datasets
+    group: Rows | None
     channels_first: bool
 
 
@@ -56,7 +58,7 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         DataError: what is asked for isn't there, or doesn't make a data set.
     """
     check_links(path, file, follow=follow)
-    datasets = Datasets(path, file, follow=follow)
+    datasets = Datasets(path, file, follow=follow, whole=description.one_sample_files)
     task = _task(path, file, description, datasets.notes)
     splits = datasets.splits(description.fields)
     _check_train(path, file, description, splits)
@@ -76,6 +78,7 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         None if task == "language" else _scale(path, data),
         {split: data[split] for split in checks.SPLITS if split in data},
         datasets,
+        _group(datasets, description, splits["train"]),
         description.fields["x"].layout is None and _seems_channels_first(first.shape[1:]),
     )
 
@@ -121,6 +124,15 @@ def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, 
         if field not in fields and datasets.has(location.of(name)[0]):
             fields[field] = location
     return {field: datasets.rows(field, location, name) for field, location in fields.items()}
+
+
+def _group(datasets: Datasets, description: Description, name: str) -> Rows | None:
+    if description.cut is None or not description.cut.group:
+        return None
+    try:
+        return datasets.rows("group", Location((description.cut.group,)), name)
+    except DataError as error:
+        raise DataError(str(error)).at("data", "split", "group") from None
 
 
 def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
