@@ -10,12 +10,16 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distnn import errors
 from distnn.errors import DataError, DistnnError
 from distnn.runtime import launched_ranks
+
+if TYPE_CHECKING:
+    from distnn.data.file.fields import Description
 
 #: So says the work that it goes on, and how many seconds more than usual it may take until it says so again.
 Progress = Callable[[float], None]
@@ -71,11 +75,16 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
     return value
 
 
-def foresee(data: str | Path, *, follow: bool = False) -> None:
+def foresee(data: str | Path, *, follow: bool = False, description: Description | None = None) -> None:
     """Have a child process open a data file before this one does, so that a crash or a loop there ends in words.
 
     Whatever else is wrong with the file is told by who opens it. Where ranks were launched together there is no child,
     since forks don't suit all that MPI communicates by: there the watchdog ends a loop, and the stack names the file.
+
+    Arguments:
+        data: the file, or a pattern for several.
+        follow: read other folders' files as well, where it refers to them.
+        description: what a run file says of it. Cutting it into splits is left out, for that may read all labels.
 
     Raises:
         DataError: HDF5 crashes on the file, or comes to no end.
@@ -83,9 +92,11 @@ def foresee(data: str | Path, *, follow: bool = False) -> None:
 
     def opens(progress: Progress) -> None:
         from distnn.data import DataFile
+        from distnn.data.file.fields import AS_USUAL
 
+        said = replace(description or AS_USUAL, cut=None)
         with suppress(Exception):
-            DataFile(data, follow=follow).close()
+            DataFile(data, follow=follow, description=said, beat=lambda: progress(0)).close()
 
     if launched_ranks() == 1:
         apart(Path(data), opens, OPENING)

@@ -125,3 +125,13 @@ def test_a_filter_that_is_missing_is_named(tmp_path: Path) -> None:
         in done.stderr
     )
     assert "Install the filters (pip install hdf5plugin), or write the file again with gzip" in done.stderr
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    unknown_filter(tmp_path / "b.h5")
+    write_data(tmp_path / "a.h5", {"train": (np.zeros((9, 4), np.float32), np.zeros(9))}, task="regression")
+    with (
+        DataFile(tmp_path / "*.h5") as file,
+        pytest.raises(DataError, match=r"b\.h5.* samples 0\.\.91 of train"),
+    ):
+        file.read("train", 0, 100)

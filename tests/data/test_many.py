@@ -23,7 +23,7 @@ class Part:
     dtype = np.dtype(np.int64)
 
     def __init__(self, number: int, first: int, rows: int) -> None:
-        self.number, self.shape, self._first = number, (rows, 2), first
+        self.number, self.shape, self._first, self.path = number, (rows, 2), first, Path(str(number))
         OPEN.append(number)
 
     def rows(self, split: str, field: str) -> Part:
@@ -91,6 +91,6 @@ def test_threads_share_them() -> None:
 
 def test_a_file_that_has_changed_is_refused() -> None:
     rows = across([3, 3], 2)
-    rows.files._opened = lambda path: Part(0, 0, 4)
+    rows.files._opened = lambda path: Part(1, 0, 4)
     with pytest.raises(DataError, match=r"1 has changed .* train/x now has the shape \(4, 2\), and had \(3, 2\)"):
         rows.read_direct(np.empty((1, 2), int), slice(4, 5))

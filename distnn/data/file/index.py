@@ -89,7 +89,7 @@ def index(
     comm: Any = None,
     *,
     follow: bool = False,
-    beat: Callable[[], None] = lambda: None,
+    beat: Callable[[], object] = lambda: None,
 ) -> Index:
     """What these files hold: from the index beside them, and of those that it doesn't know by opening them.
 

@@ -80,13 +80,16 @@ def _matching(path: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def join(where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Path], Any]) -> Joined:
+def join(
+    where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Path], Any], beat: Callable[[], object]
+) -> Joined:
     """Join files of several samples each; every one is opened.
 
     Arguments:
         where: named in errors.
         named: the files, as `several` gives them.
         opened: opens one of them, as a `distnn.data.file.reading.DataFile`.
+        beat: called after each file that was opened.
 
     Raises:
         DataError: they don't belong together, or one of them isn't good.
@@ -100,6 +103,7 @@ def join(where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Path]
         _check_splits(path, split, part.splits)
         counts.append({name: part.count(name) for name in part.splits})
         stamps += part.stamps
+        beat()
         notes += part.notes
     return Joined(first, files, *_across(first, files, named, counts), notes, stamps)
 
@@ -112,13 +116,14 @@ def join_samples(
     comm: Any,
     *,
     follow: bool,
+    beat: Callable[[], object],
 ) -> Joined:
     """Join files of which each is one sample: only the first is opened, for all others are to be like it.
 
     What they hold is in an index, which the ranks make together if it isn't there.
 
     Arguments:
-        where, named, opened: as for `join`.
+        where, named, opened, beat: as for `join`.
         datasets: the paths of the datasets that are read of each file.
         comm: the mpi4py communicator of the ranks; None for this one alone.
         follow: read other folders' files as well, where these refer to them.
@@ -128,7 +133,7 @@ def join_samples(
     """
     first, files = _begin(where, named, opened)
     _check_splits(first.path, "train", first.splits)
-    found = index(files.paths, datasets, comm, follow=follow)
+    found = index(files.paths, datasets, comm, follow=follow, beat=beat)
     usual = found.entries[0].form
     for path, entry in zip(files.paths, found.entries, strict=True):
         if entry.form != usual:

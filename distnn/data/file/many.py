@@ -21,8 +21,13 @@ MOST_OPEN = 64
 class Readable(Protocol):
     """A file that is open."""
 
+    path: Path
+
     def rows(self, split: str, field: str) -> Rows:
         """The rows of a field, in one of the file's splits."""
+
+    def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
+        """The error that says why samples can't be read."""
 
     def close(self) -> None:
         """Close it."""
@@ -92,11 +97,24 @@ class Across:
             begin, finish = int(self.starts[place]), int(self.starts[place + 1])
             start, stop = max(where.start, begin), min(where.stop, finish)
             if start < stop:
+                inside = slice(start - begin, stop - begin)
                 with self.files.lock:
-                    rows = self._rows(int(self._numbers[place]), finish - begin)
-                    rows.read_direct(
-                        target[start - where.start : stop - where.start], slice(start - begin, stop - begin)
-                    )
+                    part = self.files[int(self._numbers[place])]
+                    self._read(part, target[start - where.start : stop - where.start], inside, finish - begin)
+
+    def _read(self, part: Readable, target: Array, where: slice, length: int) -> None:
+        """Read rows of one file, which is to have as many as ``length``."""
+        rows = part.rows(*self._name)
+        if rows.shape != (length, *self.shape[1:]):
+            raise DataError(
+                f"{part.path} has changed since it was first opened: {'/'.join(self._name)} now has the shape "
+                f"{rows.shape}, and had {(length, *self.shape[1:])}. Start again, and leave data in place while they "
+                "are read."
+            )
+        try:
+            rows.read_direct(target, where)
+        except (OSError, RuntimeError) as error:
+            raise part.unreadable(self._name[0], where.start, where.stop, error) from error
 
     @property
     def paths(self) -> list[Path]:
@@ -113,13 +131,3 @@ class Across:
         """The file that holds a row, the split that it is of there, and its number there."""
         place = int(np.searchsorted(self.starts, row, side="right")) - 1
         return self.files.paths[int(self._numbers[place])], self._name[0], row - int(self.starts[place])
-
-    def _rows(self, number: int, length: int) -> Rows:
-        rows = self.files[number].rows(*self._name)
-        if rows.shape != (length, *self.shape[1:]):
-            raise DataError(
-                f"{self.files.paths[number]} has changed since it was first opened: {'/'.join(self._name)} now has the "
-                f"shape {rows.shape}, and had {(length, *self.shape[1:])}. Start again, and leave data in place while "
-                f"they are read."
-            )
-        return rows

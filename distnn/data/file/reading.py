@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from distnn.data.cutting import Cut
 from distnn.data.file import checks, collective
 from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.joining import Joined, join, join_samples, several
+from distnn.data.file.many import MOST_OPEN
 from distnn.data.file.opening import damaged, missing_filters, named, open_file
 from distnn.data.file.rows import Rows, bytes_of_one, leaves, names_of
 from distnn.data.file.splitting import numbers_of, origin, picked
@@ -26,6 +27,8 @@ from distnn.errors import DataError, nearest
 HASHED_BYTES, ROWS = 1024 * 1024, 8
 #: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
+#: Of so many files with one sample each all fields are read before those of others.
+SAMPLE_FILES = MOST_OPEN // 2
 #: Files that are left open: without a reference they would be closed, and closing them waits for the other ranks.
 _LEFT: list[Any] = []
 
@@ -48,6 +51,7 @@ class DataFile:
             together too.
         follow: read other folders' files as well, where this one refers to them.
         description: where its fields lie and what they are for, as far as that isn't as usual.
+        beat: called after each of several files that was opened.
 
     Attributes:
         path: the file.
@@ -70,7 +74,13 @@ class DataFile:
     """
 
     def __init__(
-        self, path: str | Path, comm: Any = None, *, follow: bool = False, description: Description = AS_USUAL
+        self,
+        path: str | Path,
+        comm: Any = None,
+        *,
+        follow: bool = False,
+        description: Description = AS_USUAL,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.path, self.follow, self.description = Path(path), follow, description
         self._many: Joined | None = None
@@ -80,7 +90,7 @@ class DataFile:
         self._file: Any = None if files else open_file(self.path, comm if self.together else None)
         try:
             if files:
-                self._join(files, comm)
+                self._join(files, comm, beat)
             else:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
@@ -108,7 +118,7 @@ class DataFile:
         self.target_shape: tuple[int, ...] = first["y"].shape[1:]
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
 
-    def _join(self, files: list[tuple[str, Path]], comm: Any) -> None:
+    def _join(self, files: list[tuple[str, Path]], comm: Any, beat: Callable[[], object]) -> None:
         cut = self.description.cut
         part = replace(self.description, cut=Cut(group=cut.group) if cut and cut.group else None)
 
@@ -117,9 +127,9 @@ class DataFile:
 
         if part.one_sample_files:
             datasets = part.datasets()
-            found = join_samples(self.path, files, opened, datasets, comm, follow=self.follow)
+            found = join_samples(self.path, files, opened, datasets, comm, follow=self.follow, beat=beat)
         else:
-            found = join(self.path, files, opened)
+            found = join(self.path, files, opened, beat)
         self._many, first = found, found.first
         self.task, self.classes, self.fields, self.scale = first.task, first.classes, first.fields, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
@@ -259,8 +269,13 @@ class DataFile:
         Raises:
             DataError: as `read` does; with ``by_all`` the other ranks may then wait for this one.
         """
-        stored = self._datasets(split)
-        stop = start + len(next(iter(arrays.values())))
+        stored, count = self._datasets(split), len(next(iter(arrays.values())))
+        if self.description.one_sample_files and count > SAMPLE_FILES:  # those of all fields, before they are closed
+            for first in range(0, count, SAMPLE_FILES):
+                part = {name: array[first : first + SAMPLE_FILES] for name, array in arrays.items()}
+                self.read_into(split, start + first, part)
+            return
+        stop = start + count
         try:
             for name, array in arrays.items():
                 source = stored[name]
@@ -271,7 +286,7 @@ class DataFile:
                 else:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
-            raise self._unreadable(split, start, stop, error) from error
+            raise self.unreadable(split, start, stop, error) from error
         self._check(split, start, arrays)
 
     def _check(self, split: str, start: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -285,7 +300,7 @@ class DataFile:
                 checks.check_values(*where, sample, self.task, len(self.classes))
             raise
 
-    def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
+    def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
         for dataset in self._datasets(split).values():
             for part in leaves(dataset):
