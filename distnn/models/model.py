@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distnn.arrays import N, Shape, show
+from distnn.arrays import Array, N, Shape, show
 from distnn.errors import DataError, ShapeError, UsageError
 from distnn.graph import functions
 from distnn.graph.initial import initialize, parameter_nodes
@@ -209,6 +209,10 @@ class Model:
             exchange=exchange,
             keep=keep,
         )
+
+    def inputs(self, plan: Plan) -> dict[str, Array]:
+        """The arrays of a training or evaluation plan that are for fields of the samples, by field."""
+        return {name: plan.value[name] for name in ("x", "y")}
 
     @property
     def exchanges(self) -> bool:
