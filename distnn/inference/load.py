@@ -17,8 +17,8 @@ from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
 from distnn.config import RunSettings, from_dict
 from distnn.data import DataFile
-from distnn.data.partition import Range, batch, batches, part
-from distnn.data.stream import block_length, source
+from distnn.data.partition import Range, batches, part
+from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
 from distnn.graph.initial import parameter_nodes
 from distnn.inference.predictions import Predictions
@@ -115,10 +115,10 @@ class Restored:
         """The targets of these samples; None where they aren't of the kind that the model predicts."""
         if file.task != self.model.task or file.classes != self.model.classes:
             return None
-        truth, size = np.empty((mine.length, *file.target_shape), file.y_dtype(split)), block_length(file, split)
-        for index in range(batches(mine.length, size)):
-            start, stop = batch(mine.length, size, index)
-            truth[start:stop] = file.read(split, mine.start + start, mine.start + stop)[1]
+        form = file.forms(split)["y"]
+        truth = np.empty((mine.length, *form.shape), form.dtype)
+        if mine.length:
+            file.read_into(split, mine.start, {"y": truth})
         return truth
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
