@@ -53,10 +53,10 @@ class Restored:
     def origin(self) -> str:
         """Which checkpoint it is, for people."""
         step, best = self.progress["step"], self.progress.get("best")
+        of = self.progress.get("best_of") or "loss"
         if best is None or self.progress.get("best_step") != step:
             return f"checkpoint {self.path}, step {step}"
-        watched = "" if not self.data else "validation " if "validation" in self.data.get("counts", ()) else "training "
-        return f"checkpoint {self.path}, step {step}, the best of its run so far: {watched}loss {best:.6g}"
+        return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
