@@ -74,11 +74,21 @@ class TrainSettings(Section):
     clip_norm: Positive | None = None  #: the largest norm of the mean gradient; a larger one is scaled down to it
     #: what an infinite or NaN loss or gradient does: end the run, or no update in that step
     on_nan: Literal["stop", "skip"] = "stop"
+    #: which value says which epoch is best: loss, accuracy, or a metric of metrics.kinds, such as "f1_micro"; of the
+    #: validation split (without one: loss or accuracy in training)
+    monitor: Text = "loss"
+    #: end once what monitor names is this good: this high, or of a loss or an error this low
+    target: Number | None = None
     #: end once the validation accuracy (without such a split: the training accuracy) is this high
     target_accuracy: Fraction | None = None
     #: end once the validation loss (without such a split: the training loss) is this low
     target_loss: Number | None = None
-    patience: Count | None = None  #: end after so many epochs without a better loss
+    patience: Count | None = None  #: end after so many epochs in which what monitor names got no better
+    min_delta: NotNegative = 0.0  #: for patience, an epoch is better if it is so by more than this
+
+    def unused(self) -> dict[str, str]:
+        """Only patience asks by how much an epoch is better."""
+        return {} if self.patience else {"min_delta": "has no meaning without patience; give patience, or remove it"}
 
 
 class ParallelSettings(Section):

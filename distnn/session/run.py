@@ -23,6 +23,7 @@ from distnn.session.beginning import (
     make_folder,
     other_bits,
     other_data,
+    other_monitor,
     other_schedule,
     other_sources,
 )
@@ -159,6 +160,7 @@ class _Training:
             self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else [])
         if saved:
             self._warnings += other_schedule(saved, run)
+            self._warnings += other_monitor(saved, run)
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
             self._warnings += other_bits(saved, self.settings, environment(comm))
@@ -268,4 +270,6 @@ def _info(run: Run, folder: Path) -> RunInfo:
         data=Path(run.settings.data.path),
         blas=blas(),
         kernels=run.kernels,
+        monitor=str(run.monitor),
+        higher_is_better=run.monitor.higher,
     )

@@ -114,7 +114,8 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         (
             "[train]\nepoch = 3",
             "run.toml, line 12: train.epoch is not a setting (did you mean 'epochs'?); [train] takes epochs, seed, "
-            "dtype, accumulate, clip_norm, on_nan, target_accuracy, target_loss, patience.",
+            "dtype, accumulate, clip_norm, on_nan, monitor, target, target_accuracy, "
+            "target_loss, patience, min_delta.",
         ),
         (
             "[trian]\nepochs = 3",
