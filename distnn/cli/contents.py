@@ -97,11 +97,11 @@ def _run(path: Path, progress: Progress) -> Facts:
     settings = config.read(path)
     with config.located(path), data_file(settings, beat=lambda: progress(0)) as file:
         labelled = file.task == "classification" and not file.target_shape and not settings.data.one_sample_files
-        splits = {}
+        splits: Facts = {}
         for split in file.splits:
-            splits[split] = {"samples": file.count(split), "fields": {}}
-            for name, form in file.forms(split).items():
-                splits[split]["fields"][name] = {"shape": list(form.shape), "dtype": str(form.dtype)}
+            forms = file.forms(split).items()
+            fields = {name: {"shape": list(form.shape), "dtype": str(form.dtype)} for name, form in forms}
+            splits[split] = {"samples": file.count(split), "fields": fields}
             if labelled:
                 splits[split]["classes"] = _counts(file, split, progress)
         about = {"task": file.task, "classes": list(file.classes), "remarks": file.remarks(), "splits": splits}

@@ -181,6 +181,11 @@ def check_alike(path: Path, split: str, fields: Mapping[str, Any], first: Mappin
         )
 
 
+def of_pixels(dtype: np.dtype[Any], sample_shape: tuple[int, ...]) -> bool:
+    """Whether samples are, as it seems, images of 8 bits, (H, W) or (H, W, C); counts in tables aren't."""
+    return dtype == np.uint8 and len(sample_shape) in (2, 3)
+
+
 def check_scale(path: Path, name: str, scale: Any) -> float:
     """The factor for integer samples as a float; DataError if it isn't one positive number."""
     value = np.asarray(scale)
@@ -196,7 +201,7 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
         path: the file.
         split: train, validation or test.
         start: where the slab begins in the split.
-        fields: the slab's arrays by name: x, samples (n, …); y, targets (n,) or (n, …).
+        fields: the slab's arrays by name, some or all: x, samples (n, …); y, targets (n,) or (n, …).
         task: classification, regression or language.
         classes: how many there are; 0 for a regression.
     """
@@ -209,8 +214,7 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
                 "expected finite numbers. Repair or remove that sample."
             )
     labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
-    for name in labels:
-        values = fields[name]
+    for name, values in ((name, fields[name]) for name in labels if name in fields):
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
             place, value = _first((values < 0) | (values >= classes), values, start)
             raise DataError(
