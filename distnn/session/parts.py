@@ -45,6 +45,7 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
         RunFileError, ShapeError: if the model doesn't fit the data.
     """
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
     if given.network is not None:
         found = Model(given.network, file.sample_shape, loss=loss, **facts)

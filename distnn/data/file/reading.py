@@ -127,7 +127,8 @@ class DataFile:
         group = self._file.get(split)
         if isinstance(group, h5py.Group):
             check_links(self.path, group, follow=self.follow)
-        fields = [name for name in checks.FIELDS if name in checks.NEEDED or (group is not None and name in group)]
+        names = list(group) if isinstance(group, h5py.Group) else []
+        fields = [name for name in checks.FIELDS if name in names or name in checks.NEEDED]
         return {name: self._dataset(split, group, name) for name in fields}
 
     def _dataset(self, split: str, group: Any, name: str) -> Any:
@@ -231,6 +232,13 @@ class DataFile:
         arrays = {name: np.empty((stop - start, *form.shape), form.dtype) for name, form in self.forms(split).items()}
         self.read_into(split, start, arrays)
         return arrays
+
+    @property
+    def weight_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample's weights: (), or that of its target if they or a mask have it; None without any."""
+        forms = self.forms("train")
+        shapes = [forms[name].shape for name in self.fields if name not in checks.NEEDED]
+        return max(shapes, key=len) if shapes else None
 
     def forms(self, split: str) -> dict[str, Form]:
         """By field, what `read_fields` returns of one sample of a split."""
