@@ -247,6 +247,42 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
 
 
 @data.command(cls=options.Once)
+@click.argument("folder", metavar="FOLDER", type=FOLDER)
+@click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
+@click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
+@click.option("--mode", type=click.Choice(["L", "RGB", "RGBA"]), help="Grey, colour, or colour and transparency.")
+@click.option("--resize", metavar="WxH", type=options.Size(), help="The size to make all of, in pixels.")
+@click.option("--crop", is_flag=True, help="With --resize: cut off what doesn't fit the shape, rather than stretch.")
+@click.option("--skip-broken", is_flag=True, help="Leave out images that can't be read.")
+@cuts
+@writes
+def images(
+    folder: Path, output: Path, mode: str | None, resize: tuple[int, int] | None, crop: bool, skip_broken: bool,
+    **others: Any,
+) -> None:  # fmt: skip
+    """A folder of images: PNG, JPEG and others that Pillow reads.
+
+    \b
+    FOLDER/cats/1.png, FOLDER/dogs/2.png …        a folder for each class
+    FOLDER/train/cats/1.png, FOLDER/val/cats/…    with splits as they are
+    FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat
+
+    Without folders for splits, the images are split at random by --validation, --test and --seed, with every class in
+    proportion. All must be of one size, or get one by --resize.
+
+    \b
+    Example:
+      distnn data images flowers --resize 64x64 -o flowers.h5
+      distnn data images photos --labels photos.csv --crop --resize 96x96 -o photos.h5
+    """
+    from distnn.data.convert.images import Look, convert
+
+    if crop and resize is None:
+        raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
+    describe(convert(output, folder, look=Look(mode, resize, crop, skip_broken), tell=show, **others))
+
+
+@data.command(cls=options.Once)
 @click.argument("source", metavar="FILE", type=FILE)
 @click.option("--length", type=click.IntRange(min=1), default=100, help="How many characters make a sequence.")
 @click.option("--validation", type=FRACTION, default=0.05, help="Fraction to validate with.")

@@ -106,6 +106,7 @@ class _Training:
         self._run: Run | None = None
         self._loop: Loop | None = None
         self._summary: Summary | None = None
+        self._remarks: tuple[str, ...] = ()
         self._reported_dead = 0
         self._lock: FolderLock | None = None
         self._token = ""
@@ -219,6 +220,7 @@ class _Training:
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
             if former is None:
+                self._remarks = tuple(file.remarks())
                 self._data = meaning(file, agree_on(file, self.world.comm))
             return Run(self.settings, file, self.world, self.given, former)
 
@@ -230,7 +232,7 @@ class _Training:
             self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
-        self._listeners.started(_info(run, folder))
+        self._listeners.started(_info(run, folder, self._remarks))
 
     def end(self) -> tuple[Summary, Run]:
         """Report how it ended."""
@@ -252,7 +254,7 @@ class _Training:
             self._lock.release()
 
 
-def _info(run: Run, folder: Path) -> RunInfo:
+def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
     comm = run.world.comm
     return RunInfo(
         out=folder,
@@ -271,6 +273,7 @@ def _info(run: Run, folder: Path) -> RunInfo:
         data=Path(run.settings.data.path),
         blas=blas(),
         kernels=run.kernels,
+        remarks=remarks,
         monitor=str(run.monitor),
         higher_is_better=run.monitor.higher,
     )
