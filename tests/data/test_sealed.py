@@ -146,6 +146,6 @@ def test_files_of_others_have_none(tmp_path: Path) -> None:
 
 def test_what_can_not_be_told_is_damage(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file.attrs["classes"] = 3
+        file["train/x"].attrs["scale"] = "much"
     with pytest.raises(DataError, match="its structure could not be read"):
         verify(path)
