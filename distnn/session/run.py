@@ -252,7 +252,8 @@ class _Training:
 
 
 def _info(run: Run, folder: Path) -> RunInfo:
-    comm = run.world.comm
+    comm, criterion = run.world.comm, run.model.criterion
+    unit = f" in {criterion.unit}" if criterion.unit else ""
     return RunInfo(
         out=folder,
         model=run.model.description,
@@ -270,6 +271,7 @@ def _info(run: Run, folder: Path) -> RunInfo:
         data=Path(run.settings.data.path),
         blas=blas(),
         kernels=run.kernels,
+        loss=f"{criterion.family.named(criterion)}{unit}",
         monitor=str(run.monitor),
         higher_is_better=run.monitor.higher,
     )
