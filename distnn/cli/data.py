@@ -134,25 +134,34 @@ def idx(
 
 @data.command(cls=options.Once)
 @click.argument("archive", metavar="FILE.npz", type=FILE)
+@click.option("--x", metavar="NAME", help="The array of samples; {split} in it is train, val or test.")
+@click.option("--y", metavar="NAME", help="The array of targets, likewise.")
+@click.option(
+    "--layout", type=click.Choice(["channels_first", "channels_last"]), help="How images of several channels lie."
+)
 @click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
 @cuts
 @writes
-def npz(archive: Path, output: Path, **others: Any) -> None:
+def npz(archive: Path, output: Path, x: str | None, y: str | None, layout: str | None, **others: Any) -> None:
     """A numpy archive (.npz) of named arrays.
 
     \b
-    x_train, y_train; x_validation (or x_val), y_validation; x_test, y_test
+    x_train, y_train, x_val, y_val, x_test, y_test; train_images, train_labels …
                 the splits as they are
-    x, y        split at random by --validation, --test and --seed,
+    x, y; data, labels …
+                split at random by --validation, --test and --seed,
                 with every class in proportion in each split
+
+    Other names are given with --x and --y.
 
     \b
     Example:
       distnn data npz measurements.npz --task regression --test 0.2 -o measurements.h5
+      distnn data npz scans.npz --x '{split}_scans' --y '{split}_kinds' -o scans.h5
     """
-    from distnn.data.convert.npz import convert
+    from distnn.data.convert.npz import Naming, convert
 
-    describe(convert(output, archive, **others))
+    describe(convert(output, archive, naming=Naming(x, y, layout), tell=show, **others))
 
 
 #: From the last to the first, as decorators are.
@@ -244,6 +253,42 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
     from distnn.data.convert.parquet import convert
 
     describe(convert(output, table, tell=show, **others))
+
+
+@data.command(cls=options.Once)
+@click.argument("folder", metavar="FOLDER", type=FOLDER)
+@click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
+@click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
+@click.option("--mode", type=click.Choice(["L", "RGB", "RGBA"]), help="Grey, colour, or colour and transparency.")
+@click.option("--resize", metavar="WxH", type=options.Size(), help="The size to make all of, in pixels.")
+@click.option("--crop", is_flag=True, help="With --resize: cut off what doesn't fit the shape, rather than stretch.")
+@click.option("--skip-broken", is_flag=True, help="Leave out images that can't be read.")
+@cuts
+@writes
+def images(
+    folder: Path, output: Path, mode: str | None, resize: tuple[int, int] | None, crop: bool, skip_broken: bool,
+    **others: Any,
+) -> None:  # fmt: skip
+    """A folder of images: PNG, JPEG and others that Pillow reads.
+
+    \b
+    FOLDER/cats/1.png, FOLDER/dogs/2.png …        a folder for each class
+    FOLDER/train/cats/1.png, FOLDER/val/cats/…    with splits as they are
+    FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat
+
+    Without folders for splits, the images are split at random by --validation, --test and --seed, with every class in
+    proportion. All must be of one size, or get one by --resize.
+
+    \b
+    Example:
+      distnn data images flowers --resize 64x64 -o flowers.h5
+      distnn data images photos --labels photos.csv --crop --resize 96x96 -o photos.h5
+    """
+    from distnn.data.convert.images import Look, convert
+
+    if crop and resize is None:
+        raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
+    describe(convert(output, folder, look=Look(mode, resize, crop, skip_broken), tell=show, **others))
 
 
 @data.command(cls=options.Once)

@@ -42,6 +42,23 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, text.strip()
 
 
+class Size(click.ParamType[tuple[int, int]]):
+    """A width and a height, ``224x160``; one number for a square."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().replace("×", "x").split("x")
+        if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 2**16 for part in parts):
+            self.fail(f"{value!r} is no size; expected a width and a height in pixels, such as 224x160.", param, ctx)
+        return int(parts[0]), int(parts[-1])
+
+
 class Once(click.Command):
     """A command whose options may be given once, unless they are lists: else the last would win in silence."""
 

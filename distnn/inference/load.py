@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
 from distnn.config import RunSettings, from_dict
 from distnn.data import DataFile
@@ -107,7 +108,18 @@ class Restored:
             rows = predict(self.model, self.parameters, samples, size, beat=beat) if mine.length else None
         shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
-        return Predictions(rows, mine.start, total, self.model.classes)
+        targets = self.data.get("fields", {}).get("y", {}).get("names", ())
+        return Predictions(rows, mine.start, total, self.model.classes, targets, self._truth(file, split, mine))
+
+    def _truth(self, file: DataFile, split: str, mine: Range) -> Array | None:
+        """The targets of these samples; None where they aren't of the kind that the model predicts."""
+        if file.task != self.model.task or file.classes != self.model.classes:
+            return None
+        form = file.forms(split)["y"]
+        truth = np.empty((mine.length, *form.shape), form.dtype)
+        if mine.length:
+            file.read_into(split, mine.start, {"y": truth})
+        return truth
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
         """The prompt and the ``length`` characters with which a language model continues it, one by one.

@@ -62,7 +62,7 @@ def _cell(number: float) -> str:
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, what it minimises, and where it writes: a line each."""
+    """What runs, on what, over which data, what it minimises, where it writes: a line each; and remarks on the data."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
@@ -75,6 +75,7 @@ def header(info: RunInfo) -> list[str]:
         f"loss: {info.loss}, the mean over all targets; best is the "
         f"{'highest' if info.higher_is_better else 'lowest'} {info.monitor}",
         f"into {info.out}",
+        *(f"{info.data}: {remark}" for remark in info.remarks),
     ]
 
 

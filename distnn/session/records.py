@@ -26,7 +26,8 @@ class RunInfo:
     """What a run is, known before its first step.
 
     ``samples`` are those of the training split, ``kernels`` the names of those that are compiled; ``loss`` is what is
-    minimised, with its unit, ``monitor`` which value says which epoch is best, and ``higher_is_better`` how.
+    minimised, with its unit, ``monitor`` which value says which epoch is best, and ``higher_is_better`` how;
+    ``remarks`` are what is to be said once of how the data are read.
     """
 
     out: Path
@@ -45,6 +46,7 @@ class RunInfo:
     data: Path | None = None
     blas: str = ""
     kernels: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     loss: str = ""
     monitor: str = "validation loss"
     higher_is_better: bool = False

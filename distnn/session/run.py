@@ -24,10 +24,10 @@ from distnn.session.beginning import (
     other_bits,
     other_data,
     other_monitor,
-    other_schedule,
     other_sources,
 )
 from distnn.session.build import Run
+from distnn.session.changes import other_best, other_settings
 from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
@@ -106,6 +106,7 @@ class _Training:
         self._run: Run | None = None
         self._loop: Loop | None = None
         self._summary: Summary | None = None
+        self._remarks: tuple[str, ...] = ()
         self._reported_dead = 0
         self._lock: FolderLock | None = None
         self._token = ""
@@ -156,10 +157,11 @@ class _Training:
         run = self._assembled()
         if start:
             path = start[0]
-            run.load(path, saved)
-            self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else [])
+            anew = comm.on_root(lambda: other_best(saved, run, self._data) if saved else [])
+            run.load(path, saved, comparable=not anew)
+            self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else []) + anew
         if saved:
-            self._warnings += other_schedule(saved, run)
+            self._warnings += other_settings(saved, run)
             self._warnings += other_monitor(saved, run)
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
@@ -218,6 +220,7 @@ class _Training:
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
             if former is None:
+                self._remarks = tuple(file.remarks())
                 self._data = meaning(file, agree_on(file, self.world.comm))
             return Run(self.settings, file, self.world, self.given, former)
 
@@ -229,7 +232,7 @@ class _Training:
             self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
-        self._listeners.started(_info(run, folder))
+        self._listeners.started(_info(run, folder, self._remarks))
 
     def end(self) -> tuple[Summary, Run]:
         """Report how it ended."""
@@ -251,7 +254,7 @@ class _Training:
             self._lock.release()
 
 
-def _info(run: Run, folder: Path) -> RunInfo:
+def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
     comm, criterion = run.world.comm, run.model.criterion
     unit = f" in {criterion.unit}" if criterion.unit else ""
     return RunInfo(
@@ -271,6 +274,7 @@ def _info(run: Run, folder: Path) -> RunInfo:
         data=Path(run.settings.data.path),
         blas=blas(),
         kernels=run.kernels,
+        remarks=remarks,
         loss=f"{criterion.family.named(criterion)}{unit}",
         monitor=str(run.monitor),
         higher_is_better=run.monitor.higher,

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sphinx.errors import ExtensionError
 
 from distnn.config.explain import wanted
+from distnn.config.field import FieldSettings
 from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, section_of
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
@@ -50,6 +51,8 @@ def page() -> str:
         else:
             assert isinstance(field.annotation, type)
             text += f"\n## `[{name}]`\n\n{about(field.annotation)}\n{TABLE}{''.join(rows(field.annotation))}"
+        if name == "data":
+            text += f"\n### `data.x`\n\n{about(FieldSettings)}\n{TABLE}{''.join(rows(FieldSettings))}"
         if name == "metrics":
             text += f"\n### `metrics.kinds`\n\n{Metric.family.about}\n{TABLE}{''.join(family_rows(Metric.family))}"
         if name == "model":

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from distnn.cli.main import distnn as program
 from distnn.data import DataFile
 from distnn.errors import DataError
 
-COMMANDS = ("digits", "fashion-mnist", "idx", "npz", "csv", "parquet")
+COMMANDS = ("digits", "fashion-mnist", "idx", "npz", "csv", "parquet", "images")
 TABLE = "a,b,t\n" + "".join(f"{row},{row}.5,{'yes' if row % 2 else 'no'}\n" for row in range(40))
 
 
@@ -152,11 +153,29 @@ def test_parquet(tmp_path: Path) -> None:
     assert line.endswith("train 32, validation 4, test 4 samples of 2 float32, 2 classes")
 
 
+def test_images(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / "pics" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 4), number, "u1")).save(path)
+    line = wrote("images", tmp_path / "pics", "-o", tmp_path / "a.h5", notes=2)
+    assert line == f"wrote {tmp_path / 'a.h5'}: train 16, validation 2, test 2 samples of 6×4 uint8, 2 classes"
+    (tmp_path / "l.csv").write_text("name,label\n" + "".join(f"{number},{number / 2}\n" for number in range(20)))
+    options = ("--labels", tmp_path / "l.csv", "--resize", "3x2", "--mode", "RGB", "--test", "0.5", "--crop")
+    line = wrote("images", tmp_path / "pics", *options, "-o", tmp_path / "b.h5", notes=3)
+    assert line.endswith("train 8, validation 2, test 10 samples of 2×3×3 uint8, regression")
+
+
 def test_what_an_extra_installs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     (tmp_path / "a.csv").write_text(TABLE)
     text = refused("csv", tmp_path / "a.csv", "--target", "t", "-o", tmp_path / "a.h5")
     assert "needs pandas" in text and "pip install 'distnn[tables]'" in text
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    (tmp_path / "pics" / "a").mkdir(parents=True)
+    (tmp_path / "pics" / "a" / "0.png").touch()
+    text = refused("images", tmp_path / "pics", "-o", tmp_path / "a.h5")
+    assert "needs Pillow" in text and "pip install 'distnn[images]'" in text
 
 
 @pytest.mark.parametrize(
@@ -171,6 +190,9 @@ def test_what_an_extra_installs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         (["digits", "-o", "a.h5", "--output", "b.h5"], "--output is given twice; give it once."),
         (["csv", "a.csv", "--target", "t", "--seed", "1", "--seed", "2", "-o", "a.h5"], "--seed is given twice"),
         (["csv", "a.csv", "--target", "t", "--types", "day", "-o", "a.h5"], "'day' has no '='; expected, for example"),
+        (["images", ".", "--resize", "big", "-o", "a.h5"], "'big' is no size; expected a width and a height"),
+        (["images", ".", "--resize", "0x3", "-o", "a.h5"], "'0x3' is no size"),
+        (["images", ".", "--crop", "-o", "a.h5"], "--crop needs the size to cut to: give --resize WxH"),
         (["mnist", "-o", "a.h5"], "No such command 'mnist'"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 
 from distnn.data import DataFile, write_data
 from distnn.data.file.sealed import Verified, verify
-from distnn.data.predictions import write_predictions
+from distnn.data.predictions import datasets, write_predictions
 from distnn.errors import DataError
 from tests.support.files import bare
 
@@ -121,8 +121,9 @@ def test_a_name_that_has_changed_is_found(tmp_path: Path) -> None:
 
 def test_predictions(tmp_path: Path) -> None:
     path = tmp_path / "p.h5"
-    write_predictions(path, X[:, :3], classes=["a", "b", "c"], about={"split": "test"}, force=False)
-    assert verify(path)[:2] == (2, 2)
+    pieces = [datasets(X[:9, :3], ["a", "b", "c"], 0), datasets(X[9:, :3], ["a", "b", "c"], 9)]
+    write_predictions(path, pieces, classes=["a", "b", "c"], about={"split": "test"}, force=False)
+    assert verify(path)[:2] == (3, 3)
     change(path, "y_pred", (np.argmax(X[7, :3]) + 1) % 3)
     with pytest.raises(DataError, match="y_pred was changed"):
         verify(path)
@@ -145,6 +146,6 @@ def test_files_of_others_have_none(tmp_path: Path) -> None:
 
 def test_what_can_not_be_told_is_damage(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file.attrs["classes"] = 3
+        file["train/x"].attrs["scale"] = "much"
     with pytest.raises(DataError, match="its structure could not be read"):
         verify(path)

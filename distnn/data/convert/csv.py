@@ -62,7 +62,7 @@ class CSV:
                 f"{self.path}: the delimiter is {self.dialect.delimiter!r}; expected one character, such as ';' or a "
                 "tab."
             )
-        with self._records() as records:
+        with self.records() as records:
             first = next(records, (0, []))[1]
         if not first:
             raise DataError(
@@ -138,14 +138,14 @@ class CSV:
 
     def spot(self, names: Sequence[str], row: int, name: str) -> tuple[str, str]:
         """The line of a row, and the text of its value in a column."""
-        with self._records() as records:
+        with self.records() as records:
             for place, (line, fields) in enumerate(records, 0 if self.dialect.header is False else -1):
                 if place == row:
                     return f"line {line}", dict(zip(names, fields, strict=False)).get(name, "")
         return f"sample {row + 1}", ""
 
     def _check_lengths(self, columns: int) -> None:
-        with self._records() as records:
+        with self.records() as records:
             for line, fields in records:
                 if len(fields) != columns and any(fields[columns:] or [len(fields) < columns]):
                     raise DataError(
@@ -174,7 +174,7 @@ class CSV:
             raise DataError(f"{self.path} can't be read: {getattr(error, 'strerror', None) or error}.") from error
 
     @contextmanager
-    def _records(self) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    def records(self) -> Iterator[Iterator[tuple[int, list[str]]]]:
         """The lines that aren't blank, each as its number and its fields without surrounding blanks."""
         with self._opened() as file:
             reader = csv.reader(file, delimiter=self.dialect.delimiter, skipinitialspace=True, strict=True)

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from distnn.data.file import checks
+from distnn.data.file.attributes import text, texts
 from distnn.data.file.opening import damaged, open_file
 from distnn.data.file.references import check_dataset, check_links
 from distnn.data.file.stored import Stored, Witness
@@ -159,8 +160,8 @@ def _bytes(values: np.ndarray) -> Any:
 
 def _of_all(file: Any, prints: Mapping[str, str]) -> str:
     """The fingerprint of a file with these datasets."""
-    classes = [name.decode() if isinstance(name, bytes) else str(name) for name in file.attrs.get("classes", ())]
-    about = {"task": str(file.attrs.get("task", "")), "classes": classes, "datasets": dict(prints)}
+    classes = list(texts(file.attrs.get("classes", ())) or ())
+    about = {"task": text(file.attrs.get("task")) or "", "classes": classes, "datasets": dict(prints)}
     named = {name: list(map(str, file[name].attrs["names"])) for name in prints if "names" in file[name].attrs}
     about |= {"names": named} if named else {}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
