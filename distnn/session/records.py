@@ -26,8 +26,8 @@ class RunInfo:
     """What a run is, known before its first step.
 
     ``samples`` are those of the training split, ``held_out`` those of each other one, ``kernels`` the names of those
-    that are compiled; ``monitor`` is which value says which epoch is best, and ``higher_is_better`` how; ``remarks``
-    are what is to be said once of how the data are read.
+    that are compiled; ``loss`` is what is minimised, with its unit, ``monitor`` which value says which epoch is best,
+    and ``higher_is_better`` how; ``remarks`` are what is to be said once of how the data are read.
     """
 
     out: Path
@@ -48,6 +48,7 @@ class RunInfo:
     kernels: tuple[str, ...] = ()
     held_out: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    loss: str = ""
     monitor: str = "validation loss"
     higher_is_better: bool = False
 
@@ -55,7 +56,8 @@ class RunInfo:
 class Scored:
     """A record with sums over samples, of which it gives the means per target.
 
-    A sample has one target, in a language model one for each token.
+    A sample has one target, in a language model one for each token; a regression's loss is the mean over the numbers of
+    a target too.
     """
 
     sums: Sums

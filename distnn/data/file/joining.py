@@ -14,7 +14,7 @@ import numpy as np
 from distnn.data.file import checks
 from distnn.data.file.fields import NAMES, SPLIT
 from distnn.data.file.index import Form, index
-from distnn.data.file.many import MOST_OPEN, Across, OpenFiles
+from distnn.data.file.many import GROUP, MOST_OPEN, Across, OpenFiles, rows_of
 from distnn.errors import DataError
 
 #: What files that are joined must agree in.
@@ -181,11 +181,11 @@ def _across(
         which, lengths = np.array(numbers), np.array([counts[number][own] for number in numbers])
 
         def across(field: str) -> Across:
-            return Across(files, which, lengths, own, field, files[int(which[0])].rows(own, field))  # noqa: B023
+            return Across(files, which, lengths, own, field, rows_of(files[int(which[0])], own, field))  # noqa: B023
 
         data[split] = {field: across(field) for field in first.fields}
-        if split == "train" and first.grouped:
-            group = across("group")
+        if split == "train" and first.group is not None:
+            group = across(GROUP)
     return data, group
 
 

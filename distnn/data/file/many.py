@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,14 +23,27 @@ class Readable(Protocol):
 
     path: Path
 
-    def rows(self, split: str, field: str) -> Rows:
-        """The rows of a field, in one of the file's splits."""
+    def rows(self, split: str) -> Mapping[str, Rows]:
+        """By field, what a split is read from."""
+
+    @property
+    def group(self) -> Rows | None:
+        """What a cut into splits goes by, for each sample for training."""
 
     def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read."""
 
     def close(self) -> None:
         """Close it."""
+
+
+#: Stands for `Readable.group` where else a field is named.
+GROUP = "group"
+
+
+def rows_of(part: Readable, split: str, field: str) -> Any:
+    """What a field, or `GROUP`, is read from."""
+    return part.group if field == GROUP else part.rows(split)[field]
 
 
 class OpenFiles:
@@ -104,7 +117,7 @@ class Across:
 
     def _read(self, part: Readable, target: Array, where: slice, length: int) -> None:
         """Read rows of one file, which is to have as many as ``length``."""
-        rows = part.rows(*self._name)
+        rows = rows_of(part, *self._name)
         if rows.shape != (length, *self.shape[1:]):
             raise DataError(
                 f"{part.path} has changed since it was first opened: {'/'.join(self._name)} now has the shape "

@@ -141,17 +141,10 @@ class DataFile:
         self._numbers, self._data = numbers, picked(self._data, numbers)
         self.splits = tuple(self._data)
 
-    def rows(self, split: str, field: str) -> Rows:
-        """What a field of a split is read from; ``group`` is what the cut of splits goes by."""
-        if field == "group" and self._group is not None:
-            return self._group
-        rows: Rows = self._datasets(split)[field]
-        return rows
-
     @property
-    def grouped(self) -> bool:
-        """Whether a cut of splits goes by groups of its samples."""
-        return self._group is not None
+    def group(self) -> Rows | None:
+        """What a cut into splits goes by, for each sample for training; None if it doesn't."""
+        return self._group
 
     @property
     def notes(self) -> list[str]:
@@ -201,6 +194,10 @@ class DataFile:
         if self.description.cut is not None:
             file._split(self._numbers)
         return file
+
+    def rows(self, split: str) -> Mapping[str, Rows]:
+        """By field, what a split is read from."""
+        return self._datasets(split)
 
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
