@@ -58,18 +58,19 @@ def newest_good(folder: str | Path, warn: Callable[[str], None]) -> tuple[Path, 
     )
 
 
-def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Path:
+def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn, *, best: bool = False) -> Path:
     """The checkpoint file that a CHECKPOINT argument means.
 
     Arguments:
         path: the file, a link to it such as `latest`, the checkpoints folder, or the run directory.
-        warn: called with the file that is taken instead, if `latest` names none.
+        warn: called with the file that is taken instead, if `latest` names none, or `best` one that is gone.
+        best: of a folder, take the one that `best` names, if there is one, and not `latest`.
 
     Raises:
         CheckpointError: if there is no checkpoint; it names what was looked for.
     """
     path = Path(path)
-    link = _checkpoints_in(path) / LATEST if path.is_dir() else path
+    link = _link_in(_checkpoints_in(path), warn, best=best) if path.is_dir() else path
     if link.is_file():
         return _target(link)
     if path.is_dir() or (path.is_symlink() and path.name == LATEST):
@@ -82,6 +83,16 @@ def resolve(path: str | Path, warn: Callable[[str], None] = warnings.warn) -> Pa
         f"{path}: there is no such checkpoint{target}. Expected a file such as RUN/checkpoints/step-00001234.h5, the "
         f"link RUN/checkpoints/latest, or a run directory that holds '{FOLDER}'; check the path."
     )
+
+
+def _link_in(folder: Path, warn: Callable[[str], None], *, best: bool) -> Path:
+    """The link of a folder to be followed."""
+    link = folder / BEST
+    if best and link.exists():
+        return link
+    if best and link.is_symlink():
+        warn(f"{link}: the link names {os.readlink(link)}, which doesn't exist; taking {LATEST} in its stead.")
+    return folder / LATEST
 
 
 def clean(folder: str | Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print one JSON object: loss, samples, accuracy; bits for text; the metrics.",
 )
+@options.last
 @options.follow
 @options.trust_code
 @together
-def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool, follow: bool) -> None:
-    """Evaluate CHECKPOINT (a file, `latest`, or a run's folder) on the data file DATA.
+def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool, last: bool, follow: bool) -> None:
+    """Evaluate CHECKPOINT on the data file DATA.
+
+    CHECKPOINT is a file, a link such as `latest`, or a run's folder: its best checkpoint, or the latest with --last.
 
     \b
     Example:
@@ -45,7 +49,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     from distnn.inference.load import restore
 
     foresee(data, follow=follow)
-    restored = restore(checkpoint, world.comm)
+    restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with DataFile(data, world.comm.mpi, follow=follow) as file:
         sums, metrics = restored.evaluate(file, split, world)
@@ -56,6 +60,7 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
     """Print the scores."""
     from distnn.report import words
 
+    show(restored.origin, sys.stderr)
     if as_json:
         scores = {"accuracy": sums.accuracy, "bits": sums.bits}
         facts = {"loss": sums.mean_loss, "samples": sums.samples}

@@ -33,6 +33,7 @@ run_file = click.argument("run", metavar="RUN.toml", type=PATH)
 overrides = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated."
 )
+last = click.option("--last", is_flag=True, help="Of a run's folder, take the latest checkpoint, not the best.")
 split = click.option("--split", default="test", help="train, validation or test.")
 
 

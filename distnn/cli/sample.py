@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from distnn.cli import options
@@ -20,10 +22,13 @@ from distnn.report.output import show
     help="1: the model's own probabilities; lower: less varied; 0: always the likeliest character.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random draws.")
+@options.last
 @options.trust_code
 @alone
-def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int) -> None:
-    """Continue a text with CHECKPOINT (a file, `latest`, or a run's folder), a language model.
+def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: int, last: bool) -> None:
+    """Continue a text with CHECKPOINT, a language model.
+
+    CHECKPOINT is a file, a link such as `latest`, or a run's folder: its best checkpoint, or the latest with --last.
 
     \b
     Example:
@@ -32,7 +37,9 @@ def sample(checkpoint: str, prompt: str, length: int, temperature: float, seed: 
     from distnn.inference.load import restore
     from distnn.parallel.communicator import Communicator
 
-    text = restore(checkpoint, Communicator()).write(prompt, length, temperature=temperature, seed=seed)
+    restored = restore(checkpoint, Communicator(), last=last)
+    text = restored.write(prompt, length, temperature=temperature, seed=seed)
+    show(restored.origin, sys.stderr)
     # A reader that has had enough (``| head``) ends it.
     if all(show(piece, end="") for piece in text):
         show("")

@@ -34,12 +34,25 @@ from distnn.train.evaluate import Evaluator, chunk, predict
 
 @dataclass(frozen=True)
 class Restored:
-    """A trained model, the checkpoint that it was restored from, and the run file with which it was trained."""
+    """A trained model, the checkpoint that it was restored from, and the run file with which it was trained.
+
+    Attributes:
+        progress: how far the run was, as the checkpoint says.
+    """
 
     path: Path
     model: Model
     parameters: Parameters
     settings: RunSettings
+    progress: Mapping[str, Any]
+
+    @property
+    def origin(self) -> str:
+        """Which checkpoint it is, for people."""
+        step, best = self.progress["step"], self.progress.get("best")
+        if best is None or self.progress.get("best_step") != step:
+            return f"checkpoint {self.path}, step {step}"
+        return f"checkpoint {self.path}, step {step}, the best of its run so far, with the loss {best:.6g}"
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
@@ -132,15 +145,20 @@ def _listed(characters: Sequence[str], most: int = 100) -> str:
     return " ".join(repr(character)[1:-1] for character in characters[:most]) + more
 
 
-def restore(path: str | Path, comm: Communicator) -> Restored:
-    """The model of a checkpoint, ``latest``, or a run's folder, on every rank; only rank 0 reads the file.
+def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Restored:
+    """The model of a checkpoint, on every rank; only rank 0 reads the file.
+
+    Arguments:
+        path: the checkpoint, a link to it such as ``latest``, or a run's folder: its best one, or without a best one
+            the latest.
+        last: of a folder, take the latest in any case.
 
     Raises:
         CheckpointError: if there is no good checkpoint, or its model can't be rebuilt.
     """
 
     def read() -> tuple[Path, checkpoint.Checkpoint]:
-        file = checkpoint.resolve(Path(path))
+        file = checkpoint.resolve(Path(path), best=not last)
         return file, checkpoint.load(file)
 
     found, saved = comm.on_root(read)
@@ -164,7 +182,7 @@ def restore(path: str | Path, comm: Communicator) -> Restored:
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings)
+    return Restored(found, model, parameters, settings, saved.progress)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

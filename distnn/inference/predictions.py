@@ -11,7 +11,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.data.file import collective
-from distnn.data.file.collective import Rows
+from distnn.data.file.collective import Slab
 from distnn.data.predictions import attributes, datasets, write_predictions
 from distnn.outputs import new_file, refused
 from distnn.parallel.communicator import Communicator
@@ -52,7 +52,7 @@ class Predictions:
 
     def _write_together(self, path: Path, comm: Communicator, about: Mapping[str, str], force: bool) -> None:
         arrays = datasets(self.rows, self.classes)
-        mine = {name: Rows(self.first, self.total, values) for name, values in arrays.items()}
+        mine = {name: Slab(self.first, self.total, values) for name, values in arrays.items()}
         with ExitStack() as stack:  # on rank 0 it gives the file its name at the end, or removes it
 
             def lay_out() -> Path:

@@ -31,10 +31,11 @@ class _OfConfusion(Metric):
 
 @dataclass(frozen=True)
 class ConfusionMatrix(_OfConfusion, kind="confusion_matrix"):
-    """How often class i (rows) was taken for class j (columns)."""
+    """How often class i (rows) was taken for class j (columns), or Σ of the weights of those samples."""
 
     def value(self, sums: Array, width: int) -> Value:
-        return [[int(count) for count in row] for row in sums.reshape(width, width)]
+        rows: list[list[float]] = sums.reshape(width, width).tolist()
+        return [[int(count) if count.is_integer() else count for count in row] for row in rows]
 
 
 @dataclass(frozen=True)

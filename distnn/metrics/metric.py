@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from distnn.arrays import Array
 from distnn.errors import UsageError
-from distnn.metrics.statistic import Statistic
+from distnn.metrics.statistic import DIGITS, Statistic, digits
 from distnn.registry import Family, Registered
 
 #: A number, or one for each class or output, or a matrix.
@@ -76,10 +77,11 @@ class Statistics:
             self.where[each] = slice(self.length, self.length + each.length)
             self.length += each.length
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None) -> None:
         """Add samples to each; see `Statistic.add`."""
+        more = () if weights is None else (weights,)  # a statistic of a user's own may have none
         for statistic, where in self.where.items():
-            statistic.add(total[where], predictions, targets)
+            statistic.add(total[where], predictions, targets, *more)
 
     def merged(self, rows: Array) -> Array:
         """The vector of the samples of all rows (K, length), taken in their order."""
@@ -98,47 +100,90 @@ class Metrics:
         task: the model's.
         width: its number of classes, or of outputs of a regression.
         ignore: the label that doesn't count, if there is one.
+        weighted: whether samples, or their targets, have weights.
 
     Attributes:
         counts, others: the statistics whose parts may come in any order, and those that are merged in one.
+        lengths: of the vectors of both. That of the counts holds them for each of the `digits` of weights.
 
     Raises:
-        UsageError: if one doesn't serve the task, or two have one name.
+        UsageError: if one doesn't serve the task or knows no weights, or two have one name.
     """
 
-    def __init__(self, metrics: Sequence[Metric], task: str, width: int, ignore: int | None = None) -> None:
+    def __init__(
+        self, metrics: Sequence[Metric], task: str, width: int, ignore: int | None = None, *, weighted: bool = False
+    ) -> None:
         self._metrics, self._width, self._ignore = [metric.serving(task) for metric in metrics], width, ignore
-        self._classifies = task != "regression"
+        self._classifies, self._weighted = task != "regression", weighted
         names = [metric.name for metric in metrics]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise UsageError(f"metrics: {twice} is there twice; keep one.").at("metrics")
-        statistics = [metric.statistic(width) for metric in metrics]
+        statistics = {metric.statistic(width): metric.name for metric in metrics}
+        for statistic, name in statistics.items():
+            if weighted and "weights" not in inspect.signature(statistic.add).parameters:
+                raise UsageError(
+                    f"metrics: {name} knows no weights, but the samples have some. Give {type(statistic).__name__}.add "
+                    f"an argument weights=None, or leave this metric out."
+                ).at("metrics")
         self.counts = Statistics(each for each in statistics if each.exact)
         self.others = Statistics(each for each in statistics if not each.exact)
+        self.lengths = self.counts.length * (DIGITS if weighted else 1), self.others.length
 
-    def add(self, counts: Array, others: Array, predictions: Array, targets: Array) -> None:
-        """Add samples to the vectors of both, as a plan has them."""
-        if self._classifies:
-            predictions, targets = predictions.reshape(-1, predictions.shape[-1]), targets.reshape(-1)
-            if predictions.shape[1] < self._width:  # the probability of the second of two classes
-                predictions = np.concatenate([1 - predictions, predictions], axis=1)
-            if self._ignore is not None:
-                counted = targets != self._ignore
-                predictions, targets = predictions[counted], targets[counted]
-        else:
-            predictions, targets = (each.reshape(-1, self._width) for each in (predictions, targets))
-        if not np.isfinite(predictions).all():  # of which no metric can be told
-            counts += np.nan
+    def add(
+        self, counts: Array, others: Array, predictions: Array, targets: Array, weights: Array | None = None
+    ) -> None:
+        """Add samples to the vectors of both, as a plan has them: a text's, and an image's, targets count each.
+
+        Arguments:
+            weights: of the samples (N,), or of each target; none is negative, and what has 0 leaves no trace.
+        """
+        if weights is None and self._weighted:
+            weights = np.ones(targets.shape)
+        if weights is not None:
+            weights = weights.reshape(weights.shape + (1,) * (targets.ndim - weights.ndim))
+            weights = np.broadcast_to(weights, targets.shape)
+        flat = self._labels if self._classifies else self._numbers
+        predictions, targets, weights = flat(predictions, targets, weights)
+        if not (np.isfinite(predictions).all() and (weights is None or np.isfinite(weights).all())):
+            counts += np.nan  # of which no metric can be told
             others += np.nan
         elif len(targets):
-            self.counts.add(counts, predictions, targets)
-            self.others.add(others, predictions, targets)
+            self.others.add(others, predictions, targets, weights)
+            if weights is None:
+                self.counts.add(counts, predictions, targets, None)
+            elif self.counts.length:
+                for total, part in zip(counts.reshape(DIGITS, -1), digits(weights), strict=True):
+                    if part.any():
+                        self.counts.add(total, predictions, targets, part)
+
+    def _labels(self, predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+        """Probabilities (N, C), labels and weights (N,) of the targets that count."""
+        predictions, targets = predictions.reshape(-1, predictions.shape[-1]), targets.reshape(-1)
+        weights = None if weights is None else weights.reshape(-1)
+        if predictions.shape[1] < self._width:  # the probability of the second of two classes
+            predictions = np.concatenate([1 - predictions, predictions], axis=1)
+        counted = np.ones(len(targets), bool) if self._ignore is None else targets != self._ignore
+        if weights is not None:
+            counted &= weights != 0
+        if counted.all():
+            return predictions, targets, weights
+        return predictions[counted], targets[counted], None if weights is None else weights[counted]
+
+    def _numbers(self, predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+        """Outputs, targets and weights (N, width); 0 where nothing counts, which may hold anything, NaN too."""
+        predictions, targets = (each.reshape(-1, self._width) for each in (predictions, targets))
+        if weights is None:
+            return predictions, targets, None
+        weights = weights.reshape(-1, self._width)
+        return np.where(weights == 0, 0, predictions), np.where(weights == 0, 0, targets), weights
 
     def values(self, counts: Array, others: Array) -> dict[str, Value]:
         """Each metric by its name, of the vectors of all samples; NaN where a prediction is infinite or NaN."""
         found: dict[str, Value] = {}
         if np.isnan(counts).any() or np.isnan(others).any():
             return {metric.name: math.nan for metric in self._metrics}
+        if self._weighted:
+            counts = counts.reshape(DIGITS, -1).sum(0)
         for metric in self._metrics:
             statistic = metric.statistic(self._width)
             total, group = (counts, self.counts) if statistic.exact else (others, self.others)

@@ -1,7 +1,12 @@
-"""Metrics of a regression, of prediction p and target y; with several outputs their mean."""
+"""Metrics of a regression, of prediction p and target y; with several outputs their mean.
+
+Where there are weights w, each term of a sum counts w times, and n is Σ w. An output of which nothing counts has the
+value NaN, and isn't in the mean.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
@@ -32,8 +37,13 @@ class _OfErrors(Metric):
         return Errors(width)
 
     def value(self, sums: Array, width: int) -> Value:
-        each = self.of(sums.reshape(9, width))
-        return self.together(each) if self.average == "mean" else [float(value) for value in each]
+        rows = sums.reshape(9, width)
+        some = rows[statistic.COUNT] > 0
+        if self.average == "mean":
+            return self.together(self.of(rows[:, some])) if some.any() else math.nan
+        each = np.full(width, np.nan)
+        each[some] = self.of(rows[:, some])
+        return [float(value) for value in each]
 
     def together(self, each: Array) -> float:
         """One value for all outputs."""

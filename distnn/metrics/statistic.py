@@ -1,7 +1,7 @@
 """What metrics are computed from: sums over samples, which parts of a split add to, in any number of parts.
 
 A statistic is a vector. Its parts are merged in a fixed order, so that the bits don't depend on who computed them;
-counts are exact in any order.
+counts are exact in any order, and so are sums of the `digits` of weights.
 """
 
 from __future__ import annotations
@@ -13,6 +13,23 @@ import numpy as np
 
 from distnn.arrays import Array
 
+#: Into how many parts a weight is cut, and how many bits further down each begins.
+DIGITS, BITS = 4, 24
+
+
+def digits(weights: Array) -> Array:
+    """Weights (N,), not negative, as `DIGITS` parts (DIGITS, N) whose sum they are, to 2⁻⁷².
+
+    Part k is a whole multiple of 2^(−24 k), below the unit of the part before it. So sums of up to 2²⁹ of one part are
+    exact in float64, whatever their order; of the first, whose numbers have no bound, as long as they stay below 2⁵³.
+    """
+    parts, rest = np.empty((DIGITS, len(weights))), weights.astype(np.float64)
+    for place in range(DIGITS):
+        unit = 2.0 ** (-BITS * place)
+        parts[place] = np.floor(rest / unit) * unit
+        rest -= parts[place]
+    return parts
+
 
 @dataclass(frozen=True)
 class Statistic(ABC):
@@ -23,7 +40,7 @@ class Statistic(ABC):
 
     Attributes:
         length: of its vector.
-        exact: whether it only counts, so that the order of its parts doesn't matter.
+        exact: whether it only counts, or adds up weights, so that the order of its parts doesn't matter.
     """
 
     width: int
@@ -36,8 +53,10 @@ class Statistic(ABC):
         """How many numbers it has."""
 
     @abstractmethod
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
-        """Add samples: predictions (N, width), and targets: labels (N,), or (N, width) of a regression."""
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
+        """Add samples: predictions (N, width), and targets: labels (N,), or (N, width) of a regression; weights of the
+        targets' shape, where not all are 1: one of 2 adds what the sample twice would.
+        """
 
     def merge(self, total: Array, more: Array) -> None:
         """Add the vector of further samples."""
@@ -53,10 +72,10 @@ class Confusion(Statistic):
         """width²."""
         return self.width**2
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
         """The predicted class is the likeliest, the first of several."""
         pairs = targets.astype(np.int64) * self.width + predictions.argmax(1)
-        total += np.bincount(pairs, minlength=self.length)
+        total += np.bincount(pairs, weights, self.length)
 
 
 @dataclass(frozen=True)
@@ -68,12 +87,12 @@ class Ranks(Statistic):
         """width."""
         return self.width
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
         """Count those that are larger, or equal and before it."""
         true = predictions[np.arange(len(targets)), targets.astype(np.int64)][:, None]
         before = np.arange(self.width) < targets[:, None]
         ranks = ((predictions > true) | ((predictions == true) & before)).sum(1)
-        total += np.bincount(ranks, minlength=self.width)
+        total += np.bincount(ranks, weights, self.width)
 
 
 @dataclass(frozen=True)
@@ -90,18 +109,20 @@ class Scores(Statistic):
         """width · 2 · bins."""
         return self.width * 2 * self.bins
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
         """A probability of 1 is in the last bin."""
         bins = np.minimum((predictions.astype(np.float64) * self.bins).astype(np.int64), self.bins - 1)
         classes = np.arange(self.width)
         own = (targets[:, None] == classes).astype(np.int64)
         places = (classes * 2 + own) * self.bins + bins
-        total += np.bincount(places.reshape(-1), minlength=self.length)
+        each = None if weights is None else np.repeat(weights, self.width)
+        total += np.bincount(places.reshape(-1), each, self.length)
 
 
 @dataclass(frozen=True)
 class Confidences(Statistic):
-    """By bins of the likeliest class's probability: how many samples, how many right, and Σ of the probability.
+    """By bins of the likeliest class's probability: Σ of the samples' weights, of those right, and of weight times
+    probability.
 
     The vector is (3, bins): bin b is of probabilities above b / bins, up to (b + 1) / bins.
     """
@@ -115,13 +136,14 @@ class Confidences(Statistic):
         """3 · bins."""
         return 3 * self.bins
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
         """In float64, whatever the predictions are in."""
         confidence = predictions.max(1).astype(np.float64)
         right = predictions.argmax(1) == targets
         bins = np.clip(np.ceil(confidence * self.bins).astype(np.int64) - 1, 0, self.bins - 1)
-        for row, weights in enumerate((None, right, confidence)):
-            total[row * self.bins : (row + 1) * self.bins] += np.bincount(bins, weights, self.bins)
+        each = np.ones(len(bins)) if weights is None else weights
+        for row, counted in enumerate((each, each * right, each * confidence)):
+            total[row * self.bins : (row + 1) * self.bins] += np.bincount(bins, counted, self.bins)
 
 
 #: The rows of `Errors`, each of ``width``.
@@ -130,11 +152,12 @@ COUNT, MEAN_Y, MEAN_P, SQUARES_Y, SQUARES_P, PRODUCTS, ABSOLUTE, SQUARED, LARGES
 
 @dataclass(frozen=True)
 class Errors(Statistic):
-    """Of targets y, predictions p and errors e = p − y, for each output, what follows in this order.
+    """Of targets y, predictions p, errors e = p − y and weights w, for each output, what follows in this order.
 
-    The number of samples; the means of y and p; Σ (y − mean)², Σ (p − mean)² and Σ of their products; Σ |e|; Σ e²; the
-    largest |e|. Parts are merged by the pairwise update of Chan, Golub & LeVeque, Algorithms for Computing the Sample
-    Variance, 1983, which loses nothing where the mean is large.
+    Σ w, the number of samples where none are weighted; the means Σ w y / Σ w of y and p; Σ w (y − mean)²,
+    Σ w (p − mean)² and Σ of w times their products; Σ w |e|; Σ w e²; the largest |e| of those with a weight.
+    Parts are merged by the pairwise update of Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance,
+    1983, which loses nothing where the mean is large.
     """
 
     exact = False
@@ -144,16 +167,22 @@ class Errors(Statistic):
         """9 · width."""
         return 9 * self.width
 
-    def add(self, total: Array, predictions: Array, targets: Array) -> None:
+    def add(self, total: Array, predictions: Array, targets: Array, weights: Array | None = None) -> None:
         """In float64, whatever they are in."""
         y, p = targets.astype(np.float64), predictions.astype(np.float64)
+        w = np.ones(y.shape) if weights is None else weights.astype(np.float64)
         found = np.empty((9, self.width))
-        found[COUNT] = len(y)
-        found[MEAN_Y], found[MEAN_P] = y.mean(0), p.mean(0)
+        count = found[COUNT] = w.sum(0)
+        for row, values in ((MEAN_Y, y), (MEAN_P, p)):
+            found[row] = np.divide((w * values).sum(0), count, out=np.zeros(self.width), where=count > 0)
         dy, dp, error = y - found[MEAN_Y], p - found[MEAN_P], p - y
-        found[SQUARES_Y], found[SQUARES_P], found[PRODUCTS] = (dy * dy).sum(0), (dp * dp).sum(0), (dy * dp).sum(0)
-        found[ABSOLUTE], found[SQUARED] = np.abs(error).sum(0), (error * error).sum(0)
-        found[LARGEST] = np.abs(error).max(0)
+        found[SQUARES_Y], found[SQUARES_P], found[PRODUCTS] = (
+            (w * dy * dy).sum(0),
+            (w * dp * dp).sum(0),
+            (w * dy * dp).sum(0),
+        )
+        found[ABSOLUTE], found[SQUARED] = (w * np.abs(error)).sum(0), (w * error * error).sum(0)
+        found[LARGEST] = np.where(w > 0, np.abs(error), 0).max(0)
         self.merge(total, found.reshape(-1))
 
     def merge(self, total: Array, more: Array) -> None:

@@ -162,14 +162,14 @@ class Model:
         fixed = {"loss": self.loss, "correct": self.correct, "weight": self.weight, "count": self.count}
         return {name: node for name, node in fixed.items() if node is not None} | dict(further)
 
-    def metrics(self, metrics: Sequence[Metric]) -> Metrics:
-        """These metrics of the model's predictions.
+    def metrics(self, metrics: Sequence[Metric], *, weighted: bool = False) -> Metrics:
+        """These metrics of the model's predictions, whose targets may be weighted.
 
         Raises:
-            UsageError: if one doesn't serve the task, or is there twice.
+            UsageError: if one doesn't serve the task or knows no weights, or is there twice.
         """
         width = math.prod(self.target_shape) if self.task == "regression" else len(self.classes)
-        return Metrics(metrics, self.task, width, self.criterion.ignore_label)
+        return Metrics(metrics, self.task, width, self.criterion.ignore_label, weighted=weighted)
 
     @property
     def outputs(self) -> dict[str, Node]:

@@ -46,7 +46,7 @@ def tables(values: Mapping[str, Value], names: Sequence[str]) -> list[str]:
     for name, value in values.items():
         if isinstance(value, list):
             labels = list(names) if len(names) == len(value) else [str(place) for place in range(len(value))]
-            rows = [[str(each) for each in row] if isinstance(row, list) else [f"{row:.4f}"] for row in value]
+            rows = [[_cell(each) for each in row] if isinstance(row, list) else [f"{row:.4f}"] for row in value]
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
             first = max(map(len, labels))
             lines.append(f"{name}:")
@@ -54,6 +54,11 @@ def tables(values: Mapping[str, Value], names: Sequence[str]) -> list[str]:
                 cells = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
                 lines.append(f"  {label:<{first}}  {'  '.join(cells)}")
     return lines
+
+
+def _cell(number: float) -> str:
+    """A count, or a sum of weights."""
+    return f"{number:.6g}" if number % 1 else f"{number:.0f}"
 
 
 def header(info: RunInfo) -> list[str]:

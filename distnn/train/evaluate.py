@@ -103,8 +103,8 @@ class Evaluator:
         """The sums over the split; every rank gets the same ones."""
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
-        counts = np.zeros(self._metrics.counts.length if self._metrics else 0)
-        others = np.zeros((self._chunks, self._metrics.others.length if self._metrics else 0))
+        exact, merged = self._metrics.lengths if self._metrics else (0, 0)
+        counts, others = np.zeros(exact), np.zeros((self._chunks, merged))
         self.world.heartbeat.beat(f"the evaluation of {self.split}")
         for row, reader in enumerate(self._readers, self._first):
             self._evaluate(reader, totals[row], counts, others[row])

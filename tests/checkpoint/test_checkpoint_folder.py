@@ -118,6 +118,20 @@ def test_resolve_with_a_dangling_best_is_an_error(checkpoints: Path) -> None:
         resolve(checkpoints / "best")
 
 
+def test_resolve_takes_the_best_of_a_folder_where_it_is_asked_for(checkpoints: Path) -> None:
+    for path in (checkpoints, checkpoints.parent):
+        assert resolve(path, best=True) == checkpoints / "step-00000002.h5"
+    assert resolve(checkpoints / "latest", best=True) == checkpoints / "step-00000003.h5"
+    (checkpoints / "step-00000002.h5").unlink()
+    said: list[str] = []
+    assert resolve(checkpoints, said.append, best=True) == checkpoints / "step-00000003.h5"
+    assert said == [
+        f"{checkpoints}/best: the link names step-00000002.h5, which doesn't exist; taking latest in its stead."
+    ]
+    (checkpoints / "best").unlink()
+    assert resolve(checkpoints, best=True) == checkpoints / "step-00000003.h5"
+
+
 def test_resolve_nothing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone: there is no such checkpoint\. Expected a file such as .*latest"):
         resolve(tmp_path / "gone")

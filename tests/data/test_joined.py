@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from distnn import checkpoint
 from distnn.data import DataFile, write_data
-from distnn.data.file.reading import Joined
+from distnn.data.file.rows import Joined
 from distnn.data.stream import Stream
 from distnn.errors import DataError
 from tests.support.runs import DIGITS, distnn, run_file, saved

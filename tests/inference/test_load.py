@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from distnn.checkpoint.folder import point
 from distnn.data import DataFile, write_data
 from distnn.errors import CheckpointError, DataError
 from distnn.inference.load import Restored, restore
@@ -40,6 +42,20 @@ def test_every_way_of_naming_a_checkpoint(run: Path) -> None:
     first = restore(folder / "step-00000021.h5", ALONE.comm)
     assert first.path.name == "step-00000021.h5"
     assert first.parameters.fingerprint() != restore(run, ALONE.comm).parameters.fingerprint()
+
+
+def test_of_a_run_its_best_checkpoint(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, symlinks=True)
+    point(copy / "checkpoints" / "best", "step-00000021.h5")
+    best = restore(copy, ALONE.comm)
+    assert best.path.name == "step-00000021.h5"
+    with h5py.File(best.path) as file:
+        loss = json.loads(file.attrs["progress"])["best"]
+    assert best.origin.endswith(f"step 21, the best of its run so far, with the loss {loss:.6g}")
+    last = restore(copy, ALONE.comm, last=True)
+    assert last.path.name == "step-00000063.h5"
+    assert restore(copy / "checkpoints" / "latest", ALONE.comm).path == last.path
 
 
 def test_the_model_comes_back_whole(restored: Restored) -> None:

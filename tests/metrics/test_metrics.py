@@ -76,12 +76,12 @@ REGRESSION: list[tuple[Metric, Callable[[Any, Any], Any]]] = [
 ]
 
 
-def computed(metric: Metric, task: str, width: int, parts: Sequence[tuple[Any, Any]], ignore: int | None = None) -> Any:
-    """Of samples that come in parts, each of which has a row."""
-    metrics = Metrics([metric], task, width, ignore)
-    counts, others = np.zeros(metrics.counts.length), np.zeros((len(parts), metrics.others.length))
-    for row, (predictions, targets) in zip(others, parts, strict=True):
-        metrics.add(counts, row, predictions, targets)
+def computed(metric: Metric, task: str, width: int, parts: Sequence[tuple[Any, ...]], ignore: int | None = None) -> Any:
+    """Of samples, with their weights if there is a third array, that come in parts, each of which has a row."""
+    metrics = Metrics([metric], task, width, ignore, weighted=len(parts[0]) == 3)
+    counts, others = np.zeros(metrics.lengths[0]), np.zeros((len(parts), metrics.lengths[1]))
+    for row, part in zip(others, parts, strict=True):
+        metrics.add(counts, row, *part)
     return metrics.values(counts, metrics.others.merged(others))[metric.name]
 
 

@@ -22,7 +22,7 @@ def available() -> bool:
     return bool(h5py.get_config().mpi)
 
 
-class Rows(NamedTuple):
+class Slab(NamedTuple):
     """Some rows of a dataset: the number of the first of them, the number of all rows, and their values."""
 
     first: int
@@ -35,7 +35,7 @@ class Rows(NamedTuple):
         return (self.total, *self.values.shape[1:])
 
 
-def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, Any]) -> None:
+def lay_out(path: Path, datasets: Mapping[str, Slab], attributes: Mapping[str, Any]) -> None:
     """Create a file, and allocate the whole of these datasets in it; `fill` writes their rows.
 
     Raises:
@@ -53,7 +53,7 @@ def lay_out(path: Path, datasets: Mapping[str, Rows], attributes: Mapping[str, A
         os.close(descriptor)
 
 
-def fill(path: Path, datasets: Mapping[str, Rows], comm: Any) -> None:
+def fill(path: Path, datasets: Mapping[str, Slab], comm: Any) -> None:
     """Write this rank's rows of every dataset; every rank must call it.
 
     Arguments:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from distnn.data.file import checks, collective
 from distnn.data.file.opening import damaged, load_filters, missing_filters, named, open_file, several
 from distnn.data.file.references import check_dataset, check_links
+from distnn.data.file.rows import Joined, bytes_of_one, leaves
 from distnn.data.file.stored import Stored, Witness
 from distnn.errors import DataError, nearest
 
@@ -243,7 +243,7 @@ class DataFile:
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
         for dataset in self._datasets(split):
-            for part in getattr(dataset, "parts", [dataset]):
+            for part in leaves(dataset):
                 if missing := missing_filters(part):
                     return DataError(
                         f"{self.path}: samples {start}..{stop} of {split} can't be read, because they are compressed "
@@ -281,29 +281,6 @@ class DataFile:
             self._leave()
 
 
-class Joined:
-    """Datasets joined along their first axis, and read like one h5py dataset.
-
-    Arguments:
-        parts: at least one dataset; all have the same type, and the same shape except for the first axis.
-    """
-
-    def __init__(self, parts: Sequence[Any]) -> None:
-        self.parts = parts
-        self.shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
-        self.dtype, self.chunks = parts[0].dtype, parts[0].chunks
-
-    def read_direct(self, target: np.ndarray, where: slice) -> None:
-        """Read the rows start..stop into ``target``."""
-        first = 0
-        for part in self.parts:
-            start, stop = max(where.start, first), min(where.stop, first + part.shape[0])
-            if start < stop:
-                inside = slice(start - first, stop - first)
-                part.read_direct(target[start - where.start : stop - where.start], inside)
-            first += part.shape[0]
-
-
 def _hash(dataset: Any) -> str:
     """Of all of a small dataset, or of some rows of a large one.
 
@@ -317,8 +294,3 @@ def _hash(dataset: Any) -> str:
         dataset.read_direct(values, np.s_[start:stop])
         hasher.update(values.tobytes())
     return hasher.hexdigest()[:16]
-
-
-def bytes_of_one(values: Any) -> int:
-    """The bytes of one row of a dataset or an array."""
-    return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)

@@ -10,7 +10,7 @@ import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.atomic import hdf5_writer
-from distnn.data.file.reading import bytes_of_one
+from distnn.data.file.rows import bytes_of_one
 from distnn.data.file.sealed import Sealed, seal
 from distnn.errors import DataError, nearest
 from distnn.outputs import new_file
