@@ -15,8 +15,9 @@ from distnn.arrays import Array
 from distnn.data.file.checks import listing
 from distnn.errors import CheckpointError
 
-#: The parts that are stored as JSON text.
-DOCUMENTS = ("environment", "model", "progress", "settings")
+#: The parts that are stored as JSON text; there may be none of those in `OPTIONAL`.
+DOCUMENTS = ("data", "environment", "model", "progress", "settings")
+OPTIONAL = ("data",)
 #: Booleans, integers, floats and complex numbers, which have the same bits on disk and in memory.
 _KINDS = "biufc"
 
@@ -50,6 +51,21 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
 
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_whole, value.values()))
+
+
+def _named_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+def _fields(value: Any) -> bool:
+    right = {"shape": _lengths, "dtype": _text, "names": _texts}
+    if not isinstance(value, dict) or not all(isinstance(field, dict) for field in value.values()):
+        return False
+    return all(test(field[entry]) for field in value.values() for entry, test in right.items() if entry in field)
+
+
 #: What known entries are where they are given: the document, the entries, the test, its words.
 _ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("progress", "step epoch window seed batch_size accumulate best_step stale", _whole, "an integer of at least 0"),
@@ -60,6 +76,11 @@ _ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("model", "input_shape target_shape", _lengths, "a list of integers of at least 1"),
     ("model", "classes", _texts, "a list of texts"),
     ("model", "task description", _text, "text"),
+    ("data", "path", _text, "text"),
+    ("data", "scale", _number, "a number"),
+    ("data", "counts", _counts, "a table of integers of at least 0"),
+    ("data", "identity", _named_texts, "a table of texts"),
+    ("data", "fields", _fields, "a table with the shape, dtype and names of each field"),
 )
 
 
@@ -75,6 +96,7 @@ class Checkpoint:
         model: ``input_shape``, ``task``, ``classes``, ``description``; it can be stored as JSON.
         environment: versions, CPU, BLAS, ranks: what the bits may depend on.
         transforms: what the transforms of samples and targets were fitted to, by name.
+        data: what the numbers of the training data meant (`distnn.data.meaning`); empty where that isn't known.
         state: in the middle of an epoch over streams of text, a recurrent model's states by name, (streams, length).
     """
 
@@ -86,6 +108,7 @@ class Checkpoint:
     environment: dict[str, str] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
     transforms: dict[str, Array] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -115,6 +138,8 @@ def documents(checkpoint: Checkpoint) -> dict[str, str]:
     """
     texts = {}
     for name in DOCUMENTS:
+        if name in OPTIONAL and not getattr(checkpoint, name):
+            continue
         try:
             texts[name] = json.dumps(getattr(checkpoint, name), default=_plain)
         except (TypeError, ValueError) as error:
@@ -137,7 +162,7 @@ def fault(found: Mapping[str, Any]) -> str:
     for name, entries, right, words in _ENTRIES:
         for entry in entries.split():
             value = found[name].get(entry)
-            unknown = entry not in found[name] or name == "model" or entry in ("best", "best_step")
+            unknown = entry not in found[name] or name == "model" or entry in ("best", "best_step", "scale")
             if not (right(value) or (value is None and unknown)):
                 return f"'{name}' has for {entry} {json.dumps(value)[:100]}, which must be {words}"
     return ""

@@ -1,6 +1,6 @@
 """The file format of checkpoints, and reading them; the checksum is verified on every read. `draft` writes them.
 
-Layout of version 1:
+Layout of version 2; version 1 lacks the document `data`:
 
     /parameters/<dotted name>        one contiguous dataset for each parameter
     /optimizer/<slot>/<dotted name>  the same for each slot of the optimiser
@@ -8,12 +8,12 @@ Layout of version 1:
     /transforms/<dotted name>        what the transforms of samples and targets were fitted to
     root attributes
       format       "distnn-checkpoint"
-      version      1
+      version      2
       sha256       64 hexadecimal digits: the checksum over all of the content
-      progress, settings, model, environment        JSON texts (ASCII)
+      progress, settings, model, environment, data  JSON texts (ASCII)
 
 The checksum covers the datasets in sorted order of their paths, each as a line of JSON ``[path, dtype, shape]`` and the
-bytes in C order, then the four documents in sorted order, each as a line ``[name, length]`` and the text. Any language
+bytes in C order, then the documents in sorted order, each as a line ``[name, length]`` and the text. Any language
 with SHA-256 and HDF5 can verify a file.
 
 The file is in HDF5's newer format (1.10 and later), which protects its own structure with checksums too and allows
@@ -33,12 +33,12 @@ from typing import Any
 import h5py
 
 from distnn.arrays import Array
-from distnn.checkpoint.content import DOCUMENTS, Checkpoint, document, fault, flat, heading
+from distnn.checkpoint.content import DOCUMENTS, OPTIONAL, Checkpoint, document, fault, flat, heading
 from distnn.data.file.opening import named
 from distnn.errors import CheckpointError
 
 FORMAT = "distnn-checkpoint"
-VERSION = 1
+VERSION = 2
 
 _ADVICE = (
     "Give another checkpoint of that folder, or resume from the run directory, which takes the newest good checkpoint"
@@ -65,13 +65,14 @@ def _load(path: str | Path) -> Checkpoint:
             array = by_path[group][name] = file[entry][...]
             hasher.update(heading(entry, array))
             hasher.update(flat(array).data)
-        texts = {name: text_of(file.attrs[name]) or "" for name in DOCUMENTS}
+        names = [name for name in DOCUMENTS if name in file.attrs or name not in OPTIONAL]
+        texts = {name: text_of(file.attrs[name]) or "" for name in names}
         for name, text in texts.items():
             hasher.update(document(name, text))
         sha256, stored = hasher.hexdigest(), text_of(file.attrs["sha256"])
         if stored != sha256:
             raise damaged(path, f"its content has the checksum {sha256[:16]}…, but {str(stored)[:16]}… was stored")
-        parsed = {name: json.loads(text) for name, text in texts.items()}
+        parsed = {name: {} for name in OPTIONAL} | {name: json.loads(text) for name, text in texts.items()}
         if why := fault(parsed):
             raise damaged(path, f"its document {why}")
     state, transforms = groups["state"], groups["transforms"]

@@ -53,6 +53,7 @@ def _checkpoint(path: Path) -> Facts:
         "digest": checkpoint.digest(found),
         "progress": found.progress,
         "model": found.model,
+        "data": found.data,
         "settings": found.settings,
         "count": sum(array.size for array in found.parameters.values()),
         "parameters": [_parameter(name, array) for name, array in found.parameters.items()],

@@ -70,6 +70,8 @@ def _show_checkpoint(facts: Facts) -> None:
     show(f"step {progress.pop('step', '?')}, epoch {progress.pop('epoch', '?')}  ({_pairs(progress)})")
     show(f"model: {model.get('description', 'without a description')}; {facts['count']:,} parameters")
     show(f"       {_pairs(model, without=('description',))}")
+    if facts["data"]:
+        _show_meaning(facts["data"])
     for section, values in facts["settings"].items():
         text = _pairs(values) if isinstance(values, dict) else _value(values)
         show(f"[{section}] {text}")
@@ -86,6 +88,17 @@ def _show_checkpoint(facts: Facts) -> None:
     show(f"optimizer state: {slots or 'none'}")
     show(f"environment: {_pairs(facts['environment'])}")
     show(f"digest: {facts['digest']}")
+
+
+def _show_meaning(data: Facts) -> None:
+    """Print what a checkpoint knows of the data that it was trained on."""
+    show(f"trained on {data.get('path', 'data without a path')}:")
+    for split, identity in data.get("identity", {}).items():
+        show(f"       {split}: {identity}")
+    for name, field in data.get("fields", {}).items():
+        scale = f", multiplied by {data['scale']:.6g}" if name == "x" and data.get("scale") is not None else ""
+        names = f": {', '.join(field['names'])}" if field.get("names") else ""
+        show(f"       {name}: {_shape(field.get('shape', ()))} {field.get('dtype', '')}{scale}{names}")
 
 
 def _show_data(facts: Facts) -> None:

@@ -38,6 +38,7 @@ class Restored:
 
     Attributes:
         progress: how far the run was, as the checkpoint says.
+        data: what it says of the data that it was trained on (`distnn.data.meaning`); empty for older checkpoints.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Restored:
     parameters: Parameters
     settings: RunSettings
     progress: Mapping[str, Any]
+    data: Mapping[str, Any]
 
     @property
     def origin(self) -> str:
@@ -52,7 +54,8 @@ class Restored:
         step, best = self.progress["step"], self.progress.get("best")
         if best is None or self.progress.get("best_step") != step:
             return f"checkpoint {self.path}, step {step}"
-        return f"checkpoint {self.path}, step {step}, the best of its run so far, with the loss {best:.6g}"
+        watched = "" if not self.data else "validation " if "validation" in self.data.get("counts", ()) else "training "
+        return f"checkpoint {self.path}, step {step}, the best of its run so far: {watched}loss {best:.6g}"
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
@@ -182,7 +185,7 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings, saved.progress)
+    return Restored(found, model, parameters, settings, saved.progress, saved.data)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

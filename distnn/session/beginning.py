@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distnn import checkpoint, outputs
 from distnn.checkpoint.environment import differences
@@ -16,7 +17,7 @@ from distnn.session.sources import SOURCE
 if TYPE_CHECKING:
     from distnn.session.build import Run
 
-#: What the training data are called in an environment.
+#: What the training data are called in the environment of an older checkpoint, which has no document about them.
 DATA = "data"
 
 
@@ -86,13 +87,14 @@ def other_bits(saved: checkpoint.Checkpoint, settings: RunSettings, now: dict[st
     return [f"the bits may differ from those of the run without a break: {reasons}."] if reasons else []
 
 
-def other_data(saved: checkpoint.Checkpoint, path: Path, now: str) -> list[str]:
+def other_data(saved: checkpoint.Checkpoint, path: Path, data: Mapping[str, Any]) -> list[str]:
     """Whether the training samples are others than when the checkpoint was written.
 
     Raises:
         CheckpointError: they are, and the checkpoint stands in the middle of an epoch, whose rest there isn't then.
     """
-    before = saved.environment.get(DATA, now)
+    now = data["identity"]["train"]
+    before = saved.data.get("identity", {}).get("train", saved.environment.get(DATA, now))
     if before == now:
         return []
     text = f"the training data are not those that {path} was made with: they were {before}, and are {now}"

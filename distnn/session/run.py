@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,13 +11,13 @@ from typing import Any
 from distnn.checkpoint import Checkpoint
 from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
+from distnn.data.meaning import meaning
 from distnn.errors import DataError
 from distnn.parallel.agreement import agree
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.session.beginning import (
-    DATA,
     begin,
     folder_of,
     make_folder,
@@ -108,7 +107,8 @@ class _Training:
         self._summary: Summary | None = None
         self._reported_dead = 0
         self._lock: FolderLock | None = None
-        self._token = self._data = ""
+        self._token = ""
+        self._data: dict[str, Any] = {}  # what they mean
 
     def attempt(self, signals: StopSignals, left: Communicator | None) -> None:
         """Train to the end; at first, and again with the ranks that are ``left`` where others died."""
@@ -132,7 +132,8 @@ class _Training:
             to_dict(settings),
             run.model,
             run.step,
-            environment(world.comm) | sources(run) | {DATA: self._data},
+            environment(world.comm) | sources(run),
+            self._data,
             self._listeners,
         )
         if start:
@@ -215,9 +216,7 @@ class _Training:
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
             if former is None:
-                identity = agree_on(file, self.world.comm)
-                samples = hashlib.sha256("".join(str(identity[f"train/{name}"]) for name in "xy").encode())
-                self._data = f"{file.count('train')} samples with the hash {samples.hexdigest()[:16]}"
+                self._data = meaning(file, agree_on(file, self.world.comm))
             return Run(self.settings, file, self.world, self.given, former)
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:

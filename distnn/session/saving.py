@@ -43,6 +43,7 @@ class Saver:
         run: the resolved run file, as a dictionary.
         model, step: whose parameters and optimiser state are saved.
         environment: what the run runs on.
+        data: what its data mean.
         listener: hears of every checkpoint, on rank 0.
 
     Attributes:
@@ -58,6 +59,7 @@ class Saver:
     model: Model
     step: Step
     environment: dict[str, str]
+    data: dict[str, Any]
     listener: Listener
 
     def __post_init__(self) -> None:
@@ -204,6 +206,7 @@ class Saver:
             },
             environment=self.environment,
             state=carried,
+            data=self.data,
         )
 
     def conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:

@@ -93,7 +93,7 @@ def test_layout_is_as_documented(path: Path) -> None:
         for name in ("parameters/dense1.weight", "optimizer/velocity/dense1.bias", "optimizer/count/t"):
             assert file[name].chunks is None
         assert file.attrs["format"] == b"distnn-checkpoint"
-        assert file.attrs["version"] == 1
+        assert file.attrs["version"] == 2
         assert file.attrs["sha256"] == checksum(file).encode()
 
 
@@ -185,8 +185,8 @@ def test_another_hdf5_file(tmp_path: Path) -> None:
 
 
 def test_newer_version(path: Path) -> None:
-    text = refusal(changed(path, lambda file: file.attrs.modify("version", 2)))
-    assert "a newer distnn wrote this checkpoint (format version 2; this distnn reads up to 1). Upgrade distnn" in text
+    text = refusal(changed(path, lambda file: file.attrs.modify("version", 3)))
+    assert "a newer distnn wrote this checkpoint (format version 3; this distnn reads up to 2). Upgrade distnn" in text
 
 
 # --- what a file is
@@ -238,6 +238,11 @@ WRONG = {
     "classes that are numbers": ("model", {"classes": [1, 2]}),
     "a task that is a list": ("model", {"task": []}),
     "a section that is none": ("settings", {"model": "mlp"}),
+    "data that are a list": ("data", [1]),
+    "a count below 0": ("data", {"counts": {"train": -1}}),
+    "fields that are none": ("data", {"fields": {"x": [8, 8]}}),
+    "names that are none": ("data", {"fields": {"x": {"shape": [2], "names": [1, 2]}}}),
+    "a hash that is none": ("data", {"identity": {"train": 5}}),
 }
 
 
@@ -248,11 +253,11 @@ def test_documents_of_other_types(case: str, path: Path) -> None:
     assert f"the checkpoint is damaged or incomplete: its document '{name}' " in text
 
 
-@given(name=st.sampled_from(["progress", "model", "settings", "environment"]), document=JSON, data=st.data())
+@given(name=st.sampled_from(["progress", "model", "settings", "environment", "data"]), document=JSON, data=st.data())
 def test_documents_of_any_types_are_read_or_refused(name: str, document: object, data: st.DataObject) -> None:
     whole = getattr(example(), name)
     if data.draw(st.booleans()):
-        document = whole | {data.draw(st.sampled_from([*whole, "sums", "target_shape", "loss"])): document}
+        document = whole | {data.draw(st.sampled_from([*whole, "sums", "target_shape", "loss", "counts"])): document}
     with tempfile.TemporaryDirectory() as folder:
         path = resealed(save(Path(folder), example(), keep=1, best=False), name, document)
         try:

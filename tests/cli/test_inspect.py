@@ -15,7 +15,7 @@ from distnn.checkpoint import digest, outline, save
 from distnn.cli.main import distnn as program
 from distnn.data import write_data
 from distnn.errors import CheckpointError
-from tests.support.checkpoints import MODEL, SETTINGS, example
+from tests.support.checkpoints import DATA, MODEL, SETTINGS, example
 from tests.support.files import bare
 from tests.support.runs import distnn
 
@@ -68,6 +68,9 @@ def test_checkpoint(run: Path, name: str) -> None:
     assert "step 3, epoch 1  (batch = 2, seed = 0, best = 0.96)" in text
     assert "model: 64-2; 16 parameters" in text
     assert 'input_shape = [8, 8], task = classification, classes = ["a", "b"]' in text
+    assert "trained on /data/letters.h5:" in text
+    assert "  train: 90 samples with the hash 0123456789abcdef" in text
+    assert "  x: 8 × 8 uint8\n" in text
     assert "[model] kind = mlp, hidden = [64, 32]" in text
     assert "[train] epochs = 30, seed = 0" in text
     assert row(text, "dense1.weight", "4×3", "float32", "12", "8.5", "3.452", "3", "14")
@@ -86,6 +89,7 @@ def test_checkpoint_as_json(run: Path) -> None:
     assert (found["checksum"], found["digest"]) == ("ok", digest(example()))
     assert found["progress"] == {"step": 3, "epoch": 1, "batch": 2, "seed": 0, "best": 0.96}
     assert (found["model"], found["settings"], found["count"]) == (MODEL, SETTINGS, 16)
+    assert found["data"] == DATA
     assert found["optimizer"] == {"velocity": 15, "count": 1}
     weight = next(entry for entry in found["parameters"] if entry["name"] == "dense1.weight")
     expected = np.arange(12) + 3

@@ -16,6 +16,7 @@ from distnn.errors import CheckpointError, DataError
 from distnn.inference.load import Restored, restore
 from distnn.session.run import train
 from tests.support import reference
+from tests.support.checkpoints import resealed
 from tests.support.runs import DIGITS, alone, blobs, line, settings
 
 ALONE = alone()
@@ -52,7 +53,7 @@ def test_of_a_run_its_best_checkpoint(run: Path, tmp_path: Path) -> None:
     assert best.path.name == "step-00000021.h5"
     with h5py.File(best.path) as file:
         loss = json.loads(file.attrs["progress"])["best"]
-    assert best.origin.endswith(f"step 21, the best of its run so far, with the loss {loss:.6g}")
+    assert best.origin.endswith(f"step 21, the best of its run so far: validation loss {loss:.6g}")
     last = restore(copy, ALONE.comm, last=True)
     assert last.path.name == "step-00000063.h5"
     assert restore(copy / "checkpoints" / "latest", ALONE.comm).path == last.path
@@ -132,6 +133,28 @@ def test_data_of_another_task_or_number_of_classes(restored: Restored, tmp_path:
     with DataFile(regression) as file:
         found = restored.predict(file, "train", ALONE)
     assert found.rows.shape == (4, 10), "predicting asks for samples of the right shape only"
+
+
+def test_a_checkpoint_of_an_older_distnn_knows_nothing_of_its_data(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "old.h5"
+    path.write_bytes((run / "checkpoints" / "step-00000063.h5").read_bytes())
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        del file.attrs["data"]
+        file.attrs["version"] = 1
+    restored = restore(resealed(path, "environment", {}), ALONE.comm)
+    assert restored.data == {}
+    with DataFile(DIGITS) as file:
+        assert restored.evaluate(file, "test", ALONE)[0].samples == 300
+
+
+def test_what_a_checkpoint_knows_of_its_data(restored: Restored) -> None:
+    with h5py.File(DIGITS) as file:
+        counts = {split: len(group["x"]) for split, group in file.items()}
+    assert restored.data["counts"] == counts
+    assert restored.data["scale"] == pytest.approx(1 / 16)
+    fields = restored.data["fields"]
+    assert (fields["x"]["shape"], fields["y"]["shape"]) == ([8, 8], [])
+    assert (fields["x"]["dtype"], fields["y"]["dtype"]) == ("uint8", "uint8")
 
 
 def test_a_split_that_is_not_there(restored: Restored) -> None:

@@ -12,8 +12,21 @@ import numpy as np
 
 from distnn.checkpoint import Checkpoint, save
 
+#: The parts that are JSON texts, in the order of the checksum.
+DOCUMENTS = ("data", "environment", "model", "progress", "settings")
 SETTINGS = {"model": {"kind": "mlp", "hidden": [64, 32]}, "train": {"epochs": 30, "seed": 0}}
 MODEL = {"input_shape": [8, 8], "task": "classification", "classes": ["a", "b"], "description": "64-2"}
+
+DATA = {
+    "path": "/data/letters.h5",
+    "scale": None,
+    "counts": {"train": 90, "test": 10},
+    "fields": {"x": {"shape": [8, 8], "dtype": "uint8"}, "y": {"shape": [], "dtype": "int64"}},
+    "identity": {
+        "train": "90 samples with the hash 0123456789abcdef",
+        "test": "10 samples with the hash fedcba9876543210",
+    },
+}
 
 
 def example(step: int = 3, value: float = 0.5, **progress: float | str) -> Checkpoint:
@@ -32,12 +45,13 @@ def example(step: int = 3, value: float = 0.5, **progress: float | str) -> Check
         model=MODEL,
         transforms={"x.0.standardize.mean": np.array([1e9, -3.0]), "y.0.clip.low": np.array(2.0)},
         environment={"distnn": "0.1.0", "cpu": "AMD EPYC 7742", "ranks": "2"},
+        data=DATA,
     )
 
 
 def same(a: Checkpoint, b: Checkpoint) -> bool:
     """Whether two checkpoints are equal to the last bit, names, dtypes and shapes included."""
-    documents = all(getattr(a, name) == getattr(b, name) for name in ("progress", "settings", "model", "environment"))
+    documents = all(getattr(a, name) == getattr(b, name) for name in DOCUMENTS)
     return documents and _bits(a) == _bits(b)
 
 
@@ -48,7 +62,9 @@ def checksum(file: h5py.File) -> str:
     for name in sorted(names):
         array = file[name][()]
         hasher.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode() + b"\n" + array.tobytes())
-    for name in ("environment", "model", "progress", "settings"):
+    for name in DOCUMENTS:
+        if name not in file.attrs:
+            continue
         text = file.attrs[name]
         hasher.update(json.dumps([name, len(text)]).encode() + b"\n" + text)
     return hasher.hexdigest()

@@ -7,46 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from distnn.data.cutting import stratified
 from distnn.errors import DataError
-
-
-def shuffled(samples: int, seed: int) -> np.ndarray:
-    """A permutation of 0..samples−1 from a seed, the same under every version of numpy.
-
-    It sorts the raw output of a PCG64 generator, which numpy guarantees never to change; the results of `Generator`'s
-    methods may change (NEP 19).
-    """
-    return np.argsort(np.random.PCG64(seed).random_raw(samples), kind="stable")
-
-
-def stratified(labels: np.ndarray, validation: int, test: int, seed: int) -> dict[str, np.ndarray]:
-    """Indices of train, validation and test, each in random order, with every class in proportion.
-
-    The shuffled samples are lined up class by class, and evenly spaced ones along the line are taken: of a class of n
-    among N samples, validation · n / N are in the validation split, to within one, and likewise for test.
-
-    Args:
-        labels: (N,) classes to distribute evenly; all equal for a plain random split.
-        validation, test: how many samples to use for them; may be 0; validation + test < N.
-        seed: of the random split.
-
-    Returns:
-        The splits that aren't empty, by name.
-    """
-    order = shuffled(len(labels), seed)
-    line = order[np.argsort(labels[order], kind="stable")]
-    tested = _evenly(len(line), test)
-    rest = line[~tested]
-    validated = _evenly(len(rest), validation)
-    rank = np.argsort(order)
-    parts = {"train": rest[~validated], "validation": rest[validated], "test": line[tested]}
-    return {name: part[np.argsort(rank[part])] for name, part in parts.items() if len(part)}
-
-
-def _evenly(length: int, count: int) -> np.ndarray:
-    """(length,) flags, of which ``count`` are set, evenly spaced."""
-    steps = np.arange(length + 1, dtype=np.int64) * count // max(length, 1)
-    return np.diff(steps) > 0
 
 
 def by_fraction(

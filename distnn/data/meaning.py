@@ -1,0 +1,41 @@
+"""What the numbers of a data file mean, as a document: it goes into checkpoints, so that other data can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distnn.data.file.reading import DataFile
+
+
+def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be known of the data that a network is trained on, without their values.
+
+    Arguments:
+        file: the data.
+        identity: as `DataFile.identity` says.
+
+    Returns:
+        ``path``; ``scale``; ``counts``, the number of samples of each split; ``fields``, for each one its ``shape`` (of
+        one sample) and its ``dtype`` as stored; ``identity``, a text for each split that tells it from others.
+    """
+    counts = {split: file.count(split) for split in file.splits}
+    return {
+        "path": str(Path(file.path).absolute()),
+        "scale": file.scale,
+        "counts": counts,
+        "fields": {
+            "x": {"shape": list(file.sample_shape), "dtype": file.x_dtype.name},
+            "y": {"shape": list(file.target_shape), "dtype": file.y_dtype("train").name},
+        },
+        "identity": {
+            split: f"{count} samples with the hash {_hash(identity, split)}" for split, count in counts.items()
+        },
+    }
+
+
+def _hash(identity: Mapping[str, Any], split: str) -> str:
+    """Of what an identity says of the samples and targets of a split."""
+    return hashlib.sha256("".join(str(identity[f"{split}/{name}"]) for name in "xy").encode()).hexdigest()[:16]
