@@ -99,7 +99,7 @@ def pipeline(path: Path, size: int, settings: Any) -> float:
     stream.begin(0, 0)
     start = time.perf_counter()
     for first in range(0, count - BATCH + 1, BATCH):
-        stream.fill(Range(first, first + BATCH), x, y)
+        stream.fill(Range(first, first + BATCH), {"x": x, "y": y})
     seconds = time.perf_counter() - start
     stream.close()
     return size / seconds

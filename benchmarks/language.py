@@ -92,7 +92,10 @@ def batches(loader: Any, epochs: int, order: Any, size: int) -> Iterator[tuple[b
         chosen = order(epoch)
         for index in range(partition.batches(len(loader), size)):
             places = chosen[slice(*partition.batch(len(loader), size, index))]
-            yield index == 0, *(torch.from_numpy(part[places].astype(np.int64)) for part in (loader.x, loader.y))
+            yield (
+                index == 0,
+                *(torch.from_numpy(part[places].astype(np.int64)) for part in (loader.fields["x"], loader.fields["y"])),
+            )
 
 
 def train_twin(run: Run, twin: Twin, steps: int) -> Iterator[float]:

@@ -43,7 +43,7 @@ def training(case: cases.Case, world: World, *, shared: bool, bucket_mb: float |
     samples = 4 * case.batch
     x = random.integers(0, 256, (samples, *model.input_shape), np.uint8)
     memory = NodeMemory(world.comm) if shared else None
-    loader = Loader(x, random.integers(0, case.widths[-1], samples), 1 / 255)
+    loader = Loader({"x": x, "y": random.integers(0, case.widths[-1], samples)}, 1 / 255)
     return training_step(
         model, loader, world, Batching(case.batch, world.comm.size), memory=memory, bucket_mb=bucket_mb
     )

@@ -56,7 +56,7 @@ class Trained:
         memory = NodeMemory(world.comm) if world.comm.size > 1 else None
         batching = Batching(batch, shards or world.comm.size)
         self.step = training_step(
-            model, Loader(x, y, 1 / 255), world, batching, memory=memory, reproducible=reproducible
+            model, Loader({"x": x, "y": y}, 1 / 255), world, batching, memory=memory, reproducible=reproducible
         )
         self.number = 0
 

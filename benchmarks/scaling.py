@@ -45,7 +45,7 @@ def training(case: cases.Case, world: World, batch: int) -> Step:
     x, y = samples_of(case.network, pixels, random.integers(0, case.widths[-1], 4 * batch))
     scale = None if case.network == "char-lstm" else SCALE
     memory = NodeMemory(world.comm) if world.comm.size > 1 else None
-    loader = Loader(x.reshape(-1, *model.input_shape), y, scale)
+    loader = Loader({"x": x.reshape(-1, *model.input_shape), "y": y}, scale)
     return training_step(model, loader, world, Batching(batch, world.comm.size), memory=memory)
 
 

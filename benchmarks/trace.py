@@ -43,7 +43,7 @@ def training(case: cases.Case, world: World, timeline: Timeline | None = None) -
     random, model = np.random.default_rng(0), case.model
     x = random.integers(0, 256, (SAMPLES, *model.input_shape), np.uint8)
     memory = NodeMemory(world.comm) if world.comm.size > 1 else None
-    loader = Loader(x, random.integers(0, case.widths[-1], SAMPLES), 1 / 255)
+    loader = Loader({"x": x, "y": random.integers(0, case.widths[-1], SAMPLES)}, 1 / 255)
     return training_step(model, loader, world, Batching(case.batch, world.comm.size), memory=memory, timeline=timeline)
 
 

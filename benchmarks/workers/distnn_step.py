@@ -37,7 +37,7 @@ class Distnn:
         )  # what parallel.reduction = "auto" takes on one node
         samples = len(case.x)
         order = Whole(samples, lambda _, epoch: case.order if epoch == GIVEN else permutation(samples, 0, epoch), "own")
-        self.loader = Loader(case.x.reshape(-1, *model.input_shape), case.y, case.scale, order=order)
+        self.loader = Loader({"x": case.x.reshape(-1, *model.input_shape), "y": case.y}, case.scale, order=order)
         optimizer = SGD(case.learning_rate, case.momentum)
         batching = Batching(case.batch, world.comm.size)
         self.step = training_step(model, self.loader, world, batching, optimizer, memory=memory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from distnn.arrays import Array
@@ -17,28 +19,28 @@ class Loader(Source):
     """A `Source` that has its samples in memory.
 
     Arguments:
-        x: samples (N, …), of any integer or float type.
-        y: targets (N,) or (N, …).
+        fields: arrays by name, such as x, samples (N, …) of any integer or float type, and y, targets (N,) or (N, …).
         scale, augmentation: as of a `Source`.
         order: of the samples in an epoch; as they are stored if None.
 
     Raises:
-        DataError: if x and y differ in length.
+        DataError: if they differ in length.
     """
 
     def __init__(
         self,
-        x: Array,
-        y: Array,
+        fields: Mapping[str, Array],
         scale: float | None = None,
         augmentation: Augmentation | None = None,
         order: Order | None = None,
     ) -> None:
-        if len(x) != len(y):
-            raise DataError(f"x holds {len(x)} samples and y {len(y)}; they must be equal.")
-        self.x, self.y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-        self._samples = np.empty(len(x), np.intp)
-        super().__init__(order or stored(len(x)), scale, augmentation)
+        self.fields = {name: np.ascontiguousarray(array) for name, array in fields.items()}
+        samples = len(self.fields["x"])
+        for name, array in self.fields.items():
+            if len(array) != samples:
+                raise DataError(f"x holds {samples} samples and {name} {len(array)}; they must be equal.")
+        self._samples = np.empty(samples, np.intp)
+        super().__init__(order or stored(samples), scale, augmentation)
 
     @classmethod
     def read(cls, file: DataFile, split: str, piece: Range | None = None, order: Order | None = None) -> Loader:
@@ -48,7 +50,7 @@ class Loader(Source):
             DataError: as `DataFile.read` does.
         """
         start, stop = piece or Range(0, file.count(split))
-        loader = cls(*file.read(split, start, stop), file.scale, order=order)
+        loader = cls(file.read_fields(split, start, stop), file.scale, order=order)
         loader.origin = (f"{file.path}: {split}/", start)
         return loader
 
@@ -57,4 +59,4 @@ class Loader(Source):
 
     def _load(self, number: int) -> SampleBlock:
         samples = self.order.numbers(number, self._samples)
-        return SampleBlock(number, samples, samples, self.x, self.y)
+        return SampleBlock(number, samples, samples, self.fields)

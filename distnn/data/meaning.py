@@ -28,7 +28,7 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
         "counts": counts,
         "fields": {
             "x": {"shape": list(file.sample_shape), "dtype": file.x_dtype.name},
-            "y": {"shape": list(file.target_shape), "dtype": file.y_dtype("train").name},
+            "y": {"shape": list(file.target_shape), "dtype": file.forms("train")["y"].dtype.name},
         },
         "identity": {
             split: f"{count} samples with the hash {_hash(identity, split)}" for split, count in counts.items()

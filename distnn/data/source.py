@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,15 +21,14 @@ class SampleBlock(NamedTuple):
     Attributes:
         number: of the block in the epoch's order.
         samples: which samples of the split they are, position by position.
-        rows: where in ``x`` and ``y`` they are.
-        x, y: arrays that hold them.
+        rows: where in the fields' arrays they are.
+        fields: by name, arrays that hold them.
     """
 
     number: int
     samples: Array
     rows: Array
-    x: Array
-    y: Array
+    fields: Mapping[str, Array]
 
 
 class Source(ABC):
@@ -79,17 +78,20 @@ class Source(ABC):
             pass
         return self._index[: positions.length]
 
-    def fill(self, positions: Range, x: Array, y: Array | None) -> None:
-        """Write the samples at these positions of the epoch's order into ``x`` and ``y``, without allocating.
+    def fill(self, positions: Range, arrays: Mapping[str, Array]) -> None:
+        """Write fields of the samples at these positions of the epoch's order into arrays, without allocating.
+
+        Arguments:
+            arrays: by field; x is always among them.
 
         Raises:
             DataError: if they are read from a file that can't be read, or holds what it shouldn't, or if there are
                 numbers that the arrays' type doesn't hold.
         """
         for block, rows, place in self._blocks(positions):
-            self._gather(block.x, rows, x[place], "x", place)
-            if y is not None:
-                self._gather(block.y, rows, y[place], "y", place)
+            for name, array in arrays.items():
+                self._gather(block.fields[name], rows, array[place], name, place)
+        x = arrays["x"]
         if self.scale is not None:
             with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(x, self.scale, out=x)

@@ -19,8 +19,8 @@ class _Slot:
     """Memory for one block."""
 
     def __init__(self, file: DataFile, split: str, length: int) -> None:
-        self.x = np.empty((length, *file.sample_shape), file.x_dtype)
-        self.y = np.empty((length, *file.target_shape), file.y_dtype(split))
+        forms = file.forms(split).items()
+        self.fields = {name: np.empty((length, *form.shape), form.dtype) for name, form in forms}
         self.samples: Array = np.empty(length, np.intp)
 
 
@@ -88,8 +88,9 @@ class Stream(Source):
         end = 0
         for piece in pieces:
             start, end = end, end + piece.length
-            self._file.read_into(self._split, self._piece.start + piece.start, slot.x[start:end], slot.y[start:end])
-        return SampleBlock(number, spread(pieces, rows, slot.samples), rows, slot.x, slot.y)
+            arrays = {name: array[start:end] for name, array in slot.fields.items()}
+            self._file.read_into(self._split, self._piece.start + piece.start, arrays)
+        return SampleBlock(number, spread(pieces, rows, slot.samples), rows, slot.fields)
 
 
 def source(file: DataFile, split: str, piece: Range, order: Order | None = None, *, in_memory: bool) -> Source:

@@ -111,7 +111,7 @@ def _steps(step: Step, comm: Communicator) -> Callable[[], object]:
 def _drawn(settings: RunSettings, file: DataFile, least: int) -> Loader:
     """At least ``least`` samples from the beginning of the training split, in a random order."""
     samples = min(file.count("train"), max(least, DRAWN // file.sample_bytes("train")))
-    return Loader(*file.read("train", 0, samples), file.scale, augmentation(settings, file), shuffled(samples))
+    return Loader(file.read_fields("train", 0, samples), file.scale, augmentation(settings, file), shuffled(samples))
 
 
 def _alone(settings: RunSettings, loader: Loader, model: Model, parameters: Parameters, length: int) -> Step:

@@ -55,7 +55,7 @@ class Fitted:
         """Class probabilities (N, C), or for regression outputs, for samples x (N, …) as the data file holds them."""
         x = np.asarray(x)
         scale = self.scale if x.dtype.kind in "iu" else None
-        return predict(self.model, self.parameters, Loader(x, np.zeros(len(x)), scale))
+        return predict(self.model, self.parameters, Loader({"x": x}, scale))
 
 
 def fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from distnn.arrays import Array
@@ -58,41 +59,43 @@ def training_source(
         return Stream(file, "train", None, order, augmentation)
     node = comm.node()
     try:
-        x, y = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
+        arrays = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
     except SharedMemoryError:  # on every rank of the node alike: each has all of them, then
         node = Communicator()
-        x, y = _arrays(file, PrivateMemory())
-    _load(file, x, y, comm, node)
+        arrays = _arrays(file, PrivateMemory())
+    _load(file, arrays, comm, node)
     if len(comm.nodes) > 1:
-        agree(comm, {"the training samples, all of them, have the sum": _sum(x, y, node)})
-    loader = Loader(x, y, file.scale, augmentation, order)
+        agree(comm, {"the training samples, all of them, have the sum": _sum(arrays, node)})
+    loader = Loader(arrays, file.scale, augmentation, order)
     loader.origin = (f"{file.path}: train/", 0)
     return loader
 
 
-def _arrays(file: DataFile, memory: Memory) -> tuple[Array, Array]:
-    """Arrays for all of the training samples and targets."""
-    count = file.count("train")
-    shapes = ((count, *file.sample_shape), file.x_dtype), ((count, *file.target_shape), file.y_dtype("train"))
-    x, y = (memory.one(math.prod(shape), dtype).reshape(shape) for shape, dtype in shapes)
-    return x, y
+def _arrays(file: DataFile, memory: Memory) -> dict[str, Array]:
+    """Arrays for the fields of all of the training samples."""
+    arrays = {}
+    for name, form in file.forms("train").items():
+        shape = file.count("train"), *form.shape
+        arrays[name] = memory.one(math.prod(shape), form.dtype).reshape(shape)
+    return arrays
 
 
-def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communicator) -> None:
+def _load(file: DataFile, arrays: Mapping[str, Array], comm: Communicator, node: Communicator) -> None:
     """Read this rank's part of what its node needs; where it can be, by all ranks of all nodes together.
 
     Raises:
         DataError: on every rank of the node if one finds bad samples; if they read together on that one alone, as the
             others are waiting for it in HDF5, and its leaving the run ends them.
     """
-    mine, length, reason = part(len(x), node.size, node.rank), block_length(file, "train"), ""
+    mine, length, reason = part(file.count("train"), node.size, node.rank), block_length(file, "train"), ""
     blocks = batches(mine.length, length)
     if file.together:
         blocks = max(comm.allgather(blocks))
     try:
         for k in range(blocks):
             start, stop = (min(mine.start + edge * length, mine.stop) for edge in (k, k + 1))
-            file.read_into("train", start, x[start:stop], y[start:stop], by_all=file.together)
+            rows = {name: array[start:stop] for name, array in arrays.items()}
+            file.read_into("train", start, rows, by_all=file.together)
     except DataError as error:
         if file.together:
             raise
@@ -101,17 +104,19 @@ def _load(file: DataFile, x: Array, y: Array, comm: Communicator, node: Communic
         raise DataError(next(filter(None, reasons)))
 
 
-def _sum(x: Array, y: Array, node: Communicator) -> str:
+def _sum(arrays: Mapping[str, Array], node: Communicator) -> str:
     """A sum that tells a node's samples from others, to which each of its ranks contributes a part.
 
     It is ``sum_k (k + 1) CRC32(block k)`` modulo 2⁶⁴, whatever rank adds which block: by the factor it depends on the
     order of the blocks.
     """
-    blocks = part(batches(len(x), SUMMED), node.size, node.rank)
+    blocks = part(batches(len(arrays["x"]), SUMMED), node.size, node.rank)
     mine = 0
     for k in range(blocks.start, blocks.stop):
-        rows = slice(k * SUMMED, (k + 1) * SUMMED)
-        mine += (k + 1) * zlib.crc32(y[rows].data, zlib.crc32(x[rows].data))
+        code = 0
+        for array in arrays.values():
+            code = zlib.crc32(array[k * SUMMED : (k + 1) * SUMMED].data, code)
+        mine += (k + 1) * code
     return f"{sum(node.allgather(mine)) % 2**64:016x}"
 
 

@@ -97,7 +97,7 @@ class Accumulation:
 
     def fill(self, plan: Plan, piece: Shard) -> None:
         """Give a plan the samples of a micro-shard of this step, and what else it needs."""
-        self.source.fill(piece.positions, plan.value["x"], plan.value["y"])
+        self.source.fill(piece.positions, self.model.inputs(plan))
         self.carried.before(plan, piece.positions)
         if "key" in plan.value:
             self._key[2] = piece.shard

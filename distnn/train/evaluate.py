@@ -130,7 +130,7 @@ class Evaluator:
         reader.carried.reset()
         for positions in reader.batches:
             plan = self._plan(positions.length)
-            reader.source.fill(positions, plan.value["x"], plan.value["y"])
+            reader.source.fill(positions, self._model.inputs(plan))
             reader.carried.before(plan, positions)
             targets = plan.value["y"].copy() if self._metrics else None  # the plan uses its memory anew
             plan.forward()
@@ -170,7 +170,7 @@ def predict(
     nothing, results = Carried(model, 0, parameters.dtype), list[Array]()
     for positions in _batches(len(samples), size):
         plan = made(positions.length)
-        samples.fill(positions, plan.value["x"], None)
+        samples.fill(positions, {"x": plan.value["x"]})
         nothing.before(plan, positions)
         plan.forward()
         results.append(plan.value["prediction"].copy())

@@ -124,10 +124,10 @@ def test_a_loader_changes_what_it_fills_in_its_order() -> None:
     augmentation = Augmentation(6, (3, 3), flip=True, shift=1)
     augmentation.draw(1, 2)
     order = Whole(6, lambda seed, epoch: np.array([3, 1, 0, 5, 4, 2]), "given")
-    loader = Loader(x, np.arange(6), 1 / 255, augmentation, order)
+    loader = Loader({"x": x, "y": np.arange(6)}, 1 / 255, augmentation, order)
     loader.begin(1, 2)
     target, labels = np.empty((4, 3, 3), np.float32), np.empty(4, np.int64)
-    loader.fill(Range(1, 5), target, labels)
+    loader.fill(Range(1, 5), {"x": target, "y": labels})
     np.testing.assert_array_equal(labels, [1, 0, 5, 4])
     np.testing.assert_allclose(target, changed(augmentation, x / np.float32(255), [1, 0, 5, 4]), rtol=1e-6)
 
@@ -135,17 +135,17 @@ def test_a_loader_changes_what_it_fills_in_its_order() -> None:
 def test_filling_allocates_no_arrays() -> None:
     augmentation = Augmentation(100, (28, 28), flip=True, shift=2)
     augmentation.draw(0, 0)
-    loader = Loader(np.ones((100, 28, 28), np.uint8), np.zeros(100, np.int64), 1 / 255, augmentation)
+    loader = Loader({"x": np.ones((100, 28, 28), np.uint8), "y": np.zeros(100, np.int64)}, 1 / 255, augmentation)
     targets = [(np.empty((n, 28, 28), np.float32), np.empty(n, np.int64), Range(10, 10 + n)) for n in (1, 17, 64)]
     tracemalloc.start()
     try:
         for x, y, positions in targets:
-            loader.fill(positions, x, y)
+            loader.fill(positions, {"x": x, "y": y})
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(100):
             for x, y, positions in targets:
-                loader.fill(positions, x, y)
+                loader.fill(positions, {"x": x, "y": y})
         # numpy adds what it broadcasts through two buffers of 64 KiB, whatever the size; the images take 196
         assert tracemalloc.get_traced_memory()[1] - before < 140 * 1024
         assert tracemalloc.get_traced_memory()[0] - before < 2048

@@ -59,7 +59,7 @@ def test_files_that_a_pattern_names_are_one(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(a, b)
         stream = Stream(joined, "train")
         x, y = np.empty((1297, 8, 8), np.float32), np.empty(1297, int)
-        stream.fill(type(stream._piece)(0, 1297), x, y)
+        stream.fill(type(stream._piece)(0, 1297), {"x": x, "y": y})
         stream.close()
         np.testing.assert_array_equal(y, whole.read("train")[1])
 

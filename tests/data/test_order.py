@@ -97,12 +97,12 @@ def test_ranks_and_resumed_runs_see_one_order(
     first = data.draw(st.integers(0, count - 1), label="resumed at batch")
     loaded: list[dict[int, list[int]]] = [{} for _ in range(count)]
     for rank in range(ranks):
-        loader = Loader(np.arange(samples), np.arange(samples), order=order)  # on a rank, by itself
+        loader = Loader({"x": np.arange(samples), "y": np.arange(samples)}, order=order)  # on a rank, by itself
         loader.begin(5, 2)
         x, y = np.empty(samples, int), np.empty(samples, int)
         for index in range(first, count):
             for shard, positions in micro_shards(batch(samples, size, index), shards, ranks, rank):
-                loader.fill(positions, x[: positions.length], y[: positions.length])
+                loader.fill(positions, {"x": x[: positions.length], "y": y[: positions.length]})
                 assert shard not in loaded[index], "one rank alone loads it"
                 loaded[index][shard] = x[: positions.length].tolist()
                 assert y[: positions.length].tolist() == loaded[index][shard]

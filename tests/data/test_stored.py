@@ -101,7 +101,7 @@ def test_a_chunk_shorter_than_its_checksum(tmp_path: Path) -> None:
 def test_a_chunk_that_is_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(1 << 28))
     with DataFile(put(data_file(tmp_path / "a.h5", compression="gzip"), (0, 0), bomb)) as file:
-        assert file._data["train"][0]._length((0, 0)) <= 25 * 30 * 2 + 4
+        assert file._data["train"]["x"]._length((0, 0)) <= 25 * 30 * 2 + 4
 
 
 def test_a_chunk_of_a_virtual_datasets_source(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_chunk_of_a_virtual_datasets_source(tmp_path: Path) -> None:
 def test_each_chunk_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with DataFile(data_file(tmp_path / "a.h5", compression="gzip")) as file:
         seen: list[tuple[int, int]] = []
-        monkeypatch.setattr(file._data["train"][0], "_length", seen.append)
+        monkeypatch.setattr(file._data["train"]["x"], "_length", seen.append)
         for _ in range(2):
             file.read("train", 0, 30)
         assert seen == [(0, 0), (0, 30), (25, 0), (25, 30)]
@@ -168,12 +168,12 @@ def test_a_file_cut_while_it_is_read_is_not_zeros(options: dict[str, Any], tmp_p
     with DataFile(path) as file:
         samples = Stream(file, "train", order=stored(60, 5))
         x, y = np.empty((5, 50)), np.empty((5, 1))
-        samples.fill(Range(0, 5), x, y)
+        samples.fill(Range(0, 5), {"x": x, "y": y})
         assert x.all()
         os.truncate(path, 5000)
         with closing(samples), pytest.raises(DataError, match=r"a\.h5.*samples \d+\.\.\d+ of "):
             for start in range(5, 60, 5):
-                samples.fill(Range(start, start + 5), x, y)
+                samples.fill(Range(start, start + 5), {"x": x, "y": y})
                 assert x.all()
 
 

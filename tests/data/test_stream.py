@@ -76,8 +76,8 @@ def test_they_come_as_from_memory(file: DataFile, data: st.DataObject) -> None:
                     for _, positions in micro_shards(batch(piece.length, size, index), shards, ranks, rank):
                         found = [np.full((positions.length, 3, 3), again + 7.0, np.float32) for _ in range(2)]
                         labels = [np.full(positions.length, -1) for _ in range(2)]
-                        memory.fill(positions, found[0], labels[0])
-                        stream.fill(positions, found[1], labels[1])
+                        memory.fill(positions, {"x": found[0], "y": labels[0]})
+                        stream.fill(positions, {"x": found[1], "y": labels[1]})
                         np.testing.assert_array_equal(*found)
                         np.testing.assert_array_equal(*labels)
     finally:
@@ -86,12 +86,12 @@ def test_they_come_as_from_memory(file: DataFile, data: st.DataObject) -> None:
 
 def test_a_changed_sample_is_changed_alike(file: DataFile) -> None:
     changes = [Augmentation(SAMPLES, (3, 3), flip=True, shift=1) for _ in range(2)]
-    memory = Loader(*file.read("train"), file.scale, changes[0], shuffled(SAMPLES))
+    memory = Loader(file.read_fields("train"), file.scale, changes[0], shuffled(SAMPLES))
     stream = Stream(file, "train", None, shuffled(SAMPLES, 50), changes[1])
     found = [np.empty((40, 3, 3), np.float32) for _ in range(2)]
     for source, x in zip((memory, stream), found, strict=True):
         source.begin(1, 4)
-        source.fill(Range(30, 70), x, None)
+        source.fill(Range(30, 70), {"x": x})
     stream.close()
     np.testing.assert_array_equal(*found)
 
@@ -106,11 +106,11 @@ def test_the_next_block_is_read_meanwhile_and_no_more(file: DataFile) -> None:
 
     stream._read = watched  # type: ignore[method-assign, assignment]
     x, y = np.empty((10, 3, 3), np.float32), np.empty(10, int)
-    stream.fill(Range(60, 70), x, y)
+    stream.fill(Range(60, 70), {"x": x, "y": y})
     _until(lambda: len(read) == 2)
     time.sleep(0.05)
     assert read == [3, 4], "it begins with the block that is asked for"
-    stream.fill(Range(80, 90), x, y)
+    stream.fill(Range(80, 90), {"x": x, "y": y})
     _until(lambda: len(read) == 3)
     assert read == [3, 4, 5]
     stream.close()
@@ -132,10 +132,10 @@ def test_errors_in_the_file_are_reported_where_it_is_used(tmp_path: Path) -> Non
     with DataFile(path) as file:
         stream = Stream(file, "train", order=stored(100, 25))
         found = np.empty((50, 4), np.float32)
-        stream.fill(Range(0, 50), found, None)
+        stream.fill(Range(0, 50), {"x": found})
         for _ in range(2):
             with pytest.raises(DataError, match=r"d\.h5.*train/x.*57"):
-                stream.fill(Range(50, 75), found[:25], None)
+                stream.fill(Range(50, 75), {"x": found[:25]})
         stream.close()
 
 

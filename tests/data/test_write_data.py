@@ -70,7 +70,7 @@ def test_large_arrays_are_copied_in_slabs(tmp_path: Path, monkeypatch: pytest.Mo
     x, y = np.random.default_rng(0).normal(size=(53, 3)), np.arange(53) % 3
     with DataFile(classification(tmp_path / "a.h5", splits={"train": (x, y)})) as file:
         np.testing.assert_array_equal(file.read("train")[0], x)
-        with DataFile(classification(tmp_path / "b.h5", splits={"train": file._data["train"]})) as copy:
+        with DataFile(classification(tmp_path / "b.h5", splits={"train": tuple(file._data["train"].values())})) as copy:
             np.testing.assert_array_equal(copy.read("train")[1], y)
     y[40] = 9
     with pytest.raises(DataError, match=r"train/y\[40\] is the label 9"):

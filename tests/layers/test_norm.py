@@ -26,7 +26,7 @@ def test_an_input_that_does_not_fit_is_named():
 
 def regression(network, x, y, **options):
     model = Model(network, x.shape[1:], task="regression", target_shape=y.shape[1:])
-    return step_of(model, Loader(x, y), SGD(0.1), alone(), len(x), **options)
+    return step_of(model, Loader({"x": x, "y": y}), SGD(0.1), alone(), len(x), **options)
 
 
 def test_batch_norm_trains_and_predicts_as_torch():
@@ -90,13 +90,13 @@ def test_a_single_value_of_a_channel_is_refused_before_the_first_step(samples, b
     if whole and shards > 1:  # the smallest batch counts, whatever it is cut into
         refused = samples % batch == 1
     with pytest.raises(ShapeError, match="would have 1 of each") if refused else nullcontext():
-        step_of(model, Loader(x, y), SGD(0.1), alone(), batch, shards=shards)
+        step_of(model, Loader({"x": x, "y": y}), SGD(0.1), alone(), batch, shards=shards)
 
 
 def test_a_single_image_has_values_enough_and_a_single_pixel_has_not():
     for width in (1, 2):
         model = Model(Sequential(BatchNorm(), Flatten(), Dense(1)), (width, 1, 3), task="regression", target_shape=(1,))
-        samples = Loader(np.ones((4, width, 1, 3)), np.ones((4, 1)))
+        samples = Loader({"x": np.ones((4, width, 1, 3)), "y": np.ones((4, 1))})
         with pytest.raises(ShapeError, match="samples in batches of 1") if width == 1 else nullcontext():
             step_of(model, samples, SGD(0.1), alone(), 1)
 

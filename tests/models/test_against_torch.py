@@ -146,8 +146,10 @@ def test_fifty_steps_track_pytorchs(kind: str) -> None:
     values = {name: torch.from_numpy(array.copy()) for name, array in parameters.value.items()}
     assert step.windows < STEPS, "an epoch's last batch is a smaller one"
     found = ours(step)
-    x = torch.from_numpy(loader.x * (loader.scale or 1.0))
-    expected = theirs(forward, values, list(parameters.trained), x, torch.from_numpy(loader.y.astype(np.int64)))
+    x = torch.from_numpy(loader.fields["x"] * (loader.scale or 1.0))
+    expected = theirs(
+        forward, values, list(parameters.trained), x, torch.from_numpy(loader.fields["y"].astype(np.int64))
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert found[-1] < 0.9 * found[0], "it learns"
     for name, array in parameters.value.items():

@@ -27,8 +27,8 @@ def torch_epoch(run: Any, loss: Any) -> tuple[list[float], Any]:
     values = run.parameters.value
     weight, bias = (torch.tensor(values[f"dense1.{name}"].copy(), requires_grad=True) for name in ("weight", "bias"))
     loader, size = run.loader, run.batch_size
-    x = torch.tensor(loader.x.reshape(len(loader), -1).astype(float) * (loader.scale or 1))
-    y = torch.tensor(loader.y.astype(int) if loader.y.dtype.kind in "iu" else loader.y)
+    x = torch.tensor(loader.fields["x"].reshape(len(loader), -1).astype(float) * (loader.scale or 1))
+    y = torch.tensor(loader.fields["y"].astype(int) if loader.fields["y"].dtype.kind in "iu" else loader.fields["y"])
     losses = []
     for start in range(0, len(loader), size):
         batch = torch.tensor(loader.numbers(Range(start, min(start + size, len(loader)))).copy())
@@ -91,7 +91,7 @@ def test_an_ignored_label_counts_neither_in_loss_nor_accuracy() -> None:
     run = assembled(alone(), model={"kind": "softmax"}, loss={"ignore_label": 0})
     for epoch in range(6):
         train_epoch(run, epoch)
-    labels, sums = run.loader.y, run.step.run(run.step.windows - 1, 0.0).sums
+    labels, sums = run.loader.fields["y"], run.step.run(run.step.windows - 1, 0.0).sums
     last = labels[run.loader.numbers(Range(len(labels) - sums.samples, len(labels)))]
     assert sums.count == np.count_nonzero(last) < sums.samples
     with DataFile(DIGITS) as file:

@@ -108,9 +108,9 @@ world = World.open().comm
 with DataFile(sys.argv[1]) as alone, DataFile(sys.argv[1], world.mpi) as file:
     x, y = alone.read("train")
     mine = part(len(x), world.size, world.rank) if world.rank else part(0, 1, 0)
-    found = np.empty_like(x[slice(*mine)]), np.empty_like(y[slice(*mine)])
-    file.read_into("train", mine.start, *found, by_all=file.together)
-    same = all((a[slice(*mine)] == b).all() for a, b in zip((x, y), found))
+    found = {"x": np.empty_like(x[slice(*mine)]), "y": np.empty_like(y[slice(*mine)])}
+    file.read_into("train", mine.start, found, by_all=file.together)
+    same = all((a[slice(*mine)] == b).all() for a, b in zip((x, y), found.values()))
     again = all((a == b).all() for a, b in zip((x, y), file.read("train")))
 found = world.allgather((file.together, same, again))
 if world.root:

@@ -43,7 +43,7 @@ def gradients(values: Arrays, x: np.ndarray, y: np.ndarray) -> tuple[float, int,
 def epoch(run: Run, values: Arrays, velocity: Arrays, order: np.ndarray, first: int = 0) -> list[tuple[float, float]]:
     """Train ``values`` as the settings of ``run`` say; the mean loss and accuracy of each step."""
     train, rule = run.settings.train, run.settings.optimizer
-    x, y = run.loader.x * float(run.loader.scale or 1), run.loader.y
+    x, y = run.loader.fields["x"] * float(run.loader.scale or 1), run.loader.fields["y"]
     curve = []
     a_step = run.batch_size * train.accumulate
     for number, start in enumerate(range(0, len(x), a_step), first):

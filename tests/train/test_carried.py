@@ -76,7 +76,7 @@ def test_an_epoch_reads_each_stream_as_one_text(cell: str, tmp_path: Path) -> No
     for epoch in range(2):  # the second begins from zeros again
         losses, samples = train_epoch(found, epoch)
         assert samples == [4] * 10 + [1]
-        loss, _ = whole_text(found, cut(loader.x, STREAMS), cut(loader.y, STREAMS))
+        loss, _ = whole_text(found, cut(loader.fields["x"], STREAMS), cut(loader.fields["y"], STREAMS))
         assert np.average(losses, weights=samples) == pytest.approx(loss, rel=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_without_streams_each_sequence_begins_from_zero(tmp_path: Path) -> None:
     found = run(tmp_path, data={"streams": False, "shuffle": False}, optimizer={"learning_rate": 1e-15})
     losses, samples = train_epoch(found)
     loader = found.loader
-    loss, _ = whole_text(found, list(loader.x), list(loader.y))
+    loss, _ = whole_text(found, list(loader.fields["x"]), list(loader.fields["y"]))
     assert np.average(losses, weights=samples) == pytest.approx(loss, rel=1e-12)
     assert found.step.carried.state == {}
 
@@ -108,8 +108,10 @@ def test_predictions_begin_from_zero(tmp_path: Path) -> None:
         loader = Loader.read(file, "train")
     p = predict(found.model, found.parameters, loader)
     assert p.shape == (41, 5, 7)
-    chosen = np.take_along_axis(p, loader.y.astype(int)[..., None], axis=2)
-    assert -np.log(chosen).mean() == pytest.approx(whole_text(found, list(loader.x), list(loader.y))[0])
+    chosen = np.take_along_axis(p, loader.fields["y"].astype(int)[..., None], axis=2)
+    assert -np.log(chosen).mean() == pytest.approx(
+        whole_text(found, list(loader.fields["x"]), list(loader.fields["y"]))[0]
+    )
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -5,7 +5,7 @@ The functions take the file's path only to name it in their errors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from distnn.errors import DataError, nearest
 
 #: The groups of a data file, in the order in which they are always listed.
 SPLITS = ("train", "validation", "test")
+#: What there may be of each sample, and what there must be.
+FIELDS = NEEDED = ("x", "y")
 #: The tasks that a data file can have.
 TASKS = ("classification", "regression", "language")
 
@@ -76,20 +78,21 @@ def listing(names: Iterable[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
 
 
-def check_split(path: Path, split: str, task: str, x: Any, y: Any) -> None:
+def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) -> None:
     """Check the types and shapes of one split, without reading a value.
 
     Args:
         path: the file.
         split: train, validation or test.
         task: classification, regression or language.
-        x: samples (N, …), an array or an HDF5 dataset; for a language (N, T), integer tokens.
-        y: targets (N,) or, for a regression, (N, …); for a language as x, the tokens that come next.
+        fields: arrays or HDF5 datasets by name: x, samples (N, …), for a language (N, T), integer tokens; y, targets
+            (N,) or, for a regression, (N, …); for a language as x, the tokens that come next.
 
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
     """
-    for name, values in (("x", x), ("y", y)):
+    x, y = fields["x"], fields["y"]
+    for name, values in fields.items():
         if values.dtype.kind not in "biuf":
             raise DataError(
                 f"{path}: {split}/{name} has the type {values.dtype}, which distnn can't compute with; "
@@ -143,14 +146,15 @@ def _check_tokens(path: Path, split: str, x: Any, y: Any) -> None:
         )
 
 
-def check_alike(path: Path, split: str, x: Any, y: Any, first_x: Any, first_y: Any) -> None:
-    """DataError if the samples or targets of a split have another shape or type than those of ``train``."""
-    for name, mine, first in (("x", x, first_x), ("y", y, first_y)):
-        if mine.shape[1:] != first.shape[1:]:
+def check_alike(path: Path, split: str, fields: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """DataError if the fields of a split have another shape or type than the ``first``, those of ``train``."""
+    for name, mine in fields.items():
+        if mine.shape[1:] != first[name].shape[1:]:
             raise DataError(
-                f"{path}: {split}/{name} has the shape {mine.shape} but train/{name} {first.shape}; "
+                f"{path}: {split}/{name} has the shape {mine.shape} but train/{name} {first[name].shape}; "
                 "expected samples of one shape in all splits (all numbers but the first equal)."
             )
+    x, first_x = fields["x"], first["x"]
     if x.dtype.newbyteorder("=") != first_x.dtype.newbyteorder("="):
         raise DataError(
             f"{path}: {split}/x has the type {x.dtype} but train/x {first_x.dtype}; expected one type in all splits, "
@@ -166,33 +170,32 @@ def check_scale(path: Path, name: str, scale: Any) -> float:
     return float(value.item())
 
 
-def check_values(path: Path, split: str, start: int, x: np.ndarray, y: np.ndarray, classes: int) -> None:
+def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.ndarray], task: str, classes: int) -> None:
     """DataError for the first NaN, infinity, or label or token outside the classes, in a slab of a split.
 
     Args:
         path: the file.
         split: train, validation or test.
         start: where the slab begins in the split.
-        x: samples (n, …).
-        y: targets (n,) or (n, …).
+        fields: the slab's arrays by name: x, samples (n, …); y, targets (n,) or (n, …).
+        task: classification, regression or language.
         classes: how many there are; 0 for a regression.
     """
-    for name, values in ((f"{split}/x", x), (f"{split}/y", y)):
+    for name, values in fields.items():
         # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
         if values.dtype.kind == "f" and values.size and not np.isfinite([values.min(), values.max()]).all():
             place, value = _first(~np.isfinite(values), values, start)
             raise DataError(
-                f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
+                f"{path}: {split}/{name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
                 "expected finite numbers. Repair or remove that sample."
             )
-    labels = [(f"{split}/y", y)] if classes else []
-    if classes and y.ndim > 1:  # a language, whose samples are labels too
-        labels.append((f"{split}/x", x))
-    for name, values in labels:
+    labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
+    for name in labels:
+        values = fields[name]
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
             place, value = _first((values < 0) | (values >= classes), values, start)
             raise DataError(
-                f"{path}: {name}[{place}] is the label {value}, but there are {classes} classes: expected "
+                f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
                 f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
             )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -24,6 +25,13 @@ READ_BYTES = 4 * 1024 * 1024
 _LEFT: list[Any] = []
 
 
+class Form(NamedTuple):
+    """The shape of one sample of a field, and the type in memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
 class DataFile:
     """A data file, opened read-only; a context manager. Opening reads its structure, `read` the values.
 
@@ -40,6 +48,8 @@ class DataFile:
         task: ``classification``, ``regression`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that the file has, in that order.
+        fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
+            weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
         target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
@@ -80,14 +90,15 @@ class DataFile:
         self.classes = checks.check_classes(path, self.task, file.attrs.get("classes"))
         checks.check_train(path, [name for name in file if isinstance(file.get(name), h5py.Group)])
         self.splits = tuple(name for name in checks.SPLITS if name in file)
-        self._data = {split: (self._dataset(split, "x"), self._dataset(split, "y")) for split in self.splits}
+        self._data = {split: self._datasets_of(split) for split in self.splits}
         first = self._data["train"]
-        for split, (x, y) in self._data.items():
-            checks.check_split(path, split, self.task, x, y)
-            checks.check_alike(path, split, x, y, *first)
-        self.sample_shape: tuple[int, ...] = first[0].shape[1:]
-        self.target_shape: tuple[int, ...] = first[1].shape[1:]
-        self.x_dtype: np.dtype[Any] = first[0].dtype.newbyteorder("=")
+        for split, fields in self._data.items():
+            checks.check_split(path, split, self.task, fields)
+            checks.check_alike(path, split, fields, first)
+        self.fields = tuple(first)
+        self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
+        self.target_shape: tuple[int, ...] = first["y"].shape[1:]
+        self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
         self.scale = self._read_scale()
 
     def _join(self, paths: list[Path]) -> None:
@@ -95,26 +106,31 @@ class DataFile:
             self._parts.append(DataFile(path, follow=self.follow))
         first = self._parts[0]
         for part in self._parts[1:]:
-            for what in ("task", "classes", "sample_shape", "target_shape", "x_dtype", "scale"):
+            for what in ("task", "classes", "fields", "sample_shape", "target_shape", "x_dtype", "scale"):
                 here, there = getattr(part, what), getattr(first, what)
                 if here != there:
                     raise DataError(
                         f"{self.path}: {part.path} has {what} {here}, but {first.path} has {there}; files that are "
                         "joined must agree in it. Narrow the pattern, or make the files again."
                     )
-        self.task, self.classes, self.scale = first.task, first.classes, first.scale
+        self.task, self.classes, self.fields, self.scale = first.task, first.classes, first.fields, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
         self._data = {}
         for split in checks.SPLITS:
-            pairs = [part._data[split] for part in self._parts if split in part._data]
-            if pairs:
-                self._data[split] = (Joined([x for x, _ in pairs]), Joined([y for _, y in pairs]))
+            found = [part._data[split] for part in self._parts if split in part._data]
+            if found:
+                self._data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
         self.splits = tuple(self._data)
 
-    def _dataset(self, split: str, name: str) -> Any:
+    def _datasets_of(self, split: str) -> dict[str, Any]:
+        """The datasets of a split's fields."""
         group = self._file.get(split)
         if isinstance(group, h5py.Group):
             check_links(self.path, group, follow=self.follow)
+        fields = [name for name in checks.FIELDS if name in checks.NEEDED or (group is not None and name in group)]
+        return {name: self._dataset(split, group, name) for name in fields}
+
+    def _dataset(self, split: str, group: Any, name: str) -> Any:
         dataset = group.get(name) if isinstance(group, h5py.Group) else None
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             names = list(group) if isinstance(group, h5py.Group) else []
@@ -132,7 +148,7 @@ class DataFile:
             return None
         scales = {
             split: checks.check_scale(self.path, f"{split}/x", x.attrs["scale"]) if "scale" in x.attrs else None
-            for split, (x, _) in self._data.items()
+            for split, x in ((split, fields["x"]) for split, fields in self._data.items())
         }
         for split, scale in scales.items():
             if scale != scales["train"]:
@@ -156,8 +172,8 @@ class DataFile:
             DataError: it is damaged.
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
-        for split, pair in self._data.items():
-            for name, dataset in zip("xy", pair, strict=True):
+        for split, fields in self._data.items():
+            for name, dataset in fields.items():
                 try:
                     found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {_hash(dataset)}"
                 except (OSError, RuntimeError) as error:
@@ -166,22 +182,22 @@ class DataFile:
 
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
-        return int(self._datasets(split)[0].shape[0])
+        return int(self._datasets(split)["x"].shape[0])
 
     def chunk(self, split: str) -> int:
         """The number of samples in a chunk of a split, which are best read together; 1 if there are no chunks."""
-        chunks = self._datasets(split)[0].chunks
+        chunks = self._datasets(split)["x"].chunks
         return int(chunks[0]) if chunks else 1
 
     def sample_bytes(self, split: str) -> int:
         """The bytes of one sample as stored, without its target."""
-        return bytes_of_one(self._datasets(split)[0])
+        return bytes_of_one(self._datasets(split)["x"])
 
     def bytes(self, split: str) -> int:
-        """The bytes of a split in memory, as `read` returns it."""
-        return self.count(split) * sum(bytes_of_one(dataset) for dataset in self._datasets(split))
+        """The bytes of a split in memory, all of its fields."""
+        return self.count(split) * sum(bytes_of_one(dataset) for dataset in self._datasets(split).values())
 
-    def _datasets(self, split: str) -> tuple[Any, Any]:
+    def _datasets(self, split: str) -> dict[str, Any]:
         if split not in self._data:
             raise DataError(
                 f"{self.path} has no split `{split}`{nearest(split, self.splits)}; it holds {', '.join(self.splits)}."
@@ -189,6 +205,11 @@ class DataFile:
         return self._data[split]
 
     def read(self, split: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Read the samples start..stop of a split and their targets: x and y of `read_fields`."""
+        arrays = self.read_fields(split, start, stop)
+        return arrays["x"], arrays["y"]
+
+    def read_fields(self, split: str, start: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
         """Read the samples start..stop of a split, one contiguous slab, and check them.
 
         Args:
@@ -197,7 +218,7 @@ class DataFile:
             stop: one past the last; the end of the split if None.
 
         Returns:
-            x (stop − start, …) as stored (`x_dtype`, not scaled) and y; boolean labels are returned as integers.
+            By field, (stop − start, …) as stored: x is not scaled; booleans, but in x, are returned as integers.
 
         Raises:
             DataError: no such split, NaN or infinity, a label outside the classes, or a damaged file.
@@ -207,18 +228,18 @@ class DataFile:
         stop = count if stop is None else stop
         if not 0 <= start <= stop <= count:
             raise IndexError(f"samples {start}..{stop} of {self.path}: {split} holds {count}")
-        samples = np.empty((stop - start, *self.sample_shape), self.x_dtype)
-        targets = np.empty((stop - start, *self.target_shape), self.y_dtype(split))
-        self.read_into(split, start, samples, targets)
-        return samples, targets
+        arrays = {name: np.empty((stop - start, *form.shape), form.dtype) for name, form in self.forms(split).items()}
+        self.read_into(split, start, arrays)
+        return arrays
 
-    def y_dtype(self, split: str) -> np.dtype[Any]:
-        """The type in which `read` returns the targets of a split."""
-        dtype: np.dtype[Any] = self._datasets(split)[1].dtype.newbyteorder("=")
-        return np.dtype(np.uint8) if dtype.kind == "b" else dtype
+    def forms(self, split: str) -> dict[str, Form]:
+        """By field, what `read_fields` returns of one sample of a split."""
+        return {
+            name: Form(dataset.shape[1:], _in_memory(name, dataset)) for name, dataset in self._datasets(split).items()
+        }
 
-    def read_into(self, split: str, start: int, x: np.ndarray, y: np.ndarray, *, by_all: bool = False) -> None:
-        """Fill the contiguous arrays ``x`` and ``y`` with the samples from ``start`` on, as `read` would return them.
+    def read_into(self, split: str, start: int, arrays: Mapping[str, np.ndarray], *, by_all: bool = False) -> None:
+        """Fill contiguous arrays, by field, with the samples from ``start`` on, as `read_fields` would return them.
 
         With ``by_all``, for which the file must be open `together`, every rank must call it for its own samples, which
         may be none: a few ranks read the file, and send the others their samples.
@@ -226,10 +247,11 @@ class DataFile:
         Raises:
             DataError: as `read` does; with ``by_all`` the other ranks may then wait for this one.
         """
-        stop = start + len(x)
         stored = self._datasets(split)
+        stop = start + len(next(iter(arrays.values())))
         try:
-            for source, array in zip(stored, (x, y), strict=True):
+            for name, array in arrays.items():
+                source = stored[name]
                 target = array.view(np.bool_) if source.dtype.kind == "b" else array  # a byte in memory too
                 if by_all:
                     with source.guarded(start, stop):
@@ -238,11 +260,11 @@ class DataFile:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self._unreadable(split, start, stop, error) from error
-        checks.check_values(self.path, split, start, x, y, len(self.classes))
+        checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
 
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
-        for dataset in self._datasets(split):
+        for dataset in self._datasets(split).values():
             for part in leaves(dataset):
                 if missing := missing_filters(part):
                     return DataError(
@@ -254,7 +276,7 @@ class DataFile:
 
     def _refers_to_others(self) -> bool:
         """Whether some of its samples lie in other files, which ranks can't open together."""
-        datasets = [dataset for pair in self._data.values() for dataset in pair]
+        datasets = [dataset for fields in self._data.values() for dataset in fields.values()]
         return any(dataset.is_virtual or dataset.external for dataset in datasets)
 
     def _leave(self) -> None:
@@ -279,6 +301,12 @@ class DataFile:
             self.close()
         else:
             self._leave()
+
+
+def _in_memory(field: str, dataset: Any) -> np.dtype[Any]:
+    """The type of a field's values in memory: in this machine's byte order, and integers for booleans but in x."""
+    dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
+    return np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype
 
 
 def _hash(dataset: Any) -> str:

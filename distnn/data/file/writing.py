@@ -55,25 +55,32 @@ def write_data(
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
         file.attrs.update(about | ({"classes": list(names)} if names else {}))
-        for split, (x, y) in arrays.items():
+        for split, fields in arrays.items():
             group = file.create_group(split)
-            sealed = Sealed(group, "x", x.shape, x.dtype, factor), Sealed(group, "y", y.shape, y.dtype)
-            _write_split(path, sealed, split, x, y, len(names))
+            sealed = {
+                name: Sealed(group, name, values.shape, values.dtype, factor if name == "x" else None)
+                for name, values in fields.items()
+            }
+            _write_split(path, sealed, split, fields, task, len(names))
         seal(file)
     return path
 
 
-def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:
     for split in splits:
         if split not in checks.SPLITS:
             raise DataError(
                 f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
             )
     checks.check_train(path, splits)
-    arrays = {name: (_array(splits[name][0]), _array(splits[name][1])) for name in checks.SPLITS if name in splits}
-    for split, (x, y) in arrays.items():
-        checks.check_split(path, split, task, x, y)
-        checks.check_alike(path, split, x, y, *arrays["train"])
+    arrays = {
+        split: {name: _array(values) for name, values in zip(checks.NEEDED, splits[split], strict=True)}
+        for split in checks.SPLITS
+        if split in splits
+    }
+    for split, fields in arrays.items():
+        checks.check_split(path, split, task, fields)
+        checks.check_alike(path, split, fields, arrays["train"])
     return arrays
 
 
@@ -81,13 +88,15 @@ def _array(values: Any) -> Any:
     return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
 
 
-def _write_split(path: Path, sealed: tuple[Sealed, Sealed], split: str, x: Any, y: Any, classes: int) -> None:
-    slab = max(1, SLAB_BYTES // bytes_of_one(x))
-    for start in range(0, x.shape[0], slab):
-        stop = min(start + slab, x.shape[0])
-        samples, targets = np.asarray(x[start:stop]), np.asarray(y[start:stop])
-        checks.check_values(path, split, start, samples, targets, classes)
-        for dataset, values in zip(sealed, (samples, targets), strict=True):
-            dataset.write(start, values)
-    for dataset in sealed:
+def _write_split(
+    path: Path, sealed: Mapping[str, Sealed], split: str, fields: Mapping[str, Any], task: str, classes: int
+) -> None:
+    count, slab = fields["x"].shape[0], max(1, SLAB_BYTES // bytes_of_one(fields["x"]))
+    for start in range(0, count, slab):
+        stop = min(start + slab, count)
+        arrays = {name: np.asarray(values[start:stop]) for name, values in fields.items()}
+        checks.check_values(path, split, start, arrays, task, classes)
+        for name, values in arrays.items():
+            sealed[name].write(start, values)
+    for dataset in sealed.values():
         dataset.seal()

@@ -98,7 +98,7 @@ def gradients(comm: Any, name: str, dtype: type) -> list[tuple[np.ndarray, float
     model, x, y = build(name)
     floats = [array.astype(dtype) if array.dtype.kind == "f" else array for array in (x, y)]
     augmentation = Augmentation(SAMPLES, x.shape[1:], flip=True, shift=2) if x.ndim > 2 else None
-    loader = Loader(*floats, augmentation=augmentation)
+    loader = Loader(dict(zip("xy", floats, strict=True)), augmentation=augmentation)
     if augmentation:
         augmentation.draw(7, 0)
     step = step_of(model, loader, SGD(), World.open(comm), BATCH, dtype=dtype, seed=7, shards=SHARDS)

@@ -65,7 +65,7 @@ def trained(memory, optimizer, clip_norm=None, accumulate=1, comm=None):
     model = Model(Sequential(Dense(9, "tanh"), BatchNorm(), Dense(2)), (6,), task="regression", target_shape=(2,))
     world = World.of(comm or Communicator(COMM))
     options = {"memory": memory, "shards": 5, "clip_norm": clip_norm, "accumulate": accumulate}
-    step = step_of(model, Loader(x, y), optimizer, world, 32, **options)
+    step = step_of(model, Loader({"x": x, "y": y}), optimizer, world, 32, **options)
     parameters = step.parameters
     told = []
     for number in range(6):

@@ -25,14 +25,14 @@ def test_every_rank_sees_one_copy() -> None:
     with DataFile(DIGITS) as file:
         loader = training_source(file, shuffled(1297), WORLD, in_memory=True)
         x, y = file.read("train")
-    np.testing.assert_array_equal(loader.x, x)
-    np.testing.assert_array_equal(loader.y, y)
-    assert (loader.x.dtype, loader.y.dtype) == (x.dtype, y.dtype)
+    np.testing.assert_array_equal(loader.fields["x"], x)
+    np.testing.assert_array_equal(loader.fields["y"], y)
+    assert (loader.fields["x"].dtype, loader.fields["y"].dtype) == (x.dtype, y.dtype)
     WORLD.barrier()
     if WORLD.rank == WORLD.size - 1:
-        loader.x[5] = 77
+        loader.fields["x"][5] = 77
     WORLD.barrier()
-    assert np.all(loader.x[5] == 77)
+    assert np.all(loader.fields["x"][5] == 77)
 
 
 @pytest.mark.mpi
@@ -40,11 +40,11 @@ def test_without_room_in_shared_memory_each_has_its_own(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "PLACES", ["/nowhere"])
     with DataFile(DIGITS) as file:
         loader = training_source(file, shuffled(1297), WORLD, in_memory=True)
-        np.testing.assert_array_equal(loader.x, file.read("train")[0])
+        np.testing.assert_array_equal(loader.fields["x"], file.read("train")[0])
     WORLD.barrier()
-    loader.x[5] = WORLD.rank
+    loader.fields["x"][5] = WORLD.rank
     WORLD.barrier()
-    assert np.all(loader.x[5] == WORLD.rank)
+    assert np.all(loader.fields["x"][5] == WORLD.rank)
 
 
 @pytest.mark.mpi

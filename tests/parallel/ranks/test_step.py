@@ -163,9 +163,9 @@ def visited(run: Run, epoch: int) -> list[list[int]]:
     seen: list[list[int]] = []
     fill = run.loader.fill
 
-    def spied(positions: Any, x: Any, y: Any) -> None:
+    def spied(positions: Any, arrays: Any) -> None:
         seen[-1].extend(run.loader.numbers(positions).tolist())
-        fill(positions, x, y)
+        fill(positions, arrays)
 
     step = run.step.run
 
@@ -248,9 +248,9 @@ def test_a_loss_that_is_not_finite_on_one_rank_changes_the_parameters_of_none() 
     if TOGETHER.comm.rank == LAST:
         fill = run.loader.fill
 
-        def spoiled(positions: Any, x: Any, y: Any) -> None:
-            fill(positions, x, y)
-            x[-1, 0] = np.nan
+        def spoiled(positions: Any, arrays: Any) -> None:
+            fill(positions, arrays)
+            arrays["x"][-1, 0] = np.nan
 
         run.loader.fill = spoiled  # type: ignore[method-assign]
     result = run.step.run(0, 0.1)

@@ -52,7 +52,7 @@ def model() -> Model:
 def step(world: World, *, reproducible: bool, shared: bool = True) -> Step:
     memory = NodeMemory(world.comm) if shared and world.comm.size > 1 else None
     options = {"memory": memory, "shards": 5, "accumulate": 2, "reproducible": reproducible}
-    return step_of(model(), Loader(*samples()), SGD(RATE), world, BATCH // 2, **options)
+    return step_of(model(), Loader(dict(zip("xy", samples(), strict=True))), SGD(RATE), world, BATCH // 2, **options)
 
 
 def trained(found: Step) -> list[StepResult]:
@@ -107,7 +107,7 @@ def test_one_that_is_not_finite_is_no_reason_to_stop() -> None:
     one = Model(Dense(1), (2,), task="regression", target_shape=(1,), further=logarithms)
     with np.errstate(invalid="ignore"):
         for reproducible in (False, True):
-            found = step_of(one, Loader(x, y), SGD(0.01), TOGETHER, 10, shards=5, reproducible=reproducible)
+            found = step_of(one, Loader({"x": x, "y": y}), SGD(0.01), TOGETHER, 10, shards=5, reproducible=reproducible)
             result = found.run(0, 0.01)
             assert not result.bad
             assert np.isnan(result.sums["logarithms"])

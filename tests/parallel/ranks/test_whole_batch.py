@@ -23,7 +23,7 @@ def whole_batch(comm, dtype, batch_size, accumulate=1):
     x, y = generator.normal(size=(50, 6)), generator.normal(size=(50, 2))
     network = Sequential(BatchNorm(whole=True), Dense(8, "tanh"), BatchNorm(whole=True), Dense(2))
     model = Model(network, (6,), task="regression", target_shape=(2,))
-    loader = Loader(x.astype(dtype), y.astype(dtype))
+    loader = Loader({"x": x.astype(dtype), "y": y.astype(dtype)})
     step = step_of(model, loader, SGD(), World.open(comm), batch_size, dtype=dtype, accumulate=accumulate)
     found = []
     for window in range(step.windows):
