@@ -51,7 +51,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, transforms=restored.settings.transforms.make()) as file:
         sums, metrics = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))
 

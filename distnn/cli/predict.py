@@ -48,7 +48,7 @@ def predict(
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, transforms=restored.settings.transforms.make()) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")

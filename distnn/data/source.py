@@ -12,6 +12,10 @@ from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.order import Order
 from distnn.data.partition import Range
+from distnn.data.transforms import RefusedError
+from distnn.data.transforms.chain import Chain
+from distnn.data.transforms.chains import Chains
+from distnn.data.transforms.fit import refused
 from distnn.errors import DataError
 
 
@@ -40,6 +44,9 @@ class Source(ABC):
         order: of the samples in an epoch.
         scale: the factor for integers; None leaves the numbers as they are.
         augmentation: changes the samples at random on their way.
+        chains: the transforms of fields; they begin with the stored numbers, which are scaled first, and come before
+            the augmentation: what each pixel was fitted to belongs to its place in the image as it is stored, and where
+            an image is moved, it is filled up with the 0 of transformed numbers.
 
     Attributes:
         origin: the file and the split that the samples are of, and the number of the first of them there.
@@ -47,8 +54,10 @@ class Source(ABC):
 
     origin: tuple[str, int] = ("", 0)
 
-    def __init__(self, order: Order, scale: float | None, augmentation: Augmentation | None) -> None:
-        self.order, self.scale, self.augmentation = order, scale, augmentation
+    def __init__(
+        self, order: Order, scale: float | None, augmentation: Augmentation | None, chains: Chains | None = None
+    ) -> None:
+        self.order, self.scale, self.augmentation, self._chains = order, scale, augmentation, chains
         self._staging: dict[str, Array] = {}
         self._index = np.empty(0, np.intp)
         self._block: SampleBlock | None = None
@@ -78,11 +87,12 @@ class Source(ABC):
             pass
         return self._index[: positions.length]
 
-    def fill(self, positions: Range, arrays: Mapping[str, Array]) -> None:
+    def fill(self, positions: Range, arrays: Mapping[str, Array], *, stored: bool = False) -> None:
         """Write fields of the samples at these positions of the epoch's order into arrays, without allocating.
 
         Arguments:
-            arrays: by field; x is always among them.
+            arrays: by field.
+            stored: as they are in the file, but for the type.
 
         Raises:
             DataError: if they are read from a file that can't be read, or holds what it shouldn't, or if there are
@@ -90,9 +100,15 @@ class Source(ABC):
         """
         for block, rows, place in self._blocks(positions):
             for name, array in arrays.items():
-                self._gather(block.fields[name], rows, array[place], name, place)
+                chain = None if stored or self._chains is None else self._chains.get(name)
+                if chain is None:
+                    self._gather(block.fields[name], rows, array[place], name, place)
+                else:
+                    self._transform(chain, self._taken(block.fields[name], rows, name), array[place], place)
+        if stored or "x" not in arrays:
+            return
         x = arrays["x"]
-        if self.scale is not None:
+        if self.scale is not None and not (self._chains and self._chains.get("x")):
             with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(x, self.scale, out=x)
             if self.scale > 1:
@@ -118,14 +134,41 @@ class Source(ABC):
             # "raise" would copy through a buffer; positions are right by construction
             source.take(rows, axis=0, out=target, mode="clip")
             return
-        if name not in self._staging or len(self._staging[name]) < len(rows):
-            self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
-        staging = self._staging[name][: len(rows)]
-        source.take(rows, axis=0, out=staging, mode="clip")
+        staging = self._taken(source, rows, name)
         with np.errstate(over="ignore"):
             np.copyto(target, staging, casting="unsafe")
         if source.dtype.kind == target.dtype.kind == "f" and source.itemsize > target.itemsize:
             self._check(name, target, place, staging)
+
+    def _taken(self, source: Array, rows: Array, name: str) -> Array:
+        """A field's values of these rows, in an array that is used anew each time."""
+        if name not in self._staging or len(self._staging[name]) < len(rows):
+            self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
+        staging = self._staging[name][: len(rows)]
+        source.take(rows, axis=0, out=staging, mode="clip")
+        return staging
+
+    def _transform(self, chain: Chain, values: Array, target: Array, place: slice) -> None:
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                chain.apply(values, target)
+            if target.size and not np.isfinite([target.min(), target.max()]).all():
+                at = np.argwhere(~np.isfinite(target))[0]
+                why = f"is {target[tuple(at)]} behind its transforms; correct it, or fill or clip it"
+                raise RefusedError(at, why)
+        except RefusedError as error:
+            sample = self.origin[1] + int(self._index[place][error.at[0]])
+            raise refused(f"{self.origin[0]}{chain.field}", sample, error) from None
+
+    def inverted(self, field: str, values: Array) -> Array:
+        """Values (n, …) in the field's own units, in float64, if it has transforms that can be undone; or they."""
+        chain = self._chains.get(field) if self._chains else None
+        return values if chain is None or chain.labels is not None else chain.inverted(values)
+
+    def stored_shape(self, field: str) -> tuple[int, ...] | None:
+        """Of a sample in the file, if the field has transforms that can be undone; else None."""
+        chain = self._chains.get(field) if self._chains else None
+        return None if chain is None or chain.labels is not None else chain.stored
 
     def _check(self, name: str, values: Array, place: slice, before: Array | str) -> None:
         """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""

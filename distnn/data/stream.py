@@ -43,13 +43,14 @@ class Stream(Source):
         order: Order | None = None,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self._file, self._split = DataFile(file.path, follow=file.follow), split
+        self._file, self._split = DataFile(file.path, follow=file.follow, transforms=file.wished), split
         self._piece = piece or Range(0, file.count(split))
         self.origin = (f"{file.path}: {split}/", self._piece.start)
         self._slots: list[_Slot] = []
         self._thread = ThreadPoolExecutor(1, "distnn data")
         self._ahead: list[tuple[int, Future[SampleBlock]]] = []  # at most one
-        super().__init__(order or stored(self._piece.length, block_length(file, split)), file.scale, augmentation)
+        order = order or stored(self._piece.length, block_length(file, split))
+        super().__init__(order, file.scale, augmentation, file.chains)
 
     def begin(self, seed: int, epoch: int) -> None:
         """As `Source.begin`; the epoch's first block is read when it is asked for."""

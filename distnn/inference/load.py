@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from distnn import checkpoint
+from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
 from distnn.config import RunSettings, from_dict
 from distnn.data import DataFile
@@ -39,6 +40,8 @@ class Restored:
     Attributes:
         progress: how far the run was, as the checkpoint says.
         data: what it says of the data that it was trained on (`distnn.data.meaning`); empty for older checkpoints.
+        fitted: what its transforms were fitted to, by name.
+        by_type: whether unsigned integers were scaled by their type's largest number when it was written.
     """
 
     path: Path
@@ -47,6 +50,8 @@ class Restored:
     settings: RunSettings
     progress: Mapping[str, Any]
     data: Mapping[str, Any]
+    fitted: Mapping[str, Array]
+    by_type: bool
 
     @property
     def origin(self) -> str:
@@ -135,9 +140,13 @@ class Restored:
 
     def _check(self, file: DataFile, split: str, comm: Communicator) -> None:
         agree_on(file, comm, split=split, versions=versions())
-        if file.sample_shape != self.model.input_shape:
+        if self.by_type:
+            file.scale_by_type()
+        file.chains.load(self.fitted, str(self.path))
+        shape = file.chains.shape("x", file.sample_shape)
+        if shape != self.model.input_shape:
             raise DataError(
-                f"{file.path} holds samples of shape {file.sample_shape}, but the model of {self.path} takes "
+                f"{file.path} holds samples of shape {shape}, but the model of {self.path} takes "
                 f"{self.model.input_shape}; use the kind of data it was trained on."
             )
 
@@ -185,7 +194,8 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings, saved.progress, saved.data)
+    by_type = "transforms" not in saved.settings
+    return Restored(found, model, parameters, settings, saved.progress, saved.data, saved.transforms, by_type)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

@@ -62,7 +62,7 @@ def _cell(number: float) -> str:
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, and where it writes: five lines."""
+    """What runs, on what, over which data, and where it writes: five lines, or one more for transforms."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
@@ -72,6 +72,7 @@ def header(info: RunInfo) -> list[str]:
         f"matrix products by {info.blas or 'numpy'}; compiled kernels: {', '.join(info.kernels) or 'none'}",
         f"{count(info.samples, 'sample')}{data}, batch {info.batch_size:,}, {count(info.epochs, 'epoch')} of "
         f"{count(info.steps_per_epoch, 'step')}{begin}",
+        *([f"transformed: {info.transforms}"] if info.transforms else []),
         f"into {info.out}",
     ]
 

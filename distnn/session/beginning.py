@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distnn import checkpoint, outputs
+from distnn.arrays import Array
 from distnn.checkpoint.environment import differences
 from distnn.config import RunSettings, to_toml
+from distnn.config.text import show
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
 from distnn.session.sources import SOURCE
@@ -104,6 +106,23 @@ def other_data(saved: checkpoint.Checkpoint, path: Path, data: Mapping[str, Any]
             f"an epoch, or train on the data as they were."
         )
     return [f"{text}."]
+
+
+def same_transforms(saved: checkpoint.Checkpoint, path: Path, settings: RunSettings) -> dict[str, Array]:
+    """What the transforms were fitted to, which a run keeps.
+
+    Raises:
+        CheckpointError: the run file has others than the checkpoint was made with.
+    """
+    before, now = saved.settings.get("transforms", {}), settings.transforms.table(list)
+    for field in ("x", "y"):
+        if before.get(field, []) != now[field]:
+            raise CheckpointError(
+                f"transforms.{field} was {show(before.get(field, []))} when {path} was made, and is "
+                f"{show(now[field])}; what was trained on the former knows nothing of the latter. Leave it as it was, "
+                f"or start a new run."
+            )
+    return saved.transforms
 
 
 def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:

@@ -44,12 +44,13 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     Raises:
         RunFileError, ShapeError: if the model doesn't fit the data.
     """
-    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    input_shape, target_shape = file.chains.shape("x", file.sample_shape), file.chains.shape("y", file.target_shape)
+    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
     loss = given.loss or settings.loss.make()
     if given.network is not None:
-        found = Model(given.network, file.sample_shape, loss=loss, **facts)
+        found = Model(given.network, input_shape, loss=loss, **facts)
     else:
-        found = build(settings.model.table(), file.sample_shape, loss=loss, **facts)
+        found = build(settings.model.table(), input_shape, loss=loss, **facts)
     if settings.data.streams and not found.states:
         why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
         raise RunFileError(
@@ -64,7 +65,7 @@ def data_file(settings: RunSettings, mpi: Any = None) -> DataFile:
     Raises:
         DataError: if it isn't a good data file.
     """
-    return DataFile(settings.data.path, mpi, follow=settings.data.follow)
+    return DataFile(settings.data.path, mpi, follow=settings.data.follow, transforms=settings.transforms.make())
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:
@@ -89,7 +90,8 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     given = settings.augment
     if not (given.flip or given.shift or given.crop):
         return None
-    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
+    shape = file.chains.shape("x", file.sample_shape)
+    return Augmentation(file.count("train"), shape, **given.model_dump())
 
 
 def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:

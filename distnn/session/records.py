@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, lo
 class RunInfo:
     """What a run is, known before its first step.
 
-    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled.
+    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled, ``transforms`` says
+    what is done to samples and targets.
     """
 
     out: Path
@@ -44,6 +45,7 @@ class RunInfo:
     data: Path | None = None
     blas: str = ""
     kernels: tuple[str, ...] = ()
+    transforms: str = ""
 
 
 class Scored:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distnn.arrays import Array
 from distnn.checkpoint import Checkpoint
 from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
@@ -25,6 +26,7 @@ from distnn.session.beginning import (
     other_data,
     other_schedule,
     other_sources,
+    same_transforms,
 )
 from distnn.session.build import Run
 from distnn.session.lock import FolderLock, unwritable
@@ -107,6 +109,7 @@ class _Training:
         self._summary: Summary | None = None
         self._reported_dead = 0
         self._lock: FolderLock | None = None
+        self._fitted: dict[str, Array] | None = None
         self._token = ""
         self._data: dict[str, Any] = {}  # what they mean
 
@@ -134,6 +137,7 @@ class _Training:
             run.step,
             environment(world.comm) | sources(run),
             self._data,
+            run.chains.state,
             self._listeners,
         )
         if start:
@@ -152,7 +156,12 @@ class _Training:
         comm = self.world.comm
         self._folder, start = comm.on_root(self._start_from)
         saved = start[1] if start and comm.root else None
+        self._fitted = comm.on_root(
+            lambda: same_transforms(saved, start[0], self.settings) if saved and start else None
+        )
         run = self._assembled()
+        if not start:
+            self._warnings += run.chains.remarks
         if start:
             path = start[0]
             run.load(path, saved)
@@ -207,6 +216,7 @@ class _Training:
         """The run as the rank ``leader`` has it."""
         former = self._run
         kept = all(self.world.comm.allgather(former is not None))
+        self._fitted = self.world.comm.bcast(self._fitted, leader)
         run = self._assembled(former if kept else None)
         run.take_over(former, self._loop.position if self._loop else None, leader)
         return run
@@ -217,7 +227,9 @@ class _Training:
         with data_file(self.settings, mpi) as file:
             if former is None:
                 self._data = meaning(file, agree_on(file, self.world.comm))
-            return Run(self.settings, file, self.world, self.given, former)
+            run = Run(self.settings, file, self.world, self.given, self._fitted, former)
+        self._fitted = run.chains.state
+        return run
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""
@@ -266,6 +278,7 @@ def _info(run: Run, folder: Path) -> RunInfo:
         start_step=run.progress.step,
         start_epoch=run.progress.epoch,
         data=Path(run.settings.data.path),
+        transforms=run.chains.description,
         blas=blas(),
         kernels=run.kernels,
     )

@@ -15,6 +15,7 @@ from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
+from distnn.graph.plan import Plan
 from distnn.metrics import Metric, Value
 from distnn.models.model import Model
 from distnn.ops.op import nothing
@@ -132,13 +133,23 @@ class Evaluator:
             plan = self._plan(positions.length)
             reader.source.fill(positions, self._model.inputs(plan))
             reader.carried.before(plan, positions)
-            targets = plan.value["y"].copy() if self._metrics else None  # the plan uses its memory anew
+            targets = self._targets(reader.source, positions, plan) if self._metrics else None
             plan.forward()
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
             if self._metrics and targets is not None:
-                self._metrics.add(counts, others, plan.value["prediction"], targets)
+                predictions = reader.source.inverted("y", plan.value["prediction"])
+                self._metrics.add(counts, others, predictions, targets)
+
+    def _targets(self, source: Source, positions: Range, plan: Plan) -> Array:
+        """The targets as metrics want them, in their own units; a copy, for the plan uses its memory anew."""
+        shape = source.stored_shape("y")
+        if shape is None:
+            return plan.value["y"].copy()
+        targets = np.empty((positions.length, *shape))
+        source.fill(positions, {"y": targets}, stored=True)
+        return targets
 
 
 class _Reader(NamedTuple):
@@ -162,9 +173,11 @@ def _batches(samples: int, size: int) -> Iterator[Range]:
 def predict(
     model: Model, parameters: Parameters, samples: Source, size: int = BATCH, *, beat: Callable[[], object] = nothing
 ) -> Array:
-    """The model's predictions for samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
-    two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
-    each sequence begins from the state 0. ``beat`` is called after each batch.
+    """The model's predictions for samples, ``size`` at a time.
+
+    They are class probabilities (N, C), or (N, 1) for two classes of one logit; for regression the outputs, in the
+    targets' own units; for a language the next token's probabilities (N, T, C), where each sequence begins from the
+    state 0. ``beat`` is called after each batch.
     """
     made = cache(partial(model.prediction_plan, parameters=parameters, pool=BufferPool()))
     nothing, results = Carried(model, 0, parameters.dtype), list[Array]()
@@ -173,6 +186,6 @@ def predict(
         samples.fill(positions, {"x": plan.value["x"]})
         nothing.before(plan, positions)
         plan.forward()
-        results.append(plan.value["prediction"].copy())
+        results.append(np.array(samples.inverted("y", plan.value["prediction"])))
         beat()
     return np.concatenate(results)

@@ -191,7 +191,7 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
             )
     labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
     for name in labels:
-        values = fields[name]
+        values = fields.get(name, np.empty(0))
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
             place, value = _first((values < 0) | (values >= classes), values, start)
             raise DataError(

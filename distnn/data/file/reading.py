@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import h5py
@@ -15,6 +16,7 @@ from distnn.data.file.opening import damaged, load_filters, missing_filters, nam
 from distnn.data.file.references import check_dataset, check_links
 from distnn.data.file.rows import Joined, bytes_of_one, leaves
 from distnn.data.file.stored import Stored, Witness
+from distnn.data.transforms.chains import Chains, Wished
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -42,6 +44,7 @@ class DataFile:
             together too.
 
         follow: read other folders' files as well, where this one refers to them.
+        transforms: what is done to the values of fields once they are read.
 
     Attributes:
         path: the file.
@@ -53,16 +56,18 @@ class DataFile:
         sample_shape: the shape of one sample, the same in all splits.
         target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
-        scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
-            unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
+        scale: the factor by which samples are to be multiplied: the attribute ``scale`` of x; None without one.
+        chains: the transforms, for samples and targets of these shapes.
         together: whether the ranks have opened it together; never for joined files, or for one that refers to others.
 
     Raises:
         DataError: the file is missing or damaged, or isn't laid out as a data file.
     """
 
-    def __init__(self, path: str | Path, comm: Any = None, *, follow: bool = False) -> None:
-        self.path, self.follow = Path(path), follow
+    def __init__(
+        self, path: str | Path, comm: Any = None, *, follow: bool = False, transforms: Wished = MappingProxyType({})
+    ) -> None:
+        self.path, self.follow, self.wished = Path(path), follow, transforms
         self._parts: list[DataFile] = []
         paths = several(self.path)
         self.together = comm is not None and comm.size > 1 and collective.available() and not paths
@@ -76,6 +81,8 @@ class DataFile:
                     self.close()
                     self.together, self._file = False, open_file(self.path)
                     named(self.path, self._read_structure)()
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(transforms, self.task, shapes, self.scale)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error
@@ -156,9 +163,14 @@ class DataFile:
                     f"{self.path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
                     "expected the same in all splits, so that all are scaled alike."
                 )
-        if scales["train"] is None and self.x_dtype.kind == "u":
-            return 1.0 / float(np.iinfo(self.x_dtype).max)
         return scales["train"]
+
+    def scale_by_type(self) -> None:
+        """Scale unsigned integers without the attribute ``scale`` by 1/max of their type, as all once were."""
+        if self.scale is None and self.x_dtype.kind == "u" and self.task != "language":
+            self.scale = 1.0 / float(np.iinfo(self.x_dtype).max)
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(self.wished, self.task, shapes, self.scale)
 
     @property
     def stamps(self) -> list[tuple[int, ...]]:
@@ -260,7 +272,8 @@ class DataFile:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self._unreadable(split, start, stop, error) from error
-        checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
+        checked = {name: array for name, array in arrays.items() if not self.chains.unchecked(name)}
+        checks.check_values(self.path, split, start, checked, self.task, len(self.classes))
 
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""

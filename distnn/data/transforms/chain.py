@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.data.transforms.shift_labels import ShiftLabels
 from distnn.data.transforms.survey import Survey
 from distnn.data.transforms.transform import RefusedError, State, Transform
 from distnn.errors import CheckpointError, UsageError
@@ -39,6 +40,7 @@ class Chain:
         scale: what stored numbers are multiplied by first.
 
     Attributes:
+        stored: as ``shape``.
         shape: of a sample's values behind the transforms that are fitted.
 
     Raises:
@@ -49,7 +51,7 @@ class Chain:
         self, field: str, transforms: Sequence[Transform], shape: tuple[int, ...], scale: float | None = None
     ) -> None:
         self.field, self.shape, self._scale = field, shape, scale
-        self._stored = shape
+        self.stored = shape
         self._waiting = list(transforms)
         self._fitted: list[_Fitted] = []
         self._buffers: list[Array] = []
@@ -109,6 +111,18 @@ class Chain:
         return any(each.fills for each in [*self._waiting, *(fitted.transform for fitted in self._fitted)])
 
     @property
+    def labels(self) -> Array | None:
+        """The labels that become 0, 1, …, of a field of labels; none until they are known. None for other fields."""
+        if any(isinstance(transform, ShiftLabels) for transform in self._waiting):
+            return np.empty(0)
+        return next((state["labels"] for each, state, _ in self._fitted if isinstance(each, ShiftLabels)), None)
+
+    @property
+    def names(self) -> list[str]:
+        """The kinds of its transforms."""
+        return [_name(each) for each in [*(transform for transform, *_ in self._fitted), *self._waiting]]
+
+    @property
     def state(self) -> dict[str, Array]:
         """What the transforms were fitted to, by names such as ``x.0.standardize.mean``."""
         return {
@@ -140,14 +154,14 @@ class Chain:
                 self._try()
             except (ValueError, IndexError, TypeError, KeyError) as error:  # numpy's, for shapes that don't fit
                 raise CheckpointError(
-                    f"{path}: {prefix} doesn't fit samples of the shape {self._stored} ({error}); it was fitted to "
+                    f"{path}: {prefix} doesn't fit samples of the shape {self.stored} ({error}); it was fitted to "
                     f"others. Use the kind of data that it was made with."
                 ) from error
 
     def _try(self) -> None:
         """Apply them to a sample, whose values may be refused; its shape has to fit."""
         with suppress(RefusedError), np.errstate(all="ignore"):
-            self.apply(np.ones((1, *self._stored)), np.empty((1, *self.shape)))
+            self.apply(np.ones((1, *self.stored)), np.empty((1, *self.shape)))
 
     @property
     def remarks(self) -> list[str]:
@@ -192,17 +206,17 @@ class Chain:
         return self._buffers
 
     def inverted(self, values: Array) -> Array:
-        """Values (n, …) in the field's own units, in the type of ``values``.
+        """Values (n, …) in the field's own units, in float64.
 
         Raises:
             UsageError: if a transform has no inverse.
         """
-        found = values.reshape(len(values), *self.shape).astype(np.float64)
+        found = values.astype(np.float64).reshape(len(values), *self.shape)
         for transform, state, _ in reversed(self._fitted):
             transform.invert(found, state)
         if self._scale is not None:
             found /= self._scale
-        return found.astype(values.dtype).reshape(values.shape)
+        return found.reshape(values.shape)
 
 
 def _name(transform: Transform) -> str:
