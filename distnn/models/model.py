@@ -56,7 +56,6 @@ class Model:
         network: as given.
         criterion: what is minimised, as it serves the task.
         x, y: the input nodes of samples and targets.
-        fields: the names of the inputs that are for fields of the samples.
         output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
         weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count; None
@@ -92,7 +91,6 @@ class Model:
         self.criterion = (loss or Auto()).serving(task)
         self.in_bits = task == "language" and self.criterion.code_length
         self.targets = math.prod(self.target_shape) if task == "language" else 1
-        self.fields = ("x", "y")
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
         self.y = {"classification": self._label, "regression": self._target, "language": self._next_tokens}[task]()
@@ -214,7 +212,7 @@ class Model:
 
     def inputs(self, plan: Plan) -> dict[str, Array]:
         """The arrays of a training or evaluation plan that are for fields of the samples, by field."""
-        return {name: plan.value[name] for name in self.fields}
+        return {name: plan.value[name] for name in ("x", "y")}
 
     @property
     def exchanges(self) -> bool:
