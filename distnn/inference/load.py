@@ -28,6 +28,7 @@ from distnn.models import Model, build
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
+from distnn.session.beginning import keep_scale
 from distnn.session.samples import agree_on, roomy
 from distnn.sums import Sums
 from distnn.train.evaluate import Evaluator, chunk, predict
@@ -41,7 +42,7 @@ class Restored:
         progress: how far the run was, as the checkpoint says.
         data: what it says of the data that it was trained on (`distnn.data.meaning`); empty for older checkpoints.
         fitted: what its transforms were fitted to, by name.
-        by_type: whether unsigned integers were scaled by their type's largest number when it was written.
+        written: the run file as the checkpoint has it.
     """
 
     path: Path
@@ -51,7 +52,7 @@ class Restored:
     progress: Mapping[str, Any]
     data: Mapping[str, Any]
     fitted: Mapping[str, Array]
-    by_type: bool
+    written: Mapping[str, Any]
 
     @property
     def origin(self) -> str:
@@ -140,8 +141,7 @@ class Restored:
 
     def _check(self, file: DataFile, split: str, comm: Communicator) -> None:
         agree_on(file, comm, split=split, versions=versions())
-        if self.by_type:
-            file.scale_by_type()
+        keep_scale(file, self.data, self.written)
         file.chains.load(self.fitted, str(self.path))
         shape = file.chains.shape("x", file.sample_shape)
         if shape != self.model.input_shape:
@@ -194,8 +194,7 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    by_type = "transforms" not in saved.settings
-    return Restored(found, model, parameters, settings, saved.progress, saved.data, saved.transforms, by_type)
+    return Restored(found, model, parameters, settings, saved.progress, saved.data, saved.transforms, saved.settings)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from distnn import checkpoint, outputs
 from distnn.arrays import Array
 from distnn.checkpoint.environment import differences
 from distnn.config import RunSettings, to_toml
 from distnn.config.text import show
+from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
 from distnn.session.sources import SOURCE
@@ -123,6 +126,17 @@ def same_transforms(saved: checkpoint.Checkpoint, path: Path, settings: RunSetti
                 f"or start a new run."
             )
     return saved.transforms
+
+
+def keep_scale(file: DataFile, data: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Give data the meaning that they had for a checkpoint: once unsigned integers were scaled by their type.
+
+    Arguments:
+        data, settings: what the checkpoint says of its data, and its run file.
+    """
+    by_type = file.x_dtype.kind == "u" and data.get("scale") == 1.0 / float(np.iinfo(file.x_dtype).max)
+    if by_type if data else "transforms" not in settings:
+        file.scale_by_type()
 
 
 def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:

@@ -21,6 +21,7 @@ from distnn.parallel.world import World
 from distnn.session.beginning import (
     begin,
     folder_of,
+    keep_scale,
     make_folder,
     other_bits,
     other_data,
@@ -110,6 +111,7 @@ class _Training:
         self._reported_dead = 0
         self._lock: FolderLock | None = None
         self._fitted: dict[str, Array] | None = None
+        self._before: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._token = ""
         self._data: dict[str, Any] = {}  # what they mean
 
@@ -156,9 +158,10 @@ class _Training:
         comm = self.world.comm
         self._folder, start = comm.on_root(self._start_from)
         saved = start[1] if start and comm.root else None
-        self._fitted = comm.on_root(
-            lambda: same_transforms(saved, start[0], self.settings) if saved and start else None
-        )
+        if start:
+            path = start[0]
+            self._fitted = comm.on_root(lambda: same_transforms(saved, path, self.settings) if saved else None)
+            self._before = comm.on_root(lambda: (saved.data, saved.settings) if saved else None)
         run = self._assembled()
         if not start:
             self._warnings += run.chains.remarks
@@ -216,7 +219,7 @@ class _Training:
         """The run as the rank ``leader`` has it."""
         former = self._run
         kept = all(self.world.comm.allgather(former is not None))
-        self._fitted = self.world.comm.bcast(self._fitted, leader)
+        self._fitted, self._before = self.world.comm.bcast((self._fitted, self._before), leader)
         run = self._assembled(former if kept else None)
         run.take_over(former, self._loop.position if self._loop else None, leader)
         return run
@@ -225,6 +228,8 @@ class _Training:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
+            if self._before:
+                keep_scale(file, *self._before)
             if former is None:
                 self._data = meaning(file, agree_on(file, self.world.comm))
             run = Run(self.settings, file, self.world, self.given, self._fitted, former)

@@ -11,7 +11,7 @@ import numpy as np
 
 from distnn.data.convert.labels import named_by_number, numbered
 from distnn.data.convert.splits import by_fraction
-from distnn.data.file.writing import write_data
+from distnn.data.file.writing import pixel_scale, write_data
 from distnn.errors import DataError
 
 #: Split → the endings of its arrays' names: x_train and y_train, x_val and y_val, ….
@@ -137,4 +137,5 @@ def convert(
     if "all" in pairs:
         validation, test = (0.1 if fraction is None else fraction for fraction in (validation, test))
         pairs = by_fraction(path, *pairs["all"], task=task, validation=validation, test=test, seed=seed)
-    return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)
+    scale, source = pixel_scale(pairs["train"][0]), f"numpy archive {path.name}"
+    return write_data(output, pairs, task=task, classes=classes, scale=scale, source=source, force=force)

@@ -162,6 +162,11 @@ def check_alike(path: Path, split: str, fields: Mapping[str, Any], first: Mappin
         )
 
 
+def of_pixels(dtype: np.dtype[Any], sample_shape: tuple[int, ...]) -> bool:
+    """Whether samples are, as it seems, images of 8 bits, (H, W) or (H, W, C); counts in tables aren't."""
+    return dtype == np.uint8 and len(sample_shape) in (2, 3)
+
+
 def check_scale(path: Path, name: str, scale: Any) -> float:
     """The factor for integer samples as a float; DataError if it isn't one positive number."""
     value = np.asarray(scale)
