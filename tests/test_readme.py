@@ -90,7 +90,7 @@ def test_the_commands_that_follow_a_run_work_on_it(readme: str, checkout: Path) 
     assert [words[1] for words in commands] == ["train", "evaluate", "predict", "inspect", "compare"]
     for words in commands:
         run(["-m", *words], checkout)
-    assert (checkout / "out.h5").exists()
+    assert (checkout / "out.csv").exists()
 
 
 def test_the_python_example_reaches_what_it_prints(readme: str, checkout: Path) -> None:

@@ -147,7 +147,7 @@ def in_the_locale(call: ast.Call) -> bool:
     if name == "open":
         owner = getattr(getattr(call.func, "value", None), "id", "")
         binary = any(isinstance(word, str) and "b" in word and len(word) <= 3 for word in words)
-        return owner not in ("os", "World") and not binary
+        return owner not in ("os", "World", "images") and not binary  # the last is Pillow's module
     method = isinstance(call.func, ast.Attribute)
     return (method and name in ("read_text", "write_text")) or (
         name in ("run", "Popen", "check_output") and "text" in given

@@ -69,8 +69,8 @@ def _fields(value: Any) -> bool:
 #: What known entries are where they are given: the document, the entries, the test, its words.
 _ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("progress", "step epoch window seed batch_size accumulate best_step stale", _whole, "an integer of at least 0"),
-    ("progress", "best seconds", _number, "a number"),
-    ("progress", "order", _text, "text"),
+    ("progress", "best reference seconds", _number, "a number"),
+    ("progress", "order best_of", _text, "text"),
     ("progress", "sums", _numbers, "numbers"),
     ("progress", "exponents", _table, "a table of numbers"),
     ("model", "input_shape target_shape", _lengths, "a list of integers of at least 1"),
@@ -82,6 +82,9 @@ _ENTRIES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("data", "identity", _named_texts, "a table of texts"),
     ("data", "fields", _fields, "a table with the shape, dtype and names of each field"),
 )
+
+#: What of them may be null.
+NULLABLE = ("best", "best_step", "reference", "scale")
 
 
 @dataclass
@@ -162,7 +165,7 @@ def fault(found: Mapping[str, Any]) -> str:
     for name, entries, right, words in _ENTRIES:
         for entry in entries.split():
             value = found[name].get(entry)
-            unknown = entry not in found[name] or name == "model" or entry in ("best", "best_step", "scale")
+            unknown = entry not in found[name] or name == "model" or entry in NULLABLE
             if not (right(value) or (value is None and unknown)):
                 return f"'{name}' has for {entry} {json.dumps(value)[:100]}, which must be {words}"
     return ""

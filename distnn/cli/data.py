@@ -53,15 +53,22 @@ def writes(command: Command) -> Command:
 
 def cuts(command: Command) -> Command:
     """The options of a command that can split one table of samples at random."""
+
+    @functools.wraps(command)
+    def checked(*, validation: float | None, test: float | None, seed: int, **others: Any) -> None:
+        from distnn.data.convert.splits import Shares
+
+        command(cutting=Shares(validation, test, seed), **others)
+
     seed = click.option("--seed", type=COUNT, default=0, help="Seed of the random split.")
     test = click.option("--test", type=FRACTION, help="Fraction of the samples to test with.  [default: 0.1]")
     validation = click.option(
         "--validation", type=FRACTION, help="Fraction of the samples to validate with.  [default: 0.1]"
     )
-    return validation(test(seed(command)))
+    return validation(test(seed(checked)))
 
 
-@data.command()
+@data.command(cls=options.Once)
 @writes
 def digits(output: Path, force: bool) -> None:
     """Handwritten digits, shipped with distnn.
@@ -77,7 +84,7 @@ def digits(output: Path, force: bool) -> None:
     describe(convert(output, force=force))
 
 
-@data.command("fashion-mnist")
+@data.command("fashion-mnist", cls=options.Once)
 @click.option("--source", metavar="DIR", type=FOLDER, help="Where the IDX files are, if not from Debian's package.")
 @click.option("--validation", metavar="N", type=COUNT, default=5_000, help=f"{KEPT}; 0 for no such split.")
 @writes
@@ -97,7 +104,7 @@ def fashion_mnist(source: Path | None, validation: int, output: Path, force: boo
     describe(convert(output, folder=source or FOLDER, validation=validation, force=force))
 
 
-@data.command()
+@data.command(cls=options.Once)
 @click.option("--train-images", type=FILE, required=True, help="IDX file of the training images.")
 @click.option("--train-labels", type=FILE, required=True, help="IDX file of the training labels.")
 @click.option("--test-images", type=FILE, help="IDX file of the test images.")
@@ -125,7 +132,7 @@ def idx(
     describe(convert(train=(train_images, train_labels), test=test, **others))
 
 
-@data.command()
+@data.command(cls=options.Once)
 @click.argument("archive", metavar="FILE.npz", type=FILE)
 @click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
 @cuts
@@ -148,30 +155,134 @@ def npz(archive: Path, output: Path, **others: Any) -> None:
     describe(convert(output, archive, **others))
 
 
-@data.command()
+#: From the last to the first, as decorators are.
+TABULAR = (
+    click.option(
+        "--group", metavar="COLUMN", help="A column of which no value may be in two splits, as a patient; no feature."
+    ),
+    click.option(
+        "--missing",
+        type=click.Choice(["refuse", "drop", "keep"]),
+        default="refuse",
+        help="Where values are missing: drop the line, or keep NaN, to be filled in while training.",
+    ),
+    click.option(
+        "--types",
+        metavar="COLUMN=KIND",
+        multiple=True,
+        type=options.Pair(),
+        help="What a column holds: category, number or date; may be repeated.",
+    ),
+    click.option("--drop", metavar="COLUMN", multiple=True, help="A column to leave out; may be repeated."),
+    click.option("--task", type=TASK, help="What the target is; if not given, texts and integers are classes."),
+    click.option(
+        "--target",
+        metavar="COLUMN",
+        multiple=True,
+        required=True,
+        help="The column to predict; all others are features. May be repeated, for several targets.",
+    ),
+)
+
+
+def tabular(command: Command) -> Command:
+    """The options of a command that makes samples of the rows of a table."""
+
+    @functools.wraps(command)
+    def checked(*, types: tuple[tuple[str, str], ...], **others: Any) -> None:
+        from distnn.data.convert.table import Roles
+
+        given = {name: others.pop(name) for name in ("target", "drop", "missing", "group", "task")}
+        command(columns=Roles(types=dict(types), **given), **others)
+
+    for option in TABULAR:
+        checked = option(checked)
+    return cuts(checked)
+
+
+@data.command(cls=options.Once)
 @click.argument("table", metavar="FILE.csv", type=FILE)
-@click.option("--target", metavar="COLUMN", required=True, help="The column to predict; all others are features.")
-@click.option("--task", type=TASK, help="What the target is; if not given, texts and integers are classes.")
 @click.option("--delimiter", metavar="CHARACTER", default=",", help="What separates fields.")
-@cuts
+@click.option("--decimal", metavar="CHARACTER", default=".", help="What precedes decimals.")
+@click.option(
+    "--header/--no-header", default=None, help="Whether the first line names the columns; else they are 1, 2, ….",
+    show_default=False,
+)  # fmt: skip
+@tabular
 @writes
-def csv(table: Path, output: Path, delimiter: str, **others: Any) -> None:
+def csv(table: Path, output: Path, delimiter: str, decimal: str, header: bool | None, **others: Any) -> None:
     """A CSV table with a header line, one sample a line.
 
-    Features have to be numbers and no value may be missing. The lines are split into train, validation and test at
-    random by --validation, --test and --seed. Write a tab as \\t.
+    Roles of numbers are features as they are, and True and False are 1 and 0. A column of words becomes a feature
+    for each word. Dates are numbers (days) with --types day=date. The lines are split into train, validation and test
+    at random by --validation, --test and --seed. Write a tab as \\t.
 
     \b
     Example:
       distnn data csv wine.csv --target quality --delimiter ';' -o wine.h5
+      distnn data csv titanic.csv --target survived --drop name --missing drop -o titanic.h5
     """
-    from distnn.data.convert.csv import convert
+    from distnn.data.convert.csv import Dialect, convert
 
-    given = {name: value for name, value in others.items() if value is not None}
-    describe(convert(output, table, delimiter=delimiter.replace("\\t", "\t"), **given))
+    dialect = Dialect(delimiter.replace("\\t", "\t"), decimal, header)
+    describe(convert(output, table, dialect=dialect, tell=show, **others))
 
 
-@data.command()
+@data.command(cls=options.Once)
+@click.argument("table", metavar="FILE.parquet", type=FILE)
+@tabular
+@writes
+def parquet(table: Path, output: Path, **others: Any) -> None:
+    """A Parquet table, one sample a row.
+
+    Its columns are taken as those of a CSV table are: see distnn data csv.
+
+    \b
+    Example:
+      distnn data parquet houses.parquet --target price --drop id -o houses.h5
+    """
+    from distnn.data.convert.parquet import convert
+
+    describe(convert(output, table, tell=show, **others))
+
+
+@data.command(cls=options.Once)
+@click.argument("folder", metavar="FOLDER", type=FOLDER)
+@click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
+@click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
+@click.option("--mode", type=click.Choice(["L", "RGB", "RGBA"]), help="Grey, colour, or colour and transparency.")
+@click.option("--resize", metavar="WxH", type=options.Size(), help="The size to make all of, in pixels.")
+@click.option("--crop", is_flag=True, help="With --resize: cut off what doesn't fit the shape, rather than stretch.")
+@click.option("--skip-broken", is_flag=True, help="Leave out images that can't be read.")
+@cuts
+@writes
+def images(
+    folder: Path, output: Path, mode: str | None, resize: tuple[int, int] | None, crop: bool, skip_broken: bool,
+    **others: Any,
+) -> None:  # fmt: skip
+    """A folder of images: PNG, JPEG and others that Pillow reads.
+
+    \b
+    FOLDER/cats/1.png, FOLDER/dogs/2.png …        a folder for each class
+    FOLDER/train/cats/1.png, FOLDER/val/cats/…    with splits as they are
+    FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat
+
+    Without folders for splits, the images are split at random by --validation, --test and --seed, with every class in
+    proportion. All must be of one size, or get one by --resize.
+
+    \b
+    Example:
+      distnn data images flowers --resize 64x64 -o flowers.h5
+      distnn data images photos --labels photos.csv --crop --resize 96x96 -o photos.h5
+    """
+    from distnn.data.convert.images import Look, convert
+
+    if crop and resize is None:
+        raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
+    describe(convert(output, folder, look=Look(mode, resize, crop, skip_broken), tell=show, **others))
+
+
+@data.command(cls=options.Once)
 @click.argument("source", metavar="FILE", type=FILE)
 @click.option("--length", type=click.IntRange(min=1), default=100, help="How many characters make a sequence.")
 @click.option("--validation", type=FRACTION, default=0.05, help="Fraction to validate with.")

@@ -21,7 +21,7 @@ from distnn.runtime import launch_rank, note_signals
 
 #: Each verb, with its line in the help. Written here so that the help needs no verb's imports.
 VERBS = {
-    "data": "Make a data file: digits, fashion-mnist, idx, npz, csv or text.",
+    "data": "Make a data file: digits, fashion-mnist, idx, npz, csv, parquet, images or text.",
     "init": "Write a run file to start from.",
     "train": "Train the model that a run file describes.",
     "evaluate": "Loss and accuracy of a checkpoint on a data file.",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distnn import outputs
 from distnn.cli import options
 from distnn.cli.apart import foresee
 from distnn.cli.launch import together
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("checkpoint", type=options.NAME)
 @click.argument("data", type=options.NAME)
-@click.option("-o", "--output", required=True, type=options.PATH, help="The HDF5 file to write.")
+@click.option(
+    "-o", "--output", required=True, type=options.PATH, help="The file to write: .h5, .csv, .parquet or .npz."
+)
 @options.split
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @options.last
@@ -35,20 +36,27 @@ def predict(
 
     CHECKPOINT is a file, a link such as `latest`, or a run's folder: its best checkpoint, or the latest with --last.
 
-    OUTPUT gets `y_pred`, and for classification `probabilities` (N, C) and the attribute `classes`.
+    The ending of OUTPUT says what is written. HDF5 (.h5): `y_pred`, `row` (which sample of its split each is, from 0),
+    `y_true` where the answers are known, and for classification `probabilities` (N, C), `class` (the predicted name),
+    and the attribute `classes`. A table (.csv, .parquet, .npz): the columns row, prediction and truth, for
+    classification by name and with probability_NAME of each class, for several targets prediction_NAME and truth_NAME.
+    Parquet needs pip install 'distnn[tables]'.
 
     \b
     Example:
       distnn predict runs/digits data/digits.h5 -o predictions.h5
+      distnn predict runs/digits data/digits.h5 -o predictions.csv --split validation
     """
     from distnn.data import DataFile
+    from distnn.data.predictions import check_output
     from distnn.inference.load import restore
+    from distnn.session.parts import description
 
-    world.comm.on_root(lambda: outputs.check(output, force=force))  # before the work
+    world.comm.on_root(lambda: check_output(output, force=force))  # before the work
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow, transforms=restored.settings.transforms.make()) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")

@@ -47,9 +47,17 @@ def draft(chosen: Mapping[str, Mapping[str, Any]], head: Sequence[str], where: s
             if key in unused or (name == "model" and value is None):
                 continue
             given = name == "model" or key in chosen.get(name, {})
-            setting = f"{'' if given else '# '}{key} = {UNSET if value is None else show(value)}"
+            setting = f"{'' if given else '# '}{key} = {UNSET if value is None else show(_plain(value))}"
             lines += _setting(setting, _meaning(type(section), key))
     return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """A table, or only its path if it has nothing else."""
+    if not isinstance(value, Section):
+        return value
+    table = value.table(list)
+    return table["path"] if set(table) == {"path"} else table
 
 
 def _meaning(section: type[Section], key: str) -> str:

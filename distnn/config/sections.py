@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
+from distnn.config.field import Classes, FieldPlace
 from distnn.config.kinds import KindSettings, OneOf, choose
 from distnn.config.model import ModelSettings
 from distnn.config.section import CountOrNever, Number, Section, Seed, Text
 from distnn.config.text import Keys
+from distnn.data.file.fields import Description
 from distnn.data.transforms import Transform
 from distnn.losses import Loss
 from distnn.metrics import Metric
@@ -23,6 +25,17 @@ class DataSettings(Section):
 
     #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several; relative to the working directory
     path: Text
+    #: where the samples lie in the file: a path, or a table with path, columns, channels and layout; train/x,
+    #: validation/x and test/x if not given
+    x: FieldPlace | None = None
+    y: FieldPlace | None = None  #: where the targets lie, likewise; train/y, …
+    weight: FieldPlace | None = None  #: where weights of the samples or targets lie, likewise
+    mask: FieldPlace | None = None  #: where it lies which targets count, likewise
+    #: what the targets are, where the file's attribute task doesn't say it, or wrongly
+    task: Literal["classification", "regression", "language"] | None = None
+    #: the names of the classes in the order of the labels 0, 1, …, where the file's attribute classes doesn't say them;
+    #: or how many there are
+    classes: Classes | None = None
     #: samples of a step, of all ranks together; "full": all of them, 1: stochastic gradient descent
     batch_size: Count | Literal["full"] = 64
     shuffle: bool = True  #: a new order of the samples in each epoch
@@ -34,6 +47,12 @@ class DataSettings(Section):
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
     follow: bool = False  #: read files of other folders as well, where the data file refers to them
+
+    def description(self) -> Description:
+        """What the section says of the file."""
+        fields = {name: getattr(self, name) for name in ("x", "y", "weight", "mask")}
+        given = {name: field.location(name) for name, field in fields.items() if field is not None}
+        return Description(given, self.task, self.classes)
 
     def unused(self) -> dict[str, str]:
         """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""
@@ -75,11 +94,21 @@ class TrainSettings(Section):
     clip_norm: Positive | None = None  #: the largest norm of the mean gradient; a larger one is scaled down to it
     #: what an infinite or NaN loss or gradient does: end the run, or no update in that step
     on_nan: Literal["stop", "skip"] = "stop"
+    #: which value says which epoch is best: loss, accuracy, or a metric of metrics.kinds, such as "f1_micro"; of the
+    #: validation split (without one: loss or accuracy in training)
+    monitor: Text = "loss"
+    #: end once what monitor names is this good: this high, or of a loss or an error this low
+    target: Number | None = None
     #: end once the validation accuracy (without such a split: the training accuracy) is this high
     target_accuracy: Fraction | None = None
     #: end once the validation loss (without such a split: the training loss) is this low
     target_loss: Number | None = None
-    patience: Count | None = None  #: end after so many epochs without a better loss
+    patience: Count | None = None  #: end after so many epochs in which what monitor names got no better
+    min_delta: NotNegative = 0.0  #: for patience, an epoch is better if it is so by more than this
+
+    def unused(self) -> dict[str, str]:
+        """Only patience asks by how much an epoch is better."""
+        return {} if self.patience else {"min_delta": "has no meaning without patience; give patience, or remove it"}
 
 
 class ParallelSettings(Section):

@@ -43,7 +43,7 @@ class Stream(Source):
         order: Order | None = None,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self._file, self._split = DataFile(file.path, follow=file.follow, transforms=file.wished), split
+        self._file, self._split = file.again(), split
         self._piece = piece or Range(0, file.count(split))
         self.origin = (f"{file.path}: {split}/", self._piece.start)
         self._slots: list[_Slot] = []

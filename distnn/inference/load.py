@@ -58,10 +58,10 @@ class Restored:
     def origin(self) -> str:
         """Which checkpoint it is, for people."""
         step, best = self.progress["step"], self.progress.get("best")
+        of = self.progress.get("best_of") or "loss"
         if best is None or self.progress.get("best_step") != step:
             return f"checkpoint {self.path}, step {step}"
-        watched = "" if not self.data else "validation " if "validation" in self.data.get("counts", ()) else "training "
-        return f"checkpoint {self.path}, step {step}, the best of its run so far: {watched}loss {best:.6g}"
+        return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
@@ -113,7 +113,18 @@ class Restored:
             rows = predict(self.model, self.parameters, samples, size, beat=beat) if mine.length else None
         shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
-        return Predictions(rows, mine.start, total, self.model.classes)
+        targets = self.data.get("fields", {}).get("y", {}).get("names", ())
+        return Predictions(rows, mine.start, total, self.model.classes, targets, self._truth(file, split, mine))
+
+    def _truth(self, file: DataFile, split: str, mine: Range) -> Array | None:
+        """The targets of these samples; None where they aren't of the kind that the model predicts."""
+        if file.task != self.model.task or file.classes != self.model.classes:
+            return None
+        form = file.forms(split)["y"]
+        truth = np.empty((mine.length, *form.shape), form.dtype)
+        if mine.length:
+            file.read_into(split, mine.start, {"y": truth})
+        return truth
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
         """The prompt and the ``length`` characters with which a language model continues it, one by one.

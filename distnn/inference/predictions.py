@@ -7,12 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from distnn.arrays import Array
 from distnn.data.file import collective
 from distnn.data.file.collective import Slab
-from distnn.data.predictions import attributes, datasets, write_predictions
+from distnn.data.predictions import HDF5, attributes, check_ending, datasets, write_predictions
 from distnn.outputs import new_file, refused
 from distnn.parallel.communicator import Communicator
 
@@ -26,33 +24,41 @@ class Predictions:
         first: the position of the first of them in the split.
         total: the number of samples in the split.
         classes: the classes' names; empty for regression.
+        targets: the names of what a regression predicts, if they are known.
+        truth: what is to be predicted for this rank's samples, as in the data, where it is known.
     """
 
     rows: Array
     first: int
     total: int
     classes: Sequence[str]
+    targets: Sequence[str] = ()
+    truth: Array | None = None
 
     def write(self, path: Path, comm: Communicator, *, about: Mapping[str, str], force: bool) -> None:
-        """Write the predictions to ``path``; every rank must call it.
+        """Write the predictions to ``path``, in the format that its ending names; every rank must call it.
 
         Raises:
-            DataError: on every rank, if the file exists and ``force`` isn't set, or it can't be written.
+            DataError: on every rank, as `distnn.data.predictions.write_predictions` does.
         """
-        if comm.size > 1 and collective.available():
+        if comm.size > 1 and collective.available() and check_ending(path) in HDF5:
             self._write_together(path, comm, about, force)
             return
-        pieces = comm.gather(self.rows)
+        pieces = comm.gather(self._datasets)
 
         def write() -> None:
             assert pieces is not None
-            write_predictions(path, np.concatenate(pieces), classes=self.classes, about=about, force=force)
+            names = {"classes": self.classes, "targets": self.targets}
+            write_predictions(path, pieces, **names, about=about, force=force)
 
         comm.on_root(write)
 
+    @property
+    def _datasets(self) -> dict[str, Array]:
+        return datasets(self.rows, self.classes, self.first, self.truth)
+
     def _write_together(self, path: Path, comm: Communicator, about: Mapping[str, str], force: bool) -> None:
-        arrays = datasets(self.rows, self.classes)
-        mine = {name: Slab(self.first, self.total, values) for name, values in arrays.items()}
+        mine = {name: Slab(self.first, self.total, values) for name, values in self._datasets.items()}
         with ExitStack() as stack:  # on rank 0 it gives the file its name at the end, or removes it
 
             def lay_out() -> Path:

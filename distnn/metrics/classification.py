@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +25,8 @@ def ratio(above: Array, below: Array) -> Array:
 class _OfConfusion(Metric):
     """Computed from the confusion matrix, a row for each true class."""
 
+    higher_is_better: ClassVar[bool | None] = True
+
     def statistic(self, width: int) -> Statistic:
         return Confusion(width)
 
@@ -32,6 +34,13 @@ class _OfConfusion(Metric):
 @dataclass(frozen=True)
 class ConfusionMatrix(_OfConfusion, kind="confusion_matrix"):
     """How often class i (rows) was taken for class j (columns), or Σ of the weights of those samples."""
+
+    higher_is_better = None
+
+    @property
+    def single(self) -> bool:
+        """False."""
+        return False
 
     def value(self, sums: Array, width: int) -> Value:
         rows: list[list[float]] = sums.reshape(width, width).tolist()
@@ -62,6 +71,11 @@ class _Averaged(_OfConfusion):
     def name(self) -> str:
         """The kind, and how it is averaged where that isn't macro."""
         return self.kind if self.average == "macro" else f"{self.kind}_{self.average}"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is averaged."""
+        return self.average != "none"
 
     def value(self, sums: Array, width: int) -> Value:
         matrix = sums.reshape(width, width)
@@ -114,6 +128,8 @@ class TopK(Metric, kind="top_k"):
 
     k: Count = 5  #: how many
 
+    higher_is_better = True
+
     @property
     def name(self) -> str:
         """With its k."""
@@ -130,6 +146,7 @@ class _OfScores(Metric):
     """Computed from histograms of each class's probability: the mean over the classes, of two the second's."""
 
     tasks = ("classification",)
+    higher_is_better = True
 
     def statistic(self, width: int) -> Statistic:
         return Scores(width)
@@ -183,6 +200,8 @@ class CalibrationError(Metric, kind="calibration_error"):
     """
 
     bins: Count = 15  #: of equal width
+
+    higher_is_better = False
 
     def statistic(self, width: int) -> Statistic:
         return Confidences(width, self.bins)

@@ -31,14 +31,21 @@ class Metric(
 
     Attributes:
         tasks: those that it serves.
+        higher_is_better: which of two values is the better one; None where nobody has said.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "language")
+    higher_is_better: ClassVar[bool | None] = None
 
     @property
     def name(self) -> str:
         """What the value is called where it is told."""
         return self.kind or type(self).__name__
+
+    @property
+    def single(self) -> bool:
+        """Whether the value is one number, so that of two epochs one is better."""
+        return True
 
     @abstractmethod
     def statistic(self, width: int) -> Statistic:

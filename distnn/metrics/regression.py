@@ -27,11 +27,17 @@ class _OfErrors(Metric):
     average: Literal["mean", "none"] = "mean"
 
     tasks = ("regression",)
+    higher_is_better = False
 
     @property
     def name(self) -> str:
         """The kind, and whether it is of each output."""
         return self.kind if self.average == "mean" else f"{self.kind}_{self.average}"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is averaged."""
+        return self.average != "none"
 
     def statistic(self, width: int) -> Statistic:
         return Errors(width)
@@ -77,6 +83,8 @@ class R2(_OfErrors, kind="r2"):
     Where all targets are equal it is 1 if they are met exactly, and 0 if not, as in scikit-learn.
     """
 
+    higher_is_better = True
+
     def of(self, sums: Array) -> Array:
         error, spread = sums[statistic.SQUARED], sums[statistic.SQUARES_Y]
         share = np.divide(error, spread, out=(error > 0).astype(np.float64), where=spread > 0)
@@ -97,6 +105,8 @@ class MaximumError(_OfErrors, kind="max_error"):
 @dataclass(frozen=True)
 class PearsonR(_OfErrors, kind="pearson_r"):
     """The correlation Σ (p − mean)(y − mean) / √(Σ (p − mean)² Σ (y − mean)²); 0 where one of them doesn't vary."""
+
+    higher_is_better = True
 
     def of(self, sums: Array) -> Array:
         both = np.sqrt(sums[statistic.SQUARES_Y] * sums[statistic.SQUARES_P])

@@ -62,7 +62,7 @@ def _cell(number: float) -> str:
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, and where it writes: five lines, or one more for transforms."""
+    """What runs, on what, over which data, and where it writes: five lines, and what is remarkable of the data."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
@@ -72,8 +72,8 @@ def header(info: RunInfo) -> list[str]:
         f"matrix products by {info.blas or 'numpy'}; compiled kernels: {', '.join(info.kernels) or 'none'}",
         f"{count(info.samples, 'sample')}{data}, batch {info.batch_size:,}, {count(info.epochs, 'epoch')} of "
         f"{count(info.steps_per_epoch, 'step')}{begin}",
-        *([f"transformed: {info.transforms}"] if info.transforms else []),
-        f"into {info.out}",
+        f"into {info.out}; best is the {'highest' if info.higher_is_better else 'lowest'} {info.monitor}",
+        *(f"{info.data}: {remark}" for remark in info.remarks),
     ]
 
 
@@ -89,7 +89,8 @@ def step(record: StepRecord) -> str:
 def evaluation(record: EvaluationRecord) -> str:
     """A split's scores, in a log."""
     scored = scores(record.loss, record.accuracy, record.bits)
-    return f"epoch {record.epoch}  {record.split}  {scored}{metrics(record.metrics)}"
+    best = "  best so far" if record.best else ""
+    return f"epoch {record.epoch}  {record.split}  {scored}{metrics(record.metrics)}{best}"
 
 
 def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list[str]:
@@ -109,7 +110,7 @@ def summary(end: Summary, info: RunInfo | None, last: StepRecord | None) -> list
         lines.append(_row(record.split, f"{text}  ({count(record.samples, 'sample')})"))
     if end.best is not None:
         where = f" at step {end.best_step:,}" if end.best_step is not None else ""
-        lines.append(_row("best", f"validation loss {end.best:#.6g}{where}"))
+        lines.append(_row("best", f"{end.best_of} {end.best:#.6g}{where}"))
     shares = _shares(_split(end) | {"other": end.other_s}, seconds=True)
     lines.append(_row("time", ", ".join(shares)))
     lines.append(_row("speed", f"{end.samples_per_s:,.0f} samples/s"))

@@ -17,6 +17,7 @@ from distnn.config.text import show
 from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
+from distnn.session.monitor import said_best
 from distnn.session.sources import SOURCE
 
 if TYPE_CHECKING:
@@ -152,6 +153,15 @@ def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
         f"train.epochs was {before} and is {now}, over which the learning rate follows its schedule: it goes on with "
         f"{rates[1]:.3g} instead of {rates[0]:.3g}."
     ]
+
+
+def other_monitor(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
+    """Whether another value than before says which epoch is best."""
+    now = str(run.monitor)
+    before = said_best(saved.progress, now)
+    if before == now or saved.progress.get("best") is None:
+        return []
+    return [f"the {before} said which epoch is best, and the {now} does now: best begins anew."]
 
 
 def other_sources(saved: checkpoint.Checkpoint, now: dict[str, str]) -> list[str]:

@@ -27,6 +27,7 @@ from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
 from distnn.session.fitting import fit
+from distnn.session.monitor import Monitor, monitor
 from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucket_mb, memories, model
 from distnn.session.progress import Progress
 from distnn.session.samples import fits, sample_order, training_source
@@ -83,8 +84,11 @@ class Run:
         metrics = settings.metrics.make() if given.metrics is None else given.metrics
         self.evaluators = {split: self._evaluator(file, split, metrics) for split in file.splits if split != "train"}
         train, sums = settings.train, self.model.layout.zeros()
+        self.monitor: Monitor = monitor(train, metrics, self.model, file.splits)
         self.factor = self.schedule.over(self.step.windows, train.epochs)
-        self.progress = Progress(train.seed, self.batch_size, train.accumulate, order.name, sums=sums)
+        self.progress = Progress(
+            train.seed, self.batch_size, train.accumulate, order.name, best_of=str(self.monitor), sums=sums
+        )
 
     def _evaluator(self, file: DataFile, split: str, metrics: Sequence[Metric]) -> Evaluator:
         parts, groups = (self.model, self.parameters, file, split), self.settings.parallel.groups
@@ -149,7 +153,7 @@ class Run:
 
         def take() -> dict[str, Any]:
             assert saved is not None
-            self.progress.resume(saved.progress, str(path))
+            self.progress.resume(self.monitor.kept(saved.progress) | {"best_of": str(self.monitor)}, str(path))
             checkpoint.fit_into(saved.parameters, self.parameters.value, path)
             for name, vector in self.step.update.slots.items():
                 if name in saved.optimizer:

@@ -57,8 +57,13 @@ class Loop:
         """
         self._began = self._origin = time.perf_counter()
         train, progress = self.settings.train, self.progress
-        wished = train.target_loss is not None or train.target_accuracy is not None
-        if wished and progress.epoch and not progress.window and "validation" in self._run.evaluators:
+        targets = train.target, train.target_loss, train.target_accuracy
+        if (
+            any(each is not None for each in targets)
+            and progress.epoch
+            and not progress.window
+            and "validation" in self._run.evaluators
+        ):
             self._evaluate("validation")  # the target may have been reached before this run was resumed
         early, reason = None, self._reason_to_end()
         while reason is None:
@@ -169,15 +174,12 @@ class Loop:
         progress.epoch += 1
         progress.window = 0
         progress.sums = self.step.model.layout.zeros()
+        progress.stale += 1
+        best = False
         if totals.sums.samples:
-            self._report("train", totals.sums, time.perf_counter() - totals.since)
+            best = self._report("train", totals.sums, time.perf_counter() - totals.since, judged=True)
         if "validation" in self._run.evaluators:
-            self._evaluate("validation")
-        watched = self.records.get("validation") or self.records.get("train")
-        best = watched is not None and (progress.best is None or watched.loss < progress.best)
-        progress.stale = 0 if best else progress.stale + 1
-        if best and watched is not None:
-            progress.best, progress.best_step = watched.loss, progress.step
+            best = self._evaluate("validation", judged=True)
         self._mark_time()
         agreed_fingerprint(self.world.comm, self.step.parameters)
         self.saver.after_epoch(progress, best)
@@ -188,30 +190,47 @@ class Loop:
         self.progress.seconds += now - self._origin
         self._origin = now
 
-    def _evaluate(self, split: str) -> None:
+    def _evaluate(self, split: str, *, judged: bool = False) -> bool:
         start = time.perf_counter()
         evaluator = self._run.evaluators[split]
         sums = evaluator.run()
         stop = time.perf_counter()
         if self.step.timeline:
             self.step.timeline.add(f"evaluate {split}", start, stop)
-        self._report(split, sums, stop - start, evaluator.values)
+        return self._report(split, sums, stop - start, evaluator.values, judged=judged)
 
-    def _report(self, split: str, sums: Sums, seconds: float, metrics: Mapping[str, Value] | None = None) -> None:
-        where = split, self.progress.epoch, self.progress.step
-        self.records[split] = EvaluationRecord(*where, sums, seconds, metrics or {})
-        self.listener.evaluated(self.records[split])
+    def _report(
+        self,
+        split: str,
+        sums: Sums,
+        seconds: float,
+        metrics: Mapping[str, Value] | None = None,
+        *,
+        judged: bool = False,
+    ) -> bool:
+        """Report a split's scores; whether they are the best so far, if they are ``judged``, as at an epoch's end."""
+        where, monitor = (split, self.progress.epoch, self.progress.step), self._run.monitor
+        record = EvaluationRecord(*where, sums, seconds, metrics or {})
+        if judged and split == monitor.split:
+            best = monitor.judge(record, self.progress, self.settings.train.min_delta)
+            record = replace(record, best=best)
+        self.records[split] = record
+        self.listener.evaluated(record)
+        return record.best
 
     def _reason_to_end(self) -> str | None:
         """Why no further epoch is due, or None."""
-        train, progress = self.settings.train, self.progress
-        watched = self.records.get("validation") or self.records.get("train")
+        train, progress, monitor = self.settings.train, self.progress, self._run.monitor
+        watched = self.records.get(monitor.split)
+        if watched and monitor.reached(monitor.value(watched), train.target):
+            return f"the {monitor} reached the target {train.target:g}"
         if watched and train.target_loss is not None and watched.loss <= train.target_loss:
             return f"the {watched.split} loss reached the target {train.target_loss:g}"
         if watched and train.target_accuracy is not None and (watched.accuracy or 0) >= train.target_accuracy:
             return f"the {watched.split} accuracy reached the target {train.target_accuracy:g}"
         if train.patience is not None and progress.stale >= train.patience:
-            return f"no better loss for {progress.stale} epochs"
+            least = f", by more than {train.min_delta:g}," if train.min_delta else ""
+            return f"no better {monitor.name}{least} for {progress.stale} epochs"
         if progress.epoch >= train.epochs:
             return f"finished {progress.epoch} epoch{'s' if progress.epoch != 1 else ''}"
         return None
@@ -237,4 +256,5 @@ class Loop:
             checkpoint=self.saver.latest,
             out=self.saver.folder.parent,
             fingerprint=agreed_fingerprint(self.world.comm, step.parameters),
+            best_of=progress.best_of,
         )

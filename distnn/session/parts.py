@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from distnn.config import RunSettings
 from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
-from distnn.errors import DataError, RunFileError
+from distnn.data.file.fields import Description
+from distnn.errors import DataError, RunFileError, ShapeError
+from distnn.graph.node import topological
 from distnn.losses import Loss
 from distnn.metrics import Metric
 from distnn.models import Model, build
 from distnn.models.model import Network
+from distnn.ops.conv.convolution import Conv2D
 from distnn.optim import Optimizer, Schedule
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.memory import NodeMemory
@@ -43,14 +47,22 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
 
     Raises:
         RunFileError, ShapeError: if the model doesn't fit the data.
+        DataError: it is for images, and the channels of these seem to come first.
     """
     input_shape, target_shape = file.chains.shape("x", file.sample_shape), file.chains.shape("y", file.target_shape)
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
     loss = given.loss or settings.loss.make()
-    if given.network is not None:
-        found = Model(given.network, input_shape, loss=loss, **facts)
-    else:
-        found = build(settings.model.table(), input_shape, loss=loss, **facts)
+    try:
+        if given.network is not None:
+            found = Model(given.network, input_shape, loss=loss, **facts)
+        else:
+            found = build(settings.model.table(), input_shape, loss=loss, **facts)
+    except ShapeError as error:
+        if file.channels_first:
+            raise ShapeError(f"{error} {_channels(file)}").at(*error.keys) from None
+        raise
+    if file.channels_first and any(isinstance(node.op, Conv2D) for node in topological([found.output])):
+        raise DataError(_channels(file)).at("data", "x")
     if settings.data.streams and not found.states:
         why = "the model has no state to carry along them" if file.task == "language" else f"the task is {file.task}"
         raise RunFileError(
@@ -59,13 +71,33 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     return found
 
 
-def data_file(settings: RunSettings, mpi: Any = None) -> DataFile:
-    """The file that ``[data]`` names, open; by the ranks of an mpi4py communicator together, if there is one.
+def _channels(file: DataFile) -> str:
+    """What to say of images whose channels seem to come first."""
+    first, *rest = map(str, file.sample_shape)
+    return (
+        f"The samples of {file.path} have the shape ({first}, {', '.join(rest)}), which seems to be {first} channels "
+        f"of {' × '.join(rest)}, channels first; networks take channels last. Say in the run file which it is: "
+        f'data.x = {{layout = "channels_first"}}, or "channels_last" for samples that are {first} × '
+        f"{' × '.join(rest[:-1])} with {rest[-1]} channels."
+    )
+
+
+def data_file(settings: RunSettings, mpi: Any = None, path: str | Path | None = None) -> DataFile:
+    """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
+
+    Arguments:
+        path: another file than ``data.path`` that is laid out alike.
 
     Raises:
         DataError: if it isn't a good data file.
     """
-    return DataFile(settings.data.path, mpi, follow=settings.data.follow, transforms=settings.transforms.make())
+    data = settings.data
+    return DataFile(path or data.path, mpi, follow=data.follow, description=description(settings))
+
+
+def description(settings: RunSettings) -> Description:
+    """What ``[data]`` and ``[transforms]`` say of a data file."""
+    return replace(settings.data.description(), transforms=settings.transforms.make())
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:

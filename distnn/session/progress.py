@@ -29,7 +29,9 @@ class Progress:
         step: steps done in all.
         batch_size, accumulate: what a window is, in samples and batches.
         order: of the samples: the `distnn.data.order.Order`'s name.
-        best, best_step: the lowest validation loss so far, and the step it was reached at.
+        best_of: which value says which epoch is best, such as ``validation loss``.
+        best, best_step: the best of these values so far, and the step it was reached at.
+        reference: the value of the last epoch that was better by more than ``train.min_delta``.
         stale: epochs since then.
         sums: over the steps done of the epoch that is under way.
         exponents: of the units in which gradients are summed (`distnn.parallel.reduction.fixed_point`).
@@ -43,8 +45,10 @@ class Progress:
     epoch: int = 0
     window: int = 0
     step: int = 0
+    best_of: str = ""
     best: float | None = None
     best_step: int | None = None
+    reference: float | None = None
     stale: int = 0
     seconds: float = 0.0
     sums: Sums = field(kw_only=True)

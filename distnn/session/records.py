@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, lo
 class RunInfo:
     """What a run is, known before its first step.
 
-    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled, ``transforms`` says
-    what is done to samples and targets.
+    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled; ``monitor`` is which
+    value says which epoch is best, and ``higher_is_better`` how; ``remarks`` are what is to be said once of how the
+    data are read.
     """
 
     out: Path
@@ -45,7 +46,9 @@ class RunInfo:
     data: Path | None = None
     blas: str = ""
     kernels: tuple[str, ...] = ()
-    transforms: str = ""
+    remarks: tuple[str, ...] = ()
+    monitor: str = "validation loss"
+    higher_is_better: bool = False
 
 
 class Scored:
@@ -99,7 +102,7 @@ class StepRecord(Scored):
 
 @dataclass(frozen=True)
 class EvaluationRecord(Scored):
-    """One pass over a split, how long it took, and the metrics by name."""
+    """One pass over a split, how long it took, and the metrics by name; ``best`` if no epoch's was better so far."""
 
     split: str
     epoch: int
@@ -107,11 +110,15 @@ class EvaluationRecord(Scored):
     sums: Sums
     seconds: float
     metrics: Mapping[str, Value] = field(default_factory=dict)
+    best: bool = False
 
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended; not ``complete`` where there is more to do (exit code 75); ``best`` is a validation loss."""
+    """How a run ended; not ``complete`` where there is more to do (exit code 75).
+
+    ``best`` is the best value so far of what ``best_of`` says, such as ``validation loss``.
+    """
 
     reason: str
     complete: bool
@@ -129,6 +136,7 @@ class Summary:
     checkpoint: Path | None
     out: Path
     fingerprint: str
+    best_of: str = "validation loss"
 
 
 class Listener:

@@ -25,6 +25,7 @@ from distnn.session.beginning import (
     make_folder,
     other_bits,
     other_data,
+    other_monitor,
     other_schedule,
     other_sources,
     same_transforms,
@@ -108,6 +109,7 @@ class _Training:
         self._run: Run | None = None
         self._loop: Loop | None = None
         self._summary: Summary | None = None
+        self._remarks: tuple[str, ...] = ()
         self._reported_dead = 0
         self._lock: FolderLock | None = None
         self._fitted: dict[str, Array] | None = None
@@ -163,14 +165,13 @@ class _Training:
             self._fitted = comm.on_root(lambda: same_transforms(saved, path, self.settings) if saved else None)
             self._before = comm.on_root(lambda: (saved.data, saved.settings) if saved else None)
         run = self._assembled()
-        if not start:
-            self._warnings += run.chains.remarks
         if start:
             path = start[0]
             run.load(path, saved)
             self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else [])
         if saved:
             self._warnings += other_schedule(saved, run)
+            self._warnings += other_monitor(saved, run)
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:
             self._warnings += other_bits(saved, self.settings, environment(comm))
@@ -231,8 +232,11 @@ class _Training:
             if self._before:
                 keep_scale(file, *self._before)
             if former is None:
+                self._remarks = tuple(file.remarks())
                 self._data = meaning(file, agree_on(file, self.world.comm))
             run = Run(self.settings, file, self.world, self.given, self._fitted, former)
+        if former is None:
+            self._remarks += tuple(run.chains.remarks if self._fitted is None else run.chains.description)
         self._fitted = run.chains.state
         return run
 
@@ -244,7 +248,7 @@ class _Training:
             self._warnings.clear()
         if start:
             self._listeners.resumed(start, run.progress.step)
-        self._listeners.started(_info(run, folder))
+        self._listeners.started(_info(run, folder, self._remarks))
 
     def end(self) -> tuple[Summary, Run]:
         """Report how it ended."""
@@ -266,7 +270,7 @@ class _Training:
             self._lock.release()
 
 
-def _info(run: Run, folder: Path) -> RunInfo:
+def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
     comm = run.world.comm
     return RunInfo(
         out=folder,
@@ -283,7 +287,9 @@ def _info(run: Run, folder: Path) -> RunInfo:
         start_step=run.progress.step,
         start_epoch=run.progress.epoch,
         data=Path(run.settings.data.path),
-        transforms=run.chains.description,
         blas=blas(),
         kernels=run.kernels,
+        remarks=remarks,
+        monitor=str(run.monitor),
+        higher_is_better=run.monitor.higher,
     )

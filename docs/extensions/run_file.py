@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sphinx.errors import ExtensionError
 
 from distnn.config.explain import wanted
+from distnn.config.field import FieldSettings
 from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, section_of
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
@@ -59,6 +60,8 @@ def page() -> str:
         if name in LISTS:
             keys, family = LISTS[name]
             text += f"\n### {keys}\n\n{family.about}\n{TABLE}{''.join(family_rows(family))}"
+        if name == "data":
+            text += f"\n### `data.x`\n\n{about(FieldSettings)}\n{TABLE}{''.join(rows(FieldSettings))}"
         if name == "model":
             text += other_rows() + "".join(layer_tables())
     return text

@@ -113,6 +113,6 @@ def test_fit_into_keeps_a_long_list_short() -> None:
 )
 def test_a_progress_with_an_odd_entry(entry: str, value: object) -> None:
     progress = {"step": 2, "best": None, "exponents": {"w": [1, 2]}}
-    good: dict[str, Any] = {"progress": progress, "model": {"classes": None}, "settings": {}}
+    good: dict[str, Any] = {"progress": progress, "model": {"classes": None}, "settings": {}, "data": {}}
     assert fault(good) == ""
     assert fault(good | {"progress": {"step": 2, entry: value}}).startswith(f"'progress' has for {entry} ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import scipy.special
 
 from distnn.data import DataFile
+from tests.support.refusals import refused
 from tests.support.runs import DIGITS, blobs, distnn, line, run_file, saved
 from tests.support.warm import warm
 
@@ -63,6 +65,27 @@ def test_predict_writes_labels_and_probabilities_in_order(digits, ranks, tmp_pat
         assert list(file.attrs["classes"]) == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_predict_writes_a_table_by_the_ending(digits, ranks, tmp_path):
+    done = warm(ranks, ["predict", digits, DIGITS, "-o", tmp_path / "p.csv"])
+    assert done.returncode == 0, done
+    with DataFile(DIGITS) as file:
+        x, y = file.read("test")
+        expected = scipy.special.softmax(forward(digits, x.reshape(len(x), -1) * file.scale), axis=1)
+    with open(tmp_path / "p.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["row", "prediction", *(f"probability_{digit}" for digit in range(10)), "truth"]
+    table = np.array(rows, float)  # the names of the digits are numbers
+    assert (table[:, 0] == np.arange(len(y))).all() and (table[:, -1] == y).all()
+    np.testing.assert_allclose(table[:, 2:-1], expected, atol=1e-5)
+    assert (table[:, 1] == expected.argmax(axis=1)).all()
+
+
+def test_predict_refuses_another_ending_before_the_work(tmp_path):
+    text = refused(tmp_path, "predict", "missing", "missing.h5", "-o", "p.xls")
+    assert "p.xls: predictions are written in the format that the file's ending names" in text
+
+
 def test_two_classes_by_one_logit(tmp_path):
     data = blobs(tmp_path / "two.h5", {"train": 100, "test": 31}, classes=2)
     run = train(tmp_path, data, model={"kind": "logistic"})
@@ -89,7 +112,8 @@ def test_regression_predicts_outputs_and_has_no_accuracy(tmp_path):
     assert found["loss"] == pytest.approx(np.sum((forward(run, x) - y) ** 2) / 23, rel=1e-5)
     assert distnn("predict", run / "checkpoints/latest", data, "-o", tmp_path / "p.h5").returncode == 0
     with h5py.File(tmp_path / "p.h5") as file:
-        assert set(file) == {"y_pred"}
+        assert set(file) == {"y_pred", "y_true", "row"}
+        assert (file["y_true"][:] == y).all()
         np.testing.assert_allclose(file["y_pred"], forward(run, x), rtol=1e-4, atol=1e-5)
 
 

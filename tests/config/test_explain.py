@@ -114,7 +114,8 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         (
             "[train]\nepoch = 3",
             "run.toml, line 12: train.epoch is not a setting (did you mean 'epochs'?); [train] takes epochs, seed, "
-            "dtype, accumulate, clip_norm, on_nan, target_accuracy, target_loss, patience.",
+            "dtype, accumulate, clip_norm, on_nan, monitor, target, target_accuracy, "
+            "target_loss, patience, min_delta.",
         ),
         (
             "[trian]\nepochs = 3",
@@ -223,7 +224,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp", '
         '"convnet", "resnet" or "char-lstm" (did you mean \'mlp\'?).',
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
-        "  run.toml, line 7: data.file is not a setting; [data] takes path, batch_size, shuffle, shuffle_buffer, "
+        "  run.toml, line 7: data.file is not a setting; [data] takes path, x, y, weight, mask, task, classes, "
+        "batch_size, shuffle, shuffle_buffer, "
         "in_memory, streams, follow.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
         "  --set log.interval=-1: log.interval is -1 (an integer), but must be a finite number of at least 0.",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from distnn.data.convert.splits import by_fraction
+from distnn.data.convert.splits import Shares, by_fraction
 from distnn.data.cutting import Cut, shuffled, stratified
 from distnn.errors import DataError
 
@@ -64,7 +64,7 @@ def test_a_cut_by_class_is_as_fair_as_scikit_learns_and_the_converters() -> None
             labels[parts["test"] if name == "test" else np.concatenate([parts["train"], parts["validation"]])]
         )
         assert abs(mine - np.bincount(labels[other])).max() <= 1
-    made = by_fraction("d.csv", np.arange(500), labels, task="classification", validation=0.2, test=0.1, seed=5)
+    made = by_fraction("d.csv", np.arange(500), labels, task="classification", how=Shares(0.2, 0.1, 5))
     assert {name: sorted(x) for name, (x, _) in made.items()} == {name: part.tolist() for name, part in parts.items()}
 
 

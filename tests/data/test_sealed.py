@@ -13,7 +13,7 @@ import pytest
 
 from distnn.data import DataFile, write_data
 from distnn.data.file.sealed import Verified, verify
-from distnn.data.predictions import write_predictions
+from distnn.data.predictions import datasets, write_predictions
 from distnn.errors import DataError
 from tests.support.files import bare
 
@@ -88,10 +88,10 @@ def test_each_damaged_byte_is_found_by_its_samples(path: Path) -> None:
     [
         ("train/x", 0.25, "train/x was changed after it was written: it doesn't fit its fingerprint"),
         ("test/y", 2, "test/y was changed after it was written"),
-        ("classes", ["b", "a", "ü"], "its task, its classes or its list of datasets were changed"),
-        ("task", "regression", "its task, its classes or its list of datasets were changed"),
-        ("test", None, "its task, its classes or its list of datasets were changed"),
-        ("fingerprint", "0" * 64, "its task, its classes or its list of datasets were changed"),
+        ("classes", ["b", "a", "ü"], "its task, its classes, its datasets or their names were changed"),
+        ("task", "regression", "its task, its classes, its datasets or their names were changed"),
+        ("test", None, "its task, its classes, its datasets or their names were changed"),
+        ("fingerprint", "0" * 64, "its task, its classes, its datasets or their names were changed"),
     ],
 )
 def test_what_a_program_has_changed_is_found(name: str, value: Any, words: str, path: Path) -> None:
@@ -108,10 +108,22 @@ def test_a_fingerprint_is_of_the_content_only(path: Path, tmp_path: Path) -> Non
     assert verify(write_data(tmp_path / "c.h5", splits, **about | {"scale": 1})) != verify(path)
 
 
+def test_a_name_that_has_changed_is_found(tmp_path: Path) -> None:
+    names = {"x": [f"feature {place}" for place in range(X.shape[1])], "y": ["kind"]}
+    path = write_data(tmp_path / "a.h5", {"train": (X, Y)}, task="regression", names=names)
+    assert verify(path).fingerprint
+    with h5py.File(path, "r+") as file:
+        assert file["train/x"].attrs["names"].tolist() == names["x"]
+        file["train/x"].attrs["names"] = names["x"][::-1]
+    with pytest.raises(DataError, match="its datasets or their names were changed"):
+        verify(path)
+
+
 def test_predictions(tmp_path: Path) -> None:
     path = tmp_path / "p.h5"
-    write_predictions(path, X[:, :3], classes=["a", "b", "c"], about={"split": "test"}, force=False)
-    assert verify(path)[:2] == (2, 2)
+    pieces = [datasets(X[:9, :3], ["a", "b", "c"], 0), datasets(X[9:, :3], ["a", "b", "c"], 9)]
+    write_predictions(path, pieces, classes=["a", "b", "c"], about={"split": "test"}, force=False)
+    assert verify(path)[:2] == (3, 3)
     change(path, "y_pred", (np.argmax(X[7, :3]) + 1) % 3)
     with pytest.raises(DataError, match="y_pred was changed"):
         verify(path)
@@ -134,6 +146,6 @@ def test_files_of_others_have_none(tmp_path: Path) -> None:
 
 def test_what_can_not_be_told_is_damage(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file.attrs["classes"] = 3
+        file["train/x"].attrs["scale"] = "much"
     with pytest.raises(DataError, match="its structure could not be read"):
         verify(path)

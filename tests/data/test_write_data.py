@@ -48,6 +48,11 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
         ({"splits": {"train": (X, Y), "test": (X.astype(int), Y)}}, "test/x has the type int64"),
         ({"task": "clustering"}, "unknown task 'clustering'"),
         ({"classes": ()}, "names no classes"),
+        ({"splits": {"train": {"x": X, "y": Y, "wieght": Y}}}, "unknown field `train/wieght`"),
+        ({"splits": {"train": {"x": X}}}, "train lacks y; found x"),
+        ({"names": {"x": ["a", "b"]}}, "2 names for the 4 places of the last axis of x"),
+        ({"names": {"y": ["a", "b"]}}, "2 names for the 1 places of the last axis of y"),
+        ({"names": {"z": ["a"]}}, r"names of `z`; expected names of x or of y"),
         ({"scale": 0}, "the attribute `scale` of x is 0; expected one positive number"),
     ],
 )

@@ -114,7 +114,7 @@ def test_all_lines_of_a_log_without_an_interval() -> None:
         "2 ranks on 1 host, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples of data/digits.h5, batch 64, 2 epochs of 4 steps",
-        "into runs/digits",
+        "into runs/digits; best is the lowest validation loss",
         *(f"{words.step(step(number))}" for number in range(1, 5)),
         "epoch 2  validation  loss 0.250000  accuracy 0.9500",
         "saved step-4.h5 (step 4)",
@@ -168,7 +168,7 @@ def test_the_header_of_a_resumed_run() -> None:
         "1 rank on 2 hosts, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples, batch 64, 2 epochs of 4 steps, from step 1,234 (epoch 3)",
-        "into runs/digits",
+        "into runs/digits; best is the lowest validation loss",
     ]
     stream = io.StringIO()
     Console(stream).resumed(Path("a/step-00001234.h5"), 1234)

@@ -111,7 +111,7 @@ def test_each_kind_of_line(tmp_path: Path) -> None:
         *("compute_s", "comm_s", "data_s", "ranks", "time"),
     ]
     assert list(evaluation) == [
-        *("kind", "split", "epoch", "step", "samples", "loss", "accuracy", "bits", "seconds", "time"),
+        *("kind", "split", "epoch", "step", "samples", "loss", "accuracy", "bits", "seconds", "best", "time"),
     ]
     assert (train["step"], train["loss"], train["ranks"]) == (1, 2.0, 2)
     assert (start["parameters"], start["out"]) == (650, "runs/digits")

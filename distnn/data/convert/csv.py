@@ -1,208 +1,228 @@
-"""CSV tables: a header with column names, then one sample a line; one column is the target, the others are features."""
+"""CSV tables: a header with column names, then one sample a line. pandas reads the values; the header, and where a
+value stands, are read by Python's own module.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+import gzip
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from distnn.data.convert.columns import Table
+from distnn.data.convert.extras import needed
+from distnn.data.convert.labels import is_integer, is_number, listed
+from distnn.data.convert.splits import TENTHS, Shares
+from distnn.data.convert.table import Roles, Tell, convert_table
+from distnn.errors import DataError
 
-from distnn.data.convert.labels import MOST_CLASSES, is_integer, numbered
-from distnn.data.convert.splits import by_fraction
-from distnn.data.file.writing import write_data
-from distnn.errors import DataError, nearest
-
-#: The texts that stand for a missing value, in upper or lower case.
-MISSING = frozenset({"", "na", "n/a", "nan", "null"})
-#: With more distinct integers than this, a target may be a quantity, and the user has to say which it is.
-GUESSED_CLASSES = 1_000
-LARGEST = float(np.finfo(np.float32).max)
+#: The texts that stand for a missing value, as they are and in capital and small letters.
+MISSING = ("", "NA", "N/A", "NaN", "-NaN", "NULL", "None", "#N/A", "<NA>", "?")
+MARKS = sorted({form for text in MISSING for form in (text, text.lower(), text.upper(), text.capitalize())})
 
 
-@dataclass
-class Table:
-    """A CSV file: for each sample its features, the text of its target, and its line."""
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written.
+
+    Attributes:
+        delimiter: the character that separates the fields; a blank: any number of them.
+        decimal: the character before the decimals.
+        header: whether the first line names the columns; None: yes, unless it looks like a sample.
+    """
+
+    delimiter: str = ","
+    decimal: str = "."
+    header: bool | None = None
+
+
+USUAL = Dialect()
+
+
+@dataclass(frozen=True)
+class CSV:
+    """A file, and how it is read: `names` of the columns, `frame`, and where a row is, `spot`."""
 
     path: Path
-    target: str
-    features: list[np.ndarray] = field(default_factory=list)
-    targets: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    dialect: Dialect
 
+    def names(self) -> list[str]:
+        """The names of the columns; 1, 2, … without a header.
 
-def read_csv(path: Path, target: str, delimiter: str) -> Table:
-    """Read a table in UTF-8, and check every value.
+        Raises:
+            DataError: the file is missing, empty or no text, or its first line is no header.
+        """
+        if len(self.dialect.delimiter) != 1 or self.dialect.delimiter in '"\r\n':
+            raise DataError(
+                f"{self.path}: the delimiter is {self.dialect.delimiter!r}; expected one character, such as ';' or a "
+                "tab."
+            )
+        with self.records() as records:
+            first = next(records, (0, []))[1]
+        if not first:
+            raise DataError(
+                f"{self.path} is empty; expected a header line with the names of the columns, then the data."
+            )
+        if self.dialect.header is False:
+            return [str(number) for number in range(1, len(first) + 1)]
+        if doubles := sorted({name for name in first if first.count(name) > 1}):
+            raise DataError(
+                f"{self.path}, line 1: the column name {doubles[0]!r} is used twice; name each column once, or give "
+                "--no-header if that line is a sample."
+            )
+        if self.dialect.header is None and _is_sample(first):
+            raise DataError(
+                f"{self.path}, line 1 holds numbers ({listed(first)}); expected a header line with the names of the "
+                "columns. If it is a sample, give --no-header: the columns are then called 1, 2, …; if these are "
+                "names, give --header."
+            )
+        return first
 
-    Raises:
-        DataError: the file is missing or isn't a table, the delimiter is impossible, there is no such target, a line
-            has too many or too few fields, a value is missing, or a feature isn't a number; with its line and column.
-    """
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise DataError(f"{path}: the delimiter is {delimiter!r}; expected one character, such as ';' or a tab.")
-    with _rows(path, delimiter) as rows:
-        header = next(rows, (0, []))[1]
-        _check_header(path, header, target, delimiter)
-        column = header.index(target)
-        names = header[:column] + header[column + 1 :]
-        table = Table(path, target)
-        for line, row in rows:
-            if len(row) != len(header):
-                raise DataError(
-                    f"{path}, line {line} has {len(row)} fields but the header names {len(header)} columns; expected "
-                    "one field for each column (quote a text that contains the delimiter)."
+    def frame(self, names: Sequence[str], texts: Mapping[str, str], unused: Sequence[str]) -> Any:
+        """A DataFrame of the columns that aren't ``unused``, those of ``texts`` as they are written.
+
+        In a category every text but an empty one is a word.
+
+        Raises:
+            DataError: the file is damaged, or a line has too many or too few fields; with its line.
+        """
+        pandas = needed("pandas", "tables")
+        try:
+            with warnings.catch_warnings(record=True) as dubious, self._opened() as file:
+                frame = pandas.read_csv(
+                    file,
+                    sep=r"\s+" if self.dialect.delimiter == " " else self.dialect.delimiter,
+                    decimal=self.dialect.decimal,
+                    header=None if self.dialect.header is False else 0,
+                    names=list(names),
+                    index_col=False,
+                    skipinitialspace=True,
+                    dtype=dict.fromkeys(texts, str),
+                    keep_default_na=False,
+                    na_values={name: [""] if texts.get(name) == "category" else MARKS for name in names},
+                    low_memory=False,
                 )
-            _check_present(path, line, target, row[column])
-            table.targets.append(row.pop(column))
-            table.features.append(_numbers(path, line, row, names))
-            table.lines.append(line)
-    if not table.lines:
-        raise DataError(f"{path} has a header but no line of data below it; expected one sample a line.")
-    return table
-
-
-@contextmanager
-def _rows(path: Path, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The lines that aren't empty, each as its number and its fields without surrounding blanks."""
-    try:
-        # utf-8-sig: spreadsheets begin their UTF-8 with a mark that isn't part of the first name.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
-            yield ((reader.line_num, [text.strip() for text in row]) for row in reader if row)
-    except FileNotFoundError as error:
-        raise DataError(f"There is no CSV file {path}; check the path.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not a text in UTF-8 (byte {error.start} of a block is {error.object[error.start]:#04x}); "
-            "expected a CSV table: save it as CSV in UTF-8."
-        ) from error
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {reader.line_num}: not CSV ({error}); correct the quotes in that line."
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}.") from error
-
-
-def _check_header(path: Path, header: list[str], target: str, delimiter: str) -> None:
-    """DataError if the first line isn't a usable header."""
-    if not header:
-        raise DataError(f"{path} is empty; expected a header line with the names of the columns, then the data.")
-    doubles = sorted({name for name in header if header.count(name) > 1 or not name})
-    if all(map(_is_number, header)):
-        raise DataError(
-            f"{path}, line 1 holds numbers ({', '.join(header[:4])}, …); expected a header line with the names of the "
-            "columns: add one above the data."
-        )
-    if doubles:
-        raise DataError(
-            f"{path}, line 1: the column name {doubles[0]!r} is empty or used twice; name each column once."
-        )
-    if target not in header:
-        others = [mark for mark in ",;\t|" if mark != delimiter and len(header) == 1 and mark in header[0]]
-        hint = f" Are the fields separated by {others[0]!r}? Then give that with --delimiter." if others else ""
-        raise DataError(
-            f"{path} has no column '{target}'{nearest(target, header)}; its columns are "
-            f"{', '.join(header[:20])}{', …' if len(header) > 20 else ''}.{hint}"
-        )
-    if len(header) < 2:
-        raise DataError(f"{path} has only the target column '{target}'; expected at least one column of features.")
-
-
-def _check_present(path: Path, line: int, name: str, text: str) -> None:
-    if text.lower() in MISSING:
-        raise DataError(
-            f"{path}, line {line}, column '{name}': the value is missing ({text!r}); distnn doesn't fill in missing "
-            "values: fill it in, or remove the line or the column."
-        )
-
-
-def _numbers(path: Path, line: int, row: list[str], names: Sequence[str]) -> np.ndarray:
-    """The features of a line (F,): converted all at once, and one by one only if that fails, to name the bad one."""
-    with suppress(ValueError):
-        values = np.array(list(map(float, row)))
-        if (np.abs(values) <= LARGEST).all() and "_" not in "".join(row):
-            return values.astype(np.float32)
-    for name, text in zip(names, row, strict=True):
-        _check_present(path, line, name, text)
-        if not _is_number(text):
-            break
-    raise DataError(
-        f"{path}, line {line}, column '{name}': {text!r} is not a finite number of float32; expected features to be "
-        "numbers: encode texts as numbers, or remove the column."
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        # Python accepts 1_000 as a number; a table that holds it means something else.
-        return abs(float(text)) <= LARGEST and "_" not in text
-    except ValueError:
-        return False
-
-
-def infer_task(table: Table) -> str:
-    """The task that the targets suggest: texts and integers are classes, other numbers are quantities.
-
-    Raises:
-        DataError: there are so many distinct integers that they may be either.
-    """
-    if not all(map(is_integer, table.targets)):
-        return "regression" if all(map(_is_number, table.targets)) else "classification"
-    distinct = len(set(table.targets))
-    if distinct > min(GUESSED_CLASSES, max(2, len(table.targets) // 2)):
-        raise DataError(
-            f"{table.path}: column '{table.target}' holds {distinct} different integers in {len(table.targets)} lines, "
-            "which may be classes or quantities; say which with --task classification or --task regression."
-        )
-    return "classification"
-
-
-def _targets(table: Table, task: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if task == "classification":
-        labels, classes = numbered(table.targets)
-        if len(classes) > MOST_CLASSES:
+        except (pandas.errors.ParserError, ValueError, OverflowError) as error:
+            self._check_lengths(len(names))
             raise DataError(
-                f"{table.path}: column '{table.target}' holds {len(classes)} different values; too many classes."
-            )
-        return labels, classes
-    for line, text in zip(table.lines, table.targets, strict=True):
-        if not _is_number(text):
+                f"{self.path} can't be read as CSV: {' '.join(str(error).split())}; correct it, or write it anew."
+            ) from error
+        if frame.empty:
+            raise DataError(f"{self.path} has a header but no line of data below it; expected one sample a line.")
+        if dubious or frame[names[-1]].isna().any():  # as where a line is too long, or too short
+            self._check_lengths(len(names))
+        frame = frame.drop(columns=list(unused))
+        for name in frame.columns[[dtype.kind == "O" for dtype in frame.dtypes]]:
+            frame[name] = self._cleaned(frame[name], texts.get(name) == "category")
+        return frame
+
+    def _cleaned(self, series: Any, category: bool) -> Any:
+        """A column of texts without blanks behind them, which pandas leaves; and with a point before decimals.
+
+        Behind blanks pandas knows no mark of missing values, and in columns of texts no decimals.
+        """
+        clean = {text: text.strip() for text in series.unique() if isinstance(text, str)}
+        if self.dialect.decimal != "." and not category:
+            points = {text: value.replace(self.dialect.decimal, ".") for text, value in clean.items()}
+            clean |= {text: value for text, value in points.items() if is_number(value)}
+        clean = {text: value for text, value in clean.items() if text != value}
+        if not clean:
+            return series
+        series = series.replace(clean)
+        return series if category else series.mask(series.isin(MARKS))
+
+    def spot(self, names: Sequence[str], row: int, name: str) -> tuple[str, str]:
+        """The line of a row, and the text of its value in a column."""
+        with self.records() as records:
+            for place, (line, fields) in enumerate(records, 0 if self.dialect.header is False else -1):
+                if place == row:
+                    return f"line {line}", dict(zip(names, fields, strict=False)).get(name, "")
+        return f"sample {row + 1}", ""
+
+    def _check_lengths(self, columns: int) -> None:
+        with self.records() as records:
+            for line, fields in records:
+                if len(fields) != columns and any(fields[columns:] or [len(fields) < columns]):
+                    raise DataError(
+                        f"{self.path}, line {line} has {len(fields)} fields but there are {columns} columns; expected "
+                        "one field for each column (quote a text that contains the delimiter)."
+                    )
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The file as text; gzip is recognised by its first bytes."""
+        try:
+            with open(self.path, "rb") as file:
+                packed = file.read(2) == b"\x1f\x8b"
+                file.seek(0)
+                with gzip.GzipFile(fileobj=file) if packed else file as plain:
+                    # utf-8-sig: spreadsheets begin their UTF-8 with a mark that isn't part of the first name.
+                    yield io.TextIOWrapper(plain, "utf-8-sig", newline="")
+        except FileNotFoundError as error:
+            raise DataError(f"There is no CSV file {self.path}; check the path.") from error
+        except UnicodeDecodeError as error:
             raise DataError(
-                f"{table.path}, line {line}, column '{table.target}': {text!r} is not a finite number; expected "
-                "numbers as targets of a regression (for names, choose --task classification)."
-            )
-    return np.array([float(text) for text in table.targets]), ()
+                f"{self.path} is not a text in UTF-8 (byte {error.start} of a block is "
+                f"{error.object[error.start]:#04x}); expected a CSV table: save it as CSV in UTF-8."
+            ) from error
+        except (OSError, EOFError) as error:
+            raise DataError(f"{self.path} can't be read: {getattr(error, 'strerror', None) or error}.") from error
+
+    @contextmanager
+    def records(self) -> Iterator[Iterator[tuple[int, list[str]]]]:
+        """The lines that aren't blank, each as its number and its fields without surrounding blanks."""
+        with self._opened() as file:
+            reader = csv.reader(file, delimiter=self.dialect.delimiter, skipinitialspace=True, strict=True)
+            try:
+                yield ((reader.line_num, [text.strip() for text in row]) for row in reader if row not in ([], [""]))
+            except csv.Error as error:
+                raise DataError(
+                    f"{self.path}, line {reader.line_num}: not CSV ({error}); correct the quotes in that line."
+                ) from error
+
+
+def _is_sample(names: Sequence[str]) -> bool:
+    """Whether the names of a header may be a sample's values: some are numbers, but not 0, 1, … or 1, 2, … in order."""
+    numbers = [name for name in names if is_number(name)]
+    counted = list(map(int, numbers)) if all(map(is_integer, numbers)) else []
+    in_order = len(counted) > 1 and counted in (list(range(len(counted))), list(range(1, len(counted) + 1)))
+    return bool(numbers) and (len(numbers) == len(names) or not in_order)
 
 
 def convert(
     output: str | Path,
     path: str | Path,
+    columns: Roles,
     *,
-    target: str,
-    task: str | None = None,
-    delimiter: str = ",",
-    validation: float = 0.1,
-    test: float = 0.1,
-    seed: int = 0,
+    dialect: Dialect = USUAL,
+    cutting: Shares = TENTHS,
+    tell: Tell = str,
     force: bool = False,
 ) -> Path:
-    """Make a data file of a CSV table: x (N, columns) float32, y labels or float64.
+    """Make a data file of a CSV table: x (N, features) float32, y labels or float64.
 
     Args:
         path: the table.
-        target: the name of the target column.
-        task: classification or regression; None: see `infer_task`.
-        delimiter: the character that separates the fields.
-        validation, test: the fractions of the lines for them.
-        seed: of the random split.
+        columns: what its columns are for.
+        dialect: how it is written.
+        cutting: how the lines are split.
+        tell: called with a line for each column that isn't taken as plain numbers.
     """
-    table = read_csv(Path(path), target, delimiter)
-    task = task or infer_task(table)
-    y, classes = _targets(table, task)
-    splits = by_fraction(
-        table.path, np.stack(table.features), y, task=task, validation=validation, test=test, seed=seed
-    )
-    return write_data(output, splits, task=task, classes=classes, source=f"CSV table {table.path.name}", force=force)
+    file = CSV(Path(path), dialect)
+    names = file.names()
+    others = [mark for mark in ",;\t|" if mark != dialect.delimiter and len(names) == 1 and mark in names[0]]
+    hint = f" Are the fields separated by {others[0]!r}? Then give that with --delimiter." if others else ""
+    columns = columns.resolved(file.path, names, hint)
+    frame = file.frame(names, columns.texts, columns.drop)
+    if "" in frame:
+        raise DataError(
+            f"{file.path}, line 1: the name of column {names.index('') + 1} is empty; name it, or leave it out with "
+            "--drop ''."
+        )
+    table = Table(file.path, frame, lambda row, name: file.spot(names, row, name))
+    return convert_table(output, table, columns, cutting=cutting, tell=tell, force=force)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from distnn.data.convert.labels import named_by_number, numbered
-from distnn.data.convert.splits import by_fraction
+from distnn.data.convert.splits import TENTHS, Shares, by_fraction
 from distnn.data.file.writing import pixel_scale, write_data
 from distnn.errors import DataError
 
@@ -111,9 +111,7 @@ def convert(
     path: str | Path,
     *,
     task: str | None = None,
-    validation: float | None = None,
-    test: float | None = None,
-    seed: int = 0,
+    cutting: Shares = TENTHS,
     force: bool = False,
 ) -> Path:
     """Make a data file of a numpy archive.
@@ -121,13 +119,12 @@ def convert(
     Args:
         path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
         task: classification or regression; None: integer, boolean and text targets are classes.
-        validation, test: for x and y, the fractions of the samples for them; 0.1 if None.
-        seed: for x and y, the seed of the random split.
+        cutting: how one x and y are split.
     """
     path = Path(path)
     arrays = read_npz(path)
     pairs = find_splits(path, arrays)
-    if "all" not in pairs and (validation is not None or test is not None):
+    if "all" not in pairs and cutting[:2] != (None, None):
         raise DataError(
             f"{path} names its own splits ({', '.join(pairs)}), so fractions for validation and test don't apply; "
             "leave --validation and --test out, or store one x and y."
@@ -135,7 +132,6 @@ def convert(
     task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
     pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
     if "all" in pairs:
-        validation, test = (0.1 if fraction is None else fraction for fraction in (validation, test))
-        pairs = by_fraction(path, *pairs["all"], task=task, validation=validation, test=test, seed=seed)
+        pairs = by_fraction(path, *pairs["all"], task=task, how=cutting)
     scale, source = pixel_scale(pairs["train"][0]), f"numpy archive {path.name}"
     return write_data(output, pairs, task=task, classes=classes, scale=scale, source=source, force=force)

@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from distnn.data.cutting import stratified
+from distnn.data.cutting import Cut, stratified
 from distnn.errors import DataError
 
 
-def by_fraction(
-    source: Path, x: np.ndarray, y: np.ndarray, *, task: str, validation: float, test: float, seed: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+class Shares(NamedTuple):
+    """How samples are split at random: the fractions for validation and test, 0.1 if None, and a seed."""
+
+    validation: float | None = None
+    test: float | None = None
+    seed: int = 0
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """For validation and for test."""
+        return tuple(0.1 if fraction is None else fraction for fraction in self[:2])  # type: ignore[return-value]
+
+
+TENTHS = Shares()
+
+
+def cut(source: Path, labels: np.ndarray, groups: np.ndarray | None, how: Shares) -> dict[str, np.ndarray]:
+    """The indices of the samples of each split.
+
+    Args:
+        source: where the samples come from, for the message.
+        labels: (N,) classes to distribute evenly; all equal for a plain random split.
+        groups: (N,) numbers, of which none may be in two splits; None: stratified by the labels.
+        how: the fractions and the seed.
+
+    Raises:
+        DataError: the fractions are negative or leave nothing to train on, or the groups are too large for them.
+    """
+    samples, (validation, test) = len(labels), how.fractions
+    counts = {"validation": round(samples * validation), "test": round(samples * test)}
+    if min(validation, test) < 0 or validation + test >= 1 or sum(counts.values()) >= samples:
+        raise DataError(
+            f"{source}: a fraction of {validation:g} for validation and {test:g} for test leaves none of the {samples} "
+            "samples to train on; expected fractions of 0 or more whose sum is well below 1."
+        )
+    if groups is None:
+        return stratified(labels, counts["validation"], counts["test"], how.seed)
+    try:
+        return Cut(counts["validation"], counts["test"], how.seed).by_group(str(source), groups, samples)
+    except DataError as error:
+        raise DataError(
+            f"{source}: its {len(np.unique(groups))} groups are too few or too large to leave some for each split; "
+            "expected more groups, or other fractions (0 for no such split)."
+        ) from error
+
+
+def by_fraction(source: Path, x: np.ndarray, y: np.ndarray, *, task: str, how: Shares) -> dict[str, tuple[Any, Any]]:
     """Split x and y at random; for a classification, stratified by label.
 
     Args:
@@ -21,8 +65,7 @@ def by_fraction(
         x: samples (N, …).
         y: targets (N,) or (N, …).
         task: classification or regression.
-        validation, test: the fractions of the samples for them; may be 0.
-        seed: of the random split.
+        how: the fractions and the seed.
 
     Raises:
         DataError: x and y differ in length, or the fractions are negative or leave nothing to train on.
@@ -32,16 +75,8 @@ def by_fraction(
             f"{source}: x has the shape {x.shape} and y {y.shape}; expected one target for each sample, in the same "
             "order."
         )
-    samples = len(x)
-    counts = [round(samples * fraction) for fraction in (validation, test)]
-    if min(validation, test) < 0 or validation + test >= 1 or sum(counts) >= samples:
-        raise DataError(
-            f"{source}: a fraction of {validation:g} for validation and {test:g} for test leaves none of the {samples} "
-            "samples to train on; expected fractions of 0 or more whose sum is well below 1."
-        )
-    labels = y if task == "classification" else np.zeros(samples, np.uint8)
-    indices = stratified(labels, counts[0], counts[1], seed)
-    return {name: (x[index], y[index]) for name, index in indices.items()}
+    labels = y if task == "classification" else np.zeros(len(x), np.uint8)
+    return {name: (x[index], y[index]) for name, index in cut(source, labels, None, how).items()}
 
 
 def last_for_validation(source: Path, x: Any, y: Any, count: int) -> dict[str, tuple[Any, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from distnn.data.file.attributes import text, texts
 from distnn.errors import DataError, nearest
 
 #: The groups of a data file, in the order in which they are always listed.
@@ -26,24 +27,24 @@ def check_task(path: Path, task: object) -> str:
     expected = "expected 'classification', 'regression' or 'language'"
     if task is None:
         raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
-    text = task.decode(errors="replace") if isinstance(task, bytes) else str(task)
-    if text not in TASKS:
+    name = text(task)
+    if name not in TASKS:
+        shown = str(task) if name is None else name
         raise DataError(
-            f"{path} has the unknown task '{text}'{nearest(text, TASKS)}: {expected}, in its attribute `task`."
+            f"{path} has the unknown task '{shown}'{nearest(shown, TASKS)}: {expected}, in its attribute `task`."
         )
-    return text
+    return name
 
 
 def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
     """The class names of a classification or the tokens of a language, at least one; empty for a regression."""
     if task == "regression":
         return ()
-    if classes is not None and (isinstance(classes, str | bytes) or not isinstance(classes, Iterable)):
+    names = () if classes is None else texts(classes)
+    if names is None:
         raise DataError(
             f"{path} has the attribute `classes` as {classes!r}; expected a list of names, one for each class."
         )
-    given = () if classes is None else classes
-    names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in given)
     if not names:
         raise DataError(
             f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
@@ -58,8 +59,8 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
 
 
 def how_to_set(name: str, value: object) -> str:
-    """The line of h5py that sets a root attribute."""
-    return f"Set it with h5py: file.attrs['{name}'] = {value!r}."
+    """Where a run file says it, and the line of h5py that sets a root attribute."""
+    return f"Set data.{name} in the run file, or store it with h5py: file.attrs['{name}'] = {value!r}."
 
 
 def check_train(path: Path, names: Iterable[str]) -> None:
@@ -103,6 +104,8 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
             f"{path}: {split}/x has the shape {x.shape}; expected (N, …), one row for each sample: "
             "a single feature has the shape (N, 1)."
         )
+    if hint := _reversed(task, x.shape, y.shape):
+        raise DataError(f"{path}: {split}/x has the shape {x.shape} and {split}/y {y.shape}. {hint}")
     if len(y.shape) == 0 or x.shape[0] != y.shape[0]:
         raise DataError(
             f"{path}: {split}/x holds {x.shape[0]} samples but {split}/y has the shape {y.shape}; "
@@ -119,6 +122,21 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
         _check_tokens(path, split, x, y)
 
 
+def _reversed(task: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
+    """What to say if the samples are counted by the last numbers of the shapes, and not by the first; else empty."""
+    samples = y[-1] if y else 0
+    fits = len(y) > 0 and x[0] == y[0] and not (task == "classification" and x[0] == 1)
+    turned = [name for name, shape in (("x", x), ("y", y)) if len(shape) > 1 and shape[-1] == samples != shape[0]]
+    if fits or samples < 2 or not turned or any(samples not in (shape[0], shape[-1]) for shape in (x, y)):
+        return ""
+    only = ', or "samples_last" if only the samples stand last' if len(x) > 2 else ""
+    return (
+        "Their dimensions seem to stand in the reverse order, as MATLAB, Fortran, Julia and R write them: expected "
+        f'(N, …), one row for each sample. Give layout = "reversed" for {" and ".join(turned)} in the run file{only}: '
+        f'data.{turned[0]} = {{layout = "reversed"}}.'
+    )
+
+
 def _check_labels_type(path: Path, split: str, y: Any) -> None:
     if y.dtype.kind not in "biu":
         raise DataError(
@@ -128,7 +146,8 @@ def _check_labels_type(path: Path, split: str, y: Any) -> None:
     if len(y.shape) != 1:
         raise DataError(
             f"{path}: {split}/y has the shape {y.shape}, but labels for classification have the shape (N,): "
-            "one integer for each sample, not one-hot rows."
+            "one integer for each sample, not one-hot rows. If they are that, say so in the run file: "
+            'data.y = {layout = "one_hot"}.'
         )
 
 
@@ -182,7 +201,7 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
         path: the file.
         split: train, validation or test.
         start: where the slab begins in the split.
-        fields: the slab's arrays by name: x, samples (n, …); y, targets (n,) or (n, …).
+        fields: the slab's arrays by name, some or all: x, samples (n, …); y, targets (n,) or (n, …).
         task: classification, regression or language.
         classes: how many there are; 0 for a regression.
     """
@@ -195,8 +214,7 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
                 "expected finite numbers. Repair or remove that sample."
             )
     labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
-    for name in labels:
-        values = fields.get(name, np.empty(0))
+    for name, values in ((name, fields[name]) for name in labels if name in fields):
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
             place, value = _first((values < 0) | (values >= classes), values, start)
             raise DataError(

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from distnn.data.file import checks, collective
-from distnn.data.file.opening import damaged, load_filters, missing_filters, named, open_file, several
-from distnn.data.file.references import check_dataset, check_links
-from distnn.data.file.rows import Joined, bytes_of_one, leaves
-from distnn.data.file.stored import Stored, Witness
-from distnn.data.transforms.chains import Chains, Wished
+from distnn.data.file.fields import AS_USUAL, Description
+from distnn.data.file.opening import damaged, missing_filters, named, open_file, several
+from distnn.data.file.rows import Joined, bytes_of_one, leaves, names_of
+from distnn.data.file.stored import Stored
+from distnn.data.file.structure import structure
+from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -42,9 +41,8 @@ class DataFile:
             of each split follow each other in the order of the files' names.
         comm: the mpi4py communicator of ranks that open the file together if h5py has parallel HDF5; they must close it
             together too.
-
         follow: read other folders' files as well, where this one refers to them.
-        transforms: what is done to the values of fields once they are read.
+        description: where its fields lie and what they are for, as far as that isn't as usual.
 
     Attributes:
         path: the file.
@@ -58,16 +56,18 @@ class DataFile:
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor by which samples are to be multiplied: the attribute ``scale`` of x; None without one.
         chains: the transforms, for samples and targets of these shapes.
-        together: whether the ranks have opened it together; never for joined files, or for one that refers to others.
+        together: whether the ranks have opened it together; never for joined files, nor for one that refers to others
+            or whose fields don't lie there as they are read.
+        channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
 
     Raises:
         DataError: the file is missing or damaged, or isn't laid out as a data file.
     """
 
     def __init__(
-        self, path: str | Path, comm: Any = None, *, follow: bool = False, transforms: Wished = MappingProxyType({})
+        self, path: str | Path, comm: Any = None, *, follow: bool = False, description: Description = AS_USUAL
     ) -> None:
-        self.path, self.follow, self.wished = Path(path), follow, transforms
+        self.path, self.follow, self.description = Path(path), follow, description
         self._parts: list[DataFile] = []
         paths = several(self.path)
         self.together = comm is not None and comm.size > 1 and collective.available() and not paths
@@ -77,12 +77,12 @@ class DataFile:
                 self._join(paths)
             else:
                 named(self.path, self._read_structure)()
-                if self.together and self._refers_to_others():
+                if self.together and not self._as_stored():
                     self.close()
                     self.together, self._file = False, open_file(self.path)
                     named(self.path, self._read_structure)()
             shapes = {"x": self.sample_shape, "y": self.target_shape}
-            self.chains = Chains(transforms, self.task, shapes, self.scale)
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error
@@ -91,26 +91,18 @@ class DataFile:
             raise
 
     def _read_structure(self) -> None:
-        path, file, self._witness = self.path, self._file, Witness(self.path)
-        check_links(path, file, follow=self.follow)
-        self.task = checks.check_task(path, file.attrs.get("task"))
-        self.classes = checks.check_classes(path, self.task, file.attrs.get("classes"))
-        checks.check_train(path, [name for name in file if isinstance(file.get(name), h5py.Group)])
-        self.splits = tuple(name for name in checks.SPLITS if name in file)
-        self._data = {split: self._datasets_of(split) for split in self.splits}
-        first = self._data["train"]
-        for split, fields in self._data.items():
-            checks.check_split(path, split, self.task, fields)
-            checks.check_alike(path, split, fields, first)
+        found = structure(self.path, self._file, self.description, follow=self.follow)
+        self.task, self.classes, self.scale = found.task, found.classes, found.scale
+        self.channels_first, self._data, self._found = found.channels_first, found.data, found.datasets
+        self.splits, first = tuple(found.data), found.data["train"]
         self.fields = tuple(first)
         self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
         self.target_shape: tuple[int, ...] = first["y"].shape[1:]
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
-        self.scale = self._read_scale()
 
     def _join(self, paths: list[Path]) -> None:
         for path in paths:
-            self._parts.append(DataFile(path, follow=self.follow))
+            self._parts.append(DataFile(path, follow=self.follow, description=self.description))
         first = self._parts[0]
         for part in self._parts[1:]:
             for what in ("task", "classes", "fields", "sample_shape", "target_shape", "x_dtype", "scale"):
@@ -122,60 +114,25 @@ class DataFile:
                     )
         self.task, self.classes, self.fields, self.scale = first.task, first.classes, first.fields, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
-        self._data = {}
+        self.channels_first = first.channels_first
+        data = {}
         for split in checks.SPLITS:
             found = [part._data[split] for part in self._parts if split in part._data]
             if found:
-                self._data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
-        self.splits = tuple(self._data)
-
-    def _datasets_of(self, split: str) -> dict[str, Any]:
-        """The datasets of a split's fields."""
-        group = self._file.get(split)
-        if isinstance(group, h5py.Group):
-            check_links(self.path, group, follow=self.follow)
-        fields = [name for name in checks.FIELDS if name in checks.NEEDED or (group is not None and name in group)]
-        return {name: self._dataset(split, group, name) for name in fields}
-
-    def _dataset(self, split: str, group: Any, name: str) -> Any:
-        dataset = group.get(name) if isinstance(group, h5py.Group) else None
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            names = list(group) if isinstance(group, h5py.Group) else []
-            raise DataError(
-                f"{self.path} has no dataset `{split}/{name}`: expected x (N, …) and y in the group {split}; "
-                f"found {checks.listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
-            )
-        load_filters(dataset)
-        others = check_dataset(self.path, dataset, follow=self.follow)
-        self._witness.add(others)
-        return Stored(self.path, dataset, self._witness)
-
-    def _read_scale(self) -> float | None:
-        if self.task == "language":
-            return None
-        scales = {
-            split: checks.check_scale(self.path, f"{split}/x", x.attrs["scale"]) if "scale" in x.attrs else None
-            for split, x in ((split, fields["x"]) for split, fields in self._data.items())
-        }
-        for split, scale in scales.items():
-            if scale != scales["train"]:
-                raise DataError(
-                    f"{self.path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
-                    "expected the same in all splits, so that all are scaled alike."
-                )
-        return scales["train"]
+                data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
+        self._data, self.splits = data, tuple(data)
 
     def scale_by_type(self) -> None:
         """Scale unsigned integers without the attribute ``scale`` by 1/max of their type, as all once were."""
         if self.scale is None and self.x_dtype.kind == "u" and self.task != "language":
             self.scale = 1.0 / float(np.iinfo(self.x_dtype).max)
             shapes = {"x": self.sample_shape, "y": self.target_shape}
-            self.chains = Chains(self.wished, self.task, shapes, self.scale)
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
 
     @property
     def stamps(self) -> list[tuple[int, ...]]:
         """What tells the files that were opened from all others of this machine."""
-        return [stamp for part in self._parts or [self] for stamp in part._witness.stamps]
+        return [stamp for part in self._parts or [self] for stamp in part._found.witness.stamps]
 
     def identity(self) -> dict[str, Any]:
         """What tells this file from others, by name: its structure, and hashes of values; of large datasets, some rows.
@@ -191,6 +148,23 @@ class DataFile:
                 except (OSError, RuntimeError) as error:
                     raise damaged(self.path, f"{split}/{name}", error) from error
         return found
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """What the places along a field's last axis are called, such as features or targets; empty if unknown."""
+        return names_of(self._data["train"][field])
+
+    def remarks(self) -> list[str]:
+        """What is to be said once of how the file is read, and which of its datasets are not used."""
+        parts = self._parts or [self]
+        found = [note for part in parts for note in part._found.notes]
+        first = parts[0]
+        if unused := first._found.unused(rows for fields in first._data.values() for rows in fields.values()):
+            found.append(f"not used: {checks.listing(unused)}")
+        return list(dict.fromkeys(found))
+
+    def again(self) -> DataFile:
+        """The same file, opened once more by this rank alone."""
+        return DataFile(self.path, follow=self.follow, description=self.description)
 
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
@@ -209,7 +183,7 @@ class DataFile:
         """The bytes of a split in memory, all of its fields."""
         return self.count(split) * sum(bytes_of_one(dataset) for dataset in self._datasets(split).values())
 
-    def _datasets(self, split: str) -> dict[str, Any]:
+    def _datasets(self, split: str) -> Mapping[str, Any]:
         if split not in self._data:
             raise DataError(
                 f"{self.path} has no split `{split}`{nearest(split, self.splits)}; it holds {', '.join(self.splits)}."
@@ -287,10 +261,10 @@ class DataFile:
                     )
         return damaged(self.path, f"samples {start}..{stop} of {split}", error)
 
-    def _refers_to_others(self) -> bool:
-        """Whether some of its samples lie in other files, which ranks can't open together."""
+    def _as_stored(self) -> bool:
+        """Whether all samples lie in this file, and as they are read, so that ranks can read them together."""
         datasets = [dataset for fields in self._data.values() for dataset in fields.values()]
-        return any(dataset.is_virtual or dataset.external for dataset in datasets)
+        return all(isinstance(each, Stored) and not (each.is_virtual or each.external) for each in datasets)
 
     def _leave(self) -> None:
         """Close the file after a failure, unless that would wait for the other ranks, which may not have failed."""

@@ -42,6 +42,12 @@ def leaves(rows: Any) -> Iterator[Any]:
             yield from leaves(part)
 
 
+def names_of(rows: Any) -> tuple[str, ...]:
+    """What the places along the last axis of rows are called; empty if that isn't known."""
+    names: tuple[str, ...] = getattr(rows, "names", ())
+    return names
+
+
 def bytes_of_one(values: Any) -> int:
     """The bytes of one row of a dataset or an array."""
     return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)

@@ -2,8 +2,8 @@
 
 Each chunk has HDF5's own checksum (Fletcher-32), which is verified when the chunk is first read. The attribute
 ``fingerprint`` of a dataset is the SHA-256 of a line of JSON ``[type, shape, scale]`` and of its bytes, in C order and
-little-endian; that of a file's root is of a JSON text of its task, its classes, and its datasets' fingerprints. They
-tell of values that a program has changed.
+little-endian; that of a file's root is of a JSON text of its task, its classes, and its datasets' fingerprints and
+names. They tell of values that a program has changed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from distnn.data.file import checks
+from distnn.data.file.attributes import text, texts
 from distnn.data.file.opening import damaged, open_file
 from distnn.data.file.references import check_dataset, check_links
 from distnn.data.file.stored import Stored, Witness
@@ -34,18 +35,22 @@ class Sealed:
     Arguments:
         group: where it is created, by its name.
         shape, dtype: of it.
-        scale: its attribute of that name, if it has one.
+        attributes: of it.
     """
 
     def __init__(
-        self, group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], scale: float | None = None
+        self,
+        group: Any,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         row = max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
         chunks = (max(1, min(shape[0], CHUNK_BYTES // row)), *shape[1:]) if 0 not in shape else None
         options = {} if chunks is None else {"chunks": chunks, "fletcher32": True}
         self._dataset = group.create_dataset(name, shape=shape, dtype=dtype.newbyteorder("="), **options)
-        if scale is not None:
-            self._dataset.attrs["scale"] = scale
+        self._dataset.attrs.update(attributes or {})
         self._hasher = _hasher(self._dataset)
 
     def write(self, start: int, values: np.ndarray) -> None:
@@ -104,7 +109,7 @@ def _verify(path: Path, file: Any, progress: Callable[[], None]) -> Verified:
                 faults.append(f"{name} was changed after it was written: it doesn't fit its fingerprint")
     stored = file.attrs.get(FINGERPRINT)
     if stored is not None and not faults and _of_all(file, prints) != stored:
-        faults.append("its task, its classes or its list of datasets were changed: they don't fit its fingerprint")
+        faults.append("its task, its classes, its datasets or their names were changed: they don't fit its fingerprint")
     if faults:
         raise DataError(f"{path} is damaged: {'; '.join(faults)}. Copy it again from an intact copy, or make it again.")
     return Verified(len(names), checksums, stored)
@@ -155,6 +160,8 @@ def _bytes(values: np.ndarray) -> Any:
 
 def _of_all(file: Any, prints: Mapping[str, str]) -> str:
     """The fingerprint of a file with these datasets."""
-    classes = [name.decode() if isinstance(name, bytes) else str(name) for name in file.attrs.get("classes", ())]
-    about = {"task": str(file.attrs.get("task", "")), "classes": classes, "datasets": dict(prints)}
+    classes = list(texts(file.attrs.get("classes", ())) or ())
+    about = {"task": text(file.attrs.get("task")) or "", "classes": classes, "datasets": dict(prints)}
+    named = {name: list(map(str, file[name].attrs["names"])) for name in prints if "names" in file[name].attrs}
+    about |= {"names": named} if named else {}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

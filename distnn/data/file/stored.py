@@ -90,17 +90,25 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         dataset: it, as h5py opens it.
         witness: of the files that it lies in.
         checked: the rows of its chunks that were checked already.
+        axis: which of its axes counts the samples, whose places are the rows here; the first, or the last.
+
+    Attributes:
+        names: what the places along its last axis are called; empty if that isn't known.
     """
 
-    def __init__(self, path: Path, dataset: Any, witness: Witness, checked: set[int] | None = None) -> None:
+    def __init__(
+        self, path: Path, dataset: Any, witness: Witness, checked: set[int] | None = None, axis: int = 0
+    ) -> None:
         super().__init__(dataset.id, readonly=True)
-        self._path, self._witness = path, witness
+        self._path, self._witness, self.axis = path, witness, axis
+        self.names: tuple[str, ...] = ()
         self._properties = self.id.get_create_plist()
         self._pipeline = [self._properties.get_filter(place)[0] for place in range(self._properties.get_nfilters())]
         #: Each of its chunks is there, and is whole rows in memory's form, and a checksum.
         self._plain = (
             self._pipeline == [FLETCHER32]
             and self._properties.fill_value_defined() != h5py.h5d.FILL_VALUE_USER_DEFINED
+            and axis == 0
             and self.chunks[1:] == self.shape[1:]
             and self.dtype.isnative
         )
@@ -108,7 +116,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         self._of_sources: dict[tuple[Path, str], set[int]] = {}
 
     def read_direct(self, target: np.ndarray, where: slice) -> None:
-        """Read the rows start..stop into ``target``."""
+        """Read the rows start..stop into ``target``, which has the dataset's axes in the same order."""
         named(self._path, self._read)(target, where)
 
     def _read(self, target: np.ndarray, where: slice) -> None:
@@ -117,7 +125,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
             if again:
                 self._copy(target, where.start)
             else:
-                super().read_direct(target, where)
+                super().read_direct(target, (*(slice(None) for _ in range(self.axis)), where))
 
     def _read_before(self, start: int, stop: int) -> bool:
         """Whether these rows are whole chunks that hold just values and a checksum, which was found to be right."""
@@ -149,7 +157,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         if self.is_virtual:
             self._check_sources(start, stop)
         elif self._pipeline:
-            for row in range(start // self.chunks[0], -(-stop // self.chunks[0])):
+            for row in range(start // self.chunks[self.axis], -(-stop // self.chunks[self.axis])):
                 if row not in self._checked:
                     self._check_row(row)
                     self._checked.add(row)
@@ -157,7 +165,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
     def _check_sources(self, start: int, stop: int) -> None:
         """Of a virtual dataset: all that the sources of these rows give to it, and not only to these rows."""
         for number in range(self._properties.get_virtual_count()):
-            first, end = _rows(self._properties.get_virtual_vspace(number), self.shape[0])
+            first, end = _rows(self._properties.get_virtual_vspace(number), self.shape, self.axis)
             name = self._properties.get_virtual_dsetname(number)
             if number in self._checked or first >= stop or end <= start or "%b" in name:
                 continue
@@ -165,22 +173,24 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
                 with open_file(path) as file:
                     known = self._of_sources.setdefault((path, name), set())
                     source = Stored(path, file[name], self._witness, known)
-                    source._check_chunks(*_rows(self._properties.get_virtual_srcspace(number), source.shape[0]))
+                    source._check_chunks(*_rows(self._properties.get_virtual_srcspace(number), source.shape))
             self._checked.add(number)
 
     def _check_row(self, row: int) -> None:
         """See that the chunks of a row hold all of their values that are within the dataset."""
-        inner = zip(self.shape[1:], self.chunks[1:], strict=True)
-        for offset in itertools.product([row * self.chunks[0]], *(range(0, *each) for each in inner)):
+        places = [range(0, *each) for each in zip(self.shape, self.chunks, strict=True)]
+        places[self.axis] = places[self.axis][row : row + 1]
+        for offset in itertools.product(*places):
             shape = zip(offset, self.chunks, self.shape, strict=True)
             last = [min(chunk, length - place) - 1 for place, chunk, length in shape]
             needed = (int(np.ravel_multi_index(last, self.chunks)) + 1) * self.dtype.itemsize
             length = self._length(offset)
             if length is not None and length < needed:
+                first, end = offset[self.axis], offset[self.axis] + last[self.axis] + 1
                 raise DataError(
-                    f"{self._path} is damaged: the chunk of {self.name} with the samples {offset[0]}.."
-                    f"{offset[0] + last[0] + 1} holds {max(0, length)} bytes where {needed} are needed; HDF5 would "
-                    "take what lies in memory for the rest. Copy the file again, or make it again."
+                    f"{self._path} is damaged: the chunk of {self.name} with the samples {first}..{end} holds "
+                    f"{max(0, length)} bytes where {needed} are needed; HDF5 would take what lies in memory for the "
+                    "rest. Copy the file again, or make it again."
                 )
 
     def _length(self, offset: tuple[int, ...]) -> int | None:
@@ -207,13 +217,13 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         return None
 
 
-def _rows(space: Any, all_rows: int) -> tuple[int, int]:
+def _rows(space: Any, shape: tuple[int, ...], axis: int = 0) -> tuple[int, int]:
     """From which row to which a selection of a dataset goes."""
     try:
         first, last = space.get_select_bounds()
     except (RuntimeError, ValueError):  # of all, or of what may grow: it has no bounds
-        return 0, all_rows
-    return first[0], min(last[0] + 1, all_rows)
+        return 0, shape[axis]
+    return first[axis], min(last[axis] + 1, shape[axis])
 
 
 #: Of LZF's control bytes: how many bytes each makes, and how many it is from the next. Up to 31 there are so many bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,17 @@ from distnn.runtime import VERSION
 
 #: The bytes of samples checked and written at a time, so that arrays mapped from disk need not fit in memory.
 SLAB_BYTES = 16 * 1024 * 1024
+NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def write_data(
     path: str | Path,
-    splits: Mapping[str, tuple[Any, Any]],
+    splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]],
     *,
     task: str,
     classes: Sequence[str] = (),
     scale: float | None = None,
+    names: Mapping[str, Sequence[str]] = NONE,
     source: str = "",
     licence: str = "",
     force: bool = False,
@@ -35,12 +38,13 @@ def write_data(
 
     Args:
         path: the file to write.
-        splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …): arrays, or
-            anything that can be sliced like one (a memory map, an HDF5 dataset).
+        splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …), as a pair or by
+            name: arrays, or anything that can be sliced like one (a memory map, an HDF5 dataset).
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: the factor by which x is to be multiplied when it is read, such as 1/255 for images of 8 bits; None: it
             is used as it is.
+        names: of the features, for ``x``, and of the target columns, for ``y``: one for each place of the last axis.
         source: where the data come from; stored in the file.
         licence: their licence; stored in the file.
         force: replace an existing file.
@@ -50,19 +54,20 @@ def write_data(
             Nothing is left behind, and an existing file is unchanged.
     """
     path = Path(path)
-    names = checks.check_classes(path, checks.check_task(path, task), classes)
+    classes = checks.check_classes(path, checks.check_task(path, task), classes)
     arrays = _check_splits(path, task, splits)
-    factor = None if scale is None else checks.check_scale(path, "x", scale)
+    attributes = _named(path, names, arrays["train"])
+    attributes["x"] |= {} if scale is None else {"scale": checks.check_scale(path, "x", scale)}
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
         about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
-        file.attrs.update(about | ({"classes": list(names)} if names else {}))
+        file.attrs.update(about | ({"classes": list(classes)} if classes else {}))
         for split, fields in arrays.items():
             group = file.create_group(split)
             sealed = {
-                name: Sealed(group, name, values.shape, values.dtype, factor if name == "x" else None)
+                name: Sealed(group, name, values.shape, values.dtype, attributes[name])
                 for name, values in fields.items()
             }
-            _write_split(path, sealed, split, fields, task, len(names))
+            _write_split(path, sealed, split, fields, task, len(classes))
         seal(file)
     return path
 
@@ -72,22 +77,47 @@ def pixel_scale(x: np.ndarray) -> float | None:
     return 1 / 255 if checks.of_pixels(x.dtype, x.shape[1:]) else None
 
 
-def _check_splits(path: Path, task: str, splits: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:
+def _check_splits(
+    path: Path, task: str, splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     for split in splits:
         if split not in checks.SPLITS:
             raise DataError(
                 f"{path}: unknown split '{split}'{nearest(split, checks.SPLITS)}; expected train, validation, test."
             )
     checks.check_train(path, splits)
-    arrays = {
-        split: {name: _array(values) for name, values in zip(checks.NEEDED, splits[split], strict=True)}
-        for split in checks.SPLITS
-        if split in splits
-    }
+    arrays = {split: _fields(path, split, splits[split]) for split in checks.SPLITS if split in splits}
     for split, fields in arrays.items():
         checks.check_split(path, split, task, fields)
         checks.check_alike(path, split, fields, arrays["train"])
     return arrays
+
+
+def _fields(path: Path, split: str, given: tuple[Any, Any] | Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a split by name; DataError for an unknown field, or without x or y."""
+    fields = given if isinstance(given, Mapping) else dict(zip(checks.NEEDED, given, strict=True))
+    for name in fields:
+        if name not in checks.FIELDS:
+            raise DataError(
+                f"{path}: unknown field `{split}/{name}`{nearest(name, checks.FIELDS)}; expected "
+                f"{checks.listing(checks.FIELDS)}."
+            )
+    if missing := [name for name in checks.NEEDED if name not in fields]:
+        raise DataError(f"{path}: {split} lacks {missing[0]}; found {checks.listing(fields)}.")
+    return {name: _array(fields[name]) for name in checks.FIELDS if name in fields}
+
+
+def _named(path: Path, names: Mapping[str, Sequence[str]], fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The attribute ``names`` of each field; DataError if there aren't as many as places of its last axis."""
+    attributes: dict[str, dict[str, Any]] = {field: {} for field in fields}
+    for field, given in names.items():
+        if field not in fields:
+            raise DataError(f"{path}: names of `{field}`{nearest(field, fields)}; expected names of x or of y.")
+        places = fields[field].shape[1:][-1:] or (1,)
+        if len(given) != places[0]:
+            raise DataError(f"{path}: {len(given)} names for the {places[0]} places of the last axis of {field}.")
+        attributes[field] = {"names": list(given)}
+    return attributes
 
 
 def _array(values: Any) -> Any:

@@ -85,17 +85,17 @@ class Chains:
 
     @property
     def remarks(self) -> list[str]:
-        """What the user should know of how they were fitted."""
-        return [text for chain in self._by_field.values() for text in chain.remarks]
+        """What is to be said once of what they do, and of how they were fitted."""
+        return [*self.description, *(text for chain in self._by_field.values() for text in chain.remarks)]
 
     @property
-    def description(self) -> str:
-        """In one line, and what that means for the loss; empty if there are none."""
-        texts = [f"{field} by {', '.join(chain.names)}" for field, chain in self._by_field.items()]
+    def description(self) -> list[str]:
+        """What they do, and what that means for the loss."""
+        found = [f"{field} is transformed by {', '.join(chain.names)}" for field, chain in self._by_field.items()]
         chain = self.get("y")
         if chain and chain.labels is None:
-            texts[-1] += " (the loss is that of transformed targets; metrics and predictions are in their own units)"
-        return "; ".join(texts)
+            found[-1] += "; the loss is that of transformed targets, metrics and predictions are in their own units"
+        return found
 
     def check_classes(self, where: str, classes: int) -> None:
         """See that there is a name for each label.

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from distnn.data import DataFile
 from distnn.data.convert import npz
+from distnn.data.convert.splits import Shares
 from distnn.errors import DataError
 from tests.support.files import contents, same
 
@@ -44,16 +45,16 @@ def test_npz_round_trip(tmp_path_factory: pytest.TempPathFactory, x: np.ndarray,
 
 def test_npz_of_one_x_and_y_is_cut(tmp_path: Path) -> None:
     source = npz_file(tmp_path / "a.npz", x=X, y=LABELS)
-    made = contents(npz.convert(tmp_path / "a.h5", source, validation=0.2, test=0.4, seed=3))
+    made = contents(npz.convert(tmp_path / "a.h5", source, cutting=Shares(0.2, 0.4, 3)))
     assert {split: len(y) for split, (_, y) in made.items()} == {"train": 8, "validation": 4, "test": 8}
     for split, (x, y) in made.items():
         np.testing.assert_array_equal(LABELS[(x[:, 0] / 3).astype(int)], y)  # each target stayed with its sample
         assert np.ptp(np.bincount(y, minlength=4)) <= 1, split
-    again = contents(npz.convert(tmp_path / "b.h5", source, validation=0.2, test=0.4, seed=3))
-    other = contents(npz.convert(tmp_path / "c.h5", source, validation=0.2, test=0.4, seed=4))
+    again = contents(npz.convert(tmp_path / "b.h5", source, cutting=Shares(0.2, 0.4, 3)))
+    other = contents(npz.convert(tmp_path / "c.h5", source, cutting=Shares(0.2, 0.4, 4)))
     same(made, again)
     assert not np.array_equal(made["train"][0], other["train"][0])
-    assert list(contents(npz.convert(tmp_path / "d.h5", source, validation=0.0, test=0.0))) == ["train"]
+    assert list(contents(npz.convert(tmp_path / "d.h5", source, cutting=Shares(0, 0)))) == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,12 @@ def test_npz_targets(tmp_path: Path, y: np.ndarray, task: str | None, expected: 
         ({"x": X, "y": LABELS / 2}, {"task": "classification"}, r"y\[1\] is 0.5, but labels for classification are"),
         ({"x": X, "y": LABELS - 1}, {}, "holds the label -1; expected the labels 0, 1"),
         ({"x": X, "y": LABELS * 10**8}, {}, "holds the label 300000000; expected the labels"),
-        ({"x": X, "y": LABELS}, {"test": 0.6, "validation": 0.4}, "leaves none of the 20 samples to train on"),
-        ({"x_train": X, "y_train": LABELS}, {"test": 0.5}, r"names its own splits \(train\), so fractions"),
+        ({"x": X, "y": LABELS}, {"cutting": Shares(0.4, 0.6)}, "leaves none of the 20 samples to train on"),
+        (
+            {"x_train": X, "y_train": LABELS},
+            {"cutting": Shares(test=0.5)},
+            r"names its own splits \(train\), so fractions",
+        ),
         ({"x": X[:, 0], "y": LABELS}, {}, r"train/x has the shape \(16,\); expected \(N, …\)"),
         ({"x": X + np.inf, "y": LABELS}, {}, r"train/x\[0, 0\] is inf"),
         ({"x": np.array([{}] * 20), "y": LABELS}, {}, "Arrays of Python objects can hold code and are not read"),

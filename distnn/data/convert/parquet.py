@@ -1,0 +1,79 @@
+"""Parquet tables, read by pyarrow: one sample a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from distnn.data.convert.columns import Table
+from distnn.data.convert.extras import needed
+from distnn.data.convert.splits import TENTHS, Shares
+from distnn.data.convert.table import Roles, Tell, convert_table
+from distnn.errors import DataError
+
+
+def read(path: Path, columns: Roles) -> tuple[Any, Roles]:
+    """A DataFrame of the columns that aren't dropped, and ``columns`` resolved.
+
+    Raises:
+        DataError: the file is missing, damaged or no Parquet, has no rows, or a column holds lists, bytes or the like.
+    """
+    arrow = needed("pyarrow", "tables")
+    parquet = needed("pyarrow.parquet", "tables")
+    needed("pandas", "tables")
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            columns = columns.resolved(path, schema.names)
+            kept = [name for name in schema.names if name not in columns.drop]
+            casts = [_plain(path, arrow.types, schema.field(name), arrow.float64()) for name in kept]
+            table = file.read(columns=kept)
+        frame = table.cast(arrow.schema(casts)).to_pandas(ignore_metadata=True, date_as_object=False)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no Parquet file {path}; check the path.") from error
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        text = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise DataError(f"{path} can't be read as Parquet: {text}; copy it again, or write it anew.") from error
+    if frame.empty:
+        raise DataError(f"{path} has no row; expected one sample a row.")
+    return frame, columns
+
+
+def _plain(path: Path, types: Any, field: Any, float64: Any) -> Any:
+    """The field as pandas can hold it: decimal numbers as floats."""
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    if types.is_decimal(kind):
+        return field.with_type(float64)
+    plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    if not any(fits(kind) for fits in (*plain, types.is_date, types.is_timestamp, types.is_null)):
+        raise DataError(
+            f"{path}: column '{field.name}' holds values of the type {field.type}; expected numbers, texts, True and "
+            f"False, or dates: leave it out with --drop '{field.name}'."
+        )
+    return field
+
+
+def convert(
+    output: str | Path,
+    path: str | Path,
+    columns: Roles,
+    *,
+    cutting: Shares = TENTHS,
+    tell: Tell = str,
+    force: bool = False,
+) -> Path:
+    """Make a data file of a Parquet table: x (N, features) float32, y labels or float64.
+
+    Args:
+        path: the table.
+        columns: what its columns are for.
+        cutting: how the rows are split.
+        tell: called with a line for each column that isn't taken as plain numbers.
+    """
+    path = Path(path)
+    frame, columns = read(path, columns)
+
+    def spot(row: int, name: str) -> tuple[str, str]:
+        return f"row {row + 1}", str(frame[name][row])
+
+    return convert_table(output, Table(path, frame, spot, "row"), columns, cutting=cutting, tell=tell, force=force)

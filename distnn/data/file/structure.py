@@ -1,0 +1,155 @@
+"""What a data file's structure says, without its values: task, classes, splits, and what their fields are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from distnn.data.file import checks
+from distnn.data.file.attributes import texts
+from distnn.data.file.fields import USUAL, Description, Location
+from distnn.data.file.labels import enum_names, labels
+from distnn.data.file.locating import Datasets
+from distnn.data.file.references import check_links
+from distnn.data.file.rows import Rows, leaves
+from distnn.data.file.views import as_column
+from distnn.errors import DataError
+
+#: Images have at most so many channels, and at least so many pixels each way, if channels seem to come first.
+CHANNELS, PIXELS = 4, 8
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is known of an open file.
+
+    Attributes:
+        task, classes, scale: as in `DataFile`.
+        data: by split and field, what it is read from.
+        datasets: those of the file.
+        channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    scale: float | None
+    data: Mapping[str, Mapping[str, Rows]]
+    datasets: Datasets
+    channels_first: bool
+
+
+def structure(path: Path, file: Any, description: Description, *, follow: bool) -> Structure:
+    """The structure of an open file.
+
+    Arguments:
+        path: of the file.
+        file: it, as h5py opens it.
+        description: what the user says of it.
+        follow: whether other folders' files may be read.
+
+    Raises:
+        DataError: what is asked for isn't there, or doesn't make a data set.
+    """
+    check_links(path, file, follow=follow)
+    datasets = Datasets(path, file, follow=follow)
+    task = _task(path, file, description, datasets.notes)
+    splits = datasets.splits(description.fields)
+    _check_train(path, file, description, splits)
+    data = {split: _rows(datasets, description, splits[split]) for split in splits}
+    classes = _classes(path, file, task, description, data["train"]["y"], datasets.notes)
+    for split, fields in data.items():
+        fields["x"] = as_column(fields["x"], "") if task != "language" else fields["x"]
+        if task == "classification":
+            one_hot = description.fields["y"].layout == "one_hot"
+            fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
+        checks.check_split(path, split, task, fields)
+        checks.check_alike(path, split, fields, data["train"])
+    first = data["train"]["x"]
+    return Structure(
+        task,
+        classes,
+        None if task == "language" else _scale(path, data),
+        {split: data[split] for split in checks.SPLITS if split in data},
+        datasets,
+        description.fields["x"].layout is None and _seems_channels_first(first.shape[1:]),
+    )
+
+
+def _task(path: Path, file: Any, description: Description, notes: list[str]) -> str:
+    if description.task is None:
+        return checks.check_task(path, file.attrs.get("task"))
+    task = checks.check_task(path, description.task)
+    stored = texts([file.attrs["task"]]) if "task" in file.attrs else (task,)
+    if stored != (task,):
+        notes.append(f'data.task = "{task}" is used, and not the attribute task = "{(stored or ("",))[0]}"')
+    return task
+
+
+def _classes(path: Path, file: Any, task: str, description: Description, y: Rows, notes: list[str]) -> tuple[str, ...]:
+    """The names that were said, else those of the file's attribute, else of the labels' type."""
+    said, stored = description.names(), texts(file.attrs.get("classes", ())) or ()
+    if said and not (isinstance(description.classes, int) and len(stored) == len(said)):
+        if stored not in ((), said):
+            notes.append(f"data.classes is used, and not the attribute classes, which lists {checks.listing(stored)}")
+        return checks.check_classes(path, task, said)
+    given = file.attrs.get("classes")
+    return checks.check_classes(path, task, (enum_names(y) or None) if given is None else given)
+
+
+def _check_train(path: Path, file: Any, description: Description, splits: Mapping[str, str]) -> None:
+    if all(description.fields[name] == USUAL[name] for name in USUAL):
+        groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
+        checks.check_train(path, ["train", *groups] if splits.get("train") in groups else groups)
+    elif "train" not in splits:
+        paths = [each for location in description.given.values() for each in location.of("train")]
+        raise DataError(
+            f"{path} has no split for training: there is nothing at {checks.listing(paths)}. Correct the paths in "
+            "[data], in which {split} stands for train, validation and test."
+        )
+
+
+def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, Rows]:
+    """By field, what the split is read from that is called so."""
+    fields = dict(description.fields)
+    for field in checks.FIELDS:
+        location = Location((f"{{split}}/{field}",))
+        if field not in fields and datasets.has(location.of(name)[0]):
+            fields[field] = location
+    return {field: datasets.rows(field, location, name) for field, location in fields.items()}
+
+
+def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
+    scales = {split: _scale_of(path, f"{split}/x", fields["x"]) for split, fields in data.items()}
+    for split, scale in scales.items():
+        if scale != scales["train"]:
+            raise DataError(
+                f"{path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
+                "expected the same in all splits, so that all are scaled alike."
+            )
+    return scales["train"]
+
+
+def _scale_of(path: Path, name: str, rows: Rows) -> float | None:
+    """The attribute ``scale`` of the datasets that rows are read from."""
+    found = {
+        checks.check_scale(path, name, leaf.attrs["scale"]) if "scale" in leaf.attrs else None for leaf in leaves(rows)
+    }
+    if len(found) > 1:
+        raise DataError(
+            f"{path}: the datasets that make up {name} have the attributes scale={checks.listing(map(str, found))}; "
+            "expected the same in all of them."
+        )
+    return found.pop()
+
+
+def _seems_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether samples of a shape are more likely (C, H, W) than (H, W, C).
+
+    >>> [_seems_channels_first(shape) for shape in ((3, 32, 32), (32, 32, 3), (28, 28), (1, 28, 28), (3, 32, 3))]
+    [True, False, False, True, False]
+    """
+    return len(shape) in (3, 4) and shape[0] <= CHANNELS < shape[-1] and min(shape[1:]) >= PIXELS
