@@ -11,8 +11,8 @@ from distnn.data.loader import Loader
 from distnn.data.partition import Range, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length
+from distnn.data.transforms.exploration import pieces
 from distnn.data.transforms.fit import explore, merged
-from distnn.data.transforms.survey import pieces
 from distnn.errors import DataError
 from distnn.parallel.world import World
 
@@ -35,7 +35,7 @@ def fit(file: DataFile, source: Source, world: World) -> None:
         return file.read_fields("train", *block)
 
     while chains := file.chains.waiting:
-        ranges = pieces([survey for chain in chains if (survey := chain.survey)], file.count("train"))
+        ranges = pieces([exploration for chain in chains if (exploration := chain.exploration)], file.count("train"))
         found: list[Any] = []
         reason = ""
         world.heartbeat.beat("fitting the transforms")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distnn.arrays import Array
+from distnn.data.transforms.exploration import Exploration
 from distnn.data.transforms.shift_labels import ShiftLabels
-from distnn.data.transforms.survey import Survey
 from distnn.data.transforms.transform import RefusedError, State, Transform
 from distnn.errors import CheckpointError, UsageError
 
@@ -65,11 +65,11 @@ class Chain:
 
     def _advance(self) -> None:
         """Make ready those that needn't be fitted, up to the next one that does."""
-        while self._waiting and self.survey is None:
+        while self._waiting and self.exploration is None:
             self.fit(None)
 
     @property
-    def survey(self) -> Survey | None:
+    def exploration(self) -> Exploration | None:
         """What the next transform is to be fitted from; None if all are fitted."""
         if not self._waiting:
             return None
@@ -78,10 +78,10 @@ class Chain:
         except UsageError as error:
             error.at("transforms", self.field, len(self._fitted))
             raise
-        return self._waiting[0].survey(self.shape)
+        return self._waiting[0].exploration(self.shape)
 
     def fit(self, found: Any) -> None:
-        """Fit the next transform to what its survey has found in all training samples.
+        """Fit the next transform to what its exploration has found in all training samples.
 
         Raises:
             UsageError: if it can't be.

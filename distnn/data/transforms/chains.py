@@ -47,7 +47,7 @@ class Chains:
     @property
     def waiting(self) -> list[Chain]:
         """Those of which a transform is to be fitted."""
-        return [chain for chain in self._by_field.values() if chain.survey]
+        return [chain for chain in self._by_field.values() if chain.exploration]
 
     @property
     def widens(self) -> bool:

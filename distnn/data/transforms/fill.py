@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import COUNT, MEAN, Spread, Survey
+from distnn.data.transforms.exploration import COUNT, MEAN, Exploration, Spread
 from distnn.data.transforms.transform import State, Transform
 from distnn.errors import UsageError
 
@@ -46,7 +46,7 @@ class Fill(Transform, kind="fill"):
                 f"Fill: indicator = true is for tables, whose samples are rows, but these have the shape {shape}."
             ).at("indicator")
 
-    def survey(self, shape: tuple[int, ...]) -> Survey | None:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration | None:
         return Spread(shape, missing=self.missing) if self.value == "mean" or self.indicator else None
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:

@@ -18,7 +18,7 @@ Reader = Callable[[Range], Mapping[str, Array]]
 
 
 def explore(chains: Sequence[Chain], piece: Range, length: int, read: Reader, where: str) -> list[Any]:
-    """What the surveys of the chains' next transforms find in a piece of the training samples.
+    """What the explorations of the chains' next transforms find in a piece of the training samples.
 
     It is added up in blocks of ``length`` samples, so its bits depend on the piece and on that.
 
@@ -28,28 +28,28 @@ def explore(chains: Sequence[Chain], piece: Range, length: int, read: Reader, wh
     Raises:
         DataError: for values that a transform can't take.
     """
-    surveys = [survey for chain in chains if (survey := chain.survey)]
-    results = [survey.empty() for survey in surveys]
+    explorations = [exploration for chain in chains if (exploration := chain.exploration)]
+    results = [exploration.empty() for exploration in explorations]
     buffers = [np.empty((min(length, piece.length), *chain.shape)) for chain in chains]
     for number in range(batches(piece.length, length)):
         start = piece.start + number * length
         block = Range(start, min(start + length, piece.stop))
         rows = read(block)
-        for place, (chain, survey) in enumerate(zip(chains, surveys, strict=True)):
+        for place, (chain, exploration) in enumerate(zip(chains, explorations, strict=True)):
             values = buffers[place][: block.length]
             try:
                 chain.apply(rows[chain.field], values)
             except RefusedError as error:
                 raise refused(f"{where}{chain.field}", block.start + error.at[0], error) from None
-            results[place] = survey.add(results[place], values)
+            results[place] = exploration.add(results[place], values)
     return results
 
 
 def merged(chains: Sequence[Chain], results: Sequence[Sequence[Any]]) -> list[Any]:
     """What all pieces' results come to, in the order of the pieces: for each chain, what its next transform is fitted
     to."""
-    surveys = [survey for chain in chains if (survey := chain.survey)]
-    return [survey.merged([each[place] for each in results]) for place, survey in enumerate(surveys)]
+    explorations = [exploration for chain in chains if (exploration := chain.exploration)]
+    return [exploration.merged([each[place] for each in results]) for place, exploration in enumerate(explorations)]
 
 
 def refused(name: str, sample: int, error: RefusedError) -> DataError:

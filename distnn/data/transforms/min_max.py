@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import COUNT, LARGEST, LEAST, Axis, Spread, Survey
+from distnn.data.transforms.exploration import COUNT, LARGEST, LEAST, Axis, Exploration, Spread
 from distnn.data.transforms.transform import State, Transform, unvarying
 from distnn.errors import UsageError
 
@@ -35,7 +35,7 @@ class MinMax(Transform, kind="min_max"):
         if not self.low < self.high:
             raise UsageError(f"MinMax: low is {self.low:g}, which must be below high, {self.high:g}.").at("low")
 
-    def survey(self, shape: tuple[int, ...]) -> Survey:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration:
         return Spread(shape, self.axis)
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:

@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import MinLen
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import Distinct, Survey
+from distnn.data.transforms.exploration import Distinct, Exploration
 from distnn.data.transforms.transform import RefusedError, State, Transform
 from distnn.errors import UsageError
 from distnn.registry import CountOrZero
@@ -49,7 +49,7 @@ class OneHot(Transform, kind="one_hot"):
             what = "a column twice" if twice else f"column {max(self.columns)}"
             raise UsageError(f"OneHot: columns names {what}; expected some of 0..{shape[0] - 1}.").at("columns")
 
-    def survey(self, shape: tuple[int, ...]) -> Survey:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration:
         return Distinct(tuple(self.columns), MOST)
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:

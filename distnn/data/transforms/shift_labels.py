@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import MinLen
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import Distinct, Survey
+from distnn.data.transforms.exploration import Distinct, Exploration
 from distnn.data.transforms.transform import State, Transform, refuse
 from distnn.errors import UsageError
 
@@ -42,7 +42,7 @@ class ShiftLabels(Transform, kind="shift_labels"):
                 "labels"
             )
 
-    def survey(self, shape: tuple[int, ...]) -> Survey | None:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration | None:
         return Distinct() if self.labels is None else None
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:

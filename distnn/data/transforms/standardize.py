@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import COUNT, MEAN, SQUARES, Axis, Spread, Survey
+from distnn.data.transforms.exploration import COUNT, MEAN, SQUARES, Axis, Exploration, Spread
 from distnn.data.transforms.transform import State, Transform, unvarying
 
 
@@ -25,7 +25,7 @@ class Standardize(Transform, kind="standardize"):
     #: what is standardised by itself: each number of a sample, each channel (the last axis), or all numbers together
     axis: Axis = "feature"
 
-    def survey(self, shape: tuple[int, ...]) -> Survey:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration:
         return Spread(shape, self.axis)
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:

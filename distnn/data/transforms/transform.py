@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.survey import Survey
+from distnn.data.transforms.exploration import Exploration
 from distnn.errors import UsageError
 from distnn.registry import Family, Registered
 
@@ -64,12 +64,12 @@ class Transform(
             UsageError: it isn't.
         """
 
-    def survey(self, shape: tuple[int, ...]) -> Survey | None:
+    def exploration(self, shape: tuple[int, ...]) -> Exploration | None:
         """What it is fitted from, for samples of this shape; None if there is nothing to fit."""
         return None
 
     def fit(self, found: Any, shape: tuple[int, ...]) -> State:
-        """Its state, from the survey's result over all training samples of this shape.
+        """Its state, from the exploration's result over all training samples of this shape.
 
         Raises:
             UsageError: if there is none for them.

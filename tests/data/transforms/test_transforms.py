@@ -26,16 +26,16 @@ from distnn.data.transforms import (
     Transform,
 )
 from distnn.data.transforms.chain import Chain
+from distnn.data.transforms.exploration import pieces
 from distnn.data.transforms.fit import explore, merged
-from distnn.data.transforms.survey import pieces
 from distnn.errors import CheckpointError, DataError, UsageError
 
 
 def fitted(field: str, transforms: Sequence[Transform], values: Any, ranks: int = 1, length: int = 7) -> Chain:
     """The chain, fitted to values (N, …) in the parts that so many ranks would have."""
     chain = Chain(field, transforms, values.shape[1:])
-    while chain.survey:
-        ranges = pieces([chain.survey], len(values))
+    while chain.exploration:
+        ranges = pieces([chain.exploration], len(values))
         mine = [ranges[slice(*part(len(ranges), ranks, rank))] for rank in range(ranks)]
         parts = [[explore([chain], piece, length, reader(field, values), "") for piece in own] for own in mine]
         chain.fit(*merged([chain], [result for own in parts for result in own]))
@@ -179,7 +179,7 @@ def test_what_was_fitted_is_taken_over() -> None:
     transforms = [Standardize(), OneHot([4]), MinMax()]
     before, after = fitted("x", transforms, x), Chain("x", transforms, (5,))
     after.load(before.state, "c.h5")
-    assert after.shape == before.shape and after.survey is None
+    assert after.shape == before.shape and after.exploration is None
     np.testing.assert_array_equal(applied(after, x), applied(before, x))
     with pytest.raises(CheckpointError, match=r"no x.0.min_max.least"):
         Chain("x", [MinMax()], (5,)).load(before.state, "c.h5")

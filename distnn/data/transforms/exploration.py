@@ -23,7 +23,7 @@ Axis = Literal["feature", "channel", "all"]
 PIECES, FEWEST, HELD_BYTES = 256, 8, 64 * 1024 * 1024
 
 
-class Survey(ABC):
+class Exploration(ABC):
     """Something that is found out about a field.
 
     Attributes:
@@ -58,7 +58,7 @@ COUNT, MEAN, SQUARES, LEAST, LARGEST = range(5)
 
 
 @dataclass(frozen=True)
-class Spread(Survey):
+class Spread(Exploration):
     """Of the numbers that aren't NaN: how many, their mean, Σ (x − mean)², the least and the largest, (5, width).
 
     Two pieces are merged by the update of Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance, 1983,
@@ -120,7 +120,7 @@ class Spread(Survey):
 
 
 @dataclass(frozen=True)
-class Distinct(Survey):
+class Distinct(Exploration):
     """The different values of some columns, each in ascending order; of more than ``most`` so many and one more.
 
     Arguments:
@@ -150,7 +150,9 @@ class Distinct(Survey):
         return [np.union1d(one, other)[: self.most + 1] for one, other in zip(first, second, strict=True)]
 
 
-def pieces(surveys: Sequence[Survey], samples: int) -> list[Range]:
+def pieces(explorations: Sequence[Exploration], samples: int) -> list[Range]:
     """The pieces of so many samples, each of which has results of its own; the same on any number of ranks."""
-    count = min(samples, PIECES, max(FEWEST, HELD_BYTES // max(1, sum(survey.bytes for survey in surveys))))
+    count = min(
+        samples, PIECES, max(FEWEST, HELD_BYTES // max(1, sum(exploration.bytes for exploration in explorations)))
+    )
     return [part(samples, count, index) for index in range(count)]
