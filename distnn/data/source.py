@@ -12,10 +12,10 @@ from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.order import Order
 from distnn.data.partition import Range
-from distnn.data.transforms import RefusedError
+from distnn.data.transforms import RefusedError, refuse
 from distnn.data.transforms.chain import Chain
 from distnn.data.transforms.chains import Chains
-from distnn.data.transforms.fit import refused
+from distnn.data.transforms.fit import refused, without
 from distnn.errors import DataError
 
 
@@ -90,6 +90,9 @@ class Source(ABC):
     def fill(self, positions: Range, arrays: Mapping[str, Array], *, stored: bool = False) -> None:
         """Write fields of the samples at these positions of the epoch's order into arrays, without allocating.
 
+        An array for ``weight`` gets the weights of the samples or of their targets, 0 where a mask leaves them out, and
+        1 where there is neither; targets whose weight is 0, which may be missing, become 0.
+
         Arguments:
             arrays: by field.
             stored: as they are in the file, but for the type.
@@ -99,12 +102,19 @@ class Source(ABC):
                 numbers that the arrays' type doesn't hold.
         """
         for block, rows, place in self._blocks(positions):
+            if "weight" in arrays:
+                self._weigh(block.fields, rows, arrays["weight"][place])
             for name, array in arrays.items():
                 chain = None if stored or self._chains is None else self._chains.get(name)
-                if chain is None:
+                if chain is not None:
+                    weights = arrays["weight"][place] if name == "y" and "weight" in arrays else None
+                    self._transform(chain, self._staged(block.fields[name], rows, name), array[place], weights, place)
+                elif name != "weight":
                     self._gather(block.fields[name], rows, array[place], name, place)
-                else:
-                    self._transform(chain, self._taken(block.fields[name], rows, name), array[place], place)
+        if "weight" in arrays:
+            self._check("weight", arrays["weight"], slice(0, positions.length), "a weight")
+            if "y" in arrays:
+                self._leave_out(arrays["weight"], arrays["y"])
         if stored or "x" not in arrays:
             return
         x = arrays["x"]
@@ -134,28 +144,30 @@ class Source(ABC):
             # "raise" would copy through a buffer; positions are right by construction
             source.take(rows, axis=0, out=target, mode="clip")
             return
-        staging = self._taken(source, rows, name)
+        staging = self._staged(source, rows, name)
         with np.errstate(over="ignore"):
             np.copyto(target, staging, casting="unsafe")
         if source.dtype.kind == target.dtype.kind == "f" and source.itemsize > target.itemsize:
             self._check(name, target, place, staging)
 
-    def _taken(self, source: Array, rows: Array, name: str) -> Array:
-        """A field's values of these rows, in an array that is used anew each time."""
+    def _staged(self, source: Array, rows: Array, name: str) -> Array:
+        """Rows of a field as they are stored; good until the next call for this field."""
         if name not in self._staging or len(self._staging[name]) < len(rows):
             self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
         staging = self._staging[name][: len(rows)]
         source.take(rows, axis=0, out=staging, mode="clip")
         return staging
 
-    def _transform(self, chain: Chain, values: Array, target: Array, place: slice) -> None:
+    def _transform(self, chain: Chain, values: Array, target: Array, weights: Array | None, place: slice) -> None:
+        """Write transformed values; those that have no weight may be anything."""
+        if weights is not None:
+            values = without(values, weights)
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 chain.apply(values, target)
             if target.size and not np.isfinite([target.min(), target.max()]).all():
-                at = np.argwhere(~np.isfinite(target))[0]
-                why = f"is {target[tuple(at)]} behind its transforms; correct it, or fill or clip it"
-                raise RefusedError(at, why)
+                bad = ~np.isfinite(target) & (True if weights is None else ~np.isnan(values))
+                refuse(bad, target, "is {value} behind its transforms; correct it, or fill or clip it")
         except RefusedError as error:
             sample = self.origin[1] + int(self._index[place][error.at[0]])
             raise refused(f"{self.origin[0]}{chain.field}", sample, error) from None
@@ -169,6 +181,24 @@ class Source(ABC):
         """Of a sample in the file, if the field has transforms that can be undone; else None."""
         chain = self._chains.get(field) if self._chains else None
         return None if chain is None or chain.labels is not None else chain.stored
+
+    def _weigh(self, fields: Mapping[str, Array], rows: Array, target: Array) -> None:
+        """Write the product of what weights there are."""
+        target.fill(1)
+        by_sample = target.reshape(len(rows), -1)
+        for name in ("weight", "mask"):
+            if name in fields:
+                given = self._staged(fields[name], rows, name).reshape(len(rows), -1)
+                with np.errstate(over="ignore"):
+                    np.multiply(by_sample, given, out=by_sample, casting="unsafe")
+
+    def _leave_out(self, weights: Array, y: Array) -> None:
+        """Write 0 to the targets that don't count, whatever they are."""
+        if "left out" not in self._staging or len(self._staging["left out"]) < len(weights):
+            self._staging["left out"] = np.empty(weights.shape, np.bool_)
+        nothing = self._staging["left out"][: len(weights)]
+        np.equal(weights, 0, out=nothing)
+        np.copyto(y.reshape(len(y), -1), 0, where=nothing.reshape(len(y), -1))
 
     def _check(self, name: str, values: Array, place: slice, before: Array | str) -> None:
         """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""

@@ -12,7 +12,7 @@ from distnn.data.partition import Range, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length
 from distnn.data.transforms.exploration import pieces
-from distnn.data.transforms.fit import explore, merged
+from distnn.data.transforms.fit import explore, merged, without
 from distnn.errors import DataError
 from distnn.parallel.world import World
 
@@ -31,8 +31,12 @@ def fit(file: DataFile, source: Source, world: World) -> None:
 
     def read(block: Range) -> Mapping[str, Array]:
         if isinstance(source, Loader):
-            return {name: array[slice(*block)] for name, array in source.fields.items()}
-        return file.read_fields("train", *block)
+            rows = {name: array[slice(*block)] for name, array in source.fields.items()}
+        else:
+            rows = file.read_fields("train", *block)
+        for name in rows.keys() & {"weight", "mask"} if file.chains.get("y") else ():
+            rows["y"] = without(rows["y"], rows[name])
+        return rows
 
     while chains := file.chains.waiting:
         ranges = pieces([exploration for chain in chains if (exploration := chain.exploration)], file.count("train"))

@@ -51,6 +51,7 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     """
     input_shape, target_shape = file.chains.shape("x", file.sample_shape), file.chains.shape("y", file.target_shape)
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
+    facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
     try:
         if given.network is not None:

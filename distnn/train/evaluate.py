@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
 from distnn.graph.memory import BufferPool
-from distnn.graph.plan import Plan
 from distnn.metrics import Metric, Value
 from distnn.models.model import Model
 from distnn.ops.op import nothing
@@ -131,25 +130,26 @@ class Evaluator:
         reader.carried.reset()
         for positions in reader.batches:
             plan = self._plan(positions.length)
-            reader.source.fill(positions, self._model.inputs(plan))
+            inputs = self._model.inputs(plan)
+            reader.source.fill(positions, inputs)
             reader.carried.before(plan, positions)
-            targets = self._targets(reader.source, positions, plan) if self._metrics else None
+            targets = self._targets(reader.source, positions, inputs) if self._metrics else []
             plan.forward()
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
-            if self._metrics and targets is not None:
+            if self._metrics:
                 predictions = reader.source.inverted("y", plan.value["prediction"])
-                self._metrics.add(counts, others, predictions, targets)
+                self._metrics.add(counts, others, predictions, *targets)
 
-    def _targets(self, source: Source, positions: Range, plan: Plan) -> Array:
-        """The targets as metrics want them, in their own units; a copy, for the plan uses its memory anew."""
+    def _targets(self, source: Source, positions: Range, inputs: Mapping[str, Array]) -> list[Array]:
+        """Targets, in their own units, and weights; copies, for a plan uses their memory anew."""
+        copies = {name: array.copy() for name, array in inputs.items() if name != "x"}
         shape = source.stored_shape("y")
-        if shape is None:
-            return plan.value["y"].copy()
-        targets = np.empty((positions.length, *shape))
-        source.fill(positions, {"y": targets}, stored=True)
-        return targets
+        if shape is not None:
+            copies["y"] = np.empty((positions.length, *shape))
+            source.fill(positions, copies, stored=True)
+        return list(copies.values())
 
 
 class _Reader(NamedTuple):

@@ -2,7 +2,7 @@
 
 # Messages and pages list kinds in this order.
 # isort: off
-from distnn.data.transforms.transform import RefusedError, State, Transform
+from distnn.data.transforms.transform import RefusedError, State, Transform, refuse
 from distnn.data.transforms.standardize import Standardize
 from distnn.data.transforms.min_max import MinMax
 from distnn.data.transforms.log import Logarithm
@@ -24,4 +24,5 @@ __all__ = [
     "Standardize",
     "State",
     "Transform",
+    "refuse",
 ]

@@ -121,7 +121,7 @@ class Spread(Exploration):
 
 @dataclass(frozen=True)
 class Distinct(Exploration):
-    """The different values of some columns, each in ascending order; of more than ``most`` so many and one more.
+    """The different values of some columns, without NaN, each in ascending order; of very many so many and one more.
 
     Arguments:
         columns: which numbers of a sample, counted from 0.
@@ -142,8 +142,8 @@ class Distinct(Exploration):
 
     def add(self, total: list[Array], values: Array) -> list[Array]:
         """Those of the new ones as well."""
-        rows = values.reshape(len(values), -1)
-        return self.merge(total, [np.unique(rows[:, column]) for column in self.columns])
+        columns = (values.reshape(len(values), -1)[:, column] for column in self.columns)
+        return self.merge(total, [np.unique(column[~np.isnan(column)]) for column in columns])
 
     def merge(self, first: list[Array], second: list[Array]) -> list[Array]:
         """Of both."""

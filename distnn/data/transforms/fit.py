@@ -52,6 +52,13 @@ def merged(chains: Sequence[Chain], results: Sequence[Sequence[Any]]) -> list[An
     return [exploration.merged([each[place] for each in results]) for place, exploration in enumerate(explorations)]
 
 
+def without(values: Array, weights: Array) -> Array:
+    """A copy of values (n, …), in which those are NaN whose weight, (n,) or (n, …), is 0."""
+    found = values.astype(np.float64).reshape(len(values), -1)
+    np.copyto(found, np.nan, where=weights.reshape(len(weights), -1) == 0)
+    return found.reshape(values.shape)
+
+
 def refused(name: str, sample: int, error: RefusedError) -> DataError:
     """The error for a value of a field that a transform can't take."""
     place = ", ".join(map(str, (sample, *error.at[1:])))

@@ -61,5 +61,6 @@ class ShiftLabels(Transform, kind="shift_labels"):
         labels = state["labels"]
         places = np.minimum(np.searchsorted(labels, x), len(labels) - 1)
         why = "is the label {value}, which no training sample has; correct it, or name all in labels = [...]"
-        refuse(labels[places] != x, x, why)
-        np.copyto(out, places)
+        known = labels[places] == x
+        refuse(~(known | np.isnan(x)), x, why)  # what has no weight is NaN
+        np.copyto(out, np.where(known, places, 0))
