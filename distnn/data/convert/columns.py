@@ -176,7 +176,10 @@ def _texts(table: Table, name: str, kind: str | None) -> Numbers | Categories:
             f"{table.at(name, 0)} and all others of this column are dates; {_choices(name, 'date', 'category')}."
         )
     if all(map(DECIMAL_COMMA.fullmatch, distinct)):
-        raise DataError(f"{table.at(name, 0)} looks like a number with a decimal comma; then give --decimal ','.")
+        raise DataError(
+            f"{table.at(name, 0)} looks like a number; is it a decimal comma? Then give --decimal ','. "
+            f"Else take the comma out, or {_choices(name, 'category')}."
+        )
     if len(distinct) > min(MOST_WORDS, max(2, len(codes) // 2)):
         raise DataError(
             f"{table.at(name, 0)} is one of {len(distinct)} different words in {len(codes)} {table.unit}s of this "

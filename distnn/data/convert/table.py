@@ -177,17 +177,25 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
     if bad.any():
         row, place = np.unravel_index(int(np.argmax(bad)), bad.shape)
         name = refused[place]
-        keep = ", --missing keep stores NaN, to be filled in by the transform fill" if name in features else ""
+        keep = ", --missing keep stores NaN, to be filled in by the transform fill"
         if name in columns.target:
-            keep = ", --missing keep with --task regression masks them"
-        word = f", and --types '{name}=category' takes the text for a word" if name not in columns.others else ""
+            keep = ", --missing keep with --task regression masks it"
+        if name in columns.others or columns.missing == "keep":
+            keep = ""
+        text = table.spot(int(table.frame.index[row]), name)[1]
+        word = f", --types '{name}=category' takes it for a word" if is_word(text) and name in features else ""
         raise DataError(
             f"{table.at(name, int(row))}: the value is missing. --missing drop leaves such {table.unit}s out"
-            f"{keep if columns.missing == 'refuse' else ''}{word}; or leave the column out with --drop '{name}'."
+            f"{keep}{word}; or leave the column out with --drop '{name}'."
         )
     if told := [f"{name} ({count})" for name, count in absent[features].sum().items() if count]:
         tell(f"missing values are kept as NaN, for the transform fill, of the columns {listed(told)}")
     return table
+
+
+def is_word(text: str) -> bool:
+    """Whether a text that stands for a missing value may be meant as a word."""
+    return bool(text) and text.lower() != "nan"
 
 
 def _may_lack(columns: Roles) -> bool:
