@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from distnn.data.cutting import Cut
+from distnn.data.transforms.chains import Wished
 
 #: Stands in a path for what a split is called in the file.
 SPLIT = "{split}"
@@ -53,6 +54,7 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        transforms: what is done to the values of fields once they are read.
         one_sample_files: each file is one sample: its datasets are a row each.
         cut: how the samples for training are cut into splits; None: they aren't.
     """
@@ -60,6 +62,7 @@ class Description:
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    transforms: Wished = field(default_factory=dict)
     one_sample_files: bool = False
     cut: Cut | None = None
 

@@ -21,6 +21,7 @@ from distnn.data.file.rows import Rows, bytes_of_one, leaves, names_of
 from distnn.data.file.splitting import numbers_of, origin, picked
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
+from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -63,8 +64,8 @@ class DataFile:
         sample_shape: the shape of one sample, the same in all splits.
         target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
-        scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
-            unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
+        scale: the factor by which samples are to be multiplied: the attribute ``scale`` of x; None without one.
+        chains: the transforms, for samples and targets of these shapes.
         together: whether the ranks have opened it together; never for joined files, nor for one that refers to others
             or whose fields don't lie there as they are read.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
@@ -100,6 +101,8 @@ class DataFile:
             if description.cut is not None and description.cut.made:
                 parts = self._data, self._group, self.task, self.classes
                 self._split(numbers_of(self.path, description.cut, *parts))
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error
@@ -120,7 +123,8 @@ class DataFile:
 
     def _join(self, files: list[tuple[str, Path]], comm: Any, beat: Callable[[], object]) -> None:
         cut = self.description.cut
-        part = replace(self.description, cut=Cut(group=cut.group) if cut and cut.group else None)
+        group = Cut(group=cut.group) if cut and cut.group else None
+        part = replace(self.description, cut=group, transforms={})
 
         def opened(path: Path) -> DataFile:
             return DataFile(path, follow=self.follow, description=part)
@@ -150,6 +154,13 @@ class DataFile:
     def notes(self) -> list[str]:
         """What is to be said once of how the file is read."""
         return self._many.notes if self._many else self._found.notes
+
+    def scale_by_type(self) -> None:
+        """Scale unsigned integers without the attribute ``scale`` by 1/max of their type, as all once were."""
+        if self.scale is None and self.x_dtype.kind == "u" and self.task != "language":
+            self.scale = 1.0 / float(np.iinfo(self.x_dtype).max)
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
 
     @property
     def stamps(self) -> list[tuple[int, ...]]:
@@ -291,14 +302,14 @@ class DataFile:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self.unreadable(split, start, stop, error) from error
-        self._check(split, start, arrays)
+        self._check(split, start, {name: array for name, array in arrays.items() if not self.chains.unchecked(name)})
 
     def _check(self, split: str, start: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Check values; errors name the file that a sample is in, and its number there."""
         try:
             checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
         except DataError:
-            for place in range(len(next(iter(arrays.values())))):
+            for place in range(max(map(len, arrays.values()))):
                 sample = {name: array[place : place + 1] for name, array in arrays.items()}
                 where = origin(self.path, split, self._data[split]["x"], start + place)
                 checks.check_values(*where, sample, self.task, len(self.classes))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
@@ -153,9 +152,6 @@ def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
                 f"{path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
                 "expected the same in all splits, so that all are scaled alike."
             )
-    dtype = data["train"]["x"].dtype
-    if scales["train"] is None and dtype.kind == "u":
-        return 1.0 / float(np.iinfo(dtype).max)
     return scales["train"]
 
 
