@@ -352,7 +352,9 @@ def test_named_places(tmp_path: Path) -> None:
 
 def test_joined_files(tmp_path: Path) -> None:
     for number, (start, stop) in enumerate(((0, 5), (5, 12))):
-        made(tmp_path / f"{number}.h5", images=X[start:stop].T, labels=Y[start:stop])
+        with h5py.File(made(tmp_path / f"{number}.h5", images=X[start:stop].T, labels=Y[start:stop]), "r+") as file:
+            file["labels"].attrs["names"] = ["kind"]
     with opened(tmp_path / "?.h5", x={"path": "images", "layout": "reversed"}, y="labels", **LABELS) as file:
         equal(file, X, Y)
         assert file.count("train") == 12 and len(file.identity()) == 5
+        assert (file.names("x"), file.names("y")) == ((), ("kind",))
