@@ -199,6 +199,7 @@ def test_frames_of_pandas(tmp_path: Path) -> None:
         with opened(tmp_path / f"{name}.h5", **data, **LABELS) as file:
             equal(file, np.column_stack([X[:, 3], Y, X[:, 0]]), Y)
             assert file.names("x") == ("s", "y", "p") and not [each for each in file.remarks() if "not used" in each]
+        assert '{path = "df' in refused(tmp_path / f"{name}.h5", **data | {"x": "df"}, **LABELS)
         assert "did you mean 'p'" in refused(
             tmp_path / f"{name}.h5", **data | {"y": {"path": "df", "columns": ["pp"]}}, **LABELS
         )
