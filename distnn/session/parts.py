@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,9 @@ def data_file(settings: RunSettings, mpi: Any = None, path: str | Path | None = 
     Raises:
         DataError: if it isn't a good data file.
     """
-    data = settings.data
-    return DataFile(path or data.path, mpi, follow=data.follow, description=data.description())
+    data, ignore = settings.data, settings.loss.make().ignore_label
+    description = replace(data.description(), ignore=ignore)
+    return DataFile(path or data.path, mpi, follow=data.follow, description=description)
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:
@@ -116,7 +117,12 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     given = settings.augment
     if not (given.flip or given.shift or given.crop):
         return None
-    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
+    image = file.sample_shape[:2]
+    along = {name: form.shape for name, form in file.forms("train").items() if form.shape[:2] == image and name != "x"}
+    if file.weight_shape is not None:  # the product of weight and mask
+        along.pop("mask", None)
+        along |= {"weight": file.weight_shape} if file.weight_shape[:2] == image else {}
+    return Augmentation(file.count("train"), file.sample_shape, along=along, **given.model_dump())
 
 
 def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:

@@ -51,11 +51,13 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        ignore: a label that may be there beside those of the classes, of what isn't to count.
     """
 
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    ignore: int | None = None
 
     @property
     def fields(self) -> Mapping[str, Location]:

@@ -45,13 +45,13 @@ class DataFile:
 
     Attributes:
         path: the file.
-        task: ``classification``, ``regression`` or ``language``.
+        task: ``classification``, ``regression``, ``segmentation`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that the file has, in that order.
         fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
             weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
-        target_shape: the shape of one target; ``()`` for labels.
+        target_shape: the shape of one target; ``()`` for labels of a classification.
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
             unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
@@ -243,7 +243,8 @@ class DataFile:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self._unreadable(split, start, stop, error) from error
-        checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
+        ignore = self.description.ignore
+        checks.check_values(self.path, split, start, arrays, self.task, len(self.classes), ignore)
 
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
