@@ -94,12 +94,7 @@ class Model:
         self.targets = math.prod(self.target_shape) if task in ("language", "segmentation") else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
-        self.y = {
-            "classification": self._label,
-            "regression": self._target,
-            "segmentation": self._pixels,
-            "language": self._next_tokens,
-        }[task]()
+        self.y = self._targets()
         self.weights = None if weights is None else input("weights", (N, *weights))
         self.correct: Node | None = None
         self.prediction = self.output
@@ -110,7 +105,8 @@ class Model:
         self.sums = self._all_sums(further(self.output, self.y) if further else {})
         lengths = {name: math.prod(node.shape) for name, node in self.sums.items()}  # type: ignore[arg-type]
         in_bits = task == "language" and self.criterion.code_length
-        self.layout = Layout(lengths, self.targets, in_bits=in_bits)
+        numbers = math.prod(self.target_shape) if task == "regression" else 1
+        self.layout = Layout(lengths, self.targets, numbers=numbers, in_bits=in_bits)
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 
@@ -121,6 +117,16 @@ class Model:
         starts = {name: input(f"before {name}", (N, units)) for name, units in network.states.items()}
         output, ends = network.unroll(self.x, state=tuple(starts.values()))
         return output, dict(zip(starts, zip(starts.values(), ends, strict=True), strict=True))
+
+    def _targets(self) -> Node:
+        """The node of the targets, which the network's output must fit."""
+        ways = {
+            "classification": self._label,
+            "regression": self._target,
+            "segmentation": self._pixels,
+            "language": self._next_tokens,
+        }
+        return ways[self.task]()
 
     def _next_tokens(self) -> Node:
         """The node of the targets of a language, whose output must be a logit for each token at each step."""

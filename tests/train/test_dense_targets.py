@@ -164,7 +164,7 @@ def test_images_to_images(tmp_path: Path) -> None:
     with DataFile(path) as file:
         sums = Evaluator(run.model, run.parameters, file, "test", alone()).run()
     predicted = predict(run.model, run.parameters, Loader({"x": x[:4]}))
-    expected = torch.nn.functional.mse_loss(torch.tensor(predicted), torch.tensor(y[:4]), reduction="sum") / 4
+    expected = torch.nn.functional.mse_loss(torch.tensor(predicted), torch.tensor(y[:4]), reduction="mean")
     assert sums.mean_loss == pytest.approx(expected.item(), rel=1e-5)
     flat = write_data(tmp_path / "f.h5", {"train": (x, y[..., 0])}, task="regression")
     assert assembled(alone(), **of_file(flat)).model.output.shape[1:] == (8, 9, 1)

@@ -12,7 +12,7 @@ import numpy as np
 from distnn.data.file import checks, collective
 from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.opening import damaged, missing_filters, named, open_file, several
-from distnn.data.file.rows import Joined, bytes_of_one, leaves, names_of
+from distnn.data.file.rows import Joined, Rows, bytes_of_one, leaves, names_of
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
 from distnn.errors import DataError, nearest
@@ -155,6 +155,10 @@ class DataFile:
     def again(self) -> DataFile:
         """The same file, opened once more by this rank alone."""
         return DataFile(self.path, follow=self.follow, description=self.description)
+
+    def rows(self, split: str) -> Mapping[str, Rows]:
+        """By field, what a split is read from."""
+        return self._datasets(split)
 
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
