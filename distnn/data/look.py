@@ -111,8 +111,7 @@ def _targets(columns: Array) -> list[str]:
     worst = int(np.argmax(np.where(far, np.abs(np.log(np.maximum(spread, 1e-300))), -1)))
     return [
         f"targets are far from a scale of 1: y has the mean {mean[worst]:.3g} and spreads by {spread[worst]:.3g}; a "
-        f"network reaches such only slowly. Set transforms.y = {STANDARDIZE}; predictions are then in y's units all the "
-        f"same."
+        f"network reaches such only slowly. Set transforms.y = {STANDARDIZE}; predictions stay in the units of y."
     ]
 
 
