@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
@@ -18,7 +19,7 @@ from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
-from distnn.data.file.views import as_column, reshaped
+from distnn.data.file.views import Changed, as_column, reshaped
 from distnn.errors import DataError
 
 
@@ -78,6 +79,8 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         if task in ("classification", "segmentation"):
             one_hot = description.fields["y"].layout == "one_hot"
             fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
+        if description.missing_targets:
+            fields["mask"] = _known(path, task, fields)
         checks.check_split(path, split, task, fields)
         checks.check_alike(path, split, fields, data["train"])
     seems = description.fields["x"].layout is None and seems_channels_first(data["train"]["x"].shape[1:])
@@ -91,6 +94,21 @@ def _with(error: Unsettled, proposal: Mapping[str, Any]) -> DataError:
     """The error, with the keys that may be meant."""
     keys = shown(proposal)
     return DataError(f"{error} A run file could say, if that is meant: {keys}." if keys else str(error))
+
+
+def _known(path: Path, task: str, fields: Mapping[str, Any]) -> Rows:
+    """A mask of the targets that aren't NaN."""
+    if task != "regression":
+        raise DataError(
+            f'{path}: data.missing_targets = "mask" is for a regression, whose targets may be NaN, but the task is '
+            f"{task}; what has no label can have one of its own, which loss.ignore_label leaves out."
+        ).at("data", "missing_targets")
+    if "mask" in fields:
+        raise DataError(
+            f'{path}: data.missing_targets = "mask" makes a mask of the targets that are NaN, but there is one '
+            f"already; remove the key."
+        ).at("data", "missing_targets")
+    return Changed(fields["y"], lambda rows, target, start: np.equal(rows, rows, out=target), dtype=np.bool_)
 
 
 def _task(path: Path, file: Any, description: Description, notes: list[str]) -> str:
