@@ -48,7 +48,7 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ours, self.hdf5 = 0, 0
-        chunk, rows = slabs.Slabs._chunk, Stored.read_rows
+        chunk, rows = slabs.Slabs._unpack, Stored.read_rows
 
         def counted_chunk(*args: Any) -> Any:
             self.ours += 1
@@ -58,7 +58,7 @@ class Counted:
             self.hdf5 += stored.slabs is not None
             return rows(stored, *args)
 
-        monkeypatch.setattr(slabs.Slabs, "_chunk", counted_chunk)
+        monkeypatch.setattr(slabs.Slabs, "_unpack", counted_chunk)
         monkeypatch.setattr(Stored, "read_rows", counted_rows)
 
 
@@ -166,13 +166,30 @@ def test_no_chunk_is_unpacked_by_two_ranks(
     assert counted.ours == -(-60 // chunks[0]) * -(-50 // chunks[1])
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    path = data_file(tmp_path / "a.h5", compression="gzip")
-    with h5py.File(path, "r+") as file:
-        file["train/x"].id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 26)))
-    with DataFile(path) as opened:
-        rows: Any = opened.rows("train")["x"]
-        assert rows.slabs._chunk((0, 0)).nbytes == X.nbytes
+@pytest.mark.parametrize("content", [b"", b"abc", bytes(1 << 20), bytes(range(256)) * 4000])
+@pytest.mark.parametrize("length", [0, 3, 1000, 1 << 20])
+def test_inflating(content: bytes, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces, and never more than there is place for, whatever a bomb holds."""
+    monkeypatch.setattr(slabs, "PIECE", 100)
+    target = np.full(length, 7, np.uint8)
+    found, ended = slabs._inflate(zlib.compress(content), target)
+    assert (found, ended) == (min(length, len(content)), len(content) <= length)
+    assert target.tobytes() == content[:length] + b"\7" * (length - found)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_flipped_bit_goes_unseen(shape: str, tmp_path: Path) -> None:
+    """Deflated bytes have a checksum at their end, which is looked at."""
+    path = data_file(tmp_path / "a.h5", chunks=SHAPES[shape], compression="gzip")
+    with h5py.File(path) as file:
+        whole = file["train/x"].id.read_direct_chunk((0, 0))[1]
+    for place in [*range(2, len(whole), max(1, len(whole) // 20)), *range(len(whole) - 4, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        with h5py.File(path, "r+") as file:
+            file["train/x"].id.write_direct_chunk((0, 0), bytes(damaged))
+        with DataFile(path) as opened, pytest.raises(DataError, match=r"a\.h5"):
+            opened.read("train")
 
 
 def test_what_zlib_refuses_hdf5_explains(tmp_path: Path) -> None:

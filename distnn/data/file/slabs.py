@@ -22,6 +22,8 @@ from distnn.arrays import Array
 
 #: A dataset's slabs are kept up to so many bytes together, and the last one alone up to so many.
 KEPT, LARGEST = 64 * 1024 * 1024, 512 * 1024 * 1024
+#: The deflated bytes to inflate at a time.
+PIECE = 32 * 1024
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 
@@ -133,17 +135,14 @@ class Slabs:
         places = [range(0, *each) for each in zip(self._shape, self._chunks, strict=True)]
         places[self._axis] = range(low, low + 1)
         for offset in itertools.product(*places):
-            values = self._chunk(offset)
-            if values is None:
-                return False
             where = [slice(place, place + chunk) for place, chunk in zip(offset, self._chunks, strict=True)]
             where[self._axis] = slice(None)
-            inside = part[tuple(where)]
-            np.copyto(inside, values[tuple(slice(length) for length in inside.shape)])
+            if not self._unpack(offset, part[tuple(where)]):
+                return False
         return True
 
-    def _chunk(self, offset: tuple[int, ...]) -> Array | None:
-        """The values of a chunk, unpacked once; None where that can't be done.
+    def _unpack(self, offset: tuple[int, ...], inside: Array) -> bool:
+        """Write the values of a chunk that are within the dataset to ``inside``; False where that can't be done.
 
         Raises:
             DataError: they aren't all there.
@@ -151,22 +150,46 @@ class Slabs:
         stored, dtype = self._dataset.id, self._dataset.dtype
         info = stored.get_chunk_info_by_coord(offset)
         if info.byte_offset is None or info.filter_mask:
-            return None
-        count, size = math.prod(self._chunks), int(dtype.itemsize)
+            return False
+        same = inside.shape == self._chunks and inside.flags.c_contiguous and dtype.isnative and not self._shuffled
+        content = inside.reshape(-1).view(np.uint8) if same else np.empty(self.chunk_bytes, np.uint8)
         try:
-            content = zlib.decompressobj().decompress(stored.read_direct_chunk(offset)[1], count * size)
+            length, ended = _inflate(stored.read_direct_chunk(offset)[1], content)
         except zlib.error:
-            return None
-        self._dataset.check_length(offset, len(content))
-        if len(content) < count * size:  # what is beyond the dataset's edge may lack
-            if self._shuffled:
-                return None
-            content += bytes(count * size - len(content))
-        if self._shuffled and size > 1:  # the first bytes of all values, then the second bytes …
-            content = np.frombuffer(content, np.uint8).reshape(size, count).T.tobytes()
-        values: Array = np.frombuffer(content, dtype).reshape(self._chunks)
-        return values
+            return False
+        self._dataset.check_length(offset, length)
+        if same or not ended:
+            return ended
+        content[length:] = 0  # beyond the dataset's edge
+        if self._shuffled:  # the first bytes of all values, then the second bytes …
+            if length < len(content):
+                return False
+            content = content.reshape(dtype.itemsize, -1).T.copy().reshape(-1)
+        np.copyto(inside, content.view(dtype).reshape(self._chunks)[tuple(slice(each) for each in inside.shape)])
+        return True
 
     def _at(self, start: int, stop: int) -> tuple[slice, ...]:
         """These rows of an array."""
         return (*(slice(None) for _ in range(self._axis)), slice(start, stop))
+
+
+def _inflate(deflated: bytes, target: Array) -> tuple[int, bool]:
+    """Fill the array of bytes, and no more, from deflated ones, in pieces that stay in the cache.
+
+    Returns:
+        How many bytes there were, and whether these were all, as their checksum has it.
+
+    Raises:
+        zlib.error: for what isn't deflated, or has another checksum.
+    """
+    inflater, place = zlib.decompressobj(), 0
+    for start in range(0, len(deflated), PIECE):
+        rest = deflated[start : start + PIECE]
+        if place < len(target):
+            piece = inflater.decompress(rest, len(target) - place)
+            target[place : place + len(piece)] = np.frombuffer(piece, np.uint8)
+            place += len(piece)
+            rest = inflater.unconsumed_tail
+        if place == len(target) and not inflater.eof and inflater.decompress(rest, 1):
+            break  # there are more
+    return place, inflater.eof
