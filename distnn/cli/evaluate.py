@@ -47,11 +47,12 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     """
     from distnn.data import DataFile
     from distnn.inference.load import restore
+    from distnn.session.parts import description
 
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
         sums, metrics = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))
 

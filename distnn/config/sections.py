@@ -11,19 +11,24 @@ from distnn.config.field import Classes, FieldPlace
 from distnn.config.kinds import KindSettings, OneOf, choose
 from distnn.config.model import ModelSettings
 from distnn.config.section import CountOrNever, Number, Section, Seed, Text
+from distnn.config.split import SplitSettings
 from distnn.config.text import Keys
 from distnn.data.file.fields import Description
+from distnn.data.transforms import Transform
 from distnn.losses import Loss
 from distnn.metrics import Metric
 from distnn.optim import Optimizer, Schedule
-from distnn.registry import Count, CountOrZero, Fraction, NotNegative, Positive
+from distnn.registry import Count, CountOrZero, Family, Fraction, NotNegative, Positive
 
 
 class DataSettings(Section):
     """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees."""
 
-    #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several; relative to the working directory
+    #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several, or "{split}/*.h5" where files are
+    #: sorted by split; relative to the working directory
     path: Text
+    #: each file is one sample: x, y and the others name datasets without an axis of samples
+    one_sample_files: bool = False
     #: where the samples lie in the file: a path, or a table with path, columns, channels and layout; train/x,
     #: validation/x and test/x if not given
     x: FieldPlace | None = None
@@ -31,7 +36,7 @@ class DataSettings(Section):
     weight: FieldPlace | None = None  #: where weights of the samples or targets lie, likewise
     mask: FieldPlace | None = None  #: where it lies which targets count, likewise
     #: what the targets are, where the file's attribute task doesn't say it, or wrongly
-    task: Literal["classification", "regression", "language"] | None = None
+    task: Literal["classification", "regression", "segmentation", "language"] | None = None
     #: the names of the classes in the order of the labels 0, 1, …, where the file's attribute classes doesn't say them;
     #: or how many there are
     classes: Classes | None = None
@@ -46,12 +51,14 @@ class DataSettings(Section):
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
     follow: bool = False  #: read files of other folders as well, where the data file refers to them
+    split: SplitSettings | None = None  #: a section [data.split]: how samples are cut into splits, where they aren't
 
     def description(self) -> Description:
         """What the section says of the file."""
         fields = {name: getattr(self, name) for name in ("x", "y", "weight", "mask")}
         given = {name: field.location(name) for name, field in fields.items() if field is not None}
-        return Description(given, self.task, self.classes)
+        cut = self.split.cut() if self.split else None
+        return Description(given, self.task, self.classes, one_sample_files=self.one_sample_files, cut=cut)
 
     def unused(self) -> dict[str, str]:
         """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""
@@ -65,6 +72,9 @@ class DataSettings(Section):
         if self.streams and self.batch_size == "full":
             why = 'is true, but with batch_size = "full" each stream is a single sequence; give a number of streams'
             return [(("streams",), why)]
+        if self.streams and self.split and not self.split.by_file:
+            why = "picks sequences here and there, which can't be read as streams (data.streams); list files instead"
+            return [(("split",), why)]
         return []
 
 
@@ -177,14 +187,41 @@ OptimizerSettings = Annotated[KindSettings, PlainValidator(partial(choose, Optim
 ScheduleSettings = Annotated[KindSettings, PlainValidator(partial(choose, Schedule.family)), OneOf(Schedule.family)]
 
 
-def _metric(given: Any) -> KindSettings:
-    """A metric's table, or its kind alone."""
-    return choose(Metric.family, {"kind": given} if isinstance(given, str) else given)
+def _one(family: Family, given: Any) -> KindSettings:
+    """The table of one of several, or its kind alone."""
+    return choose(family, {"kind": given} if isinstance(given, str) else given)
+
+
+TransformSettings = Annotated[
+    KindSettings,
+    PlainValidator(partial(_one, Transform.family)),
+    OneOf(Transform.family),
+    'a kind of transform such as "standardize", or a table such as {kind = "clip", low = 0.0}',
+]
+Transforms = Annotated[
+    tuple[TransformSettings, ...], Field(strict=False), 'a list such as ["standardize", {kind = "clip", low = 0.0}]'
+]
+
+
+class TransformsSettings(Section):
+    """``[transforms]``: what is done to the values of samples and targets before they are used, in this order.
+
+    What is fitted is so over the training samples, and kept in the checkpoint.
+    """
+
+    #: of samples, such as ["standardize"] or [{kind = "scale", factor = 0.00392156862745098}]; see the kinds below
+    x: Transforms = ()
+    #: of targets, undone in predictions and metrics of a regression; the loss is of the transformed targets
+    y: Transforms = ()
+
+    def make(self) -> dict[str, list[Transform]]:
+        """What the section describes, by field."""
+        return {"x": [each.make() for each in self.x], "y": [each.make() for each in self.y]}
 
 
 MetricSettings = Annotated[
     KindSettings,
-    PlainValidator(_metric),
+    PlainValidator(partial(_one, Metric.family)),
     OneOf(Metric.family),
     'a kind of metric such as "f1", or a table such as {kind = "f1", average = "micro"}',
 ]
@@ -206,6 +243,7 @@ class RunSettings(Section):
 
     model: ModelSettings
     data: DataSettings
+    transforms: TransformsSettings = TransformsSettings()
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
     loss: LossSettings = Field(default_factory=partial(choose, Loss.family))

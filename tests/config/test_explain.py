@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distnn.config import from_dict, read
+from distnn.config import DataSettings, from_dict, read
 from distnn.errors import RunFileError
 
 GOOD = """\
@@ -120,7 +120,7 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         (
             "[trian]\nepochs = 3",
             "run.toml, line 11: trian is not a section of a run file (did you mean 'train'?); the sections are model, "
-            "data, augment, train, loss, metrics, optimizer, schedule, parallel, checkpoint, log.",
+            "data, transforms, augment, train, loss, metrics, optimizer, schedule, parallel, checkpoint, log.",
         ),
         (
             "[log]\nbatch_size = 3",
@@ -222,11 +222,9 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         "6 mistakes in the settings of run.toml:",
         "  --set oops: expected section.key=value, as in --set train.epochs=3.",
         '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp", '
-        '"convnet", "resnet" or "char-lstm" (did you mean \'mlp\'?).',
+        '"convnet", "resnet", "fcn" or "char-lstm" (did you mean \'mlp\'?).',
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
-        "  run.toml, line 7: data.file is not a setting; [data] takes path, x, y, weight, mask, task, classes, "
-        "batch_size, shuffle, shuffle_buffer, "
-        "in_memory, streams, follow.",
+        f"  run.toml, line 7: data.file is not a setting; [data] takes {', '.join(DataSettings.model_fields)}.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
         "  --set log.interval=-1: log.interval is -1 (an integer), but must be a finite number of at least 0.",
     ]
@@ -240,8 +238,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     [
         (
             {"hidden": [3]},
-            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp", "convnet", "resnet" or '
-            '"char-lstm"; or [[model.layers]] tables; or factory = "module:function"',
+            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp", "convnet", "resnet", '
+            '"fcn" or "char-lstm"; or [[model.layers]] tables; or factory = "module:function"',
         ),
         (
             {"kind": "mlp", "factory": "a:b"},
@@ -253,18 +251,18 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         ),
         (
             {"kind": "logistic", "hidden": [3]},
-            'model.hidden belongs to kind = "mlp", "convnet" or "char-lstm" and has no meaning with kind = "logistic"; '
-            "remove it",
+            'model.hidden belongs to kind = "mlp", "convnet" or "char-lstm" and has no meaning with kind = '
+            '"logistic"; remove it',
         ),
         (
             {"layers": [{"units": 3}], "activation": "tanh"},
-            'model.activation belongs to kind = "mlp", "convnet" or "resnet" and has no meaning with '
+            'model.activation belongs to kind = "mlp", "convnet", "resnet" or "fcn" and has no meaning with '
             "[[model.layers]]; remove it, or give one to each layer",
         ),
         (
             {"kind": "resnet", "initialization": "he"},
-            'model.initialization belongs to kind = "linear", "logistic", "softmax", "mlp", "convnet" or "char-lstm" '
-            'and has no meaning with kind = "resnet"; remove it',
+            'model.initialization belongs to kind = "linear", "logistic", "softmax", "mlp", "convnet", "fcn" or '
+            '"char-lstm" and has no meaning with kind = "resnet"; remove it',
         ),
         (
             {"kind": "mlp", "depth": 8},

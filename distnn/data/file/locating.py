@@ -29,14 +29,15 @@ class Datasets:
         path: of the file.
         file: it, as h5py opens it.
         follow: whether other folders' files may be read.
+        whole: whether each dataset is a single row.
 
     Attributes:
         witness: of all files that datasets were found to lie in.
         notes: what is to be said once of how the file is read.
     """
 
-    def __init__(self, path: Path, file: Any, *, follow: bool) -> None:
-        self._path, self._file, self._follow = path, file, follow
+    def __init__(self, path: Path, file: Any, *, follow: bool, whole: bool = False) -> None:
+        self._path, self._file, self._follow, self._whole = path, file, follow, whole
         self._checked: set[str] = set()
         self.witness, self.notes = Witness(path), list[str]()
 
@@ -106,7 +107,7 @@ class Datasets:
         thing = self._walk(path)
         if isinstance(thing, h5py.Group):
             foreign.refuse_matlab(self._path, thing)
-            if location.columns and (blocks := foreign.frame_blocks(thing)):
+            if blocks := foreign.frame_blocks(thing):
                 return self._framed(thing, blocks, location)
             if isinstance(thing.get("table"), h5py.Dataset) and "pandas_type" in thing.attrs:
                 path, thing = f"{path}/table", self._walk(f"{path}/table")
@@ -122,10 +123,15 @@ class Datasets:
         return self._array(thing, location)
 
     def _array(self, dataset: Any, location: Location) -> Rows:
-        order = views.LAYOUTS.get(location.layout or "") if len(dataset.shape) > 1 else None
-        axes = order(len(dataset.shape)) if order else (0,)
-        stored = Stored(self._path, dataset, self.witness, axis=axes[0])
+        layout, count = location.layout or "", len(dataset.shape) + self._whole
+        if self._whole and layout == "reversed":  # without the axis of samples, which the dataset lacks
+            layout = "reversed_samples"
+        order = views.LAYOUTS.get(layout) if count > 1 else None
+        axes = order(count) if order else (0,)
+        stored: Any = Stored(self._path, dataset, self.witness, axis=0 if self._whole else axes[0])
         stored.names = foreign.place_names(dataset)
+        if self._whole:
+            stored = views.Single(stored)
         rows = foreign.as_meant(views.Turned(stored, axes) if order else stored, dataset, self.notes)
         if location.columns:
             return views.picked(rows, self._places(dataset, location.columns, stored.names))
@@ -135,12 +141,10 @@ class Datasets:
         """Columns of a table, which is a dataset of a compound type."""
         known = foreign.table_columns(table)
         if not location.columns:
-            raise DataError(
-                f"{self._path}: {table.name} is a table, of the type {table.dtype}; its columns are {listing(known)}. "
-                f'Say which are meant: {{path = "{table.name.lstrip("/")}", columns = [{_quoted(list(known)[:3])}]}}.'
-            )
-        if len(table.shape) != 1:
-            raise DataError(f"{self._path}: {table.name} is a table of the shape {table.shape}; expected (N,).")
+            raise self._which(table, f"a table, of the type {table.dtype}", known)
+        if len(table.shape) != 1 or self._whole:
+            why = "; but each file is said to be one sample" if self._whole else ""
+            raise DataError(f"{self._path}: {table.name} is a table of the shape {table.shape}; expected (N,){why}.")
         self._places(table, location.columns, tuple(known))
         for name in location.columns:
             kind = table.dtype[known[name][0]].base
@@ -158,6 +162,8 @@ class Datasets:
         """Columns of a data frame that lie in several datasets, by their types."""
         whole = {block: self._part(f"{group.name}/{block}", Location(())) for block in blocks}
         homes = {name: (block, place) for block, rows in whole.items() for place, name in enumerate(names_of(rows))}
+        if not location.columns:
+            raise self._which(group, "a data frame", homes)
         self._places(group, location.columns, tuple(homes))
         parts = [views.picked(whole[homes[name][0]], [homes[name][1]]) for name in location.columns]
         return parts[0] if len(parts) == 1 else views.Beside(parts)
@@ -184,6 +190,14 @@ class Datasets:
                 self._checked.add(here.name)
             here = here.get(word)
         return here
+
+    def _which(self, thing: Any, what: str, columns: Iterable[str]) -> DataError:
+        """The error for a table without a choice of columns."""
+        names = list(columns)
+        return DataError(
+            f"{self._path}: {thing.name} is {what}; its columns are {listing(names)}. "
+            f'Say which are meant: {{path = "{thing.name.lstrip("/")}", columns = [{_quoted(names[:3])}]}}.'
+        )
 
     def _absent(self, path: str, thing: Any) -> DataError:
         """The error for a path at which there is no dataset."""

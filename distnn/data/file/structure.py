@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
@@ -19,7 +18,7 @@ from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
-from distnn.data.file.views import as_column
+from distnn.data.file.views import as_column, reshaped
 from distnn.errors import DataError
 
 
@@ -31,6 +30,7 @@ class Structure:
         task, classes, scale: as in `DataFile`.
         data: by split and field, what it is read from.
         datasets: those of the file.
+        group: what the cut of splits goes by; None without one.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
     """
 
@@ -39,6 +39,7 @@ class Structure:
     scale: float | None
     data: Mapping[str, Mapping[str, Rows]]
     datasets: Datasets
+    group: Rows | None
     channels_first: bool
 
 
@@ -55,7 +56,7 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         DataError: what is asked for isn't there, or doesn't make a data set.
     """
     check_links(path, file, follow=follow)
-    datasets = Datasets(path, file, follow=follow)
+    datasets = Datasets(path, file, follow=follow, whole=description.one_sample_files)
     splits = datasets.splits(description.fields)
     try:
         _check_train(path, file, description, splits)
@@ -72,7 +73,9 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     for split, fields in data.items():
         if task != "language":
             fields["x"] = as_column(fields["x"], "")
-        if task == "classification":
+        if task == "segmentation" and len(fields["y"].shape) > 3 and fields["y"].shape[-1] == 1:
+            fields["y"] = reshaped(fields["y"], fields["y"].shape[:-1])  # one channel
+        if task in ("classification", "segmentation"):
             one_hot = description.fields["y"].layout == "one_hot"
             fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
         checks.check_split(path, split, task, fields)
@@ -80,7 +83,8 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     seems = description.fields["x"].layout is None and seems_channels_first(data["train"]["x"].shape[1:])
     scale = None if task == "language" else _scale(path, data)
     in_order = {split: data[split] for split in checks.SPLITS if split in data}
-    return Structure(task, classes, scale, in_order, datasets, seems)
+    group = _group(datasets, description, splits["train"])
+    return Structure(task, classes, scale, in_order, datasets, group, seems)
 
 
 def _with(error: Unsettled, proposal: Mapping[str, Any]) -> DataError:
@@ -133,6 +137,15 @@ def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, 
     return {field: datasets.rows(field, location, name) for field, location in fields.items()}
 
 
+def _group(datasets: Datasets, description: Description, name: str) -> Rows | None:
+    if description.cut is None or not description.cut.group:
+        return None
+    try:
+        return datasets.rows("group", Location((description.cut.group,)), name)
+    except DataError as error:
+        raise DataError(str(error)).at("data", "split", "group") from None
+
+
 def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
     scales = {split: _scale_of(path, f"{split}/x", fields["x"]) for split, fields in data.items()}
     for split, scale in scales.items():
@@ -141,9 +154,6 @@ def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
                 f"{path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
                 "expected the same in all splits, so that all are scaled alike."
             )
-    dtype = data["train"]["x"].dtype
-    if scales["train"] is None and dtype.kind == "u":
-        return 1.0 / float(np.iinfo(dtype).max)
     return scales["train"]
 
 
