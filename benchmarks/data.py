@@ -54,7 +54,7 @@ class Images:
         self._some = np.random.default_rng(0).integers(0, 256, (1 << 16, *SHAPE), np.uint8)
 
     def __getitem__(self, where: slice) -> Any:
-        return self._some[np.arange(where.start, where.stop) % len(self._some)]
+        return self._some[np.arange(where.start, min(where.stop, self.shape[0])) % len(self._some)]
 
 
 def make(path: Path, size: int) -> None:
