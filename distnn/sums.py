@@ -18,6 +18,8 @@ from distnn.arrays import Array
 #: The sums that every vector begins with, one element each.
 FIXED = ("loss", "correct", "weight", "count", "samples")
 LOSS, CORRECT, WEIGHT, COUNT, SAMPLES = range(len(FIXED))
+#: Further sums of models with weights of samples or targets: of the targets classified right, and of all that count.
+WEIGHTED = ("weight of hits", "weight of targets")
 
 
 class Layout:
@@ -114,7 +116,12 @@ class Sums:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of the targets that were classified right, 0 where none counts; None for a regression."""
+        """The share of the targets that were classified right, by their weights if they have some; 0 where none counts,
+        None for a regression.
+        """
+        if WEIGHTED[0] in self.layout.further:
+            hits, targets = (float(self[name][0]) for name in WEIGHTED)
+            return hits / (targets or 1)
         correct = self.correct
         return None if correct is None else correct / (self.count or 1)
 

@@ -74,7 +74,7 @@ def test_the_metadata(wheel: Path, project: dict[str, Any]) -> None:
     assert metadata["Version"] == project["version"] == distnn.__version__
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert (info / "licenses" / "LICENSE").exists()
-    extras = {"mpi", "openmpi", "fast", "plot", "test", "fuzz", "docs", "dev"}
+    extras = {"mpi", "openmpi", "fast", "plot", "tables", "images", "test", "fuzz", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra") or ()) == extras
     assert "distnn = distnn.cli.main:main" in (info / "entry_points.txt").read_text()
 

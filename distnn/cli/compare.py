@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from distnn.report.comparison import Finding
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
 @click.option("--plot", type=options.PATH, help="Also draw samples/s by ranks, or the losses, into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object for each run.")

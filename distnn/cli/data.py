@@ -134,25 +134,34 @@ def idx(
 
 @data.command(cls=options.Once)
 @click.argument("archive", metavar="FILE.npz", type=FILE)
+@click.option("--x", metavar="NAME", help="The array of samples; {split} in it is train, val or test.")
+@click.option("--y", metavar="NAME", help="The array of targets, likewise.")
+@click.option(
+    "--layout", type=click.Choice(["channels_first", "channels_last"]), help="How images of several channels lie."
+)
 @click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
 @cuts
 @writes
-def npz(archive: Path, output: Path, **others: Any) -> None:
+def npz(archive: Path, output: Path, x: str | None, y: str | None, layout: str | None, **others: Any) -> None:
     """A numpy archive (.npz) of named arrays.
 
     \b
-    x_train, y_train; x_validation (or x_val), y_validation; x_test, y_test
+    x_train, y_train, x_val, y_val, x_test, y_test; train_images, train_labels …
                 the splits as they are
-    x, y        split at random by --validation, --test and --seed,
+    x, y; data, labels …
+                split at random by --validation, --test and --seed,
                 with every class in proportion in each split
+
+    Other names are given with --x and --y.
 
     \b
     Example:
       distnn data npz measurements.npz --task regression --test 0.2 -o measurements.h5
+      distnn data npz scans.npz --x '{split}_scans' --y '{split}_kinds' -o scans.h5
     """
-    from distnn.data.convert.npz import convert
+    from distnn.data.convert.npz import Naming, convert
 
-    describe(convert(output, archive, **others))
+    describe(convert(output, archive, naming=Naming(x, y, layout), tell=show, **others))
 
 
 #: From the last to the first, as decorators are.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distnn.sums import Sums
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("checkpoint", type=options.NAME)
 @click.argument("data", type=options.NAME)
 @options.split

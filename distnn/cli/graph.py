@@ -12,7 +12,7 @@ from distnn.cli.launch import alone
 from distnn.report.output import show
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.option("-o", "--output", type=options.PATH, help="model.svg, .png, .pdf or .dot; replaced if there.")
 @options.overrides

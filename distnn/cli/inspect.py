@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 _CLASSES_SHOWN = 20
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("file", metavar="FILE.h5", type=options.PATH)
 @click.option("--verify", is_flag=True, help="Read all of a data file; check its checksums and its fingerprint.")
 @click.option(

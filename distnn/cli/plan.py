@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 USUAL = "generic"
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.option(
     "--site", metavar="NAME", help="Predict for archer2, cirrus, generic or a site file, not for this machine."

@@ -43,7 +43,7 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     return value
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.argument("arguments", metavar="[-- ARGUMENT…]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--site", required=True, metavar="NAME", help="archer2, cirrus, generic, or a site file.")

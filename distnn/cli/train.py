@@ -55,7 +55,7 @@ def folder(run: Path, resume: str | None) -> Path | None:
     return Path("runs") / run.stem if resume in (None, "auto") else None
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @options.overrides
 @click.option("--out", type=options.PATH, help="The run's folder; runs/NAME for NAME.toml by default.")

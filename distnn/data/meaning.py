@@ -27,8 +27,7 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
         "scale": file.scale,
         "counts": counts,
         "fields": {
-            "x": {"shape": list(file.sample_shape), "dtype": file.x_dtype.name},
-            "y": {"shape": list(file.target_shape), "dtype": file.forms("train")["y"].dtype.name},
+            name: {"shape": list(form.shape), "dtype": form.dtype.name} for name, form in file.forms("train").items()
         },
         "identity": {
             split: f"{count} samples with the hash {_hash(identity, split)}" for split, count in counts.items()
@@ -37,5 +36,6 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hash(identity: Mapping[str, Any], split: str) -> str:
-    """Of what an identity says of the samples and targets of a split."""
-    return hashlib.sha256("".join(str(identity[f"{split}/{name}"]) for name in "xy").encode()).hexdigest()[:16]
+    """Of what an identity says of the fields of a split."""
+    texts = (str(fact) for name, fact in identity.items() if name.startswith(f"{split}/"))
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]

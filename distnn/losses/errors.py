@@ -16,8 +16,8 @@ class SquaredError(Loss, kind="squared_error"):
 
     tasks = ("regression",)
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.squared_error(output, target)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.squared_error(output, target, *weights)
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class AbsoluteError(Loss, kind="absolute_error"):
 
     tasks = ("regression",)
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.absolute_error(output, target)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.absolute_error(output, target, *weights)
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ class Huber(Loss, kind="huber"):
 
     delta: Positive = 1.0  #: the error from which on the loss grows linearly
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.huber(output, target, self.delta)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.huber(output, target, self.delta, *weights)

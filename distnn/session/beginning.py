@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,22 +103,7 @@ def other_data(saved: checkpoint.Checkpoint, path: Path, data: Mapping[str, Any]
             f"{text}; it stands in the middle of an epoch, whose rest isn't known then. Resume from one at the end of "
             f"an epoch, or train on the data as they were."
         )
-    return [f"{text}."]
-
-
-def other_schedule(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
-    """Whether the learning rate jumps, for it follows a schedule over another number of epochs than before."""
-    before, now = saved.settings.get("train", {}).get("epochs"), run.settings.train.epochs
-    if not isinstance(before, int) or before < 1 or before == now:
-        return []
-    step, rate = run.progress.step, run.optimizer.learning_rate
-    rates = [rate * run.schedule.over(run.step.windows, epochs)(step) for epochs in (before, now)]
-    if math.isclose(*rates, rel_tol=0.01):
-        return []
-    return [
-        f"train.epochs was {before} and is {now}, over which the learning rate follows its schedule: it goes on with "
-        f"{rates[1]:.3g} instead of {rates[0]:.3g}."
-    ]
+    return [f"{text}. The parameters and the optimiser's state are kept, and the next epoch is one of the new data."]
 
 
 def other_monitor(saved: checkpoint.Checkpoint, run: Run) -> list[str]:

@@ -136,8 +136,11 @@ class Run:
         for evaluator in self.evaluators.values():
             evaluator.close()
 
-    def load(self, path: Path, saved: checkpoint.Checkpoint | None) -> None:
+    def load(self, path: Path, saved: checkpoint.Checkpoint | None, *, comparable: bool = True) -> None:
         """Take over a checkpoint, which rank 0 has read.
+
+        Arguments:
+            comparable: whether its best value can be compared with those to come.
 
         Raises:
             CheckpointError: if it belongs to another model, optimiser or order of samples.
@@ -145,7 +148,9 @@ class Run:
 
         def take() -> dict[str, Any]:
             assert saved is not None
-            self.progress.resume(self.monitor.kept(saved.progress) | {"best_of": str(self.monitor)}, str(path))
+            self.progress.resume(
+                self.monitor.kept(saved.progress, comparable=comparable) | {"best_of": str(self.monitor)}, str(path)
+            )
             checkpoint.fit_into(saved.parameters, self.parameters.value, path)
             for name, vector in self.step.update.slots.items():
                 if name in saved.optimizer:

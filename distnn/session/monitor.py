@@ -71,9 +71,9 @@ class Monitor:
             progress.best, progress.best_step = value, progress.step
         return best
 
-    def kept(self, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """A checkpoint's progress without its best, if another value said which epoch that was."""
-        if said_best(saved, str(self)) == str(self):
+    def kept(self, saved: Mapping[str, Any], *, comparable: bool = True) -> dict[str, Any]:
+        """A checkpoint's progress; without its best if that isn't ``comparable``, or another value said which."""
+        if comparable and said_best(saved, str(self)) == str(self):
             return {"reference": saved.get("best")} | dict(saved)  # not all have a reference
         return {name: value for name, value in saved.items() if name not in _OF_BEST}
 

@@ -24,10 +24,10 @@ from distnn.session.beginning import (
     other_bits,
     other_data,
     other_monitor,
-    other_schedule,
     other_sources,
 )
 from distnn.session.build import Run
+from distnn.session.changes import other_best, other_settings
 from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
@@ -157,10 +157,11 @@ class _Training:
         run = self._assembled()
         if start:
             path = start[0]
-            run.load(path, saved)
-            self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else [])
+            anew = comm.on_root(lambda: other_best(saved, run, self._data) if saved else [])
+            run.load(path, saved, comparable=not anew)
+            self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else []) + anew
         if saved:
-            self._warnings += other_schedule(saved, run)
+            self._warnings += other_settings(saved, run)
             self._warnings += other_monitor(saved, run)
             self._warnings += other_sources(saved, sources(run))
         if saved and self.settings.parallel.reproducible:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distnn.data.convert.csv import CSV, USUAL
 from distnn.data.convert.labels import listed
+from distnn.data.convert.splits import SPLITS
 from distnn.errors import DataError
 
 SUFFIXES = frozenset(
@@ -18,17 +19,6 @@ SUFFIXES = frozenset(
         *("jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "tga"),
     )
 )
-#: The names of folders that are splits.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 #: The names of columns, if there are more than two.
 NAMES = ("name", "file", "filename", "file_name", "image", "image_id", "path", "id")
 LABELS = ("label", "class", "target", "category")

@@ -15,7 +15,7 @@ import numpy as np
 
 from distnn.data.convert.labels import named_by_number
 from distnn.data.convert.splits import last_for_validation
-from distnn.data.file.writing import write_data
+from distnn.data.file.writing import pixel_scale, write_data
 from distnn.errors import DataError
 
 #: Type code of the header → numpy type.
@@ -116,5 +116,6 @@ def convert(
         classes=classes or named_by_number(train[1], *(labels for _, labels in splits.values())),
         source=source or "IDX files " + ", ".join(path.name for path in (*train, *(test or ()))),
         licence=licence,
+        scale=pixel_scale(x),
         force=force,
     )

@@ -1,42 +1,72 @@
-"""Numpy archives (.npz): arrays named by split, or one x and y to be split at random."""
+"""Numpy archives (.npz): arrays named by split, or one of samples and one of targets, to be split at random."""
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from distnn.data.convert.labels import named_by_number, numbered
-from distnn.data.convert.splits import TENTHS, Shares, by_fraction
-from distnn.data.file.writing import write_data
-from distnn.errors import DataError
+from distnn.data.convert.labels import FEW_FLOATS, MOST_CLASSES, infer_task, listed, named_by_number, numbered
+from distnn.data.convert.splits import SPLITS, TENTHS, Shares, by_fraction
+from distnn.data.convert.table import Tell
+from distnn.data.file import checks
+from distnn.data.file.writing import pixel_scale, write_data
+from distnn.errors import DataError, nearest
 
-#: Split → the endings of its arrays' names: x_train and y_train, x_val and y_val, ….
-ENDINGS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+#: What samples and targets are called, in small letters; with the name of a split before or behind, or without.
+WORDS = {
+    "x": ("x", "image", "images", "img", "imgs", "data", "features", "input", "inputs", "samples"),
+    "y": ("y", "label", "labels", "target", "targets", "class", "classes"),
+}
 EXPECTED = (
-    "expected x_train and y_train and, optionally, x_validation, y_validation, x_test and y_test; or x and y, to be "
-    "split at random"
+    "expected names such as x_train and y_train, train_images and train_labels, or x and y alone, to be split at "
+    "random; other names are given with --x and --y, such as --x '{split}_pixels'"
 )
+LAYOUTS = ("channels_first", "channels_last")
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an archive by name, in lower case.
+@dataclass(frozen=True)
+class Naming:
+    """Which arrays are the samples and the targets, and how they lie.
+
+    Attributes:
+        x, y: their names, with ``{split}`` for train, val or test; None: as they are usually called.
+        layout: of images (N, C, H, W) or (N, H, W, C); None: the latter, unless it looks like the former.
+    """
+
+    x: str | None = None
+    y: str | None = None
+    layout: str | None = None
+
+
+USUAL = Naming()
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def read_npz(path: Path, naming: Naming, tell: Tell) -> Pairs:
+    """The samples and targets of an archive by split; one pair for ``all`` if it names no splits.
 
     Raises:
-        DataError: the file is missing or damaged, isn't an archive, or holds Python objects.
+        DataError: the file is missing or damaged, isn't an archive, holds Python objects, or hasn't such arrays.
     """
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a .npy file with one array; {EXPECTED}: write it with numpy.savez.")
         with archive:
-            return {name.lower(): archive[name] for name in archive.files}
+            names = find(path, archive.files, naming)
+            used = {name for pair in names.values() for name in pair}
+            if others := [name for name in archive.files if name not in used]:
+                tell(f"arrays left out: {listed(others)}")
+            return {split: (archive[x], archive[y]) for split, (x, y) in names.items()}
     except FileNotFoundError as error:
         raise DataError(f"There is no archive {path}; check the path.") from error
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         objects = " Arrays of Python objects can hold code and are not read." if "pickle" in str(error) else ""
         raise DataError(
             f"{path} can't be read as a numpy archive ({error}).{objects} Write it again with numpy.savez, with arrays "
@@ -44,55 +74,129 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def find_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The pairs x and y that an archive names by split; one pair for ``all`` if it holds one x and y.
+def find(path: Path, names: Sequence[str], naming: Naming) -> dict[str, tuple[str, str]]:
+    """The names of samples and targets by split, or for ``all``.
 
     Raises:
-        DataError: it has neither, or an x without a y.
+        DataError: there are none, more than one, or samples without targets.
     """
-    splits = {}
-    for split, endings in ENDINGS.items():
-        for ending in endings:
-            x, y = arrays.get(f"x_{ending}"), arrays.get(f"y_{ending}")
-            if (x is None) != (y is None):
-                raise DataError(
-                    f"{path} has {'y' if x is None else 'x'}_{ending} without {'x' if x is None else 'y'}_{ending}; "
-                    f"{EXPECTED}."
-                )
-            if x is not None and y is not None:
-                splits[split] = (x, y)
-    if "train" not in splits and not {"x", "y"} <= set(arrays):
-        raise DataError(f"{path} holds the arrays {', '.join(arrays) or '(none)'}; {EXPECTED}.")
-    return splits if "train" in splits else {"all": (arrays["x"], arrays["y"])}
+    found = {field: _named(path, names, field, getattr(naming, field)) for field in ("x", "y")}
+    splits: list[str] = [split for split in checks.SPLITS if split in found["x"] or split in found["y"]]
+    if "train" not in splits:
+        splits = ["all"]
+    for split in splits:
+        lacking = [field for field in ("x", "y") if split not in found[field]]
+        if lacking and (split == "all" or len(lacking) == 2):
+            raise DataError(f"{path} holds the arrays {listed(names) or '(none)'}; {EXPECTED}.")
+        if lacking:
+            other = found["y" if lacking == ["x"] else "x"][split]
+            raise DataError(f"{path} has {other} without {lacking[0]} of {split}; {EXPECTED}.")
+    return {split: (found["x"][split], found["y"][split]) for split in splits}
 
 
-def targets(path: Path, parts: list[np.ndarray], task: str | None) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
+def _named(path: Path, names: Sequence[str], field: str, given: str | None) -> dict[str, str]:
+    """Split, or ``all``, → the name of its array of a field."""
+    found: dict[str, str] = {}
+    for name in names:
+        split = _split_of(name, field) if given is None else _split_given(name, given)
+        if split is None:
+            continue
+        if split in found:
+            raise DataError(
+                f"{path}: {found[split]} and {name} may both be {field} of {split}; say which with --{field}, such as "
+                f"--{field} '{name}'."
+            )
+        found[split] = name
+    if given is not None and not found:
+        raise DataError(f"{path} has no array '{given}'{nearest(given, names)}; it holds {listed(names)}.")
+    return found
+
+
+def _split_of(name: str, field: str) -> str | None:
+    """The split of an array with a usual name; None if it isn't one of that field.
+
+    >>> _split_of("train_images", "x"), _split_of("yVal", "y"), _split_of("x", "x"), _split_of("extra", "x")
+    ('train', 'validation', 'all', None)
+    """
+    text = re.sub(r"[^a-z0-9]", "", name.lower())
+    if text in WORDS[field]:
+        return "all"
+    for word, split in SPLITS.items():
+        if text.removeprefix(word) in WORDS[field] or text.removesuffix(word) in WORDS[field]:
+            return split
+    return None
+
+
+def _split_given(name: str, given: str) -> str | None:
+    if name == given:
+        return "all"
+    fitting = (split for word, split in SPLITS.items() if name.lower() == given.replace("{split}", word).lower())
+    return next(fitting, None) if "{split}" in given else None
+
+
+def targets(
+    path: Path, parts: list[np.ndarray], task: str | None, tell: Tell
+) -> tuple[str, list[np.ndarray], tuple[str, ...]]:
     """The task, the targets of each split as a data file holds them, and the class names.
 
-    Without a ``task``, integers, booleans and texts are classes, and floats are quantities.
+    Without a ``task``, integers, booleans, texts and one-hot rows are classes, and other floats are quantities.
 
     Raises:
-        DataError: targets of a classification that aren't labels.
+        DataError: targets of a classification that aren't labels, or that may be quantities as well.
     """
+    parts = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in parts]
+    samples = sum(len(part) for part in parts if part.ndim)
     if task is None:
-        task = "classification" if all(part.dtype.kind in "biuUS" for part in parts) else "regression"
+        task = _task(path, parts, samples)
     if task == "regression":
         return task, parts, ()
+    if all(map(_one_hot, parts)):
+        tell(f"y: rows with a single 1, as the {parts[0].shape[1]} classes 0..{parts[0].shape[1] - 1}")
+        parts = [part.argmax(axis=1) for part in parts]
     flat = [_labels(path, part) for part in parts]
+    stops = np.cumsum([len(part) for part in flat])[:-1]
     if any(part.dtype.kind in "US" for part in flat):
         labels, classes = numbered([str(name) for part in flat for name in part.astype(str)])
-        return task, np.split(labels, np.cumsum([len(part) for part in flat])[:-1]), classes
-    return task, flat, named_by_number(path, *flat)
+        return task, np.split(labels, stops), classes
+    distinct, labels = np.unique(np.concatenate(flat), return_inverse=True)
+    if distinct[0] == 0 and distinct[-1] < MOST_CLASSES and len(distinct) > 1:
+        return task, flat, named_by_number(path, *flat)
+    if not 1 < len(distinct) <= MOST_CLASSES:
+        raise DataError(
+            f"{path}: y holds {len(distinct)} different labels{f', {distinct[0]},' if len(distinct) == 1 else ''} in "
+            f"{samples} samples; expected at least 2 and at most {MOST_CLASSES}."
+        )
+    names = tuple(map(str, distinct.tolist()))
+    tell(f"y: the labels {listed(names)}, as {len(names)} classes of these names")
+    return task, np.split(labels.reshape(-1), stops), names
+
+
+def _task(path: Path, parts: list[np.ndarray], samples: int) -> str:
+    """What targets suggest."""
+    kinds = {part.dtype.kind for part in parts}
+    if kinds & set("bUS") or all(map(_one_hot, parts)) or not kinds <= set("biuf"):
+        return "classification"
+    if any(part.ndim != 1 for part in parts):
+        return "classification" if kinds <= set("iu") else "regression"
+    distinct = np.unique(np.concatenate(parts))
+    if kinds & {"f"} and (len(distinct) > FEW_FLOATS or not np.isfinite(distinct).all()):
+        return "regression"
+    return infer_task(f"{path}: y", list(map(str, distinct.tolist())), samples)
+
+
+def _one_hot(y: np.ndarray) -> bool:
+    """Whether each row (N, classes) has a single 1, and else 0."""
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all())
 
 
 def _labels(path: Path, y: np.ndarray) -> np.ndarray:
-    """One label for each sample: (N, 1) becomes (N,), and whole floats and booleans become integers."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+    """One label for each sample (N,): whole floats and booleans become integers."""
     if y.ndim != 1:
         raise DataError(
-            f"{path}: the labels have the shape {y.shape}; expected (N,), one label for each sample, not one-hot rows "
-            "(numpy.argmax(y, axis=1) turns those into labels)."
+            f"{path}: the labels have the shape {y.shape}; expected (N,), one label for each sample, or rows with a "
+            "single 1. For several quantities, or several labels of a sample, choose --task regression."
         )
     if y.dtype.kind == "f":
         whole = np.isfinite(y) & (y == np.round(y))
@@ -106,31 +210,55 @@ def _labels(path: Path, y: np.ndarray) -> np.ndarray:
     return y.astype(np.uint8) if y.dtype.kind == "b" else y
 
 
+def _laid_out(path: Path, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], layout: str | None, tell: Tell) -> Pairs:
+    """The pairs with channels last."""
+    shape = next(iter(pairs.values()))[0].shape
+    first = len(shape) == 4 and shape[1] in (1, 3, 4) and shape[3] not in (1, 3, 4) and shape[2] > 4
+    if first and layout is None:
+        raise DataError(
+            f"{path}: x has the shape {shape}, which looks like images (N, C, H, W); give --layout channels_first to "
+            "have the channels moved behind, or --layout channels_last if these are not the channels."
+        )
+    if layout != "channels_first":
+        return dict(pairs)
+    if len(shape) != 4:
+        raise DataError(f"{path}: x has the shape {shape}; channels_first is for images (N, C, H, W).")
+    moved = {split: (np.moveaxis(x, 1, -1), y) for split, (x, y) in pairs.items()}
+    tell(f"x: channels moved from the first place to the last: {shape[1:]} → {next(iter(moved.values()))[0].shape[1:]}")
+    return moved
+
+
 def convert(
     output: str | Path,
     path: str | Path,
     *,
+    naming: Naming = USUAL,
     task: str | None = None,
     cutting: Shares = TENTHS,
+    tell: Tell = str,
     force: bool = False,
 ) -> Path:
     """Make a data file of a numpy archive.
 
     Args:
-        path: the archive, with x_train, y_train, … or with x and y, in upper or lower case.
-        task: classification or regression; None: integer, boolean and text targets are classes.
+        path: the archive.
+        naming: which of its arrays are used, and how they lie.
+        task: classification or regression; None: integer, boolean, text and one-hot targets are classes.
         cutting: how one x and y are split.
+        tell: called with a line for what may have been meant otherwise.
     """
     path = Path(path)
-    arrays = read_npz(path)
-    pairs = find_splits(path, arrays)
+    pairs = _laid_out(path, read_npz(path, naming, tell), naming.layout, tell)
     if "all" not in pairs and cutting[:2] != (None, None):
         raise DataError(
             f"{path} names its own splits ({', '.join(pairs)}), so fractions for validation and test don't apply; "
             "leave --validation and --test out, or store one x and y."
         )
-    task, parts, classes = targets(path, [y for _, y in pairs.values()], task)
+    task, parts, classes = targets(path, [y for _, y in pairs.values()], task, tell)
     pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
     if "all" in pairs:
         pairs = by_fraction(path, *pairs["all"], task=task, how=cutting)
-    return write_data(output, pairs, task=task, classes=classes, source=f"numpy archive {path.name}", force=force)
+    scale, source = pixel_scale(pairs["train"][0]), f"numpy archive {path.name}"
+    if scale is not None:
+        tell("x: images of 8 bits, to be multiplied by 1/255")
+    return write_data(output, pairs, task=task, classes=classes, scale=scale, source=source, force=force)

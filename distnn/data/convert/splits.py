@@ -10,6 +10,18 @@ import numpy as np
 from distnn.data.cutting import Cut, stratified
 from distnn.errors import DataError
 
+#: What splits are called, in small letters.
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "testing": "test",
+    "test": "test",
+}
+
 
 class Shares(NamedTuple):
     """How samples are split at random: the fractions for validation and test, 0.1 if None, and a seed."""

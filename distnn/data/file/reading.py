@@ -208,6 +208,13 @@ class DataFile:
         self.read_into(split, start, arrays)
         return arrays
 
+    @property
+    def weight_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample's weights: (), or that of its target if they or a mask have it; None without any."""
+        forms = self.forms("train")
+        shapes = [forms[name].shape for name in self.fields if name not in checks.NEEDED]
+        return max(shapes, key=len) if shapes else None
+
     def forms(self, split: str) -> dict[str, Form]:
         """By field, what `read_fields` returns of one sample of a split."""
         return {

@@ -42,7 +42,8 @@ def write_data(
             name: arrays, or anything that can be sliced like one (a memory map, an HDF5 dataset).
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
-        scale: the factor by which x is to be multiplied when it is read; None: it depends on the type (see `DataFile`).
+        scale: the factor by which x is to be multiplied when it is read, such as 1/255 for images of 8 bits; None: it
+            is used as it is.
         names: of the features, for ``x``, and of the target columns, for ``y``: one for each place of the last axis.
         source: where the data come from; stored in the file.
         licence: their licence; stored in the file.
@@ -69,6 +70,11 @@ def write_data(
             _write_split(path, sealed, split, fields, task, len(classes))
         seal(file)
     return path
+
+
+def pixel_scale(x: np.ndarray) -> float | None:
+    """The factor that maps samples x (N, …) to 0..1 if they are images of 8 bits; else None."""
+    return 1 / 255 if checks.of_pixels(x.dtype, x.shape[1:]) else None
 
 
 def _check_splits(

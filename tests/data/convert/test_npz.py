@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from distnn.data import DataFile
 from distnn.data.convert import npz
+from distnn.data.convert.npz import Naming
 from distnn.data.convert.splits import Shares
 from distnn.errors import DataError
 from tests.support.files import contents, same
@@ -79,17 +80,86 @@ def test_npz_targets(tmp_path: Path, y: np.ndarray, task: str | None, expected: 
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        "train_images train_labels val_images val_labels test_images test_labels",
+        "x_train y_train x_valid y_valid x_test y_test",
+        "trainX trainY devX devY testX testY",
+        "images-train labels-train images-dev labels-dev images-test labels-test",
+        "Training Data,Training Target,Validation Data,Validation Target,Testing Data,Testing Target",
+    ],
+)
+def test_usual_names_are_known(tmp_path: Path, names: str) -> None:
+    keys = names.split("," if "," in names else " ")
+    arrays = [X, LABELS, X[:10], LABELS[:10], X[5:], LABELS[5:]]
+    lines: list[str] = []
+    source = npz_file(tmp_path / "a.npz", mean=X[0], **dict(zip(keys, arrays, strict=True)))
+    made = contents(npz.convert(tmp_path / "a.h5", source, tell=lines.append))
+    same(made, {"train": (X, LABELS), "validation": (X[:10], LABELS[:10]), "test": (X[5:], LABELS[5:])})
+    assert lines == ["arrays left out: mean"]
+
+
+def test_other_names_are_given(tmp_path: Path) -> None:
+    source = npz_file(tmp_path / "a.npz", a_train=X, a_val=X[:8], b_train=LABELS, b_val=LABELS[:8], x=X, z=LABELS)
+    made = contents(npz.convert(tmp_path / "a.h5", source, naming=Naming("a_{split}", "b_{split}")))
+    same(made, {"train": (X, LABELS), "validation": (X[:8], LABELS[:8])})
+    made = contents(npz.convert(tmp_path / "b.h5", source, naming=Naming(y="z"), cutting=Shares(0, 0)))
+    assert list(made) == ["train"] and len(made["train"][1]) == 20
+
+
+@pytest.mark.parametrize(
+    ("y", "labels", "classes", "line"),
+    [
+        (np.eye(4)[LABELS], LABELS, tuple("0123"), "y: rows with a single 1, as the 4 classes 0..3"),
+        (np.eye(4, dtype=bool)[LABELS], LABELS, tuple("0123"), "y: rows with a single 1, as the 4 classes 0..3"),
+        (LABELS + 1, LABELS, tuple("1234"), "y: the labels 1, 2, 3, 4, as 4 classes of these names"),
+        (LABELS % 2 * 2 - 1, LABELS % 2, ("-1", "1"), "y: the labels -1, 1, as 2 classes of these names"),
+        (LABELS * 10**8, LABELS, ("0", "100000000", "200000000", "300000000"), "y: the labels 0, 100000000, "),
+    ],
+)
+def test_labels_that_are_not_0_1_2(
+    tmp_path: Path, y: np.ndarray, labels: np.ndarray, classes: tuple, line: str
+) -> None:
+    lines: list[str] = []
+    source = npz_file(tmp_path / "a.npz", x_train=X, y_train=y, x_test=X[:9], y_test=y[:9])
+    path = npz.convert(tmp_path / "a.h5", source, tell=lines.append)
+    same(contents(path), {"train": (X, labels), "test": (X[:9], labels[:9])})
+    with DataFile(path) as file:
+        assert file.classes == classes
+    assert len(lines) == 1 and lines[0].startswith(line)
+
+
+def test_images_have_a_scale_and_channels_last(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 6, 5), "u1")
+    lines: list[str] = []
+    source = npz_file(tmp_path / "a.npz", x=images, y=LABELS)
+    path = npz.convert(
+        tmp_path / "a.h5", source, naming=Naming(layout="channels_first"), cutting=Shares(0, 0), tell=lines.append
+    )
+    with DataFile(path) as file:
+        assert file.scale == 1 / 255 and file.sample_shape == (6, 5, 3)
+        x, _ = file.read("train")
+    assert {image.tobytes() for image in x} == {image.tobytes() for image in images.transpose(0, 2, 3, 1)}
+    assert lines[-1] == "x: images of 8 bits, to be multiplied by 1/255"
+
+
+@pytest.mark.parametrize(
     ("arrays", "options", "expected"),
     [
-        ({"a": X}, {}, "holds the arrays a; expected x_train and y_train"),
-        ({"x_train": X}, {}, "has x_train without y_train; expected x_train and y_train"),
-        ({"x_train": X, "y_train": LABELS, "y_val": LABELS}, {}, "has y_val without x_val"),
+        ({"a": X}, {}, "holds the arrays a; expected names such as x_train and y_train"),
+        ({"x_train": X}, {}, "has x_train without y of train; expected names"),
+        ({"x_train": X, "y_train": LABELS, "y_val": LABELS}, {}, "has y_val without x of validation"),
         ({"x": X, "y": LABELS[:9]}, {}, r"x has the shape \(20, 3\) and y \(9,\); expected one target for each sample"),
         ({"x": X, "y": np.int64(3)}, {}, r"the labels have the shape \(\); expected \(N,\)"),
-        ({"x": X, "y": np.eye(20, dtype=int)}, {}, r"the labels have the shape \(20, 20\); expected \(N,\)"),
+        ({"x": X, "y": X[:, :2].astype(int)}, {}, r"the labels have the shape \(20, 2\); expected \(N,\)"),
+        ({"x": X, "y": LABELS.astype(float)}, {}, "holds 4 different whole numbers written as floats, such as 0.0, in"),
+        ({"x": X, "y": np.arange(20) * 7}, {}, "holds 20 different integers in 20 samples, which may be classes or"),
+        ({"x": X, "y": LABELS * 0 + 5}, {}, "y holds 1 different labels, 5, in 20 samples; expected at least 2"),
+        ({"x": X, "images": X, "y": LABELS}, {}, "x and images may both be x of all; say which with --x"),
+        ({"scans": X, "y": LABELS}, {"naming": Naming(x="scan")}, r"has no array 'scan' \(did you mean 'scans'\?\)"),
+        ({"x": X.reshape(20, 3, 1, 1).repeat(5, 2).repeat(5, 3), "y": LABELS}, {}, "--layout channels_first"),
+        ({"x": X, "y": LABELS}, {"naming": Naming(layout="channels_first")}, r"x has the shape \(20, 3\); channels_f"),
         ({"x": X, "y": LABELS / 2}, {"task": "classification"}, r"y\[1\] is 0.5, but labels for classification are"),
-        ({"x": X, "y": LABELS - 1}, {}, "holds the label -1; expected the labels 0, 1"),
-        ({"x": X, "y": LABELS * 10**8}, {}, "holds the label 300000000; expected the labels"),
         ({"x": X, "y": LABELS}, {"cutting": Shares(0.4, 0.6)}, "leaves none of the 20 samples to train on"),
         (
             {"x_train": X, "y_train": LABELS},
@@ -116,7 +186,7 @@ def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="can't be read as a numpy archive"):
             npz.convert(tmp_path / "a.h5", source)
     np.save(tmp_path / "b.npy", X)
-    with pytest.raises(DataError, match=r"is a \.npy file with one array; expected x_train"):
+    with pytest.raises(DataError, match=r"is a \.npy file with one array; expected names such as x_train"):
         npz.convert(tmp_path / "a.h5", tmp_path / "b.npy")
     with pytest.raises(DataError, match=r"There is no archive .*none\.npz"):
         npz.convert(tmp_path / "a.h5", tmp_path / "none.npz")
