@@ -28,6 +28,7 @@ class Layout:
     Arguments:
         lengths: by name, the elements of each sum that the model computes; of `FIXED` it need not compute any.
         targets: how many targets a sample has, where the model doesn't compute how many count.
+        numbers: how many numbers a target is made of, over which the mean loss is as well.
         in_bits: whether the loss is the code length of a text, which may be reported in bits.
 
     Attributes:
@@ -37,8 +38,10 @@ class Layout:
         weighted: whether the loss is divided by another number than that of the targets.
     """
 
-    def __init__(self, lengths: Mapping[str, int], targets: int = 1, *, in_bits: bool = False) -> None:
-        self.targets, self.in_bits = targets, in_bits
+    def __init__(
+        self, lengths: Mapping[str, int], targets: int = 1, *, numbers: int = 1, in_bits: bool = False
+    ) -> None:
+        self.targets, self.numbers, self.in_bits = targets, numbers, in_bits
         self.classifies, self.weighted = "correct" in lengths, "weight" in lengths
         self.further: dict[str, slice] = {}
         self.length = len(FIXED)
@@ -111,8 +114,8 @@ class Sums:
 
     @property
     def mean_loss(self) -> float:
-        """The mean loss; 0 where nothing counts."""
-        return self.loss / self.weight if self.weight else 0.0
+        """The mean loss over all targets, and over all numbers of each; 0 where nothing counts."""
+        return self.loss / self.weight / self.layout.numbers if self.weight else 0.0
 
     @property
     def accuracy(self) -> float | None:

@@ -47,11 +47,12 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     """
     from distnn.data import DataFile
     from distnn.inference.load import restore
+    from distnn.session.parts import description
 
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
         sums, metrics = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))
 
@@ -68,7 +69,8 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
-    show(f"{split}: loss {sums.mean_loss:.6g}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
+    unit = f" {unit}" if (unit := restored.model.criterion.unit) else ""
+    show(f"{split}: loss {sums.mean_loss:.6g}{unit}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
     if text := words.metrics(metrics).strip():
         show(text)
     for line in words.tables(metrics, restored.model.classes):

@@ -19,6 +19,8 @@ from distnn.report.table import table
 Facts = dict[str, Any]
 
 _CLASSES_SHOWN = 20
+#: Of what a transform was fitted to.
+_VALUES_SHOWN = 8
 
 
 @click.command(cls=options.Once)
@@ -78,6 +80,10 @@ def _show_checkpoint(facts: Facts) -> None:
         numbers = (_number(entry[key]) if entry["count"] else "" for key in ("mean", "std", "min", "max"))
         rows.append([entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers])
     show(table(["parameter", "shape", "dtype", "count", "mean", "std", "min", "max"], rows, texts=3))
+    for fitted in facts["transforms"]:
+        values, shape = fitted["values"], _shape(fitted["shape"])
+        more = ", …" if len(values) > _VALUES_SHOWN else ""
+        show(f"{fitted['name']} ({shape}): {', '.join(f'{value:g}' for value in values[:_VALUES_SHOWN])}{more}")
     slots = ", ".join(f"{slot} ({count:,})" for slot, count in facts["optimizer"].items())
     show(f"optimizer state: {slots or 'none'}")
     show(f"environment: {_pairs(facts['environment'])}")
@@ -107,13 +113,14 @@ def _show_data(facts: Facts) -> None:
         show(f"x is multiplied by {facts['scale']:.6g} when it is read")
     rows = []
     for split, entry in facts["splits"].items():
-        for name in ("x", "y"):
-            dataset = entry[name]
+        for name, dataset in ((name, each) for name, each in entry.items() if name != "samples"):
             chunks = _shape(dataset["chunks"]) if dataset["chunks"] else "contiguous"
             how = (chunks, dataset["compression"] or "none", _size(dataset["stored"]))
             rows.append([split, f"{entry['samples']:,}", name, _shape(dataset["shape"]), dataset["dtype"], *how])
     head = ["split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored"]
     show(table(head, rows, texts=7))
+    for remark in facts["remarks"]:
+        show(remark)
 
 
 def _show_other(facts: Facts) -> None:
@@ -123,6 +130,8 @@ def _show_other(facts: Facts) -> None:
     show(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
     if facts["attributes"]:
         show(f"root attributes: {_pairs(facts['attributes'])}")
+    if facts["proposal"]:
+        show(f"a run file could train on it by {facts['proposal']}, if that is meant; `distnn init --data` writes one")
 
 
 def _pairs(values: Facts, without: tuple[str, ...] = ()) -> str:

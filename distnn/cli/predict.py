@@ -50,12 +50,13 @@ def predict(
     from distnn.data import DataFile
     from distnn.data.predictions import check_output
     from distnn.inference.load import restore
+    from distnn.session.parts import description
 
     world.comm.on_root(lambda: check_output(output, force=force))  # before the work
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow) as file:
+    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
         predictions = restored.predict(file, split, world)
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")

@@ -25,6 +25,7 @@ class CrossEntropy(Loss, kind="cross_entropy"):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "language")
+    unit = "nats"
 
     label_smoothing: BelowOne = 0.0  #: the share of the probability that is spread evenly over all classes
     class_weights: Weights | None = None  #: how much a sample of each class counts; all alike if not given

@@ -15,6 +15,7 @@ class SquaredError(Loss, kind="squared_error"):
     """Σ (p − t)²."""
 
     tasks = ("regression",)
+    unit = "squared units of y"
 
     def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
         return functions.squared_error(output, target, *weights)
@@ -25,6 +26,7 @@ class AbsoluteError(Loss, kind="absolute_error"):
     """Σ |p − t|."""
 
     tasks = ("regression",)
+    unit = "units of y"
 
     def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
         return functions.absolute_error(output, target, *weights)
@@ -41,6 +43,7 @@ class Huber(Loss, kind="huber"):
     """
 
     tasks = ("regression",)
+    unit = "squared units of y"
 
     delta: Positive = 1.0  #: the error from which on the loss grows linearly
 

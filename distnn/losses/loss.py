@@ -35,10 +35,12 @@ class Loss(
         tasks: those that it serves.
         ignore_label: the label that doesn't count, if there is one.
         code_length: whether its mean is the code length of a text, which may be reported in bits.
+        unit: of its mean, in words; empty if nobody has said.
     """
 
     tasks: ClassVar[tuple[str, ...]] = TASKS
     ignore_label: int | None = None
+    unit: ClassVar[str] = ""
 
     @property
     def code_length(self) -> bool:

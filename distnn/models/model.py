@@ -104,7 +104,8 @@ class Model:
         self.sums = self._all_sums(further(self.output, self.y) if further else {})
         lengths = {name: math.prod(node.shape) for name, node in self.sums.items()}  # type: ignore[arg-type]
         in_bits = task == "language" and self.criterion.code_length
-        self.layout = Layout(lengths, self.targets, in_bits=in_bits)
+        numbers = math.prod(self.target_shape) if task == "regression" else 1
+        self.layout = Layout(lengths, self.targets, numbers=numbers, in_bits=in_bits)
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 

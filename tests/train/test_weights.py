@@ -112,6 +112,7 @@ def test_losses_and_gradients_are_pytorchs(tmp_path: Path, name: str) -> None:
     losses, *_, after = trained(written(tmp_path / "w.h5", task, arrays), name)
     kept = torch.tensor(arrays["weight"] * arrays["mask"].reshape(-1, *[1] * len(target)))
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])
+    numbers = y.numel() / len(y)
 
     def mean(z: Any) -> Any:
         if task == "regression":
@@ -121,7 +122,7 @@ def test_losses_and_gradients_are_pytorchs(tmp_path: Path, name: str) -> None:
                 if plain
                 else functional.huber_loss(z.reshape(y.shape), y, reduction="none", delta=0.5)
             )
-            return (kept * each).sum() / kept.sum() * (y.numel() / len(y))  # the sum over the outputs is a sample's
+            return (kept * each).sum() / kept.sum() * numbers  # what is trained is the sum over a sample's
         if name == "one logit":
             each = functional.binary_cross_entropy_with_logits(z[:, 0], y.double(), reduction="none")
             return (kept * each).sum() / kept.sum()
@@ -143,7 +144,7 @@ def test_losses_and_gradients_are_pytorchs(tmp_path: Path, name: str) -> None:
     expected = []
     for _ in range(2):
         loss = mean(x @ by_name["dense1.weight"] + by_name["dense1.bias"])
-        expected.append(loss.item())
+        expected.append(loss.item() / numbers)  # and what is told is the mean
         for value, gradient in zip(values, torch.autograd.grad(loss, values), strict=True):
             value.data -= 0.1 * gradient
     np.testing.assert_allclose(losses, expected, rtol=1e-10)

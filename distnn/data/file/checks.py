@@ -23,11 +23,15 @@ FIELDS = (*NEEDED, "weight", "mask")
 TASKS = ("classification", "regression", "language")
 
 
+class Unsettled(DataError):
+    """A data file of which it isn't known where its fields lie, or what they are for."""
+
+
 def check_task(path: Path, task: object) -> str:
     """The task as text; DataError if it is missing or unknown."""
     expected = "expected 'classification', 'regression' or 'language'"
     if task is None:
-        raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
+        raise Unsettled(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
     name = text(task)
     if name not in TASKS:
         shown = str(task) if name is None else name
@@ -47,7 +51,7 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
             f"{path} has the attribute `classes` as {classes!r}; expected a list of names, one for each class."
         )
     if not names:
-        raise DataError(
+        raise Unsettled(
             f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
             f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
         )
@@ -68,7 +72,7 @@ def check_train(path: Path, names: Iterable[str]) -> None:
     """DataError if the split that every file needs isn't among ``names``."""
     names = list(names)
     if "train" not in names:
-        raise DataError(
+        raise Unsettled(
             f"{path} has no group `train`{nearest('train', names)}: expected the groups train and, optionally, "
             f"validation and test, each with the datasets x and y; found {listing(names)}."
         )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from distnn.data.transforms.chains import Wished
+
 #: Stands in a path for what a split is called in the file.
 SPLIT = "{split}"
 #: What each split may be called in a file; the first name of each is its own.
@@ -51,11 +53,13 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        transforms: what is done to the values of fields once they are read.
     """
 
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    transforms: Wished = field(default_factory=dict)
 
     @property
     def fields(self) -> Mapping[str, Location]:

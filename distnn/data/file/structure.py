@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
+from distnn.data.file.checks import Unsettled
 from distnn.data.file.fields import USUAL, Description, Location
+from distnn.data.file.guess import guess_in, meaning, seems_channels_first, shown
 from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
 from distnn.data.file.views import as_column
 from distnn.errors import DataError
-
-#: Images have at most so many channels, and at least so many pixels each way, if channels seem to come first.
-CHANNELS, PIXELS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -57,27 +55,37 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     """
     check_links(path, file, follow=follow)
     datasets = Datasets(path, file, follow=follow)
-    task = _task(path, file, description, datasets.notes)
     splits = datasets.splits(description.fields)
-    _check_train(path, file, description, splits)
-    data = {split: _rows(datasets, description, splits[split]) for split in splits}
-    classes = _classes(path, file, task, description, data["train"]["y"], datasets.notes)
+    try:
+        _check_train(path, file, description, splits)
+        data = {split: _rows(datasets, description, splits[split]) for split in splits}
+    except Unsettled as error:
+        raise _with(error, guess_in(datasets, file.attrs)) from None
+    y = data["train"]["y"]
+    try:
+        task = _task(path, file, description, datasets.notes)
+        classes = _classes(path, file, task, description, y, datasets.notes)
+    except Unsettled as error:
+        known = {"task": task} if (task := description.task or file.attrs.get("task")) else {}
+        raise _with(error, meaning(known, {}, y)) from None
     for split, fields in data.items():
-        fields["x"] = as_column(fields["x"], "") if task != "language" else fields["x"]
+        if task != "language":
+            fields["x"] = as_column(fields["x"], "")
         if task == "classification":
             one_hot = description.fields["y"].layout == "one_hot"
             fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
         checks.check_split(path, split, task, fields)
         checks.check_alike(path, split, fields, data["train"])
-    first = data["train"]["x"]
-    return Structure(
-        task,
-        classes,
-        None if task == "language" else _scale(path, data),
-        {split: data[split] for split in checks.SPLITS if split in data},
-        datasets,
-        description.fields["x"].layout is None and _seems_channels_first(first.shape[1:]),
-    )
+    seems = description.fields["x"].layout is None and seems_channels_first(data["train"]["x"].shape[1:])
+    scale = None if task == "language" else _scale(path, data)
+    in_order = {split: data[split] for split in checks.SPLITS if split in data}
+    return Structure(task, classes, scale, in_order, datasets, seems)
+
+
+def _with(error: Unsettled, proposal: Mapping[str, Any]) -> DataError:
+    """The error, with the keys that may be meant."""
+    keys = shown(proposal)
+    return DataError(f"{error} A run file could say, if that is meant: {keys}." if keys else str(error))
 
 
 def _task(path: Path, file: Any, description: Description, notes: list[str]) -> str:
@@ -104,7 +112,8 @@ def _classes(path: Path, file: Any, task: str, description: Description, y: Rows
 def _check_train(path: Path, file: Any, description: Description, splits: Mapping[str, str]) -> None:
     if all(description.fields[name] == USUAL[name] for name in USUAL):
         groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
-        checks.check_train(path, ["train", *groups] if splits.get("train") in groups else groups)
+        there = ["train"] if splits.get("train") in groups else []
+        checks.check_train(path, [*there, *(name for name in file if name != "train")])
     elif "train" not in splits:
         paths = [each for location in description.given.values() for each in location.of("train")]
         raise DataError(
@@ -131,9 +140,6 @@ def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
                 f"{path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
                 "expected the same in all splits, so that all are scaled alike."
             )
-    dtype = data["train"]["x"].dtype
-    if scales["train"] is None and dtype.kind == "u":
-        return 1.0 / float(np.iinfo(dtype).max)
     return scales["train"]
 
 
@@ -148,12 +154,3 @@ def _scale_of(path: Path, name: str, rows: Rows) -> float | None:
             "expected the same in all of them."
         )
     return found.pop()
-
-
-def _seems_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether samples of a shape are more likely (C, H, W) than (H, W, C).
-
-    >>> [_seems_channels_first(shape) for shape in ((3, 32, 32), (32, 32, 3), (28, 28), (1, 28, 28), (3, 32, 3))]
-    [True, False, False, True, False]
-    """
-    return len(shape) in (3, 4) and shape[0] <= CHANNELS < shape[-1] and min(shape[1:]) >= PIXELS
