@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,17 +83,23 @@ def _channels(file: DataFile) -> str:
     )
 
 
-def data_file(settings: RunSettings, mpi: Any = None, path: str | Path | None = None) -> DataFile:
+def data_file(
+    settings: RunSettings,
+    mpi: Any = None,
+    path: str | Path | None = None,
+    beat: Callable[[], object] = lambda: None,
+) -> DataFile:
     """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
 
     Arguments:
         path: another file than ``data.path`` that is laid out alike.
+        beat: called after each of several files that was opened.
 
     Raises:
         DataError: if it isn't a good data file.
     """
     data = settings.data
-    return DataFile(path or data.path, mpi, follow=data.follow, description=description(settings))
+    return DataFile(path or data.path, mpi, follow=data.follow, description=description(settings), beat=beat)
 
 
 def description(settings: RunSettings) -> Description:

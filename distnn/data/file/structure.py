@@ -30,6 +30,7 @@ class Structure:
         task, classes, scale: as in `DataFile`.
         data: by split and field, what it is read from.
         datasets: those of the file.
+        group: what the cut of splits goes by; None without one.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
     """
 
@@ -38,6 +39,7 @@ class Structure:
     scale: float | None
     data: Mapping[str, Mapping[str, Rows]]
     datasets: Datasets
+    group: Rows | None
     channels_first: bool
 
 
@@ -54,7 +56,7 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         DataError: what is asked for isn't there, or doesn't make a data set.
     """
     check_links(path, file, follow=follow)
-    datasets = Datasets(path, file, follow=follow)
+    datasets = Datasets(path, file, follow=follow, whole=description.one_sample_files)
     splits = datasets.splits(description.fields)
     try:
         _check_train(path, file, description, splits)
@@ -79,7 +81,8 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     seems = description.fields["x"].layout is None and seems_channels_first(data["train"]["x"].shape[1:])
     scale = None if task == "language" else _scale(path, data)
     in_order = {split: data[split] for split in checks.SPLITS if split in data}
-    return Structure(task, classes, scale, in_order, datasets, seems)
+    group = _group(datasets, description, splits["train"])
+    return Structure(task, classes, scale, in_order, datasets, group, seems)
 
 
 def _with(error: Unsettled, proposal: Mapping[str, Any]) -> DataError:
@@ -130,6 +133,15 @@ def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, 
         if field not in fields and datasets.has(location.of(name)[0]):
             fields[field] = location
     return {field: datasets.rows(field, location, name) for field, location in fields.items()}
+
+
+def _group(datasets: Datasets, description: Description, name: str) -> Rows | None:
+    if description.cut is None or not description.cut.group:
+        return None
+    try:
+        return datasets.rows("group", Location((description.cut.group,)), name)
+    except DataError as error:
+        raise DataError(str(error)).at("data", "split", "group") from None
 
 
 def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
