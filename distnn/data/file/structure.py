@@ -18,7 +18,7 @@ from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
-from distnn.data.file.views import as_column
+from distnn.data.file.views import as_column, reshaped
 from distnn.errors import DataError
 
 
@@ -73,7 +73,9 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     for split, fields in data.items():
         if task != "language":
             fields["x"] = as_column(fields["x"], "")
-        if task == "classification":
+        if task == "segmentation" and len(fields["y"].shape) > 3 and fields["y"].shape[-1] == 1:
+            fields["y"] = reshaped(fields["y"], fields["y"].shape[:-1])  # one channel
+        if task in ("classification", "segmentation"):
             one_hot = description.fields["y"].layout == "one_hot"
             fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
         checks.check_split(path, split, task, fields)
