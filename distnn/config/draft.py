@@ -53,11 +53,13 @@ def draft(chosen: Mapping[str, Mapping[str, Any]], head: Sequence[str], where: s
 
 
 def _plain(value: Any) -> Any:
-    """A table, or only its path if it has nothing else."""
+    """Tables and lists of them; a path or a kind alone for a table that has nothing else."""
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
     if not isinstance(value, Section):
         return value
     table = value.table(list)
-    return table["path"] if set(table) == {"path"} else table
+    return next(iter(table.values())) if set(table) in ({"path"}, {"kind"}) else table
 
 
 def _meaning(section: type[Section], key: str) -> str:
