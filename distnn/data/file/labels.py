@@ -103,8 +103,8 @@ class _Hot:
         if bad.any():
             place = np.unravel_index(int(np.argmax(bad)), bad.shape)
             raise DataError(
-                f"{self._where}/y[{_at(place, start)}] is {rows[place]}, which isn't a one-hot row: expected a single 1, "
-                "and 0 elsewhere. Correct it, or data.y.layout."
+                f"{self._where}/y[{_at(place, start)}] is {rows[place]}, which isn't a one-hot row: expected a single "
+                "1, and 0 elsewhere. Correct it, or data.y.layout."
             )
         np.argmax(rows, axis=-1, out=target)
 
