@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from distnn.config import RunSettings
 from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
+from distnn.data.file.fields import Purpose
 from distnn.errors import DataError, RunFileError, ShapeError
 from distnn.graph.node import topological
 from distnn.losses import Loss
@@ -80,17 +81,21 @@ def _channels(file: DataFile) -> str:
     )
 
 
-def data_file(settings: RunSettings, mpi: Any = None, path: str | Path | None = None) -> DataFile:
+def data_file(
+    settings: RunSettings, mpi: Any = None, path: str | Path | None = None, purpose: Purpose | None = None
+) -> DataFile:
     """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
 
     Arguments:
         path: another file than ``data.path`` that is laid out alike.
+        purpose: what a trained network is to do with it; None: training.
 
     Raises:
         DataError: if it isn't a good data file.
     """
     data = settings.data
-    return DataFile(path or data.path, mpi, follow=data.follow, description=data.description())
+    description = replace(data.description(), purpose=purpose)
+    return DataFile(path or data.path, mpi, follow=data.follow, description=description)
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:

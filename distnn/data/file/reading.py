@@ -47,11 +47,11 @@ class DataFile:
         path: the file.
         task: ``classification``, ``regression`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
-        splits: those of train, validation and test that the file has, in that order.
+        splits: those of train, validation and test that the file has, in that order; or the one that its purpose is.
         fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
             weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
-        target_shape: the shape of one target; ``()`` for labels.
+        target_shape: the shape of one target; ``()`` for labels, and where there are no targets.
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
             unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
@@ -91,10 +91,11 @@ class DataFile:
         found = structure(self.path, self._file, self.description, follow=self.follow)
         self.task, self.classes, self.scale = found.task, found.classes, found.scale
         self.channels_first, self._data, self._found = found.channels_first, found.data, found.datasets
-        self.splits, first = tuple(found.data), found.data["train"]
-        self.fields = tuple(first)
+        self.splits, first = tuple(found.data), next(iter(found.data.values()))
+        purpose = self.description.purpose
+        self.fields = tuple(first) if purpose is None or purpose.answers else ("x",)
         self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
-        self.target_shape: tuple[int, ...] = first["y"].shape[1:]
+        self.target_shape: tuple[int, ...] = first["y"].shape[1:] if "y" in first else ()
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
 
     def _join(self, paths: list[Path]) -> None:
@@ -113,7 +114,7 @@ class DataFile:
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
         self.channels_first = first.channels_first
         data = {}
-        for split in checks.SPLITS:
+        for split in dict.fromkeys((*checks.SPLITS, *first.splits)):
             found = [part._data[split] for part in self._parts if split in part._data]
             if found:
                 data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
@@ -132,7 +133,7 @@ class DataFile:
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
         for split, fields in self._data.items():
-            for name, dataset in fields.items():
+            for name, dataset in ((name, fields[name]) for name in self.fields):
                 try:
                     found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {_hash(dataset)}"
                 except (OSError, RuntimeError) as error:
@@ -141,14 +142,15 @@ class DataFile:
 
     def names(self, field: str) -> tuple[str, ...]:
         """What the places along a field's last axis are called, such as features or targets; empty if unknown."""
-        return names_of(self._data["train"][field])
+        return names_of(self._data[self.splits[0]][field])
 
     def remarks(self) -> list[str]:
         """What is to be said once of how the file is read, and which of its datasets are not used."""
         parts = self._parts or [self]
         found = [note for part in parts for note in part._found.notes]
         first = parts[0]
-        if unused := first._found.unused(rows for fields in first._data.values() for rows in fields.values()):
+        unused = first._found.unused(rows for fields in first._data.values() for rows in fields.values())
+        if unused and self.description.purpose is None:
             found.append(f"not used: {checks.listing(unused)}")
         return list(dict.fromkeys(found))
 
@@ -210,9 +212,22 @@ class DataFile:
 
     def forms(self, split: str) -> dict[str, Form]:
         """By field, what `read_fields` returns of one sample of a split."""
-        return {
-            name: Form(dataset.shape[1:], _in_memory(name, dataset)) for name, dataset in self._datasets(split).items()
-        }
+        return {name: _form(name, self._datasets(split)[name]) for name in self.fields}
+
+    def answers(self, split: str, start: int, stop: int) -> np.ndarray | None:
+        """What is to be predicted for the samples start..stop of a split; None where that isn't in the file.
+
+        Raises:
+            DataError: as `read` does.
+        """
+        fields = {name: rows for name, rows in self._datasets(split).items() if name != "x"}
+        if "y" not in fields:
+            return None
+        forms = {name: _form(name, rows) for name, rows in fields.items()}
+        arrays = {name: np.empty((stop - start, *form.shape), form.dtype) for name, form in forms.items()}
+        if start < stop:
+            self.read_into(split, start, arrays)  # what a mask leaves out may be missing
+        return arrays["y"]
 
     def read_into(self, split: str, start: int, arrays: Mapping[str, np.ndarray], *, by_all: bool = False) -> None:
         """Fill contiguous arrays, by field, with the samples from ``start`` on, as `read_fields` would return them.
@@ -279,10 +294,10 @@ class DataFile:
             self._leave()
 
 
-def _in_memory(field: str, dataset: Any) -> np.dtype[Any]:
-    """The type of a field's values in memory: in this machine's byte order, and integers for booleans but in x."""
+def _form(field: str, dataset: Any) -> Form:
+    """What is read of a field; booleans become integers, but in x."""
     dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
-    return np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype
+    return Form(dataset.shape[1:], np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype)
 
 
 def _hash(dataset: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
-from distnn.data.file.fields import USUAL, Description, Location
+from distnn.data.file.fields import USUAL, Description, Location, Purpose
 from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
+from distnn.data.file.using import located, match_classes, match_names, match_scale
 from distnn.data.file.views import as_column
 from distnn.errors import DataError
 
@@ -58,31 +59,81 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     check_links(path, file, follow=follow)
     datasets = Datasets(path, file, follow=follow)
     task = _task(path, file, description, datasets.notes)
-    splits = datasets.splits(description.fields)
-    _check_train(path, file, description, splits)
-    data = {split: _rows(datasets, description, splits[split]) for split in splits}
-    classes = _classes(path, file, task, description, data["train"]["y"], datasets.notes)
-    for split, fields in data.items():
-        fields["x"] = as_column(fields["x"], "") if task != "language" else fields["x"]
-        if task == "classification":
-            one_hot = description.fields["y"].layout == "one_hot"
-            fields["y"] = labels(f"{path}: {split}", fields["y"], classes, datasets.notes, one_hot=one_hot)
-        checks.check_split(path, split, task, fields)
-        checks.check_alike(path, split, fields, data["train"])
-    first = data["train"]["x"]
+    if description.purpose:
+        task, classes, data = _used(path, file, datasets, description, task)
+    else:
+        splits = datasets.splits(description.fields)
+        _check_train(path, file, description, splits)
+        data = {split: _rows(datasets, description, splits[split]) for split in checks.SPLITS if split in splits}
+        classes = _classes(path, file, task, description, data["train"]["y"], datasets.notes)
+        for split, fields in data.items():
+            data[split] = _prepared(path, split, task, classes, description, fields, datasets.notes)
+            checks.check_alike(path, split, data[split], data["train"])
+    first = next(iter(data.values()))["x"]
     return Structure(
         task,
         classes,
-        None if task == "language" else _scale(path, data),
-        {split: data[split] for split in checks.SPLITS if split in data},
+        None if task == "language" else _scale(path, data, description.purpose, datasets.notes),
+        data,
         datasets,
         description.fields["x"].layout is None and _seems_channels_first(first.shape[1:]),
     )
 
 
+def _used(
+    path: Path, file: Any, datasets: Datasets, description: Description, task: str
+) -> tuple[str, tuple[str, ...], dict[str, Mapping[str, Rows]]]:
+    """Task, classes and the one split of a file that a trained network is used on, matched by name with training."""
+    purpose, notes = description.purpose, datasets.notes
+    assert purpose is not None
+    description, name = located(path, file, datasets, description)
+    split, where = purpose.split, f"{path}: {purpose.split}"
+    fields = _rows(datasets, description, name)
+    fields["x"] = match_names(where, "x", fields["x"], purpose.names.get("x", ()), notes)
+    try:
+        if task != purpose.task:
+            raise DataError(f"{path} is for {task}, but the network was trained for {purpose.task}.")
+        if "y" in fields:
+            classes = _classes(path, file, task, description, fields["y"], notes)
+            fields = dict(_prepared(path, split, task, classes, description, fields, notes))
+            if task == "classification":
+                fields["y"] = match_classes(where, fields["y"], classes, purpose.classes, notes)
+            elif task == "regression":
+                fields["y"] = match_names(where, "y", fields["y"], purpose.names.get("y", ()), notes)
+            else:
+                purpose = replace(purpose, classes=classes)  # compared by who uses them
+            return task, purpose.classes, {split: fields}
+    except DataError as error:
+        if purpose.answers:
+            raise
+        notes.append(f"what is to be predicted, in {split}/y, is not used: {error}")
+    alone = _prepared(path, split, purpose.task, purpose.classes, description, {"x": fields["x"]}, notes)
+    return purpose.task, purpose.classes, {split: alone}
+
+
+def _prepared(
+    path: Path,
+    split: str,
+    task: str,
+    classes: tuple[str, ...],
+    description: Description,
+    fields: Mapping[str, Any],
+    notes: list[str],
+) -> Mapping[str, Rows]:
+    """The fields of a split in the form in which they are read, checked."""
+    found = dict(fields)
+    if task != "language":
+        found["x"] = as_column(found["x"], "")
+    if task == "classification" and "y" in found:
+        one_hot = description.fields["y"].layout == "one_hot"
+        found["y"] = labels(f"{path}: {split}", found["y"], classes, notes, one_hot=one_hot)
+    checks.check_split(path, split, task, found)
+    return found
+
+
 def _task(path: Path, file: Any, description: Description, notes: list[str]) -> str:
     if description.task is None:
-        return checks.check_task(path, file.attrs.get("task"))
+        return checks.check_task(path, file.attrs.get("task", description.purpose and description.purpose.task))
     task = checks.check_task(path, description.task)
     stored = texts([file.attrs["task"]]) if "task" in file.attrs else (task,)
     if stored != (task,):
@@ -97,7 +148,7 @@ def _classes(path: Path, file: Any, task: str, description: Description, y: Rows
         if stored not in ((), said):
             notes.append(f"data.classes is used, and not the attribute classes, which lists {checks.listing(stored)}")
         return checks.check_classes(path, task, said)
-    given = file.attrs.get("classes")
+    given = file.attrs.get("classes", description.purpose and description.purpose.classes)
     return checks.check_classes(path, task, (enum_names(y) or None) if given is None else given)
 
 
@@ -120,21 +171,32 @@ def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, 
         location = Location((f"{{split}}/{field}",))
         if field not in fields and datasets.has(location.of(name)[0]):
             fields[field] = location
-    return {field: datasets.rows(field, location, name) for field, location in fields.items()}
+    optional = ("y", "weight", "mask") if description.purpose and not description.purpose.answers else ()
+    there = {
+        field: location
+        for field, location in fields.items()
+        if field not in optional or all(datasets.has(path) for path in location.of(name))
+    }
+    return {field: datasets.rows(field, location, name) for field, location in there.items()}
 
 
-def _scale(path: Path, data: Mapping[str, Mapping[str, Any]]) -> float | None:
+def _scale(
+    path: Path, data: Mapping[str, Mapping[str, Any]], purpose: Purpose | None, notes: list[str]
+) -> float | None:
     scales = {split: _scale_of(path, f"{split}/x", fields["x"]) for split, fields in data.items()}
+    first = next(iter(scales))
     for split, scale in scales.items():
-        if scale != scales["train"]:
+        if scale != scales[first]:
             raise DataError(
-                f"{path}: {split}/x has the attribute scale={scale} but train/x scale={scales['train']}; "
+                f"{path}: {split}/x has the attribute scale={scale} but {first}/x scale={scales[first]}; "
                 "expected the same in all splits, so that all are scaled alike."
             )
-    dtype = data["train"]["x"].dtype
-    if scales["train"] is None and dtype.kind == "u":
+    dtype = data[first]["x"].dtype
+    if purpose and purpose.scale is not None:
+        return match_scale(scales[first], dtype, purpose, notes)
+    if scales[first] is None and dtype.kind == "u":
         return 1.0 / float(np.iinfo(dtype).max)
-    return scales["train"]
+    return scales[first]
 
 
 def _scale_of(path: Path, name: str, rows: Rows) -> float | None:
