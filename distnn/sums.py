@@ -18,6 +18,8 @@ from distnn.arrays import Array
 #: The sums that every vector begins with, one element each.
 FIXED = ("loss", "correct", "weight", "count", "samples")
 LOSS, CORRECT, WEIGHT, COUNT, SAMPLES = range(len(FIXED))
+#: Further sums of models with weights of samples or targets: of the targets classified right, and of all that count.
+WEIGHTED = ("weight of hits", "weight of targets")
 
 
 class Layout:
@@ -26,6 +28,7 @@ class Layout:
     Arguments:
         lengths: by name, the elements of each sum that the model computes; of `FIXED` it need not compute any.
         targets: how many targets a sample has, where the model doesn't compute how many count.
+        numbers: how many numbers a target is made of, over which the mean loss is as well.
         in_bits: whether the loss is the code length of a text, which may be reported in bits.
 
     Attributes:
@@ -35,8 +38,10 @@ class Layout:
         weighted: whether the loss is divided by another number than that of the targets.
     """
 
-    def __init__(self, lengths: Mapping[str, int], targets: int = 1, *, in_bits: bool = False) -> None:
-        self.targets, self.in_bits = targets, in_bits
+    def __init__(
+        self, lengths: Mapping[str, int], targets: int = 1, *, numbers: int = 1, in_bits: bool = False
+    ) -> None:
+        self.targets, self.numbers, self.in_bits = targets, numbers, in_bits
         self.classifies, self.weighted = "correct" in lengths, "weight" in lengths
         self.further: dict[str, slice] = {}
         self.length = len(FIXED)
@@ -109,12 +114,17 @@ class Sums:
 
     @property
     def mean_loss(self) -> float:
-        """The mean loss; 0 where nothing counts."""
-        return self.loss / self.weight if self.weight else 0.0
+        """The mean loss over all targets, and over all numbers of each; 0 where nothing counts."""
+        return self.loss / self.weight / self.layout.numbers if self.weight else 0.0
 
     @property
     def accuracy(self) -> float | None:
-        """The share of the targets that were classified right, 0 where none counts; None for a regression."""
+        """The share of the targets that were classified right, by their weights if they have some; 0 where none counts,
+        None for a regression.
+        """
+        if WEIGHTED[0] in self.layout.further:
+            hits, targets = (float(self[name][0]) for name in WEIGHTED)
+            return hits / (targets or 1)
         correct = self.correct
         return None if correct is None else correct / (self.count or 1)
 

@@ -11,11 +11,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distnn import errors
 from distnn.errors import DataError, DistnnError
 from distnn.runtime import launched_ranks
+
+if TYPE_CHECKING:
+    from distnn.data.file.fields import Description
 
 #: So says the work that it goes on, and how many seconds more than usual it may take until it says so again.
 Progress = Callable[[float], None]
@@ -71,7 +74,7 @@ def apart(path: Path, work: Callable[[Progress], Any], limit: int) -> Any:
     return value
 
 
-def foresee(data: str | Path, *, follow: bool = False) -> None:
+def foresee(data: str | Path, *, follow: bool = False, description: Description | None = None) -> None:
     """Have a child process open a data file before this one does, so that a crash or a loop there ends in words.
 
     Whatever else is wrong with the file is told by who opens it. Where ranks were launched together there is no child,
@@ -85,7 +88,8 @@ def foresee(data: str | Path, *, follow: bool = False) -> None:
         from distnn.data import DataFile
 
         with suppress(Exception):
-            DataFile(data, follow=follow).close()
+            more = {} if description is None else {"description": description}
+            DataFile(data, follow=follow, **more).close()
 
     if launched_ranks() == 1:
         apart(Path(data), opens, OPENING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from distnn import checkpoint
 from distnn.cli.apart import Progress
 from distnn.data import DataFile
+from distnn.data.file.guess import guess, shown
+from distnn.data.file.rows import Rows, leaves
 from distnn.data.file.sealed import verify as check_seals
 
 Facts = dict[str, Any]
@@ -74,18 +75,29 @@ def _parameter(name: str, array: npt.NDArray[Any]) -> Facts:
 
 def _data(path: Path) -> Facts:
     outline = checkpoint.outline(path)
-    stored = {each.name: asdict(each) for each in outline.datasets}
-    for each in stored.values():
-        del each["name"]
     with DataFile(path) as file:
         splits = {
-            split: {"samples": file.count(split), "x": stored[f"{split}/x"], "y": stored[f"{split}/y"]}
+            split: {"samples": file.count(split)} | {name: _stored(rows) for name, rows in file.rows(split).items()}
             for split in file.splits
         }
         facts = {"task": file.task, "classes": list(file.classes), "scale": file.scale, "splits": splits}
+        facts["remarks"] = file.remarks()
     return facts | {key: outline.attributes.get(key, "") for key in ("source", "licence", "created_by", "fingerprint")}
+
+
+def _stored(rows: Rows) -> Facts:
+    """What a field is read from, and how that is stored."""
+    datasets = list(leaves(rows))
+    return {
+        "shape": list(rows.shape),
+        "dtype": str(datasets[0].dtype),
+        "chunks": rows.chunks,
+        "compression": datasets[0].compression,
+        "stored": sum(dataset.id.get_storage_size() for dataset in datasets),
+    }
 
 
 def _other(path: Path) -> Facts:
     outline = checkpoint.outline(path)
-    return {"attributes": outline.attributes, "top": list(outline.top), "datasets": len(outline.datasets)}
+    facts = {"attributes": outline.attributes, "top": list(outline.top), "datasets": len(outline.datasets)}
+    return facts | {"proposal": shown(guess(path))}

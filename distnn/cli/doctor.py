@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROWS = 32
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("folder", default=".", type=options.Name(path_type=Path, exists=True, file_okay=False))
 @options.as_json
 @together

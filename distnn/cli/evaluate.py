@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distnn.sums import Sums
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("checkpoint", type=options.NAME)
 @click.argument("data", type=options.NAME)
 @options.split
@@ -68,7 +68,8 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
-    show(f"{split}: loss {sums.mean_loss:.6g}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
+    unit = f" {unit}" if (unit := restored.model.criterion.unit) else ""
+    show(f"{split}: loss {sums.mean_loss:.6g}{unit}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
     if text := words.metrics(metrics).strip():
         show(text)
     for line in words.tables(metrics, restored.model.classes):

@@ -12,7 +12,7 @@ from distnn.cli.launch import alone
 from distnn.report.output import show
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.option("-o", "--output", type=options.PATH, help="model.svg, .png, .pdf or .dot; replaced if there.")
 @options.overrides
@@ -36,7 +36,7 @@ def graph(run: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     from distnn.session import parts
 
     settings = config.read(run, overrides)
-    foresee(settings.data.path, follow=settings.data.follow)
+    foresee(settings.data.path, follow=settings.data.follow, description=settings.data.description())
     with config.located(run, overrides), parts.data_file(settings) as file:
         model = parts.model(settings, file)
     drawing = draw(model.loss, caption=f"{run.name}: {model.description}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,11 +12,11 @@ from distnn import outputs
 from distnn.cli import options
 from distnn.cli.apart import foresee
 from distnn.cli.launch import alone
-from distnn.errors import UsageError
+from distnn.errors import DataError, UsageError
 from distnn.report.output import show
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.option("-o", "--output", metavar="RUN.toml", type=options.PATH, default="run.toml", help="The new run file.")
 @click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet or char-lstm.")
 @click.option("--data", metavar="FILE.h5", help="The data; model and batch are chosen for them.")
@@ -58,20 +59,51 @@ def _fitting(output: Path, kind: str | None, data: str) -> tuple[str, str]:
     from distnn import config
     from distnn.cli.proposal import model_for, proposal
     from distnn.config.draft import draft
-    from distnn.data import DataFile
+    from distnn.data.file.guess import shown
     from distnn.report.words import count
     from distnn.session import parts
 
     foresee(data)
-    with DataFile(data) as file:
+    guessed = _guessed(data)
+    given = config.from_dict({"model": {"kind": "mlp"}} | _over({"data": {"path": data}}, guessed), "--data")
+    with parts.data_file(given) as file:
         kind = kind or model_for(file)
-        table = proposal(kind, data, file)
+        table = _over(proposal(kind, data, file), guessed)
         settings = config.from_dict(table, f"--model {kind}")
         parts.model(settings, file)
         parts.batch_size(settings, file)
         shape = " × ".join(map(str, file.sample_shape))
         about = f"{kind} for {file.task}, {count(file.count('train'), 'training sample')} of {shape or '1'} numbers"
+        if guessed:
+            about += f". Check what was guessed: {shown(guessed)}"
+        for remark in file.remarks():
+            about += f"\n{data}: {remark}"
     return draft(table, _head(output), f"--model {kind}"), about
+
+
+def _guessed(data: str) -> dict[str, dict[str, Any]]:
+    """What a run file has to say of data whose file doesn't say it, or that seem to stand the other way round.
+
+    Raises:
+        DataError: they can't be data, whatever a run file says.
+    """
+    from distnn.data import DataFile
+    from distnn.data.file.guess import guess
+    from distnn.data.file.opening import several
+
+    try:
+        with DataFile(data) as file:
+            return {"data": {"x": {"layout": "channels_first"}}} if file.channels_first else {}
+    except DataError:
+        path = Path(data)
+        if not (path.is_file() or several(path)) or not (found := guess((several(path) or [path])[0])):
+            raise
+        return found
+
+
+def _over(table: dict[str, dict[str, Any]], more: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Sections with further keys."""
+    return table | {name: table.get(name, {}) | keys for name, keys in more.items()}
 
 
 def _head(output: Path, *before: str) -> list[str]:

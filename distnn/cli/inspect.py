@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 _CLASSES_SHOWN = 20
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("file", metavar="FILE.h5", type=options.PATH)
 @click.option("--verify", is_flag=True, help="Read all of a data file; check its checksums and its fingerprint.")
 @click.option(
@@ -107,13 +107,14 @@ def _show_data(facts: Facts) -> None:
         show(f"x is multiplied by {facts['scale']:.6g} when it is read")
     rows = []
     for split, entry in facts["splits"].items():
-        for name in ("x", "y"):
-            dataset = entry[name]
+        for name, dataset in ((name, each) for name, each in entry.items() if name != "samples"):
             chunks = _shape(dataset["chunks"]) if dataset["chunks"] else "contiguous"
             how = (chunks, dataset["compression"] or "none", _size(dataset["stored"]))
             rows.append([split, f"{entry['samples']:,}", name, _shape(dataset["shape"]), dataset["dtype"], *how])
     head = ["split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored"]
     show(table(head, rows, texts=7))
+    for remark in facts["remarks"]:
+        show(remark)
 
 
 def _show_other(facts: Facts) -> None:
@@ -123,6 +124,8 @@ def _show_other(facts: Facts) -> None:
     show(f"at its top level: {', '.join(facts['top']) or 'nothing'}; {facts['datasets']} datasets in all")
     if facts["attributes"]:
         show(f"root attributes: {_pairs(facts['attributes'])}")
+    if facts["proposal"]:
+        show(f"a run file could train on it by {facts['proposal']}, if that is meant; `distnn init --data` writes one")
 
 
 def _pairs(values: Facts, without: tuple[str, ...] = ()) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 USUAL = "generic"
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.option(
     "--site", metavar="NAME", help="Predict for archer2, cirrus, generic or a site file, not for this machine."
@@ -108,7 +108,7 @@ def _look_up(question: _Question) -> None:
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
-    foresee(settings.data.path, follow=settings.data.follow)
+    foresee(settings.data.path, follow=settings.data.follow, description=settings.data.description())
     ranks, threads = question.layout(sites.read(str(question.site)), settings)
     with (
         config.located(question.run, question.overrides),
@@ -137,7 +137,7 @@ def _measure(world: World, question: _Question) -> None:
     from distnn.session import parts
 
     settings = config.read(question.run, question.overrides)
-    foresee(settings.data.path, follow=settings.data.follow)
+    foresee(settings.data.path, follow=settings.data.follow, description=settings.data.description())
     world.heartbeat.expect_within(settings.parallel.timeout)
     ranks, cores = _laid_out(world.comm, question, settings)
     with (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distnn.parallel.world import World
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("checkpoint", type=options.NAME)
 @click.argument("data", type=options.NAME)
 @click.option(

@@ -11,7 +11,7 @@ from distnn.cli.launch import alone
 from distnn.report.output import show
 
 
-@click.command()
+@click.command(cls=options.Once)
 @click.argument("checkpoint", type=options.NAME)
 @click.option("--prompt", required=True, help="How the text begins.")
 @click.option("--length", type=click.IntRange(min=0), default=400, help="How many characters to add.")

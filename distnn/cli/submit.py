@@ -43,7 +43,7 @@ def _word(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     return value
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @click.argument("arguments", metavar="[-- ARGUMENT…]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--site", required=True, metavar="NAME", help="archer2, cirrus, generic, or a site file.")
@@ -125,7 +125,7 @@ def _accepted(run: Path, arguments: tuple[str, ...]) -> tuple[RunSettings, int]:
     group = click.get_current_context().find_root()
     overrides = train.make_context("train", [str(run), *arguments], parent=group).params["overrides"]
     settings = config.read(run, overrides)
-    foresee(settings.data.path, follow=settings.data.follow)
+    foresee(settings.data.path, follow=settings.data.follow, description=settings.data.description())
     with config.located(run, overrides), parts.data_file(settings) as file:
         if settings.parallel.elastic:
             raise UsageError(

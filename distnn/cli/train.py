@@ -55,7 +55,7 @@ def folder(run: Path, resume: str | None) -> Path | None:
     return Path("runs") / run.stem if resume in (None, "auto") else None
 
 
-@click.command()
+@click.command(cls=options.Once)
 @options.run_file
 @options.overrides
 @click.option("--out", type=options.PATH, help="The run's folder; runs/NAME for NAME.toml by default.")
@@ -105,7 +105,7 @@ def train(
     from distnn.session.run import train as run_training
 
     settings = config.read(run, overrides)
-    foresee(settings.data.path, follow=settings.data.follow)
+    foresee(settings.data.path, follow=settings.data.follow, description=settings.data.description())
     reports = world.comm.root or settings.parallel.elastic  # the rank that reports may be another one in the end
     listener = Console(log_interval=settings.log.interval, quiet=quiet) if reports else None
     out = out or folder(run, resume)

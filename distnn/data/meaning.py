@@ -38,5 +38,6 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hash(identity: Mapping[str, Any], split: str) -> str:
-    """Of what an identity says of the samples and targets of a split."""
-    return hashlib.sha256("".join(str(identity[f"{split}/{name}"]) for name in "xy").encode()).hexdigest()[:16]
+    """Of what an identity says of the fields of a split."""
+    texts = (str(fact) for name, fact in identity.items() if name.startswith(f"{split}/"))
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]

@@ -81,6 +81,9 @@ class Source(ABC):
     def fill(self, positions: Range, arrays: Mapping[str, Array]) -> None:
         """Write fields of the samples at these positions of the epoch's order into arrays, without allocating.
 
+        An array for ``weight`` gets the weights of the samples or of their targets, 0 where a mask leaves them out, and
+        1 where there is neither; targets whose weight is 0, which may be missing, become 0.
+
         Arguments:
             arrays: by field; x is always among them.
 
@@ -90,8 +93,15 @@ class Source(ABC):
         """
         for block, rows, place in self._blocks(positions):
             for name, array in arrays.items():
-                self._gather(block.fields[name], rows, array[place], name, place)
+                if name == "weight":
+                    self._weigh(block.fields, rows, array[place])
+                else:
+                    self._gather(block.fields[name], rows, array[place], name, place)
         x = arrays["x"]
+        if "weight" in arrays:
+            self._check("weight", arrays["weight"], slice(0, positions.length), "a weight")
+            if "y" in arrays:
+                self._leave_out(arrays["weight"], arrays["y"])
         if self.scale is not None:
             with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(x, self.scale, out=x)
@@ -118,14 +128,37 @@ class Source(ABC):
             # "raise" would copy through a buffer; positions are right by construction
             source.take(rows, axis=0, out=target, mode="clip")
             return
-        if name not in self._staging or len(self._staging[name]) < len(rows):
-            self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
-        staging = self._staging[name][: len(rows)]
-        source.take(rows, axis=0, out=staging, mode="clip")
+        staging = self._staged(source, rows, name)
         with np.errstate(over="ignore"):
             np.copyto(target, staging, casting="unsafe")
         if source.dtype.kind == target.dtype.kind == "f" and source.itemsize > target.itemsize:
             self._check(name, target, place, staging)
+
+    def _staged(self, source: Array, rows: Array, name: str) -> Array:
+        """Rows of a field as they are stored; good until the next call for this field."""
+        if name not in self._staging or len(self._staging[name]) < len(rows):
+            self._staging[name] = np.empty((len(rows), *source.shape[1:]), source.dtype)
+        staging = self._staging[name][: len(rows)]
+        source.take(rows, axis=0, out=staging, mode="clip")
+        return staging
+
+    def _weigh(self, fields: Mapping[str, Array], rows: Array, target: Array) -> None:
+        """Write the product of what weights there are."""
+        target.fill(1)
+        by_sample = target.reshape(len(rows), -1)
+        for name in ("weight", "mask"):
+            if name in fields:
+                given = self._staged(fields[name], rows, name).reshape(len(rows), -1)
+                with np.errstate(over="ignore"):
+                    np.multiply(by_sample, given, out=by_sample, casting="unsafe")
+
+    def _leave_out(self, weights: Array, y: Array) -> None:
+        """Write 0 to the targets that don't count, whatever they are."""
+        if "left out" not in self._staging or len(self._staging["left out"]) < len(weights):
+            self._staging["left out"] = np.empty(weights.shape, np.bool_)
+        without = self._staging["left out"][: len(weights)]
+        np.equal(weights, 0, out=without)
+        np.copyto(y.reshape(len(y), -1), 0, where=without.reshape(len(y), -1))
 
     def _check(self, name: str, values: Array, place: slice, before: Array | str) -> None:
         """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""

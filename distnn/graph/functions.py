@@ -108,50 +108,63 @@ def layer_norm(x: Node, gain: Node, bias: Node, epsilon: float = 1e-5) -> Node:
     return apply(LayerNorm(epsilon), x, gain, bias)
 
 
-def squared_error(prediction: Node, target: Node) -> Node:
-    """Σ (p − t)² over the batch: a scalar."""
-    return apply(loss.SquaredError(), prediction, target)
+def squared_error(prediction: Node, target: Node, *weights: Node) -> Node:
+    """Σ w (p − t)² over the batch: a scalar; ``weights`` w of the samples or of the targets, or none."""
+    return apply(loss.SquaredError(), prediction, target, *weights)
 
 
-def absolute_error(prediction: Node, target: Node) -> Node:
-    """Σ |p − t| over the batch: a scalar."""
-    return apply(loss.AbsoluteError(), prediction, target)
+def absolute_error(prediction: Node, target: Node, *weights: Node) -> Node:
+    """Σ w |p − t| over the batch: a scalar; ``weights`` w of the samples or of the targets, or none."""
+    return apply(loss.AbsoluteError(), prediction, target, *weights)
 
 
-def huber(prediction: Node, target: Node, delta: float = 1.0) -> Node:
-    """Σ (p − t)² / 2, but growing linearly from |p − t| = ``delta`` on, over the batch: a scalar."""
-    return apply(loss.Huber(delta), prediction, target)
+def huber(prediction: Node, target: Node, delta: float = 1.0, *weights: Node) -> Node:
+    """Σ w (p − t)² / 2, but growing linearly from |p − t| = ``delta`` on, over the batch: a scalar.
+
+    ``weights`` are w of the samples or of the targets, or none.
+    """
+    return apply(loss.Huber(delta), prediction, target, *weights)
 
 
-def binary_cross_entropy(logits: Node, target: Node) -> Node:
-    """−Σ [t ln σ(z) + (1 − t) ln(1 − σ(z))] over the batch: a scalar."""
-    return apply(loss.BinaryCrossEntropy(), logits, target)
+def binary_cross_entropy(logits: Node, target: Node, *weights: Node) -> Node:
+    """−Σ w [t ln σ(z) + (1 − t) ln(1 − σ(z))] over the batch: a scalar; ``weights`` w of the samples, or none."""
+    return apply(loss.BinaryCrossEntropy(), logits, target, *weights)
 
 
 def cross_entropy(
     logits: Node,
     labels: Node,
-    *,
+    *given: Node,
     weights: Sequence[float] | Array | None = None,
     smoothing: float = 0.0,
     ignore: int | None = None,
 ) -> Node:
     """−Σₙ ln softmax(zₙ)[tₙ] over the batch: a scalar. logits (N, …, C), integer labels (N, …).
 
-    With class ``weights``, label ``smoothing`` or a label to ``ignore``, as `distnn.ops.classification` has them; the
-    mean is then the sum over the shards of this, divided by that of `label_weight`.
+    With class ``weights``, label ``smoothing`` or a label to ``ignore``, or with weights ``given`` of the samples or of
+    the labels, as `distnn.ops.classification` has them; the mean is then the sum over the shards of this, divided by
+    that of `label_weight`.
     """
-    if weights is None and not smoothing and ignore is None:
+    if weights is None and not smoothing and ignore is None and not given:
         return apply(classification.CrossEntropy(), logits, labels)
-    return apply(classification.WeightedCrossEntropy(weights, smoothing, ignore), logits, labels)
+    return apply(classification.WeightedCrossEntropy(weights, smoothing, ignore), logits, labels, *given)
 
 
-def label_weight(labels: Node, *, weights: Sequence[float] | Array | None = None, ignore: int | None = None) -> Node:
-    """Σₙ of the class weights of the labels that aren't ignored, or of ones: a scalar. Integer labels (N, …)."""
-    return apply(classification.LabelWeight(weights, ignore), labels)
+def label_weight(
+    labels: Node, *given: Node, weights: Sequence[float] | Array | None = None, ignore: int | None = None
+) -> Node:
+    """Σₙ of the class weights of the labels that aren't ignored, or of ones: a scalar. Integer labels (N, …).
+
+    Each is multiplied by the weight ``given`` for its sample or for it, if there is one.
+    """
+    return apply(classification.LabelWeight(weights, ignore), labels, *given)
 
 
-def correct(logits: Node, labels: Node, *, ignore: int | None = None) -> Node:
-    """How many of the batch are classified right: a scalar. logits (N, …, C), or (N, 1) for two classes."""
+def correct(logits: Node, labels: Node, *given: Node, ignore: int | None = None) -> Node:
+    """How many of the batch are classified right: a scalar. logits (N, …, C), or (N, 1) for two classes.
+
+    With weights ``given`` of the samples or of the labels, the sum of those that are.
+    """
     binary = len(logits.shape) == 1 or logits.shape[1:] == (1,)
-    return apply(classification.CorrectBinary() if binary else classification.CorrectClasses(ignore), logits, labels)
+    op = classification.CorrectBinary() if binary else classification.CorrectClasses(ignore)
+    return apply(op, logits, labels, *given)

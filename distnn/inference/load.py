@@ -34,6 +34,9 @@ from distnn.session.samples import agree_on, roomy
 from distnn.sums import Sums
 from distnn.train.evaluate import Evaluator, chunk, predict
 
+#: What a model is for, as `distnn.models.build` wants to know it.
+FACTS = ("input_shape", "target_shape", "task", "classes")
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -107,9 +110,9 @@ class Restored:
             )
         groups, in_memory = self.settings.parallel.groups, roomy(file.bytes(split), world.comm)
         metrics = self.settings.metrics.make()
-        evaluator = Evaluator(
-            self.model, self.parameters, file, split, world, groups, in_memory=in_memory, metrics=metrics
-        )
+        facts = {name: getattr(self.model, name) for name in FACTS}
+        model = self.model if file.weight_shape is None else _built(self.settings, weights=file.weight_shape, **facts)
+        evaluator = Evaluator(model, self.parameters, file, split, world, groups, in_memory=in_memory, metrics=metrics)
         with closing(evaluator):
             return evaluator.run(), evaluator.values
 
@@ -208,13 +211,12 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     settings = from_dict(
         {name: keys for name, keys in saved.settings.items() if name not in ("optimizer", "schedule")}, str(found)
     )
-    facts = ("input_shape", "target_shape", "task", "classes")
-    if missing := [name for name in facts if saved.model.get(name) is None]:
+    if missing := [name for name in FACTS if saved.model.get(name) is None]:
         raise CheckpointError(
             f"{found}: the checkpoint doesn't say what its model is for: {', '.join(missing)} is missing. Use another "
             f"checkpoint of that run."
         )
-    model = _built(settings, **{name: saved.model[name] for name in facts})
+    model = _built(settings, **{name: saved.model[name] for name in FACTS})
     # Before memory is taken for what the settings ask for.
     dtype = np.dtype(settings.train.dtype)
     nodes = parameter_nodes([model.output])

@@ -25,6 +25,7 @@ class CrossEntropy(Loss, kind="cross_entropy"):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "language")
+    unit = "nats"
 
     label_smoothing: BelowOne = 0.0  #: the share of the probability that is spread evenly over all classes
     class_weights: Weights | None = None  #: how much a sample of each class counts; all alike if not given
@@ -48,22 +49,23 @@ class CrossEntropy(Loss, kind="cross_entropy"):
     def code_length(self) -> bool:
         return self.class_weights is None and not self.label_smoothing
 
-    def __call__(self, output: Node, target: Node) -> Node:
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
         if output.shape[1:] != (1,):
+            smoothing, ignore = self.label_smoothing, self.ignore_label
             return functions.cross_entropy(
-                output, target, weights=self.class_weights, smoothing=self.label_smoothing, ignore=self.ignore_label
+                output, target, *weights, weights=self.class_weights, smoothing=smoothing, ignore=ignore
             )
         if self._given:
             raise UsageError(
                 "loss: label_smoothing, class_weights and ignore_label need one output per class, but the model has "
                 'one for both classes together; use two, as model.kind = "softmax" has.'
             )
-        return functions.binary_cross_entropy(output, target)
+        return functions.binary_cross_entropy(output, target, *weights)
 
-    def weight(self, target: Node) -> Node | None:
-        if self.class_weights is None and self.ignore_label is None:
-            return None
-        return functions.label_weight(target, weights=self.class_weights, ignore=self.ignore_label)
+    def weight(self, target: Node, *weights: Node) -> Node | None:
+        if self.class_weights is None and self.ignore_label is None and (not weights or not target.integer):
+            return super().weight(target, *weights)
+        return functions.label_weight(target, *weights, weights=self.class_weights, ignore=self.ignore_label)
 
     def count(self, target: Node) -> Node | None:
         return None if self.ignore_label is None else functions.label_weight(target, ignore=self.ignore_label)

@@ -15,9 +15,10 @@ class SquaredError(Loss, kind="squared_error"):
     """Σ (p − t)²."""
 
     tasks = ("regression",)
+    unit = "squared units of y"
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.squared_error(output, target)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.squared_error(output, target, *weights)
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class AbsoluteError(Loss, kind="absolute_error"):
     """Σ |p − t|."""
 
     tasks = ("regression",)
+    unit = "units of y"
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.absolute_error(output, target)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.absolute_error(output, target, *weights)
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Huber(Loss, kind="huber"):
     """
 
     tasks = ("regression",)
+    unit = "squared units of y"
 
     delta: Positive = 1.0  #: the error from which on the loss grows linearly
 
-    def __call__(self, output: Node, target: Node) -> Node:
-        return functions.huber(output, target, self.delta)
+    def __call__(self, output: Node, target: Node, *weights: Node) -> Node:
+        return functions.huber(output, target, self.delta, *weights)

@@ -22,6 +22,7 @@ def build(
     classes: Sequence[str] = (),
     target_shape: Sequence[int] = (),
     loss: Loss | None = None,
+    weights: Sequence[int] | None = None,
 ) -> Model:
     """The model that ``settings``, the keys of ``[model]``, describe, for samples of ``input_shape``.
 
@@ -33,7 +34,8 @@ def build(
     outputs = math.prod(target_shape) if task == "regression" else len(classes)
     try:
         network = _network(settings, tuple(input_shape), task, outputs)
-        return Model(network, input_shape, task=task, classes=classes, target_shape=target_shape, loss=loss)
+        facts: dict[str, Any] = {"task": task, "classes": classes, "target_shape": target_shape, "weights": weights}
+        return Model(network, input_shape, loss=loss, **facts)
     except UsageError as error:
         if tables := settings.get("layers"):
             # What no layer is blamed for is the output, which doesn't fit the data.

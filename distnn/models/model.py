@@ -23,7 +23,7 @@ from distnn.metrics import Metric, Metrics
 from distnn.models.description import describe
 from distnn.ops.op import Exchange
 from distnn.parameters import Parameters
-from distnn.sums import FIXED, Layout
+from distnn.sums import FIXED, WEIGHTED, Layout
 
 #: From the input's node to the output's: a layer, or any function of nodes.
 Network = Callable[[Node], Node]
@@ -51,20 +51,20 @@ class Model:
         target_shape: of one sample's target, for regression and languages.
         loss: what is minimised; what the task asks for if None.
         further: what else is summed over the samples, each a node without the batch's axis; nothing if None.
+        weights: the shape of one sample's weights: () for one, or that of its target; None where there are none.
 
     Attributes:
         network: as given.
         criterion: what is minimised, as it serves the task.
-        x, y: the input nodes of samples and targets.
+        x, y, weights: the input nodes of samples, of targets, and of their weights; weights is None if there are none.
         output, prediction, loss, correct: the nodes of the network's output, of what `predict` reports (class
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
-        weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count; None
-            where that is just the number of targets.
+        weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count whose label
+            isn't ignored; None where that is just the number of targets.
         targets: how many targets one sample has that are counted each: a sequence's length, else 1.
         sums: by name the nodes of all that is summed over the samples: of `distnn.sums.FIXED` what the model computes,
             and what ``further`` has given.
         layout: where these sums lie in a vector.
-        in_bits: whether the loss is the code length of a text, which may be reported in bits.
         states: the vectors of state by name, each as the nodes before the first step and after the last, (N, length).
 
     Raises:
@@ -82,6 +82,7 @@ class Model:
         target_shape: Sequence[int] = (),
         loss: Loss | None = None,
         further: FurtherSums | None = None,
+        weights: Sequence[int] | None = None,
     ) -> None:
         self.input_shape, self.target_shape = tuple(input_shape), tuple(target_shape)
         self.task, self.classes = task, tuple(classes)
@@ -89,25 +90,22 @@ class Model:
         if task not in TASKS:
             raise DataError(f"task '{task}': expected classification, regression or language.")
         self.criterion = (loss or Auto()).serving(task)
-        self.in_bits = task == "language" and self.criterion.code_length
         self.targets = math.prod(self.target_shape) if task == "language" else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
         self.y = {"classification": self._label, "regression": self._target, "language": self._next_tokens}[task]()
+        self.weights = None if weights is None else input("weights", (N, *weights))
         self.correct: Node | None = None
         self.prediction = self.output
         if task != "regression":
             self.correct = functions.correct(self.output, self.y, ignore=self.criterion.ignore_label)
             self.prediction = functions.softmax(self.output) if self.y.integer else functions.sigmoid(self.output)
-        try:
-            self.loss = self.criterion(self.output, self.y)
-            self.weight, self.count = self.criterion.weight(self.y), self.criterion.count(self.y)
-        except UsageError as error:
-            error.at("loss")
-            raise
+        self.loss, self.weight, self.count = self._losses()
         self.sums = self._all_sums(further(self.output, self.y) if further else {})
         lengths = {name: math.prod(node.shape) for name, node in self.sums.items()}  # type: ignore[arg-type]
-        self.layout = Layout(lengths, self.targets, in_bits=self.in_bits)
+        in_bits = task == "language" and self.criterion.code_length
+        numbers = math.prod(self.target_shape) if task == "regression" else 1
+        self.layout = Layout(lengths, self.targets, numbers=numbers, in_bits=in_bits)
         name_parameters([self.output])
         self.names = list(parameter_nodes([self.output]))
 
@@ -153,23 +151,47 @@ class Model:
             )
         return y
 
+    def _losses(self) -> tuple[Node, Node | None, Node | None]:
+        """The nodes of the loss, of what it is divided by, and of how many targets count."""
+        given = () if self.weights is None else (self.weights,)
+        try:
+            self.criterion.check(self.weights)
+            loss = self.criterion(self.output, self.y, *given)
+            return loss, self.criterion.weight(self.y, *given), self.criterion.count(self.y)
+        except UsageError as error:
+            error.at("loss")
+            raise
+
     def _all_sums(self, further: Mapping[str, Node]) -> dict[str, Node]:
         for name, node in further.items():
-            if name in {*FIXED, "x", "y", "key", "prediction"}:
+            if name in {*FIXED, *WEIGHTED, "x", "y", "weights", "key", "prediction"}:
                 raise UsageError(f"a further sum is named '{name}', which has a meaning already; choose another name.")
             if N in node.shape:
                 raise ShapeError(f"the further sum '{name}' has shape {show(node.shape)}: sum it over the batch first.")
         fixed = {"loss": self.loss, "correct": self.correct, "weight": self.weight, "count": self.count}
-        return {name: node for name, node in fixed.items() if node is not None} | dict(further)
+        return {name: node for name, node in fixed.items() if node is not None} | self._hits() | dict(further)
 
-    def metrics(self, metrics: Sequence[Metric], *, weighted: bool = False) -> Metrics:
+    def _hits(self) -> dict[str, Node]:
+        """Of what accuracy is, where there are weights."""
+        if self.weights is None or self.correct is None:
+            return {}
+        ignore = self.criterion.ignore_label
+        all_of_them = (
+            functions.label_weight(self.y, self.weights, ignore=ignore)
+            if self.y.integer
+            else functions.sum(self.weights)
+        )
+        nodes = functions.correct(self.output, self.y, self.weights, ignore=ignore), all_of_them
+        return dict(zip(WEIGHTED, nodes, strict=True))
+
+    def metrics(self, metrics: Sequence[Metric]) -> Metrics:
         """These metrics of the model's predictions, whose targets may be weighted.
 
         Raises:
             UsageError: if one doesn't serve the task or knows no weights, or is there twice.
         """
         width = math.prod(self.target_shape) if self.task == "regression" else len(self.classes)
-        return Metrics(metrics, self.task, width, self.criterion.ignore_label, weighted=weighted)
+        return Metrics(metrics, self.task, width, self.criterion.ignore_label, weighted=self.weights is not None)
 
     @property
     def outputs(self) -> dict[str, Node]:
@@ -212,7 +234,13 @@ class Model:
 
     def inputs(self, plan: Plan) -> dict[str, Array]:
         """The arrays of a training or evaluation plan that are for fields of the samples, by field."""
-        return {name: plan.value[name] for name in ("x", "y")}
+        arrays = {"x": plan.value["x"], "y": plan.value["y"]}
+        return arrays if self.weights is None else arrays | {"weight": plan.value["weights"]}
+
+    @property
+    def in_bits(self) -> bool:
+        """Whether the loss is the code length of a text, which may be reported in bits."""
+        return self.layout.in_bits
 
     @property
     def exchanges(self) -> bool:

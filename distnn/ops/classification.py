@@ -2,6 +2,9 @@
 
 A loss is the SUM over samples and positions. For a mean it is divided by `LabelWeight`, also summed over the
 shards: the number of labels or, with class weights or an ignored label, the weight of those that count.
+
+A further input are weights w ≥ 0 of the samples (N,), or of the labels (N, …), by which each term is multiplied, in the
+`LabelWeight` too. What has the weight 0 is left out like an ignored label. No gradient flows to the weights.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from distnn.arrays import Array, Shape, show, size
 from distnn.errors import DataError, ShapeError, UsageError
 from distnn.kernels.loading import joined
 from distnn.kernels.softmax import shift
-from distnn.ops.loss import ElementwiseLoss
+from distnn.ops.loss import ElementwiseLoss, check_weights, parted
 from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together, within
 
 #: Elements of the rows that are summed at a time, in numpy.
@@ -39,16 +42,17 @@ def _known(labels: Array, classes: int) -> Closure:
 
 
 class OverClasses(Op):
-    """An op of logits (N, …, C) and integer labels (N, …)."""
+    """An op of logits (N, …, C), integer labels (N, …), and perhaps weights."""
 
     cost = 5
 
-    def shape(self, logits: Shape, labels: Shape) -> Shape:
+    def shape(self, logits: Shape, labels: Shape, *weights: Shape) -> Shape:
         if len(logits) < 2 or labels != logits[:-1]:
             raise ShapeError(
                 f"{self.label}: logits {show(logits)} and labels {show(labels)} do not fit; expected (N, C) and (N,), "
                 f"or for sequences (N, T, C) and (N, T)."
             )
+        check_weights(self.label, labels, weights)
         return ()
 
 
@@ -57,6 +61,8 @@ class CrossEntropy(OverClasses):
 
     ∂J/∂z = softmax(z) − onehot(t). The row's maximum is subtracted first, so that no exponential overflows.
     Source: Bishop, PRML, 2006, section 4.3.4.
+
+    It takes no weights of samples: `WeightedCrossEntropy` does.
 
     Raises:
         UsageError: by ``bind``, for labels that are no integers.
@@ -100,7 +106,7 @@ class CrossEntropy(OverClasses):
 
 
 class LabelWeight(Op):
-    """Σₙ wₙ: the weight of the labels (N, …), their number by default. No gradient flows through it.
+    """Σₙ wₙ: the weight of the labels (N, …), their number by default, times those given. No gradient flows through it.
 
     A label weighs as its class does, 1 without class weights, and the ignored label 0. A weighted loss divided by this
     sum, both summed over all shards, is the mean as PyTorch's ``reduction="mean"`` has it.
@@ -121,20 +127,27 @@ class LabelWeight(Op):
             raise UsageError(f"class weights are {weights}; expected a number of at least 0 for each class.")
         self.ignore = ignore
 
-    def shape(self, labels: Shape) -> Shape:
+    def shape(self, labels: Shape, *weights: Shape) -> Shape:
+        check_weights(self.label, labels, weights)
         return ()
 
-    def work(self, y: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(self, y: tuple[int, ...], labels: tuple[int, ...], *weights: tuple[int, ...]) -> dict[str, Buffer]:
         kinds: dict[str, type | None] = {"index": np.intp, "dropped": np.bool_, "weight": None}
+        if weights:
+            kinds["given"] = None
         return {name: Buffer((size(labels),), "saved", kind) for name, kind in kinds.items()}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         weights, weight = self.weights, work["weight"]
-        weigh = self.weigh(work, arrays[0], None if weights is None else len(weights))
+        labels, *given = arrays[: len(arrays) // 2]
+        weigh = self.weigh(work, labels, None if weights is None else len(weights), *given)
+        if given:
+            return together([weigh, lambda: np.dot(weight, work["given"], out=y)]), nothing
         return together([weigh, lambda: np.add.reduce(weight, out=y)]), nothing
 
-    def weigh(self, work: dict[str, Array], labels: Array, classes: int | None) -> Closure:
-        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't.
+    def weigh(self, work: dict[str, Array], labels: Array, classes: int | None, given: Array | None = None) -> Closure:
+        """A closure that fills `work`: which labels don't count, and each label and weight, 0 for those that don't;
+        and each given weight, if there are any.
 
         It refuses labels that count and are none of so many ``classes``, if their number is given.
         """
@@ -142,12 +155,20 @@ class LabelWeight(Op):
         t = _integers(labels)
         check = nothing if classes is None else _known(index.reshape(labels.shape), classes)
         weights = None if self.weights is None else self.weights.astype(weight.dtype)
+        each, rows = work.get("given"), len(labels)
 
-        def weigh() -> None:
+        def drop() -> None:
             if self.ignore is None:
                 dropped.fill(False)
             else:
                 np.equal(t, self.ignore, out=dropped)
+            if each is not None and given is not None:
+                np.copyto(each.reshape(rows, -1), given.reshape(rows, -1))
+                np.copyto(each, 0, where=dropped)
+                np.equal(each, 0, out=dropped)
+
+        def weigh() -> None:
+            drop()
             np.copyto(index, t)
             np.copyto(index, 0, where=dropped)
             check()
@@ -168,6 +189,8 @@ class WeightedCrossEntropy(OverClasses):
     z (N, …, C), labels (N, …). The same as torch.nn.functional.cross_entropy; for its mean divide by `LabelWeight` with
     the same weights and ignored label. Source of ε: Szegedy et al., Rethinking the Inception Architecture, 2016.
 
+    With weights of the samples or labels, each one's term and its derivative are multiplied by its own.
+
     Arguments:
         weights: w, one for each class; all 1 if None.
         smoothing: ε from 0 to 1.
@@ -187,8 +210,8 @@ class WeightedCrossEntropy(OverClasses):
         self.smoothing = smoothing
         self.weighing = LabelWeight(weights, ignore)
 
-    def shape(self, logits: Shape, labels: Shape) -> Shape:
-        super().shape(logits, labels)
+    def shape(self, logits: Shape, labels: Shape, *weights_given: Shape) -> Shape:
+        super().shape(logits, labels, *weights_given)
         weights = self.weighing.weights
         if weights is not None and weights.shape != logits[-1:]:
             raise ShapeError(
@@ -196,9 +219,11 @@ class WeightedCrossEntropy(OverClasses):
             )
         return ()
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(
+        self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
         n = size(labels)
-        return self.weighing.work(y, labels) | {
+        return self.weighing.work(y, labels, *weights) | {
             "p": Buffer((n, logits[-1]), "saved"),
             "scale": Buffer((n, 1), "backward"),
             "picked": Buffer((n,), "saved"),
@@ -207,17 +232,17 @@ class WeightedCrossEntropy(OverClasses):
         }
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        logits, labels, dy, dlogits, _ = arrays
-        p, given = work["p"], self.weighing.weights
-        classes = np.ones(p.shape[1], p.dtype) if given is None else given.astype(p.dtype)
-        weigh, z = self.weighing.weigh(work, labels, p.shape[1]), logits.reshape(p.shape)
+        (logits, labels, *given), dy, (dlogits, _) = parted(arrays)
+        p, weights = work["p"], self.weighing.weights
+        classes = np.ones(p.shape[1], p.dtype) if weights is None else weights.astype(p.dtype)
+        weigh, z = self.weighing.weigh(work, labels, p.shape[1], *given), logits.reshape(p.shape)
         forward = self._forward(work, y, z, classes)
         backward = nothing if dlogits is None else self._backward(work, classes, dy, dlogits.reshape(p.shape))
         return together([weigh, forward]), backward
 
     def _forward(self, work: dict[str, Array], y: Array, z: Array, classes: Array) -> Closure:
         p, index, dropped, weight = (work[name] for name in ("p", "index", "dropped", "weight"))
-        row, spread, picked = work["row"], work["spread"], work["picked"]
+        row, spread, picked, each = work["row"], work["spread"], work["picked"], work.get("given")
         starts, total = np.arange(0, p.size, p.shape[1], dtype=np.intp), float(classes.sum())
 
         def forward() -> None:
@@ -237,6 +262,8 @@ class WeightedCrossEntropy(OverClasses):
                 np.multiply(spread, self.smoothing / len(classes), out=spread)
                 np.add(picked, spread, out=picked)
             np.copyto(picked, 0, where=dropped)
+            if each is not None:
+                np.multiply(picked, each, out=picked)
             np.add.reduce(picked, out=y)
 
         return forward
@@ -245,7 +272,7 @@ class WeightedCrossEntropy(OverClasses):
         p, index, weight, picked = (work[name] for name in ("p", "index", "weight", "picked"))
         scale, flat, dropped = work["scale"], p.reshape(-1), work["dropped"].reshape(-1, 1)
         share = classes * (self.smoothing / len(classes))
-        total = float(share.sum())
+        total, each = float(share.sum()), work.get("given")
 
         def backward() -> None:
             np.multiply(weight, 1 - self.smoothing, out=weight)
@@ -258,12 +285,14 @@ class WeightedCrossEntropy(OverClasses):
                 np.subtract(p, share, out=p)
             np.multiply(p, dy, out=dz)
             np.copyto(dz, 0, where=dropped)  # not a product: a logit there may be infinite or NaN
+            if each is not None:
+                np.multiply(dz, each.reshape(scale.shape), out=dz)
 
         return backward
 
 
 class CorrectClasses(OverClasses):
-    """The number of labels whose logit is their row's largest; of equal ones the first counts.
+    """The number of labels whose logit is their row's largest, or their weight; of equal ones the first counts.
 
     logits (N, …, C), labels (N, …) → (). No gradient flows through it.
 
@@ -276,13 +305,17 @@ class CorrectClasses(OverClasses):
     def __init__(self, ignore: int | None = None) -> None:
         self.ignore = ignore
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(
+        self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
         best = Buffer(labels, "forward", np.intp)
-        return {"best": best, **{name: Buffer(labels, "forward", np.bool_) for name in ("hit", "kept")}}
+        hits = {name: Buffer(labels, "forward", np.bool_) for name in ("hit", "kept")}
+        return {"best": best} | hits | ({"weight": Buffer(labels, "forward")} if weights else {})
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        logits, labels = arrays[:2]
+        logits, labels, *weights = arrays[: len(arrays) // 2]
         best, hit, kept = work["best"], work["hit"], work["kept"]
+        count = _counted(hit, y, work, weights)
 
         def forward() -> None:
             logits.argmax(axis=-1, out=best)
@@ -290,13 +323,26 @@ class CorrectClasses(OverClasses):
             if self.ignore is not None:
                 np.not_equal(labels, self.ignore, out=kept)
                 np.logical_and(hit, kept, out=hit)
-            y[()] = np.count_nonzero(hit)
+            count()
 
         return forward, nothing
 
 
+def _counted(hit: Array, y: Array, work: dict[str, Array], weights: Sequence[Array]) -> Closure:
+    """A closure that writes to ``y`` how many are hits, or the weight of those that are."""
+    if not weights:
+        return lambda: np.copyto(y, np.count_nonzero(hit))
+    weight, rows = work["weight"], (len(hit), -1)
+
+    def weigh() -> None:
+        np.multiply(hit.reshape(rows), weights[0].reshape(rows), out=weight.reshape(rows))
+        np.add.reduce(weight, axis=None, out=y)
+
+    return weigh
+
+
 class CorrectBinary(ElementwiseLoss):
-    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0.
+    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0, or their weight.
 
     logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
 
@@ -306,13 +352,18 @@ class CorrectBinary(ElementwiseLoss):
 
     label, differentiable = "correct", False
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(
+        self, y: tuple[int, ...], logits: tuple[int, ...], labels: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
         n = (size(logits),)
-        return {"above": Buffer(n, "forward", np.bool_), "hit": Buffer(n, "forward", np.bool_)}
+        found = {"above": Buffer(n, "forward", np.bool_), "hit": Buffer(n, "forward", np.bool_)}
+        return found | ({"weight": Buffer(n, "forward")} if weights else {})
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        z, labels = arrays[0].reshape(-1), arrays[1].reshape(-1)
+        z, labels, *weights = arrays[: len(arrays) // 2]
+        z, labels = z.reshape(-1), labels.reshape(-1)
         above, hit = work["above"], work["hit"]
+        count = _counted(hit, y, work, weights)
 
         def forward() -> None:
             if np.minimum.reduce(labels, initial=0) < 0 or np.maximum.reduce(labels, initial=0) > 1:
@@ -322,6 +373,6 @@ class CorrectBinary(ElementwiseLoss):
                 )
             np.greater_equal(z, 0, out=above)
             np.equal(above, labels, out=hit)
-            y[()] = np.count_nonzero(hit)
+            count()
 
         return forward, nothing

@@ -4,6 +4,9 @@ Every loss is the SUM over the samples of the batch: shards of any sizes then ad
 the number of samples happens after the reduction over the ranks.
 
 Predictions and targets may carry axes of length 1 after the batch: (N, 1) and (N,) mean the same.
+
+A third input are weights w ≥ 0 of the samples (N,), or of the targets, of their shape: J = Σ w · loss. Where w is 0 the
+loss and its gradient are 0, whatever the prediction and the target are. No gradient flows to the weights.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from distnn.arrays import Array, Shape, show, size
 from distnn.errors import ShapeError, UsageError
 from distnn.ops.activation import sigmoid, softplus
-from distnn.ops.op import Buffer, Closures, Op, flat
+from distnn.ops.op import Buffer, Closures, Op, flat, select
 
 
 def _squeezed(shape: Shape) -> Shape:
@@ -24,35 +27,118 @@ def _squeezed(shape: Shape) -> Shape:
     return shape[:1] + tuple(length for length in shape[1:] if length != 1)
 
 
-class ElementwiseLoss(Op):
-    """A loss of predictions and targets of one shape."""
+def check_weights(label: str, target: Shape, weights: tuple[Shape, ...]) -> None:
+    """Refuse weights that are neither of the samples nor of the targets.
 
-    def shape(self, prediction: Shape, target: Shape) -> Shape:
+    Raises:
+        ShapeError: saying what was expected.
+    """
+    for shape in weights:
+        if shape != target[:1] and _squeezed(shape) != _squeezed(target):
+            raise ShapeError(
+                f"{label}: the weights have shape {show(shape)} and the target {show(target)}; expected "
+                f"{show(target[:1])}, one for each sample, or the target's shape."
+            )
+
+
+def parted(arrays: tuple[Any, ...]) -> tuple[tuple[Any, ...], Array, tuple[Any, ...]]:
+    """What `Op.bind` is given: the inputs, dy, and the gradients of the inputs, but of the weights, which have none.
+
+    Raises:
+        UsageError: if the weights' is wanted.
+    """
+    count = len(arrays) // 2
+    if any(array is not None for array in arrays[count + 3 :]):
+        raise UsageError("no gradient flows to the weights of a loss; leave them out of wrt.")
+    return arrays[:count], arrays[count], arrays[count + 1 : count + 3]
+
+
+class Weighing:
+    """Multiplies what there is of each target by its weight; where that is 0 it becomes 0, even if it was ∞ or NaN.
+
+    Arguments:
+        weights: of the samples (N,), or of all targets (N, …).
+        kept: a scratch buffer of that shape, whose values are needed as long as this is used.
+    """
+
+    def __init__(self, weights: Array, kept: Array) -> None:
+        rows = len(weights)
+        self._rows, self._weights, self._kept = rows, weights.reshape(rows, -1), kept.reshape(rows, -1)
+
+    def begin(self) -> None:
+        """Look at the weights, which are new."""
+        np.not_equal(self._weights, 0, out=self._kept)
+
+    def select(self, values: Array, out: Array) -> None:
+        """The values (n,) where the weights aren't 0, else 0, into ``out``, which may be they."""
+        select(values.reshape(self._rows, -1), self._kept, out.reshape(self._rows, -1))
+
+    def weigh(self, values: Array, out: Array) -> None:
+        """The values (n,) times the weights, into ``out``, which may be they."""
+        self.select(values, out)
+        of_rows = out.reshape(self._rows, -1)
+        np.multiply(of_rows, self._weights, out=of_rows)
+
+
+def weighing(work: dict[str, Array], weights: tuple[Array, ...]) -> Weighing | None:
+    """The weights of a loss, if it has some."""
+    return Weighing(weights[0], work["kept"]) if weights else None
+
+
+class ElementwiseLoss(Op):
+    """A loss of predictions and targets of one shape, and perhaps of weights."""
+
+    def shape(self, prediction: Shape, target: Shape, *weights: Shape) -> Shape:
         if _squeezed(prediction) != _squeezed(target):
             raise ShapeError(
                 f"{self.label}: the output has shape {show(prediction)} and the target {show(target)}; "
                 f"they must be equal, axes of length 1 aside."
             )
+        check_weights(self.label, target, weights)
         return ()
+
+    def work(
+        self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
+        return {"kept": Buffer(weights[0], "saved", np.bool_)} if weights else {}
 
 
 class OfDifference(ElementwiseLoss):
-    """A loss of the differences d = p − t alone: ∂J/∂p = ∂J/∂d = −∂J/∂t."""
+    """A loss of the differences d = p − t alone, Σ s · r with ∂J/∂d = f s: ∂J/∂p = ∂J/∂d = −∂J/∂t."""
 
     #: The scratch arrays like d that ``evaluate`` needs.
     scratch = 1
+    #: f
+    factor = 1
 
-    def work(self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(
+        self, y: tuple[int, ...], prediction: tuple[int, ...], target: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
         flat = (size(prediction),)
-        return {"slope": Buffer(flat, "saved"), **{f"scratch{k}": Buffer(flat, "forward") for k in range(self.scratch)}}
+        found = {"slope": Buffer(flat, "saved"), **super().work(y, prediction, target, *weights)}
+        if weights:
+            found["weighted"] = Buffer(flat, "saved")
+        return found | {f"scratch{k}": Buffer(flat, "forward") for k in range(self.scratch)}
 
     @abstractmethod
-    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
-        """Write J into ``y`` and ∂J/∂d into ``slope``, for flat p and t."""
+    def evaluate(self, p: Array, t: Array, slope: Array, *scratch: Array) -> Array:
+        """Write s into ``slope`` and return r, for flat p and t; it may be s."""
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        p, t, dp, dt = map(flat, (*arrays[:2], *arrays[3:]))
-        slope, dy, scratch = work["slope"], arrays[2], [work[f"scratch{k}"] for k in range(self.scratch)]
+        (prediction, target, *weights), dy, gradients = parted(arrays)
+        p, t, dp, dt = map(flat, (prediction, target, *gradients))
+        scratch, weigh = [work[f"scratch{k}"] for k in range(self.scratch)], weighing(work, tuple(weights))
+        slope = work["weighted"] if weigh else work["slope"]
+
+        def forward() -> None:
+            rest = self.evaluate(p, t, work["slope"], *scratch)
+            if weigh:
+                weigh.begin()
+                weigh.weigh(work["slope"], slope)
+                weigh.select(rest, rest)
+            np.dot(slope, rest, out=y)
+            if self.factor != 1:
+                np.multiply(slope, self.factor, out=slope)
 
         def backward() -> None:
             if dp is not None:
@@ -61,18 +147,16 @@ class OfDifference(ElementwiseLoss):
                 np.multiply(slope, dy, out=dt)
                 np.negative(dt, out=dt)
 
-        return (lambda: self.evaluate(y, p, t, slope, *scratch)), backward
+        return forward, backward
 
 
 class SquaredError(OfDifference):
     """J = Σₙ Σⱼ (pₙⱼ − tₙⱼ)²;   ∂J/∂p = 2 (p − t).   Source: Bishop, PRML, 2006, section 1.1."""
 
-    label, cost, scratch = "squared error", 3, 0
+    label, cost, scratch, factor = "squared error", 3, 0, 2
 
-    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
-        np.subtract(p, t, out=slope)
-        np.dot(slope, slope, out=y)
-        np.multiply(slope, 2, out=slope)
+    def evaluate(self, p: Array, t: Array, slope: Array, *scratch: Array) -> Array:
+        return np.subtract(p, t, out=slope)
 
 
 class AbsoluteError(OfDifference):
@@ -83,11 +167,11 @@ class AbsoluteError(OfDifference):
 
     label, cost = "absolute error", 3
 
-    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+    def evaluate(self, p: Array, t: Array, slope: Array, *scratch: Array) -> Array:
         (difference,) = scratch
         np.subtract(p, t, out=difference)
         np.sign(difference, out=slope)
-        np.dot(slope, difference, out=y)
+        return difference
 
 
 class Huber(OfDifference):
@@ -109,14 +193,13 @@ class Huber(OfDifference):
             raise UsageError(f"Huber: delta is {delta}; expected a number above 0.")
         self.delta = delta
 
-    def evaluate(self, y: Array, p: Array, t: Array, slope: Array, *scratch: Array) -> None:
+    def evaluate(self, p: Array, t: Array, slope: Array, *scratch: Array) -> Array:
         difference, half = scratch
         np.subtract(p, t, out=difference)
         np.minimum(difference, self.delta, out=slope)
         np.maximum(slope, -self.delta, out=slope)
         np.multiply(slope, 0.5, out=half)
-        np.subtract(difference, half, out=difference)
-        np.dot(slope, difference, out=y)
+        return np.subtract(difference, half, out=difference)
 
 
 class BinaryCrossEntropy(ElementwiseLoss):
@@ -129,19 +212,25 @@ class BinaryCrossEntropy(ElementwiseLoss):
 
     label, cost = "binary cross-entropy", 6
 
-    def work(self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...]) -> dict[str, Buffer]:
+    def work(
+        self, y: tuple[int, ...], logits: tuple[int, ...], target: tuple[int, ...], *weights: tuple[int, ...]
+    ) -> dict[str, Buffer]:
         flat = (size(logits),)
         parts = {"a": Buffer(flat, "forward"), "b": Buffer(flat, "forward")}
-        return parts | {"scratch": Buffer((2, *flat), "backward")}
+        return super().work(y, logits, target, *weights) | parts | {"scratch": Buffer((2, *flat), "backward")}
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
-        z, t, dz, dt = map(flat, (*arrays[:2], *arrays[3:]))
-        a, b, dy = work["a"], work["b"], arrays[2]
+        (logits, target, *weights), dy, gradients = parted(arrays)
+        z, t, dz, dt = map(flat, (logits, target, *gradients))
+        a, b, weigh = work["a"], work["b"], weighing(work, tuple(weights))
 
         def forward() -> None:
             softplus(z, a, b)
             np.multiply(z, t, out=b)
             np.subtract(a, b, out=a)
+            if weigh:
+                weigh.begin()
+                weigh.weigh(a, a)
             np.add.reduce(a, out=y)
 
         def backward() -> None:
@@ -151,5 +240,9 @@ class BinaryCrossEntropy(ElementwiseLoss):
                 sigmoid(z, dz, work["scratch"])
                 np.subtract(dz, t, out=dz)
                 np.multiply(dz, dy, out=dz)
+            if weigh:
+                for gradient in (dz, dt):
+                    if gradient is not None:
+                        weigh.weigh(gradient, gradient)
 
         return forward, backward

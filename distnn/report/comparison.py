@@ -26,7 +26,9 @@ class Finding:
     samples_per_s: float  #: of all ranks; the median of its lines
     seconds: float  #: of the whole run, of all its parts if it was resumed
     losses: list[tuple[int, float]]  #: (epoch, loss) on the validation split, or else on the training split
-    scores: dict[str, dict[str, float | None]]  #: the last loss and accuracy by split
+    scores: dict[str, dict[str, float | None]]  #: the last loss, accuracy, and metrics of one number, by split
+    monitor: str  #: which value says which epoch is best, such as "validation loss"
+    best: float | None  #: the best of these values; None if nobody has said
     complete: bool  #: whether it has finished
 
 
@@ -40,7 +42,7 @@ def finding(folder: Path) -> Finding:
         return _finding(folder)
     except OSError as error:
         raise UsageError(f"{folder} is not a run's folder: {error.strerror}: {error.filename}.") from None
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{folder}: its run.toml or metrics.jsonl is damaged ({type(error).__name__}: {error}). Copy it again from "
             f"an intact copy, or leave this run out."
@@ -59,6 +61,8 @@ def _finding(folder: Path) -> Finding:
     evaluations = by_kind["evaluation"]
     splits = {each["split"]: each for each in evaluations}  # the last of each
     watched = "validation" if "validation" in splits else "train"
+    split, _, name = (monitor := by_kind["start"][-1].get("monitor", f"{watched} loss")).partition(" ")
+    best = [_scores(each)[name] for each in evaluations if each.get("best") and each["split"] == split]
     return Finding(
         name=folder.name,
         settings=settings,
@@ -69,9 +73,18 @@ def _finding(folder: Path) -> Finding:
         samples_per_s=median(each["samples_per_s"] for each in by_kind["train"]),
         seconds=sum(each["seconds"] for each in by_kind["end"]),
         losses=[(each["epoch"], each["loss"]) for each in evaluations if each["split"] == watched],
-        scores={split: {"loss": each["loss"], "accuracy": each.get("accuracy")} for split, each in splits.items()},
+        scores={split: _scores(each) for split, each in splits.items()},
+        monitor=monitor,
+        best=best[-1] if best else None,
         complete=bool(by_kind["end"]) and by_kind["end"][-1]["complete"],
     )
+
+
+def _scores(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    """The loss, the accuracy, and each metric that is one number; None for what is no number."""
+    metrics = {name: value for name, value in evaluation.get("metrics", {}).items() if not isinstance(value, list)}
+    found = {"loss": evaluation["loss"], "accuracy": evaluation.get("accuracy")} | metrics
+    return {name: None if value is None else float(value) for name, value in found.items()}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

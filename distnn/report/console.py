@@ -19,13 +19,16 @@ from distnn.session.records import EvaluationRecord, Listener, RunInfo, StepReco
 
 #: Seconds between two movements of the bar: smooth to the eye, nothing to the loop.
 BAR_INTERVAL = 0.2
+#: Seconds between two lines of a split's scores: of short epochs one doesn't read every line.
+SCORES = 1.0
 
 
 class Console(Listener):
     """Shows a run on ``stream``; made on rank 0 only, to which standard output belongs.
 
-    A log gets at most one line of each sort (steps, evaluations, checkpoints) in ``log_interval`` seconds, and never
-    a carriage return or an escape code. A stream that breaks (``| head``, a full disk) ends the output, not the run.
+    Every epoch's scores are a line, but at most one of a split in `SCORES` seconds. A log gets at most one line of
+    steps and one of checkpoints in ``log_interval`` seconds, and never a carriage return or an escape code. A stream
+    that breaks (``| head``, a full disk) ends the output, not the run.
 
     Arguments:
         stream: where to write; standard output if None.
@@ -80,16 +83,15 @@ class Console(Listener):
             self._step_line(self._thinning.add(record))
 
     def evaluated(self, record: EvaluationRecord) -> None:
-        """Show the scores beside the bar, or print a line."""
+        """Print a line, and show the scores beside the bar."""
         if self._bar:
             self._bar.evaluation(record)
-        else:
-            self._seldom(record.split, words.evaluation(record))
+        self._seldom(record.split, words.evaluation(record), min(SCORES, self._log_interval))
 
     def saved(self, path: Path, step: int) -> None:
         """Print a line in a log; the summary names the last checkpoint on a terminal."""
         if not self._bar:
-            self._seldom("saved", f"saved {path} (step {step:,})")
+            self._seldom("saved", f"saved {path} (step {step:,})", self._log_interval)
 
     def resumed(self, path: Path, step: int) -> None:
         """Print where the run goes on."""
@@ -119,11 +121,11 @@ class Console(Listener):
             self._last = record
             self._line(words.step(record))
 
-    def _seldom(self, sort: str, text: str) -> None:
-        """Print a line, unless one of its sort was printed within the interval."""
+    def _seldom(self, sort: str, text: str, interval: float) -> None:
+        """Print a line, unless one of its sort was printed within the interval, in seconds."""
         now = self._clock()
         if not self._quiet and now >= self._due.get(sort, -math.inf):
-            self._due[sort] = now + self._log_interval
+            self._due[sort] = now + interval
             self._line(text)
 
     def _line(self, text: str) -> None:

@@ -62,7 +62,7 @@ def _cell(number: float) -> str:
 
 
 def header(info: RunInfo) -> list[str]:
-    """What runs, on what, over which data, and where it writes: five lines, and what is remarkable of the data."""
+    """What runs, on what, over which data, what it minimises, where it writes: a line each; and remarks on the data."""
     data = f" of {info.data}" if info.data else ""
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
@@ -72,7 +72,9 @@ def header(info: RunInfo) -> list[str]:
         f"matrix products by {info.blas or 'numpy'}; compiled kernels: {', '.join(info.kernels) or 'none'}",
         f"{count(info.samples, 'sample')}{data}, batch {info.batch_size:,}, {count(info.epochs, 'epoch')} of "
         f"{count(info.steps_per_epoch, 'step')}{begin}",
-        f"into {info.out}; best is the {'highest' if info.higher_is_better else 'lowest'} {info.monitor}",
+        f"loss: {info.loss}, the mean over all targets; best is the "
+        f"{'highest' if info.higher_is_better else 'lowest'} {info.monitor}",
+        f"into {info.out}",
         *(f"{info.data}: {remark}" for remark in info.remarks),
     ]
 

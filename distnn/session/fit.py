@@ -11,7 +11,6 @@ import numpy as np
 from distnn import config
 from distnn.arrays import Array
 from distnn.config import DataSettings, RunSettings, TrainSettings
-from distnn.data import DataFile
 from distnn.data.loader import Loader
 from distnn.errors import UsageError, nearest
 from distnn.layers import Dense, Flatten, Sequential
@@ -24,7 +23,7 @@ from distnn.optim import Optimizer, Schedule
 from distnn.optim.schedule import ScheduleFunction
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
-from distnn.session.parts import Given
+from distnn.session.parts import Given, data_file
 from distnn.session.records import Listener, Summary
 from distnn.session.run import train
 from distnn.supervision.guard import guarded
@@ -101,7 +100,7 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False):
         checked = config.from_dict(_plain(table), "distnn.fit")
-        with DataFile(data, world.comm.mpi, follow=checked.data.follow) as file:
+        with data_file(checked, world.comm.mpi) as file:
             scale = file.scale
         metrics = checked.metrics.make()
         if isinstance(wished, list | tuple):

@@ -50,6 +50,7 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
         DataError: it is for images, and the channels of these seem to come first.
     """
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
     try:
         if given.network is not None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, lo
 class RunInfo:
     """What a run is, known before its first step.
 
-    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled; ``monitor`` is which
-    value says which epoch is best, and ``higher_is_better`` how; ``remarks`` are what is to be said once of how the
-    data are read.
+    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled; ``loss`` is what is
+    minimised, with its unit, ``monitor`` which value says which epoch is best, and ``higher_is_better`` how;
+    ``remarks`` are what is to be said once of how the data are read.
     """
 
     out: Path
@@ -47,6 +47,7 @@ class RunInfo:
     blas: str = ""
     kernels: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    loss: str = ""
     monitor: str = "validation loss"
     higher_is_better: bool = False
 
@@ -54,7 +55,8 @@ class RunInfo:
 class Scored:
     """A record with sums over samples, of which it gives the means per target.
 
-    A sample has one target, in a language model one for each token.
+    A sample has one target, in a language model one for each token; a regression's loss is the mean over the numbers of
+    a target too.
     """
 
     sums: Sums

@@ -255,7 +255,8 @@ class _Training:
 
 
 def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
-    comm = run.world.comm
+    comm, criterion = run.world.comm, run.model.criterion
+    unit = f" in {criterion.unit}" if criterion.unit else ""
     return RunInfo(
         out=folder,
         model=run.model.description,
@@ -274,6 +275,7 @@ def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
         blas=blas(),
         kernels=run.kernels,
         remarks=remarks,
+        loss=f"{criterion.family.named(criterion)}{unit}",
         monitor=str(run.monitor),
         higher_is_better=run.monitor.higher,
     )

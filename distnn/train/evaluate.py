@@ -130,15 +130,17 @@ class Evaluator:
         reader.carried.reset()
         for positions in reader.batches:
             plan = self._plan(positions.length)
-            reader.source.fill(positions, self._model.inputs(plan))
+            inputs = self._model.inputs(plan)
+            reader.source.fill(positions, inputs)
             reader.carried.before(plan, positions)
-            targets = plan.value["y"].copy() if self._metrics else None  # the plan uses its memory anew
+            # the plan uses their memory anew
+            targets = [array.copy() for name, array in inputs.items() if name != "x"] if self._metrics else []
             plan.forward()
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
-            if self._metrics and targets is not None:
-                self._metrics.add(counts, others, plan.value["prediction"], targets)
+            if self._metrics:
+                self._metrics.add(counts, others, plan.value["prediction"], *targets)
 
 
 class _Reader(NamedTuple):

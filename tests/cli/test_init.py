@@ -6,6 +6,8 @@ import math
 import re
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from distnn import config
@@ -68,6 +70,44 @@ def test_the_meanings_are_those_of_the_settings(here: Path) -> None:
         r'^kind = "adam" +# the update rule \("sgd", "adam", "adamw", "lars" or "lamb"\)$', text, flags=re.MULTILINE
     )
     assert "\n#   distnn data digits -o digits.h5\n#   mpiexec -n 2 distnn train run.toml\n" in text
+
+
+def test_data_that_nothing_describes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was guessed stands in the run file, which trains, and is said."""
+    random = np.random.default_rng(0)
+    images, labels = (
+        random.integers(0, 255, (40, 3, 16, 16)).astype("u1"),
+        np.array([b"ash", b"elm"])[np.arange(40) % 2],
+    )
+    with h5py.File("a.h5", "w") as file:
+        for split in ("train", "dev"):
+            file[f"{split}/images"], file[f"{split}/kinds"] = images, labels
+    assert init("--data", "a.h5") == 0
+    said = capsys.readouterr().out
+    assert 'x = {path = "{split}/images", layout = "channels_first"}, y = "{split}/kinds"' in said
+    assert "a.h5: dev is taken for validation" in said
+    settings = config.read("run.toml")
+    assert (settings.model.kind, settings.data.classes) == ("convnet", ("ash", "elm"))
+    out = distnn("train", "run.toml", "--out", "out", "--set", "train.epochs=1").stdout
+    assert "a.h5: y holds texts; each is read as the place of its class" in out and "validation  loss" in out
+    again = config.read("out/run.toml")
+    assert again.data == settings.data
+
+
+def test_data_that_can_not_be_guessed_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File("a.h5", "w") as file:
+        file["a"] = np.arange(3)
+    assert init("--data", "a.h5") == 2
+    assert "a.h5 has no group `train`" in capsys.readouterr().err
+    assert init("--data", "none.h5") == 2
+
+
+def test_images_whose_channels_seem_to_come_first(here: Path) -> None:
+    with h5py.File("a.h5", "w") as file:
+        file.attrs.update({"task": "classification", "classes": ["a", "b"]})
+        file["train/x"], file["train/y"] = np.zeros((20, 3, 16, 16), "f4"), np.arange(20) % 2
+    found = model_of("--data", "a.h5")
+    assert found.model.kind == "convnet" and found.data.x is not None and found.data.x.layout == "channels_first"
 
 
 def test_models_for_data(here: Path) -> None:

@@ -20,6 +20,31 @@ from tests.support.files import bare
 from tests.support.runs import distnn
 
 
+def test_data_of_other_programs(tmp_path: Path) -> None:
+    """Splits by other names, and what isn't used, are told; datasets behind links are shown."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"task": "classification", "classes": ["a", "b"]})
+        file["d/x"], file["d/y"], file["more"] = np.zeros((6, 2)), np.arange(6) % 2, np.zeros(3)
+        file["train"], file["val"] = h5py.SoftLink("/d"), h5py.SoftLink("/d")
+    text = shown(path)
+    assert row(text, "validation", "6", "x", "6×2", "float64", "contiguous")
+    assert text.splitlines()[-2:] == ["val is taken for validation", "not used: more"]
+    assert facts(path)["remarks"] == ["val is taken for validation", "not used: more"]
+
+
+def test_a_file_that_could_be_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["images"], file["labels"] = np.zeros((6, 2)), np.arange(6) % 2
+    assert '[data] x = "images", y = "labels", task = "classification", classes = 2' in shown(path)
+    with h5py.File(path, "r+") as file:
+        file.move("images", "train/images")
+        file.move("labels", "train/labels")
+    result = CliRunner().invoke(program, ["inspect", str(path)])
+    assert '[data] x = "{split}/images", y = "{split}/labels"' in str(result.exception)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run directory with one checkpoint, at step 3."""

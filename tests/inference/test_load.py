@@ -180,3 +180,26 @@ def test_a_damaged_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"step-00000063\.h5"):
         restore(copy, ALONE.comm)
+
+
+def test_weights_count_where_the_evaluated_data_have_them(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    plain = {"x": random.normal(size=(30, 3)), "y": random.integers(0, 2, 30)}
+    weights = random.integers(0, 3, 30)
+    weighted = plain | {"weight": weights}
+    repeated = {name: np.repeat(values, weights, axis=0) for name, values in plain.items()}
+    paths = {}
+    for name, fields in (("plain", plain), ("weighted", weighted), ("repeated", repeated)):
+        classes = ["no", "yes"]
+        paths[name] = write_data(tmp_path / f"{name}.h5", {"train": fields}, task="classification", classes=classes)
+    for trained_on in ("plain", "weighted"):
+        run = settings(data={"path": str(paths[trained_on]), "batch_size": 10}, model={"kind": "logistic"})
+        train(run, out=tmp_path / trained_on, world=ALONE)
+        found = restore(tmp_path / trained_on, ALONE.comm)
+        sums = {}
+        for name, path in paths.items():
+            with DataFile(path) as file:
+                sums[name], _ = found.evaluate(file, "train", ALONE)
+        assert sums["weighted"].mean_loss == pytest.approx(sums["repeated"].mean_loss, rel=1e-5)
+        assert sums["weighted"].accuracy == pytest.approx(sums["repeated"].accuracy)
+        assert sums["weighted"].mean_loss != pytest.approx(sums["plain"].mean_loss, rel=1e-5)

@@ -37,6 +37,21 @@ def bce(z, t):
     return -np.sum(scipy.special.xlogy(t, p) + scipy.special.xlogy(1 - t, 1 - p))
 
 
+def weights(w, t):
+    """The weights of samples or targets, for each target."""
+    return np.broadcast_to(w.reshape(w.shape + (1,) * (t.ndim - w.ndim)), t.shape)
+
+
+def each(formula):
+    """A formula of samples or sequences, as one of weights too: the sum of each target's by itself, weighted."""
+
+    def summed(z, t, w):
+        rows = zip(z.reshape(-1, z.shape[-1]), t.reshape(-1), weights(w, t).reshape(-1), strict=True)
+        return sum(weight * formula(row[None], np.array([label])) for row, label, weight in rows)
+
+    return summed
+
+
 def huber(p, t):
     return np.sum(scipy.special.huber(0.7, p - t))
 
@@ -57,6 +72,23 @@ CASES = [
     Case(loss.AbsoluteError(), ((N,), (N, 1)), (), lambda p, t: np.sum(np.abs(p - t[:, 0])), {0: below_one, 1: apart}),
     Case(loss.Huber(0.7), ((N, 3), (N, 3)), (), huber, {0: below_one, 1: apart}),
     Case(loss.Huber(0.7), ((N, 2, 3), (N, 2, 3)), (), huber, {0: below_one, 1: below_one}),
+    Case(loss.SquaredError(), ((N, 3), (N, 3), LABELS), (), lambda p, t, w: np.sum(weights(w, t) * (p - t) ** 2)),
+    Case(loss.SquaredError(), ((N, 3, 1), (N, 3), SEQUENCES), (), lambda p, t, w: np.sum(w * (p[..., 0] - t) ** 2)),
+    Case(
+        loss.AbsoluteError(),
+        ((N, 3), (N, 3), SEQUENCES),
+        (),
+        lambda p, t, w: np.sum(w * np.abs(p - t)),
+        {0: below_one, 1: apart},
+    ),
+    Case(
+        loss.Huber(0.7),
+        ((N, 2, 3), (N, 2, 3), LABELS),
+        (),
+        lambda p, t, w: np.sum(weights(w, t) * scipy.special.huber(0.7, p - t)),
+        {0: below_one, 1: apart},
+    ),
+    Case(loss.BinaryCrossEntropy(), ((N, 1), BITS, LABELS), (), each(bce)),
     Case(loss.BinaryCrossEntropy(), ((N, 1), BITS), (), bce),
     Case(loss.BinaryCrossEntropy(), ((N,), BITS), (), bce),
     Case(classification.CrossEntropy(), ((N, 4), LABELS), (), ce),
@@ -65,7 +97,29 @@ CASES = [
     Case(classification.WeightedCrossEntropy(None, 0.1), ((N, 4), LABELS), (), weighted(np.ones(4), 0.1, None)),
     Case(classification.WeightedCrossEntropy(None, 0, 2), ((N, 3, 4), SEQUENCES), (), weighted(np.ones(4), 0, 2)),
     Case(classification.WeightedCrossEntropy(WEIGHTS, 0.2, 1), ((N, 3, 4), SEQUENCES), (), weighted(WEIGHTS, 0.2, 1)),
+    Case(classification.WeightedCrossEntropy(), ((N, 4), LABELS, LABELS), (), each(ce)),
+    Case(
+        classification.WeightedCrossEntropy(WEIGHTS, 0.2, 1),
+        ((N, 3, 4), SEQUENCES, LABELS),
+        (),
+        each(weighted(WEIGHTS, 0.2, 1)),
+    ),
+    Case(
+        classification.WeightedCrossEntropy(WEIGHTS, 0.2, 1),
+        ((N, 3, 4), SEQUENCES, SEQUENCES),
+        (),
+        each(weighted(WEIGHTS, 0.2, 1)),
+    ),
     Case(classification.LabelWeight(), (SEQUENCES,), (), np.size),
+    Case(
+        classification.LabelWeight(WEIGHTS, 1),
+        (SEQUENCES, LABELS),
+        (),
+        lambda t, w: np.sum(weights(w, t) * WEIGHTS[t] * (t != 1)),
+    ),
+    Case(CorrectClasses(1), ((N, 4), LABELS, LABELS), (), lambda z, t, w: np.sum(w * (z.argmax(1) == t) * (t != 1))),
+    Case(CorrectClasses(), ((N, 3, 4), SEQUENCES, LABELS), (), lambda z, t, w: w @ (z.argmax(2) == t).sum(1)),
+    Case(classification.CorrectBinary(), ((N, 1), BITS, LABELS), (), lambda z, t, w: np.sum(w * ((z[:, 0] >= 0) == t))),
     Case(classification.LabelWeight(ignore=3), (LABELS,), (), lambda t: np.sum(t != 3)),
     Case(classification.LabelWeight(WEIGHTS, 1), (SEQUENCES,), (), lambda t: np.sum(WEIGHTS[t] * (t != 1))),
     Case(CorrectClasses(), ((N, 4), LABELS), (), lambda z, t: np.sum(z.argmax(1) == t)),

@@ -11,7 +11,7 @@ import pytest
 from distnn.errors import UsageError
 from distnn.report.comparison import Finding, differing, efficiencies, finding
 from distnn.report.figures import runs as plot
-from tests.support.runs import distnn, run_file
+from tests.support.runs import distnn, metrics, run_file
 from tests.support.warm import warm
 
 
@@ -65,7 +65,7 @@ def test_the_command(runs: list[Path], tmp_path: Path) -> None:
     assert head[:6] == ["run", "batch_size", "ranks", "samples/s", "efficiency", "seconds"]
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines if line.startswith(("  one ", "  strong ", "  weak "))]
-    assert len(rows) == 6, "the scores stand below"
+    assert len(rows) == 9, "the scores stand below, and the best of them"
     assert [row[:3] for row in rows[:3]] == [
         ["one", "32", "1"],
         ["strong", "32", "2"],
@@ -74,6 +74,26 @@ def test_the_command(runs: list[Path], tmp_path: Path) -> None:
     assert (tmp_path / "plot.svg").exists()
     listed = json.loads(distnn("compare", *runs, "--json").stdout)
     assert [run["ranks"] for run in listed] == [1, 2, 2]
+
+
+def test_metrics_side_by_side(tmp_path: Path) -> None:
+    """What says which epoch is best is marked, and its best value stands beside; others have what they have."""
+    kinds = ["f1", {"kind": "f1", "average": "none"}]
+    ends = []
+    for name, sections in (("a", {"train": {"monitor": "f1"}, "metrics": {"kinds": kinds}}), ("b", {})):
+        run = run_file(tmp_path / f"{name}.toml", **sections)  # type: ignore[arg-type]
+        assert distnn("train", run, "--out", tmp_path / name, "--quiet").returncode == 0
+        ends.append(metrics(tmp_path / name, "end")[0])
+    both, one = (distnn("compare", *[tmp_path / name for name in names]).stdout for names in ("ab", "a"))
+    assert "validation f1 *" in both and "validation loss *" in both and "best *" in both
+    assert "validation f1 *" in one and "validation loss *" not in one and "best validation f1" in one
+    assert "*: says which epoch is best" in one
+    a, b = json.loads(distnn("compare", tmp_path / "a", tmp_path / "b", "--json").stdout)
+    assert (a["best"], b["best"]) == (ends[0]["best"], ends[1]["best"])
+    assert a["scores"]["test"] == {key: ends[0]["test"][key] for key in ("loss", "accuracy")} | {
+        "f1": ends[0]["test"]["metrics"]["f1"]
+    }
+    assert f"{a['best']:.4f}" in one
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -95,6 +115,10 @@ DAMAGED = {
     "no JSON": ("metrics.jsonl", b"{\n"),
     "other JSON": ("metrics.jsonl", b"[]\n3\n"),
     "lines without their kind": ("metrics.jsonl", b"{}\n"),
+    "lines of other things": (
+        "metrics.jsonl",
+        b'{"kind": "start", "monitor": 3}\n{"kind": "train", "step": 1}\n',
+    ),
     "lines without their facts": ("metrics.jsonl", b'{"kind": "start"}\n{"kind": "train"}\n'),
     "lists in lists": ("metrics.jsonl", b"[" * 100_000 + b"\n"),
 }

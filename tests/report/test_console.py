@@ -36,6 +36,7 @@ INFO = RunInfo(
     data=Path("data/digits.h5"),
     blas="openblas 0.3.30 (Haswell)",
     kernels=("batch_norm", "updates"),
+    loss="cross_entropy in nats",
 )
 VALIDATION = EvaluationRecord("validation", 2, 8, scores(179, 0.25, 0.95), 0.01)
 TEST = EvaluationRecord("test", 2, 8, scores(180, 0.1, 29 / 30), 0.01)
@@ -114,7 +115,8 @@ def test_all_lines_of_a_log_without_an_interval() -> None:
         "2 ranks on 1 host, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples of data/digits.h5, batch 64, 2 epochs of 4 steps",
-        "into runs/digits; best is the lowest validation loss",
+        "loss: cross_entropy in nats, the mean over all targets; best is the lowest validation loss",
+        "into runs/digits",
         *(f"{words.step(step(number))}" for number in range(1, 5)),
         "epoch 2  validation  loss 0.250000  accuracy 0.9500",
         "saved step-4.h5 (step 4)",
@@ -157,6 +159,19 @@ def test_a_log_has_one_line_of_each_sort_in_an_interval() -> None:
     assert sum(line.startswith("saved") for line in map(unstamped, log(100))) == 1
 
 
+def test_each_epochs_scores_are_a_line_unless_epochs_are_very_short() -> None:
+    lines = [*map(unstamped, log(100))]
+    assert sum("validation  loss 0.250000" in line for line in lines) == 2 + 1, "two epochs, and the summary"
+    stream, clock = io.StringIO(), Clock()
+    console = Console(stream, clock=clock)
+    for place in range(10):
+        clock.now = place / 4
+        console.evaluated(dataclasses.replace(VALIDATION, epoch=place, best=place == 4))
+    found = [unstamped(line) for line in stream.getvalue().splitlines()]
+    assert [line.split()[1] for line in found] == ["0", "4", "8"]
+    assert [line.endswith("  best so far") for line in found] == [False, True, False]
+
+
 def test_quiet_keeps_warnings_and_the_summary() -> None:
     lines = [*map(unstamped, log(0, quiet=True))]
     assert lines[:2] == ["warning: rank 1 [nAme] is slow", "finished 2 epochs: epoch 2, step 8, 3 min 20 s"]
@@ -168,7 +183,8 @@ def test_the_header_of_a_resumed_run() -> None:
         "1 rank on 2 hosts, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
         "1,438 samples, batch 64, 2 epochs of 4 steps, from step 1,234 (epoch 3)",
-        "into runs/digits; best is the lowest validation loss",
+        "loss: cross_entropy in nats, the mean over all targets; best is the lowest validation loss",
+        "into runs/digits",
     ]
     stream = io.StringIO()
     Console(stream).resumed(Path("a/step-00001234.h5"), 1234)
@@ -280,6 +296,8 @@ def test_a_terminal_gets_a_bar_and_then_the_summary() -> None:
     )
     assert any(bar.startswith("epoch 2/2") for bar in bars)
     assert all(len(bar) <= 80 for bar in bars), "one line, or it would leave traces"
+    lines = re.split(r"[\r\n]+", plain[: plain.index("finished")])
+    assert "epoch 2  validation  loss 0.250000  accuracy 0.9500" in lines, "above the bar"
     warning = "warning: [a] long line: " + "word " * 29
     assert any(line.startswith(warning) for line in re.split(r"[\r\n]+", plain)), (
         "above the bar, unbroken, brackets and all"

@@ -226,3 +226,14 @@ def test_the_best_survives_a_restart(data: Path, tmp_path: Path) -> None:
     trained(data, tmp_path / "run", train={"epochs": 9}, **sections)
     rest, _ = trained(data, tmp_path / "run", resume="auto", train={"epochs": 12}, **sections)
     assert (rest.best, rest.best_step, rest.fingerprint) == (whole.best, whole.best_step, whole.fingerprint)
+
+
+def test_the_loss_of_a_regression_is_the_mean_over_all_numbers_of_its_targets(tmp_path: Path) -> None:
+    """So it is the square of the RMSE over all of them, and scikit-learn's and PyTorch's mean squared error."""
+    data = line(tmp_path / "line.h5", {"train": 60, "validation": 30}, outputs=3)
+    kinds = [{"kind": "rmse", "average": "none"}]
+    sections: dict[str, Any] = {"model": {"kind": "linear"}, "metrics": {"kinds": kinds}, "train": {"epochs": 1}}
+    summary, _ = trained(data, tmp_path / "run", **sections)
+    assert summary.validation is not None
+    errors: Any = summary.validation.metrics["rmse_none"]
+    assert summary.validation.loss == pytest.approx(np.mean(np.square(errors)), rel=1e-6)

@@ -211,7 +211,7 @@ def test_where_a_user_sees_it(data: Path, tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", train={"epochs": 2, "monitor": "f1"}, **sections, **F1)
     done = distnn("train", run, "--out", tmp_path / "out")
     assert done.returncode == 0, done
-    assert "; best is the highest validation f1" in done.stdout
+    assert "loss: cross_entropy in nats, the mean over all targets; best is the highest validation f1" in done.stdout
     first, *_ = (text for text in done.stdout.splitlines() if "epoch 1  validation" in text)
     assert first.endswith("  best so far")
     (start,), (end,) = metrics(tmp_path / "out", "start"), metrics(tmp_path / "out", "end")

@@ -16,17 +16,22 @@ from distnn.errors import DataError, nearest
 
 #: The groups of a data file, in the order in which they are always listed.
 SPLITS = ("train", "validation", "test")
-#: What there may be of each sample, and what there must be.
-FIELDS = NEEDED = ("x", "y")
+#: What there must be of each sample, and what there may be.
+NEEDED = ("x", "y")
+FIELDS = (*NEEDED, "weight", "mask")
 #: The tasks that a data file can have.
 TASKS = ("classification", "regression", "language")
+
+
+class Unsettled(DataError):
+    """A data file of which it isn't known where its fields lie, or what they are for."""
 
 
 def check_task(path: Path, task: object) -> str:
     """The task as text; DataError if it is missing or unknown."""
     expected = "expected 'classification', 'regression' or 'language'"
     if task is None:
-        raise DataError(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
+        raise Unsettled(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
     name = text(task)
     if name not in TASKS:
         shown = str(task) if name is None else name
@@ -46,7 +51,7 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
             f"{path} has the attribute `classes` as {classes!r}; expected a list of names, one for each class."
         )
     if not names:
-        raise DataError(
+        raise Unsettled(
             f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
             f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
         )
@@ -67,7 +72,7 @@ def check_train(path: Path, names: Iterable[str]) -> None:
     """DataError if the split that every file needs isn't among ``names``."""
     names = list(names)
     if "train" not in names:
-        raise DataError(
+        raise Unsettled(
             f"{path} has no group `train`{nearest('train', names)}: expected the groups train and, optionally, "
             f"validation and test, each with the datasets x and y; found {listing(names)}."
         )
@@ -87,7 +92,8 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
         split: train, validation or test.
         task: classification, regression or language.
         fields: arrays or HDF5 datasets by name: x, samples (N, …), for a language (N, T), integer tokens; y, targets
-            (N,) or, for a regression, (N, …); for a language as x, the tokens that come next.
+            (N,) or, for a regression, (N, …); for a language as x, the tokens that come next; perhaps weight and mask,
+            one for each sample (N,), or for each target, of the shape of y.
 
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
@@ -120,6 +126,12 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
             f"{path}: the split `{split}` is empty (x {x.shape}, y {y.shape}); expected at least one sample with at "
             "least one value. Leave the group out if there is no such data."
         )
+    for name in FIELDS[len(NEEDED) :]:
+        if name in fields and fields[name].shape not in (y.shape[:1], y.shape):
+            raise DataError(
+                f"{path}: {split}/{name} has the shape {fields[name].shape} but {split}/y {y.shape}; expected "
+                f"{y.shape[:1]}, one number for each sample, or the shape of y, one for each target."
+            )
     if task == "classification":
         _check_labels_type(path, split, y)
     if task == "language":
@@ -170,7 +182,14 @@ def _check_tokens(path: Path, split: str, x: Any, y: Any) -> None:
 
 
 def check_alike(path: Path, split: str, fields: Mapping[str, Any], first: Mapping[str, Any]) -> None:
-    """DataError if the fields of a split have another shape or type than the ``first``, those of ``train``."""
+    """DataError if a split has other fields than the ``first``, those of ``train``, or of another shape or type."""
+    for name in FIELDS:
+        if (name in fields) != (name in first):
+            has, lacks = (split, "train") if name in fields else ("train", split)
+            raise DataError(
+                f"{path}: there is {has}/{name} but no {lacks}/{name}; expected the same fields in all splits. Add it, "
+                f"with 1 for all that counts, or remove the other."
+            )
     for name, mine in fields.items():
         if mine.shape[1:] != first[name].shape[1:]:
             raise DataError(
@@ -209,22 +228,65 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
         task: classification, regression or language.
         classes: how many there are; 0 for a regression.
     """
+    without = left_out(fields) if "y" in fields else None
     for name, values in fields.items():
         # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
         if values.dtype.kind == "f" and values.size and not np.isfinite([values.min(), values.max()]).all():
-            place, value = _first(~np.isfinite(values), values, start)
-            raise DataError(
-                f"{path}: {split}/{name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
-                "expected finite numbers. Repair or remove that sample."
-            )
+            _refuse(path, f"{split}/{name}", values, start, ~np.isfinite(values), without if name == "y" else None)
     labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
     for name, values in ((name, fields[name]) for name in labels if name in fields):
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
-            place, value = _first((values < 0) | (values >= classes), values, start)
-            raise DataError(
-                f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
-                f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+            bad = _counting((values < 0) | (values >= classes), without if name == "y" else None)
+            if bad.any():
+                place, value = _first(bad, values, start)
+                raise DataError(
+                    f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
+                    f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+                )
+    _check_weights(path, split, start, fields)
+
+
+def left_out(fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Which targets a mask or a weight of 0 leaves out: (n,) or of the shape of y; None if there is neither."""
+    found = None
+    for name in FIELDS[len(NEEDED) :]:
+        if name in fields:
+            none, y = fields[name] == 0, fields["y"]
+            if found is not None and none.shape != found.shape:
+                none, found = (each.reshape(each.shape + (1,) * (y.ndim - each.ndim)) for each in (none, found))
+            found = none if found is None else none | found
+    return found
+
+
+def _counting(bad: np.ndarray, without: np.ndarray | None) -> np.ndarray:
+    """What is bad of all that isn't left out."""
+    return bad if without is None else bad & ~without.reshape(without.shape + (1,) * (bad.ndim - without.ndim))
+
+
+def _refuse(path: Path, name: str, values: np.ndarray, start: int, bad: np.ndarray, without: np.ndarray | None) -> None:
+    """Refuse numbers that aren't finite, if one of them counts."""
+    bad = _counting(bad, without)
+    if bad.any():
+        place, value = _first(bad, values, start)
+        missing = " If it is missing, a dataset `mask` beside y, with 0 in its place, leaves it out."
+        raise DataError(
+            f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
+            f"expected finite numbers. Repair or remove that sample.{missing if name.endswith('/y') else ''}"
+        )
+
+
+def _check_weights(path: Path, split: str, start: int, fields: Mapping[str, np.ndarray]) -> None:
+    """Refuse weights below 0, and masks of other numbers than 0 and 1."""
+    for name, most, expected in (
+        ("weight", np.inf, "a number of at least 0"),
+        ("mask", 1, "1 for what counts, else 0"),
+    ):
+        values = fields.get(name, np.empty(0))
+        if values.size and (values.min() < 0 or values.max() > most or (name == "mask" and (values % 1).any())):
+            place, value = _first(
+                (values < 0) | (values > most) | ((values % 1 != 0) & (name == "mask")), values, start
             )
+            raise DataError(f"{path}: {split}/{name}[{place}] is {value}; expected {expected}.")
 
 
 def _first(bad: np.ndarray, values: np.ndarray, start: int) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from distnn.data.file import foreign, views
-from distnn.data.file.checks import listing
+from distnn.data.file.checks import Unsettled, listing
 from distnn.data.file.fields import NAMES, SPLIT, USUAL, Location
 from distnn.data.file.opening import load_filters
 from distnn.data.file.references import check_dataset, check_links
@@ -193,7 +193,7 @@ class Datasets:
         if field in USUAL and group in sum(NAMES.values(), ()):
             there = self._walk(group)
             names = list(there) if isinstance(there, h5py.Group) else []
-            return DataError(
+            return Unsettled(
                 f"{self._path} has no dataset `{path}`: expected x (N, …) and y in the group {group}; found "
                 f"{listing(names)}. Make the file with `distnn data` or distnn.data.write_data."
             )

@@ -12,7 +12,7 @@ import numpy as np
 from distnn.data.file import checks, collective
 from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.opening import damaged, missing_filters, named, open_file, several
-from distnn.data.file.rows import Joined, bytes_of_one, leaves, names_of
+from distnn.data.file.rows import Joined, Rows, bytes_of_one, leaves, names_of
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
 from distnn.errors import DataError, nearest
@@ -158,6 +158,10 @@ class DataFile:
         """The same file, opened once more by this rank alone."""
         return DataFile(self.path, follow=self.follow, description=self.description)
 
+    def rows(self, split: str) -> Mapping[str, Rows]:
+        """By field, what a split is read from."""
+        return self._datasets(split)
+
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
         return int(self._datasets(split)["x"].shape[0])
@@ -209,6 +213,13 @@ class DataFile:
         arrays = {name: np.empty((stop - start, *form.shape), form.dtype) for name, form in self.forms(split).items()}
         self.read_into(split, start, arrays)
         return arrays
+
+    @property
+    def weight_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample's weights: (), or that of its target if they or a mask have it; None without any."""
+        forms = self.forms(self.splits[0])
+        shapes = [forms[name].shape for name in self.fields if name not in checks.NEEDED]
+        return max(shapes, key=len) if shapes else None
 
     def forms(self, split: str) -> dict[str, Form]:
         """By field, what `read_fields` returns of one sample of a split."""

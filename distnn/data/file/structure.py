@@ -12,7 +12,9 @@ import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
+from distnn.data.file.checks import Unsettled
 from distnn.data.file.fields import USUAL, Description, Location, Purpose
+from distnn.data.file.guess import guess_in, meaning, seems_channels_first, shown
 from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
@@ -20,9 +22,6 @@ from distnn.data.file.rows import Rows, leaves
 from distnn.data.file.using import located, match_classes, match_names, match_scale
 from distnn.data.file.views import as_column
 from distnn.errors import DataError
-
-#: Images have at most so many channels, and at least so many pixels each way, if channels seem to come first.
-CHANNELS, PIXELS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -58,36 +57,52 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     """
     check_links(path, file, follow=follow)
     datasets = Datasets(path, file, follow=follow)
-    task = _task(path, file, description, datasets.notes)
     if description.purpose:
-        task, classes, data = _used(path, file, datasets, description, task)
+        task, classes, data = _used(path, file, datasets, description, description.purpose)
     else:
-        splits = datasets.splits(description.fields)
+        task, classes, data = _for_training(path, file, datasets, description)
+    first = next(iter(data.values()))["x"]
+    seems = description.fields["x"].layout is None and seems_channels_first(first.shape[1:])
+    scale = None if task == "language" else _scale(path, data, description.purpose, datasets.notes)
+    return Structure(task, classes, scale, data, datasets, seems)
+
+
+#: Task, classes, and by split and field what it is read from.
+_Found = tuple[str, tuple[str, ...], dict[str, Mapping[str, Rows]]]
+
+
+def _for_training(path: Path, file: Any, datasets: Datasets, description: Description) -> _Found:
+    splits = datasets.splits(description.fields)
+    try:
         _check_train(path, file, description, splits)
         data = {split: _rows(datasets, description, splits[split]) for split in checks.SPLITS if split in splits}
-        classes = _classes(path, file, task, description, data["train"]["y"], datasets.notes)
-        for split, fields in data.items():
-            data[split] = _prepared(path, split, task, classes, description, fields, datasets.notes)
-            checks.check_alike(path, split, data[split], data["train"])
-    first = next(iter(data.values()))["x"]
-    return Structure(
-        task,
-        classes,
-        None if task == "language" else _scale(path, data, description.purpose, datasets.notes),
-        data,
-        datasets,
-        description.fields["x"].layout is None and _seems_channels_first(first.shape[1:]),
-    )
+    except Unsettled as error:
+        raise _with(error, guess_in(datasets, file.attrs)) from None
+    y = data["train"]["y"]
+    try:
+        task = _task(path, file, description, datasets.notes)
+        classes = _classes(path, file, task, description, y, datasets.notes)
+    except Unsettled as error:
+        known = {"task": task} if (task := description.task or file.attrs.get("task")) else {}
+        raise _with(error, meaning(known, {}, y)) from None
+    found: dict[str, Mapping[str, Rows]] = {}
+    for split, fields in data.items():
+        found[split] = _prepared(path, split, task, classes, description, fields, datasets.notes)
+        checks.check_alike(path, split, found[split], found["train"])
+    return task, classes, found
 
 
-def _used(
-    path: Path, file: Any, datasets: Datasets, description: Description, task: str
-) -> tuple[str, tuple[str, ...], dict[str, Mapping[str, Rows]]]:
-    """Task, classes and the one split of a file that a trained network is used on, matched by name with training."""
-    purpose, notes = description.purpose, datasets.notes
-    assert purpose is not None
-    description, name = located(path, file, datasets, description)
-    split, where = purpose.split, f"{path}: {purpose.split}"
+def _with(error: Unsettled, proposal: Mapping[str, Any]) -> DataError:
+    """The error, with the keys that may be meant."""
+    keys = shown(proposal)
+    return DataError(f"{error} A run file could say, if that is meant: {keys}." if keys else str(error))
+
+
+def _used(path: Path, file: Any, datasets: Datasets, description: Description, purpose: Purpose) -> _Found:
+    """The one split of a file that a trained network is used on, matched by name with what it was trained on."""
+    description, name = located(path, file, datasets, description, purpose)
+    task, split, notes = _task(path, file, description, datasets.notes), purpose.split, datasets.notes
+    where = f"{path}: {split}"
     fields = _rows(datasets, description, name)
     fields["x"] = match_names(where, "x", fields["x"], purpose.names.get("x", ()), notes)
     try:
@@ -155,7 +170,8 @@ def _classes(path: Path, file: Any, task: str, description: Description, y: Rows
 def _check_train(path: Path, file: Any, description: Description, splits: Mapping[str, str]) -> None:
     if all(description.fields[name] == USUAL[name] for name in USUAL):
         groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
-        checks.check_train(path, ["train", *groups] if splits.get("train") in groups else groups)
+        there = ["train"] if splits.get("train") in groups else []
+        checks.check_train(path, [*there, *(name for name in file if name != "train")])
     elif "train" not in splits:
         paths = [each for location in description.given.values() for each in location.of("train")]
         raise DataError(
@@ -210,12 +226,3 @@ def _scale_of(path: Path, name: str, rows: Rows) -> float | None:
             "expected the same in all of them."
         )
     return found.pop()
-
-
-def _seems_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether samples of a shape are more likely (C, H, W) than (H, W, C).
-
-    >>> [_seems_channels_first(shape) for shape in ((3, 32, 32), (32, 32, 3), (28, 28), (1, 28, 28), (3, 32, 3))]
-    [True, False, False, True, False]
-    """
-    return len(shape) in (3, 4) and shape[0] <= CHANNELS < shape[-1] and min(shape[1:]) >= PIXELS

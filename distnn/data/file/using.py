@@ -19,7 +19,9 @@ from distnn.data.file.views import Changed, picked
 from distnn.errors import DataError, nearest
 
 
-def located(path: Path, file: Any, datasets: Datasets, description: Description) -> tuple[Description, str]:
+def located(
+    path: Path, file: Any, datasets: Datasets, description: Description, purpose: Purpose
+) -> tuple[Description, str]:
     """Where the fields lie, and what the split that is used is called in the file; empty where there is but one.
 
     Samples that are in no split are all that there are: a dataset ``x`` at the top, or the only dataset of the file.
@@ -27,8 +29,7 @@ def located(path: Path, file: Any, datasets: Datasets, description: Description)
     Raises:
         DataError: there is no such split.
     """
-    purpose, fields = description.purpose, description.fields
-    assert purpose is not None
+    fields = description.fields
     if any(SPLIT in place for place in fields["x"].path):
         splits = datasets.splits(fields, purpose.split)
         if purpose.split in splits:
