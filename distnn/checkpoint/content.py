@@ -98,6 +98,7 @@ class Checkpoint:
         settings: the resolved run file; it can be stored as JSON.
         model: ``input_shape``, ``task``, ``classes``, ``description``; it can be stored as JSON.
         environment: versions, CPU, BLAS, ranks: what the bits may depend on.
+        transforms: what the transforms of samples and targets were fitted to, by name.
         data: what the numbers of the training data meant (`distnn.data.meaning`); empty where that isn't known.
         state: in the middle of an epoch over streams of text, a recurrent model's states by name, (streams, length).
     """
@@ -109,6 +110,7 @@ class Checkpoint:
     model: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
+    transforms: dict[str, Array] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -121,7 +123,8 @@ def arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     by_path = {f"parameters/{_checked(name)}": array for name, array in checkpoint.parameters.items()}
     for slot, by_name in checkpoint.optimizer.items():
         by_path |= {f"optimizer/{_checked(slot)}/{_checked(name)}": array for name, array in by_name.items()}
-    by_path |= {f"state/{_checked(name)}": array for name, array in checkpoint.state.items()}
+    for group in ("state", "transforms"):
+        by_path |= {f"{group}/{_checked(name)}": array for name, array in getattr(checkpoint, group).items()}
     for path, array in by_path.items():
         if array.dtype.kind not in _KINDS:
             raise CheckpointError(

@@ -84,7 +84,8 @@ class Draft:
             for name, text in self._texts.items():
                 file.attrs[name] = np.bytes_(text.encode())
             slots = [f"optimizer/{slot}" for slot in checkpoint.optimizer]
-            for group in ("parameters", "optimizer", *slots, *(["state"] if checkpoint.state else [])):
+            others = [group for group in ("state", "transforms") if getattr(checkpoint, group)]
+            for group in ("parameters", "optimizer", *slots, *others):
                 file.create_group(group)
             for name, array in self._content.items():
                 place = allocate(file, name, array.shape, array.dtype).get_offset() or 0

@@ -5,6 +5,7 @@ Layout of version 2; version 1 lacks the document `data`:
     /parameters/<dotted name>        one contiguous dataset for each parameter
     /optimizer/<slot>/<dotted name>  the same for each slot of the optimiser
     /state/<dotted name>             in the middle of an epoch over streams of text, the model's state of each stream
+    /transforms/<dotted name>        what the transforms of samples and targets were fitted to
     root attributes
       format       "distnn-checkpoint"
       version      2
@@ -57,11 +58,11 @@ def _load(path: str | Path) -> Checkpoint:
     hasher = hashlib.sha256()
     with reading(Path(path)) as file:
         optimizer: dict[str, dict[str, Array]] = {slot: {} for slot in file["optimizer"]}
-        groups: dict[str, dict[str, Array]] = {"parameters": {}, "state": {}}
-        groups |= {f"optimizer/{slot}": optimizer[slot] for slot in optimizer}
+        groups: dict[str, dict[str, Array]] = {"parameters": {}, "state": {}, "transforms": {}}
+        by_path = groups | {f"optimizer/{slot}": optimizer[slot] for slot in optimizer}
         for entry in sorted(datasets(file)):
             group, _, name = entry.rpartition("/")
-            array = groups[group][name] = file[entry][...]
+            array = by_path[group][name] = file[entry][...]
             hasher.update(heading(entry, array))
             hasher.update(flat(array).data)
         names = [name for name in DOCUMENTS if name in file.attrs or name not in OPTIONAL]
@@ -74,7 +75,8 @@ def _load(path: str | Path) -> Checkpoint:
         parsed = {name: {} for name in OPTIONAL} | {name: json.loads(text) for name, text in texts.items()}
         if why := fault(parsed):
             raise damaged(path, f"its document {why}")
-    return Checkpoint(groups["parameters"], optimizer, state=groups["state"], **parsed)
+    state, transforms = groups["state"], groups["transforms"]
+    return Checkpoint(groups["parameters"], optimizer, state=state, transforms=transforms, **parsed)
 
 
 @contextmanager
@@ -97,7 +99,8 @@ def reading(path: Path) -> Iterator[h5py.File]:
 def datasets(file: h5py.File) -> list[str]:
     """The paths of a checkpoint's arrays in its file."""
     slots = [f"optimizer/{slot}" for slot in file["optimizer"]]
-    return [f"{group}/{name}" for group in ("parameters", *slots, "state") for name in file.get(group, ())]
+    groups = ("parameters", *slots, "state", "transforms")
+    return [f"{group}/{name}" for group in groups for name in file.get(group, ())]
 
 
 def opened(path: Path, what: str = "checkpoint", advice: str = _ADVICE) -> h5py.File:

@@ -59,6 +59,10 @@ def _checkpoint(path: Path) -> Facts:
         "count": sum(array.size for array in found.parameters.values()),
         "parameters": [_parameter(name, array) for name, array in found.parameters.items()],
         "optimizer": slots,
+        "transforms": [
+            {"name": name, "shape": list(array.shape), "values": array.reshape(-1).tolist()}
+            for name, array in found.transforms.items()
+        ],
         "environment": found.environment,
     }
 

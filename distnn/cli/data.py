@@ -169,6 +169,7 @@ TABULAR = (
     click.option(
         "--group", metavar="COLUMN", help="A column of which no value may be in two splits, as a patient; no feature."
     ),
+    click.option("--weight", metavar="COLUMN", help="How much each line counts; no feature."),
     click.option(
         "--missing",
         type=click.Choice(["refuse", "drop", "keep"]),
@@ -201,7 +202,7 @@ def tabular(command: Command) -> Command:
     def checked(*, types: tuple[tuple[str, str], ...], **others: Any) -> None:
         from distnn.data.convert.table import Roles
 
-        given = {name: others.pop(name) for name in ("target", "drop", "missing", "group", "task")}
+        given = {name: others.pop(name) for name in ("target", "drop", "missing", "weight", "group", "task")}
         command(columns=Roles(types=dict(types), **given), **others)
 
     for option in TABULAR:

@@ -19,6 +19,8 @@ from distnn.report.table import table
 Facts = dict[str, Any]
 
 _CLASSES_SHOWN = 20
+#: Of what a transform was fitted to.
+_VALUES_SHOWN = 8
 
 
 @click.command(cls=options.Once)
@@ -78,6 +80,10 @@ def _show_checkpoint(facts: Facts) -> None:
         numbers = (_number(entry[key]) if entry["count"] else "" for key in ("mean", "std", "min", "max"))
         rows.append([entry["name"], _shape(entry["shape"]), entry["dtype"], f"{entry['count']:,}", *numbers])
     show(table(["parameter", "shape", "dtype", "count", "mean", "std", "min", "max"], rows, texts=3))
+    for fitted in facts["transforms"]:
+        values, shape = fitted["values"], _shape(fitted["shape"])
+        more = ", …" if len(values) > _VALUES_SHOWN else ""
+        show(f"{fitted['name']} ({shape}): {', '.join(f'{value:g}' for value in values[:_VALUES_SHOWN])}{more}")
     slots = ", ".join(f"{slot} ({count:,})" for slot, count in facts["optimizer"].items())
     show(f"optimizer state: {slots or 'none'}")
     show(f"environment: {_pairs(facts['environment'])}")

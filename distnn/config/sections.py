@@ -13,10 +13,11 @@ from distnn.config.model import ModelSettings
 from distnn.config.section import CountOrNever, Number, Section, Seed, Text
 from distnn.config.text import Keys
 from distnn.data.file.fields import Description
+from distnn.data.transforms import Transform
 from distnn.losses import Loss
 from distnn.metrics import Metric
 from distnn.optim import Optimizer, Schedule
-from distnn.registry import Count, CountOrZero, Fraction, NotNegative, Positive
+from distnn.registry import Count, CountOrZero, Family, Fraction, NotNegative, Positive
 
 
 class DataSettings(Section):
@@ -177,14 +178,41 @@ OptimizerSettings = Annotated[KindSettings, PlainValidator(partial(choose, Optim
 ScheduleSettings = Annotated[KindSettings, PlainValidator(partial(choose, Schedule.family)), OneOf(Schedule.family)]
 
 
-def _metric(given: Any) -> KindSettings:
-    """A metric's table, or its kind alone."""
-    return choose(Metric.family, {"kind": given} if isinstance(given, str) else given)
+def _one(family: Family, given: Any) -> KindSettings:
+    """The table of one of several, or its kind alone."""
+    return choose(family, {"kind": given} if isinstance(given, str) else given)
+
+
+TransformSettings = Annotated[
+    KindSettings,
+    PlainValidator(partial(_one, Transform.family)),
+    OneOf(Transform.family),
+    'a kind of transform such as "standardize", or a table such as {kind = "clip", low = 0.0}',
+]
+Transforms = Annotated[
+    tuple[TransformSettings, ...], Field(strict=False), 'a list such as ["standardize", {kind = "clip", low = 0.0}]'
+]
+
+
+class TransformsSettings(Section):
+    """``[transforms]``: what is done to the values of samples and targets before they are used, in this order.
+
+    What is fitted is so over the training samples, and kept in the checkpoint.
+    """
+
+    #: of samples, such as ["standardize"] or [{kind = "scale", factor = 0.00392156862745098}]; see the kinds below
+    x: Transforms = ()
+    #: of targets, undone in predictions and metrics of a regression; the loss is of the transformed targets
+    y: Transforms = ()
+
+    def make(self) -> dict[str, list[Transform]]:
+        """What the section describes, by field."""
+        return {"x": [each.make() for each in self.x], "y": [each.make() for each in self.y]}
 
 
 MetricSettings = Annotated[
     KindSettings,
-    PlainValidator(_metric),
+    PlainValidator(partial(_one, Metric.family)),
     OneOf(Metric.family),
     'a kind of metric such as "f1", or a table such as {kind = "f1", average = "micro"}',
 ]
@@ -206,6 +234,7 @@ class RunSettings(Section):
 
     model: ModelSettings
     data: DataSettings
+    transforms: TransformsSettings = TransformsSettings()
     augment: AugmentSettings = AugmentSettings()
     train: TrainSettings = TrainSettings()
     loss: LossSettings = Field(default_factory=partial(choose, Loss.family))

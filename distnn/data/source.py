@@ -12,6 +12,10 @@ from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.order import Order
 from distnn.data.partition import Range
+from distnn.data.transforms import RefusedError, refuse
+from distnn.data.transforms.chain import Chain
+from distnn.data.transforms.chains import Chains
+from distnn.data.transforms.fit import refused, without
 from distnn.errors import DataError
 
 
@@ -40,6 +44,9 @@ class Source(ABC):
         order: of the samples in an epoch.
         scale: the factor for integers; None leaves the numbers as they are.
         augmentation: changes the samples at random on their way.
+        chains: the transforms of fields; they begin with the stored numbers, which are scaled first, and come before
+            the augmentation: what each pixel was fitted to belongs to its place in the image as it is stored, and where
+            an image is moved, it is filled up with the 0 of transformed numbers.
 
     Attributes:
         origin: the file and the split that the samples are of, and the number of the first of them there.
@@ -47,8 +54,10 @@ class Source(ABC):
 
     origin: tuple[str, int] = ("", 0)
 
-    def __init__(self, order: Order, scale: float | None, augmentation: Augmentation | None) -> None:
-        self.order, self.scale, self.augmentation = order, scale, augmentation
+    def __init__(
+        self, order: Order, scale: float | None, augmentation: Augmentation | None, chains: Chains | None = None
+    ) -> None:
+        self.order, self.scale, self.augmentation, self._chains = order, scale, augmentation, chains
         self._staging: dict[str, Array] = {}
         self._index = np.empty(0, np.intp)
         self._block: SampleBlock | None = None
@@ -78,31 +87,38 @@ class Source(ABC):
             pass
         return self._index[: positions.length]
 
-    def fill(self, positions: Range, arrays: Mapping[str, Array]) -> None:
+    def fill(self, positions: Range, arrays: Mapping[str, Array], *, stored: bool = False) -> None:
         """Write fields of the samples at these positions of the epoch's order into arrays, without allocating.
 
         An array for ``weight`` gets the weights of the samples or of their targets, 0 where a mask leaves them out, and
         1 where there is neither; targets whose weight is 0, which may be missing, become 0.
 
         Arguments:
-            arrays: by field; x is always among them.
+            arrays: by field.
+            stored: as they are in the file, but for the type.
 
         Raises:
             DataError: if they are read from a file that can't be read, or holds what it shouldn't, or if there are
                 numbers that the arrays' type doesn't hold.
         """
         for block, rows, place in self._blocks(positions):
+            if "weight" in arrays:
+                self._weigh(block.fields, rows, arrays["weight"][place])
             for name, array in arrays.items():
-                if name == "weight":
-                    self._weigh(block.fields, rows, array[place])
-                else:
+                chain = None if stored or self._chains is None else self._chains.get(name)
+                if chain is not None:
+                    weights = arrays["weight"][place] if name == "y" and "weight" in arrays else None
+                    self._transform(chain, self._staged(block.fields[name], rows, name), array[place], weights, place)
+                elif name != "weight":
                     self._gather(block.fields[name], rows, array[place], name, place)
-        x = arrays["x"]
         if "weight" in arrays:
             self._check("weight", arrays["weight"], slice(0, positions.length), "a weight")
             if "y" in arrays:
                 self._leave_out(arrays["weight"], arrays["y"])
-        if self.scale is not None:
+        if stored or "x" not in arrays:
+            return
+        x = arrays["x"]
+        if self.scale is not None and not (self._chains and self._chains.get("x")):
             with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(x, self.scale, out=x)
             if self.scale > 1:
@@ -142,6 +158,30 @@ class Source(ABC):
         source.take(rows, axis=0, out=staging, mode="clip")
         return staging
 
+    def _transform(self, chain: Chain, values: Array, target: Array, weights: Array | None, place: slice) -> None:
+        """Write transformed values; those that have no weight may be anything."""
+        if weights is not None:
+            values = without(values, weights)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                chain.apply(values, target)
+            if target.size and not np.isfinite([target.min(), target.max()]).all():
+                bad = ~np.isfinite(target) & (True if weights is None else ~np.isnan(values))
+                refuse(bad, target, "is {value} behind its transforms; correct it, or fill or clip it")
+        except RefusedError as error:
+            sample = self.origin[1] + int(self._index[place][error.at[0]])
+            raise refused(f"{self.origin[0]}{chain.field}", sample, error) from None
+
+    def inverted(self, field: str, values: Array) -> Array:
+        """Values (n, …) in the field's own units, in float64, if it has transforms that can be undone; or they."""
+        chain = self._chains.get(field) if self._chains else None
+        return values if chain is None or chain.labels is not None else chain.inverted(values)
+
+    def stored_shape(self, field: str) -> tuple[int, ...] | None:
+        """Of a sample in the file, if the field has transforms that can be undone; else None."""
+        chain = self._chains.get(field) if self._chains else None
+        return None if chain is None or chain.labels is not None else chain.stored
+
     def _weigh(self, fields: Mapping[str, Array], rows: Array, target: Array) -> None:
         """Write the product of what weights there are."""
         target.fill(1)
@@ -156,9 +196,9 @@ class Source(ABC):
         """Write 0 to the targets that don't count, whatever they are."""
         if "left out" not in self._staging or len(self._staging["left out"]) < len(weights):
             self._staging["left out"] = np.empty(weights.shape, np.bool_)
-        without = self._staging["left out"][: len(weights)]
-        np.equal(weights, 0, out=without)
-        np.copyto(y.reshape(len(y), -1), 0, where=without.reshape(len(y), -1))
+        nothing = self._staging["left out"][: len(weights)]
+        np.equal(weights, 0, out=nothing)
+        np.copyto(y.reshape(len(y), -1), 0, where=nothing.reshape(len(y), -1))
 
     def _check(self, name: str, values: Array, place: slice, before: Array | str) -> None:
         """Refuse numbers that have become infinite in the type of ``values``; ``before`` are they, or says how."""

@@ -49,7 +49,8 @@ class Stream(Source):
         self._slots: list[_Slot] = []
         self._thread = ThreadPoolExecutor(1, "distnn data")
         self._ahead: list[tuple[int, Future[SampleBlock]]] = []  # at most one
-        super().__init__(order or stored(self._piece.length, block_length(file, split)), file.scale, augmentation)
+        order = order or stored(self._piece.length, block_length(file, split))
+        super().__init__(order, file.scale, augmentation, file.chains)
 
     def begin(self, seed: int, epoch: int) -> None:
         """As `Source.begin`; the epoch's first block is read when it is asked for."""

@@ -29,6 +29,7 @@ from distnn.models import Model, build
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
+from distnn.session.beginning import keep_scale
 from distnn.session.parts import data_file
 from distnn.session.samples import agree_on, roomy
 from distnn.sums import Sums
@@ -45,6 +46,8 @@ class Restored:
     Attributes:
         progress: how far the run was, as the checkpoint says.
         data: what it says of the data that it was trained on (`distnn.data.meaning`); empty for older checkpoints.
+        fitted: what its transforms were fitted to, by name.
+        written: the run file as the checkpoint has it.
     """
 
     path: Path
@@ -53,6 +56,8 @@ class Restored:
     settings: RunSettings
     progress: Mapping[str, Any]
     data: Mapping[str, Any]
+    fitted: Mapping[str, Array]
+    written: Mapping[str, Any]
 
     @property
     def origin(self) -> str:
@@ -78,7 +83,8 @@ class Restored:
         """
         fields = self.data.get("fields", {})
         names = {name: tuple(field.get("names", ())) for name, field in fields.items()}
-        facts = self.model.task, tuple(self.model.classes), self.data.get("scale"), names
+        shape = tuple(fields.get("y", {}).get("shape", self.model.target_shape))
+        facts = self.model.task, tuple(self.model.classes), shape, self.data.get("scale"), names
         data = self.settings.data.model_copy(update={"follow": follow})
         settings = self.settings.model_copy(update={"data": data})
         return data_file(settings, mpi, path, Purpose(canonical(split), answers, *facts))
@@ -175,9 +181,12 @@ class Restored:
 
     def _check(self, file: DataFile, split: str, comm: Communicator) -> None:
         agree_on(file, comm, split=split, versions=versions())
-        if file.sample_shape != self.model.input_shape:
+        keep_scale(file, self.data, self.written)
+        file.chains.load(self.fitted, str(self.path))
+        shape = file.chains.shape("x", file.sample_shape)
+        if shape != self.model.input_shape:
             raise DataError(
-                f"{file.path} holds samples of shape {file.sample_shape}, but the model of {self.path} takes "
+                f"{file.path} holds samples of shape {shape}, but the model of {self.path} takes "
                 f"{self.model.input_shape}; use the kind of data it was trained on."
             )
 
@@ -224,7 +233,7 @@ def restore(path: str | Path, comm: Communicator, *, last: bool = False) -> Rest
     checkpoint.check_fit(saved.parameters, forms, found, what="parameters")
     parameters = model.initialize(settings.train.seed, settings.train.dtype)
     checkpoint.fit_into(saved.parameters, parameters.value, found)
-    return Restored(found, model, parameters, settings, saved.progress, saved.data)
+    return Restored(found, model, parameters, settings, saved.progress, saved.data, saved.transforms, saved.settings)
 
 
 def _built(settings: RunSettings, **facts: Any) -> Model:

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from distnn import checkpoint, outputs
+from distnn.arrays import Array
 from distnn.checkpoint.environment import differences
 from distnn.config import RunSettings, to_toml
+from distnn.config.text import show
+from distnn.data import DataFile
 from distnn.errors import CheckpointError, RunFileError
 from distnn.session.lock import unwritable
 from distnn.session.monitor import said_best
@@ -104,6 +109,34 @@ def other_data(saved: checkpoint.Checkpoint, path: Path, data: Mapping[str, Any]
             f"an epoch, or train on the data as they were."
         )
     return [f"{text}. The parameters and the optimiser's state are kept, and the next epoch is one of the new data."]
+
+
+def same_transforms(saved: checkpoint.Checkpoint, path: Path, settings: RunSettings) -> dict[str, Array]:
+    """What the transforms were fitted to, which a run keeps.
+
+    Raises:
+        CheckpointError: the run file has others than the checkpoint was made with.
+    """
+    before, now = saved.settings.get("transforms", {}), settings.transforms.table(list)
+    for field in ("x", "y"):
+        if before.get(field, []) != now[field]:
+            raise CheckpointError(
+                f"transforms.{field} was {show(before.get(field, []))} when {path} was made, and is "
+                f"{show(now[field])}; what was trained on the former knows nothing of the latter. Leave it as it was, "
+                f"or start a new run."
+            )
+    return saved.transforms
+
+
+def keep_scale(file: DataFile, data: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Give data the meaning that they had for a checkpoint: once unsigned integers were scaled by their type.
+
+    Arguments:
+        data, settings: what the checkpoint says of its data, and its run file.
+    """
+    by_type = file.x_dtype.kind == "u" and data.get("scale") == 1.0 / float(np.iinfo(file.x_dtype).max)
+    if by_type if data else "transforms" not in settings:
+        file.scale_by_type()
 
 
 def other_monitor(saved: checkpoint.Checkpoint, run: Run) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
+from distnn.session.fitting import fit
 from distnn.session.monitor import Monitor, monitor
 from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucket_mb, memories, model
 from distnn.session.progress import Progress
@@ -41,6 +42,7 @@ class Run:
 
     Arguments:
         given: objects to use instead of what the settings describe.
+        fitted: what the file's transforms were fitted to before, by name; None if they have to be now.
         former: the same run on more ranks, whose training samples are taken over if they are in memory.
 
     Raises:
@@ -54,12 +56,14 @@ class Run:
         file: DataFile,
         world: World,
         given: Given = NOTHING,
+        fitted: Mapping[str, Array] | None = None,
         former: Run | None = None,
     ) -> None:
-        self.settings, self.world = settings, world
+        self.settings, self.world, self.chains = settings, world, file.chains
         use_threads(settings.parallel)
-        self.model = model(settings, file, given)
-        check_whole_batches(self.model, settings, world)
+        if fitted is not None:
+            self.chains.load(fitted, "the checkpoint")
+        made = None if self.chains.widens else model(settings, file, given)  # what doesn't fit is refused at once
         self.samples, self.batch_size = file.count("train"), batch_size(settings, file)
         self.optimizer: Optimizer = given.optimizer or settings.optimizer.make()
         self.schedule: Schedule = given.schedule or settings.schedule.make()
@@ -70,6 +74,10 @@ class Run:
             if former and self.in_memory
             else training_source(file, order, world.comm, augmentation(settings, file), in_memory=self.in_memory)
         )
+        fit(file, self.loader, world)
+        self.chains.check_classes(str(file.path), len(file.classes))
+        self.model = made or model(settings, file, given)
+        check_whole_batches(self.model, settings, world)
         self.step = self._step()
         self.parameters = self.step.parameters
         self.kernels = self._kernels(file)

@@ -12,6 +12,7 @@ from distnn import config
 from distnn.arrays import Array
 from distnn.config import DataSettings, RunSettings, TrainSettings
 from distnn.data.loader import Loader
+from distnn.data.transforms.chains import Chains
 from distnn.errors import UsageError, nearest
 from distnn.layers import Dense, Flatten, Sequential
 from distnn.losses import Loss
@@ -42,6 +43,7 @@ class Fitted:
     Attributes:
         summary: how the training ended, with ``summary.test`` and the like.
         model: the graph.
+        scale, chains: what samples are multiplied by, and the transforms of samples and targets.
         parameters: the trained values, ``parameters.value["dense1.weight"]`` and so on.
     """
 
@@ -49,12 +51,18 @@ class Fitted:
     model: Model
     parameters: Parameters
     scale: float | None
+    chains: Chains
 
     def predict(self, x: Array) -> Array:
-        """Class probabilities (N, C), or for regression outputs, for samples x (N, …) as the data file holds them."""
+        """Class probabilities (N, C), or for regression outputs in the targets' own units, for samples x (N, …).
+
+        They are as the data file holds them; floats, where it holds integers that are scaled, are scaled already.
+        """
         x = np.asarray(x)
         scale = self.scale if x.dtype.kind in "iu" else None
-        return predict(self.model, self.parameters, Loader({"x": x}, scale))
+        if self.scale is not None and scale is None and self.chains.get("x"):
+            x = x / self.scale  # which the transforms begin with
+        return predict(self.model, self.parameters, Loader({"x": x}, scale, chains=self.chains))
 
 
 def fit(
@@ -107,7 +115,7 @@ def fit(
             metrics = [each if isinstance(each, Metric) else made for each, made in zip(wished, metrics, strict=True)]
         given = Given(network, metrics=metrics, **objects)
         summary, run = train(checked, out=Path(out), resume=resume, world=world, listener=listener, given=given)
-    return Fitted(summary, run.model, run.parameters, scale)
+    return Fitted(summary, run.model, run.parameters, scale, run.chains)
 
 
 def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from distnn.config import RunSettings
 from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
-from distnn.data.file.fields import Purpose
+from distnn.data.file.fields import Description, Purpose
 from distnn.errors import DataError, RunFileError, ShapeError
 from distnn.graph.node import topological
 from distnn.losses import Loss
@@ -49,14 +49,15 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
         RunFileError, ShapeError: if the model doesn't fit the data.
         DataError: it is for images, and the channels of these seem to come first.
     """
-    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": file.target_shape}
+    input_shape, target_shape = file.chains.shape("x", file.sample_shape), file.chains.shape("y", file.target_shape)
+    facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
     facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
     try:
         if given.network is not None:
-            found = Model(given.network, file.sample_shape, loss=loss, **facts)
+            found = Model(given.network, input_shape, loss=loss, **facts)
         else:
-            found = build(settings.model.table(), file.sample_shape, loss=loss, **facts)
+            found = build(settings.model.table(), input_shape, loss=loss, **facts)
     except ShapeError as error:
         if file.channels_first:
             raise ShapeError(f"{error} {_channels(file)}").at(*error.keys) from None
@@ -95,8 +96,13 @@ def data_file(
         DataError: if it isn't a good data file.
     """
     data = settings.data
-    description = replace(data.description(), purpose=purpose)
-    return DataFile(path or data.path, mpi, follow=data.follow, description=description)
+    said = replace(description(settings), purpose=purpose)
+    return DataFile(path or data.path, mpi, follow=data.follow, description=said)
+
+
+def description(settings: RunSettings) -> Description:
+    """What ``[data]`` and ``[transforms]`` say of a data file."""
+    return replace(settings.data.description(), transforms=settings.transforms.make())
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:
@@ -121,7 +127,8 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     given = settings.augment
     if not (given.flip or given.shift or given.crop):
         return None
-    return Augmentation(file.count("train"), file.sample_shape, **given.model_dump())
+    shape = file.chains.shape("x", file.sample_shape)
+    return Augmentation(file.count("train"), shape, **given.model_dump())
 
 
 def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distnn.arrays import Array
 from distnn.checkpoint import Checkpoint
 from distnn.checkpoint.environment import blas, environment, versions
 from distnn.config import RunSettings, to_dict
@@ -20,11 +21,13 @@ from distnn.parallel.world import World
 from distnn.session.beginning import (
     begin,
     folder_of,
+    keep_scale,
     make_folder,
     other_bits,
     other_data,
     other_monitor,
     other_sources,
+    same_transforms,
 )
 from distnn.session.build import Run
 from distnn.session.changes import other_best, other_settings
@@ -109,6 +112,8 @@ class _Training:
         self._remarks: tuple[str, ...] = ()
         self._reported_dead = 0
         self._lock: FolderLock | None = None
+        self._fitted: dict[str, Array] | None = None
+        self._before: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._token = ""
         self._data: dict[str, Any] = {}  # what they mean
 
@@ -136,6 +141,7 @@ class _Training:
             run.step,
             environment(world.comm) | sources(run),
             self._data,
+            run.chains.state,
             self._listeners,
         )
         if start:
@@ -154,6 +160,10 @@ class _Training:
         comm = self.world.comm
         self._folder, start = comm.on_root(self._start_from)
         saved = start[1] if start and comm.root else None
+        if start:
+            path = start[0]
+            self._fitted = comm.on_root(lambda: same_transforms(saved, path, self.settings) if saved else None)
+            self._before = comm.on_root(lambda: (saved.data, saved.settings) if saved else None)
         run = self._assembled()
         if start:
             path = start[0]
@@ -211,6 +221,7 @@ class _Training:
         """The run as the rank ``leader`` has it."""
         former = self._run
         kept = all(self.world.comm.allgather(former is not None))
+        self._fitted, self._before = self.world.comm.bcast((self._fitted, self._before), leader)
         run = self._assembled(former if kept else None)
         run.take_over(former, self._loop.position if self._loop else None, leader)
         return run
@@ -219,10 +230,16 @@ class _Training:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
         with data_file(self.settings, mpi) as file:
+            if self._before:
+                keep_scale(file, *self._before)
             if former is None:
                 self._remarks = tuple(file.remarks())
                 self._data = meaning(file, agree_on(file, self.world.comm))
-            return Run(self.settings, file, self.world, self.given, former)
+            run = Run(self.settings, file, self.world, self.given, self._fitted, former)
+        if former is None:
+            self._remarks += tuple(run.chains.remarks if self._fitted is None else run.chains.description)
+        self._fitted = run.chains.state
+        return run
 
     def _report(self, run: Run, start: Path | None, folder: Path) -> None:
         """Report how the run begins, or goes on."""

@@ -66,7 +66,7 @@ def training_source(
     _load(file, arrays, comm, node)
     if len(comm.nodes) > 1:
         agree(comm, {"the training samples, all of them, have the sum": _sum(arrays, node)})
-    loader = Loader(arrays, file.scale, augmentation, order)
+    loader = Loader(arrays, file.scale, augmentation, order, file.chains)
     loader.origin = (f"{file.path}: train/", 0)
     return loader
 

@@ -44,6 +44,7 @@ class Saver:
         model, step: whose parameters and optimiser state are saved.
         environment: what the run runs on.
         data: what its data mean.
+        transforms: what their transforms were fitted to.
         listener: hears of every checkpoint, on rank 0.
 
     Attributes:
@@ -60,6 +61,7 @@ class Saver:
     step: Step
     environment: dict[str, str]
     data: dict[str, Any]
+    transforms: dict[str, Array]
     listener: Listener
 
     def __post_init__(self) -> None:
@@ -207,6 +209,7 @@ class Saver:
             environment=self.environment,
             state=carried,
             data=self.data,
+            transforms=self.transforms,
         )
 
     def conclude(self) -> tuple[Path | None, CheckpointError | None, tuple[int, int]]:

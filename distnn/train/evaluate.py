@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -133,14 +133,23 @@ class Evaluator:
             inputs = self._model.inputs(plan)
             reader.source.fill(positions, inputs)
             reader.carried.before(plan, positions)
-            # the plan uses their memory anew
-            targets = [array.copy() for name, array in inputs.items() if name != "x"] if self._metrics else []
+            targets = self._targets(reader.source, positions, inputs) if self._metrics else []
             plan.forward()
             reader.carried.after(plan, positions)
             self._model.layout.read(plan.value, positions.length, self._sums)
             totals += self._sums
             if self._metrics:
-                self._metrics.add(counts, others, plan.value["prediction"], *targets)
+                predictions = reader.source.inverted("y", plan.value["prediction"])
+                self._metrics.add(counts, others, predictions, *targets)
+
+    def _targets(self, source: Source, positions: Range, inputs: Mapping[str, Array]) -> list[Array]:
+        """Targets, in their own units, and weights; copies, for a plan uses their memory anew."""
+        copies = {name: array.copy() for name, array in inputs.items() if name != "x"}
+        shape = source.stored_shape("y")
+        if shape is not None:
+            copies["y"] = np.empty((positions.length, *shape))
+            source.fill(positions, copies, stored=True)
+        return list(copies.values())
 
 
 class _Reader(NamedTuple):
@@ -164,9 +173,11 @@ def _batches(samples: int, size: int) -> Iterator[Range]:
 def predict(
     model: Model, parameters: Parameters, samples: Source, size: int = BATCH, *, beat: Callable[[], object] = nothing
 ) -> Array:
-    """The model's predictions for samples, ``size`` at a time: class probabilities (N, C), or (N, 1) for
-    two classes of one logit; for regression the outputs; for a language the next token's probabilities (N, T, C), where
-    each sequence begins from the state 0. ``beat`` is called after each batch.
+    """The model's predictions for samples, ``size`` at a time.
+
+    They are class probabilities (N, C), or (N, 1) for two classes of one logit; for regression the outputs, in the
+    targets' own units; for a language the next token's probabilities (N, T, C), where each sequence begins from the
+    state 0. ``beat`` is called after each batch.
     """
     made = cache(partial(model.prediction_plan, parameters=parameters, pool=BufferPool()))
     nothing, results = Carried(model, 0, parameters.dtype), list[Array]()
@@ -175,6 +186,6 @@ def predict(
         samples.fill(positions, {"x": plan.value["x"]})
         nothing.before(plan, positions)
         plan.forward()
-        results.append(plan.value["prediction"].copy())
+        results.append(np.array(samples.inverted("y", plan.value["prediction"])))
         beat()
     return np.concatenate(results)

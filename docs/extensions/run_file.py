@@ -19,6 +19,7 @@ from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, se
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
 from distnn.config.text import show
+from distnn.data.transforms import Transform
 from distnn.layers import Layer
 from distnn.metrics import Metric
 from distnn.ops.activation import Activation
@@ -32,9 +33,14 @@ Any key can be overridden on the command line: `distnn train run.toml --set trai
 impossible value is refused before any work begins. From Python, `distnn.fit` takes the same sections and keys.
 
 Where a `kind`, or an activation, is asked for, `"module:Class"` names a class of your own, from a module in the working
-directory or on Python's path. It is derived from `Layer`, `Activation`, `Loss`, `Metric`, `Optimizer` or `Schedule`,
-and its keys are the arguments of its constructor; for a model, `factory = "module:function"` serves.
+directory or on Python's path. It is derived from `Layer`, `Activation`, `Loss`, `Metric`, `Optimizer`, `Schedule`
+or `Transform`, and its keys are the arguments of its constructor; for a model, `factory = "module:function"` serves.
 """
+#: Sections with lists of things of some kind: the keys, and what these are.
+LISTS = {
+    "metrics": ("`metrics.kinds`", Metric.family),
+    "transforms": ("`transforms.x`, `transforms.y`", Transform.family),
+}
 TABLE = "\n| key | value | default | meaning |\n|---|---|---|---|\n"
 NEEDED = "required"
 #: A key's cells: what is valid, its default, and what it means.
@@ -51,10 +57,11 @@ def page() -> str:
         else:
             assert isinstance(field.annotation, type)
             text += f"\n## `[{name}]`\n\n{about(field.annotation)}\n{TABLE}{''.join(rows(field.annotation))}"
+        if name in LISTS:
+            keys, family = LISTS[name]
+            text += f"\n### {keys}\n\n{family.about}\n{TABLE}{''.join(family_rows(family))}"
         if name == "data":
             text += f"\n### `data.x`\n\n{about(FieldSettings)}\n{TABLE}{''.join(rows(FieldSettings))}"
-        if name == "metrics":
-            text += f"\n### `metrics.kinds`\n\n{Metric.family.about}\n{TABLE}{''.join(family_rows(Metric.family))}"
         if name == "model":
             text += other_rows() + "".join(layer_tables())
     return text

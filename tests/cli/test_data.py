@@ -19,7 +19,7 @@ from distnn.data import DataFile
 from distnn.errors import DataError
 
 COMMANDS = ("digits", "fashion-mnist", "idx", "npz", "csv", "parquet", "images")
-TABLE = "a,b,t\n" + "".join(f"{row},{row}.5,{'yes' if row % 2 else 'no'}\n" for row in range(40))
+TABLE = "a,b,t\n" + "".join(f"{2 * row},{row}.5,{'yes' if row % 2 else 'no'}\n" for row in range(40))
 
 
 def call(*arguments: str | Path) -> Result:

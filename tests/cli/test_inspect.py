@@ -58,8 +58,9 @@ def data(tmp_path: Path) -> Path:
     x = np.arange(10 * 64, dtype=np.uint16).reshape(10, 8, 8)
     y = np.arange(10, dtype=np.uint8) % 2
     splits = {"train": (x, y), "test": (x[:4], y[:4])}
+    about = {"source": "a shelter", "licence": "CC0"}
     return write_data(
-        tmp_path / "data.h5", splits, task="classification", classes=("cat", "[dog]"), source="a shelter", licence="CC0"
+        tmp_path / "data.h5", splits, task="classification", classes=("cat", "[dog]"), scale=1 / 65535, **about
     )
 
 

@@ -120,7 +120,7 @@ def test_missing_parts(run: Path, text: str, words: str) -> None:
         (
             "[trian]\nepochs = 3",
             "run.toml, line 11: trian is not a section of a run file (did you mean 'train'?); the sections are model, "
-            "data, augment, train, loss, metrics, optimizer, schedule, parallel, checkpoint, log.",
+            "data, transforms, augment, train, loss, metrics, optimizer, schedule, parallel, checkpoint, log.",
         ),
         (
             "[log]\nbatch_size = 3",

@@ -91,8 +91,8 @@ def test_blanks_that_are_names_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "scale", "expected"),
     [
-        ("u1", None, 1 / 255),
-        ("u2", None, 1 / 65535),
+        ("u1", None, None),
+        ("u2", None, None),
         ("u1", 1 / 16, 1 / 16),
         ("i4", None, None),
         ("?", None, None),

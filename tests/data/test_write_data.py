@@ -46,6 +46,8 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
         ({"splits": {"train": (X * np.nan, Y)}}, r"train/x\[0, 0\] is nan"),
         ({"splits": {"train": (X.tolist(), ["a"] * 6)}}, "train/y has the type <U1"),
         ({"splits": {"train": (X, Y), "test": (X.astype(int), Y)}}, "test/x has the type int64"),
+        ({"classes": ["ant", "b\0e", "cat"]}, r"the name 'b\\x00e' holds a character"),
+        ({"names": {"y": ["\ud800"]}}, r"the name '\\ud800' holds a character"),
         ({"task": "clustering"}, "unknown task 'clustering'"),
         ({"classes": ()}, "names no classes"),
         ({"splits": {"train": {"x": X, "y": Y, "wieght": Y}}}, "unknown field `train/wieght`"),

@@ -35,7 +35,11 @@ def trained(
     x = SAMPLES if scale is None else np.round(SAMPLES / scale).astype(np.int16)
     splits = {split: (x[rows], y[rows]) for split, rows in SPLITS.items()}
     data = write_data(folder / "data.h5", splits, names=names, scale=scale, **more)
-    sections = {"model": {"kind": "mlp", "hidden": [8]}, "data": {"path": str(data), "batch_size": 20}}
+    sections = {
+        "model": {"kind": "mlp", "hidden": [8]},
+        "data": {"path": str(data), "batch_size": 20},
+        "optimizer": {"learning_rate": 0.005},
+    }
     train(settings(**sections), out=folder / "run", world=ALONE)
     return restore(folder / "run", ALONE.comm)
 
@@ -199,6 +203,25 @@ def test_targets_by_their_names(regression: Restored, tmp_path: Path) -> None:
     other = file_of(tmp_path / "other.h5", datasets, {"test/y": ["rent", "size"]}, task="regression")
     with pytest.raises(DataError, match=r"test/y has the columns rent, size, but .* price, rent: there is no price"):
         regression.open(other, split="test", answers=True)
+
+
+def test_targets_of_another_shape(regression: Restored, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "new.h5", {"test/x": NEW, "test/y": OUTPUTS[60:, 0]}, task="regression")
+    with pytest.raises(DataError, match=r"test/y has the shape \(30,\), but .* of the shape \('N', 2\)"):
+        regression.open(path, split="test", answers=True)
+    rows, truth, _ = predicted(regression, path)
+    assert rows.shape == (30, 2)
+    assert truth is None
+
+
+def test_a_single_target_is_one_with_or_without_an_axis(tmp_path: Path) -> None:
+    network = trained(tmp_path, OUTPUTS[:, :1], {}, task="regression")
+    path = file_of(tmp_path / "new.h5", {"test/x": NEW, "test/y": OUTPUTS[60:, 0]}, task="regression")
+    with network.open(path, split="test", answers=True) as file:
+        found, _ = network.evaluate(file, "test", ALONE)
+    rows, truth, _ = predicted(network, path)
+    np.testing.assert_array_equal(truth, OUTPUTS[60:, :1])
+    assert found.mean_loss == pytest.approx(np.mean((rows - OUTPUTS[60:, :1]) ** 2), rel=1e-5)
 
 
 def test_integers_are_scaled_as_in_training(tmp_path: Path) -> None:

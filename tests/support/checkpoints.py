@@ -43,6 +43,7 @@ def example(step: int = 3, value: float = 0.5, **progress: float | str) -> Check
         progress={"step": step, "epoch": 1, "batch": 2, "seed": 0, **progress},
         settings=SETTINGS,
         model=MODEL,
+        transforms={"x.0.standardize.mean": np.array([1e9, -3.0]), "y.0.clip.low": np.array(2.0)},
         environment={"distnn": "0.1.0", "cpu": "AMD EPYC 7742", "ranks": "2"},
         data=DATA,
     )
@@ -99,7 +100,8 @@ def state(checkpoints: Path) -> dict[str, bytes | str]:
 
 
 def _bits(checkpoint: Checkpoint) -> dict[str, dict[str, tuple[str, tuple[int, ...], bytes]]]:
-    groups = {"": checkpoint.parameters, **{f"slot {name}": slot for name, slot in checkpoint.optimizer.items()}}
+    groups = {"": checkpoint.parameters, "state": checkpoint.state, "transforms": checkpoint.transforms}
+    groups |= {f"slot {name}": slot for name, slot in checkpoint.optimizer.items()}
     return {
         group: {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
         for group, arrays in groups.items()

@@ -17,6 +17,7 @@ from distnn.data.convert.text import convert as convert_text
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
+from distnn.session.parts import data_file
 from tests.support.forked import forked
 from tests.support.launch import REPOSITORY, environment
 
@@ -60,7 +61,7 @@ def alone() -> World:
 def assembled(world: World, **sections: Sections) -> Run:
     """The run of `settings`, ready to step."""
     chosen = settings(**sections)
-    with DataFile(chosen.data.path) as file:
+    with data_file(chosen) as file:
         return Run(chosen, file, world)
 
 

@@ -18,6 +18,8 @@ from distnn.errors import DataError
 KINDS = ("category", "number", "date")
 #: The most different words of a column that become features without being asked for.
 MOST_WORDS = 100
+#: The most that do where they are asked for: each takes 4 bytes of every line.
+MOST_FEATURES = 10_000
 #: The word for those that are missing.
 MISSING = "(missing)"
 LARGEST = float(np.finfo(np.float32).max)
@@ -45,7 +47,7 @@ class Table:
     def at(self, name: str, row: int) -> str:
         """A value for a message: file, line, column, and its text."""
         where, text = self.spot(int(self.frame.index[row]), name)
-        return f"{self.path}, {where}, column '{name}': {text!r}"
+        return f"{self.path}, {where}, column '{name}': {text[:80]!r}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Categories:
     @property
     def note(self) -> str:
         """What it was taken for."""
-        return f"words as {len(self.words)} features of 0 and 1: {listed(self.words)}"
+        return f"{len(self.words)} words, a feature of 0 and 1 for each: {listed(self.words)}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,7 +109,13 @@ def encode(table: Table, name: str, kind: str | None) -> Numbers | Categories:
     """
     series = table.frame[name]
     if kind == "category":
-        return categories(name, *words(series))
+        codes, distinct = words(series)
+        if len(distinct) > MOST_FEATURES:
+            raise DataError(
+                f"{table.path}: column '{name}' holds {len(distinct)} different words, which are too many for a "
+                f"feature each; expected at most {MOST_FEATURES}: leave it out with --drop '{name}'."
+            )
+        return categories(name, codes, distinct)
     if kind == "date" or series.dtype.kind == "M":
         if kind is None:
             raise DataError(f"{table.path}: column '{name}' holds dates; {_choices(name, 'date', 'category')}.")
@@ -115,6 +123,8 @@ def encode(table: Table, name: str, kind: str | None) -> Numbers | Categories:
     if series.dtype.kind not in "biuf":
         return _texts(table, name, kind)
     note = "True and False as 1 and 0" if series.dtype.kind == "b" else ""
+    if series.dtype.kind in "iu" and len(series) > 2 and (np.diff(series.to_numpy()) == 1).all():
+        note = f"numbers the {table.unit}s, which is seldom of use; --drop '{name}' leaves it out"
     return _numbers(table, name, series.to_numpy(), note, lossy=kind == "number")
 
 
@@ -166,7 +176,10 @@ def _texts(table: Table, name: str, kind: str | None) -> Numbers | Categories:
             f"{table.at(name, 0)} and all others of this column are dates; {_choices(name, 'date', 'category')}."
         )
     if all(map(DECIMAL_COMMA.fullmatch, distinct)):
-        raise DataError(f"{table.at(name, 0)} looks like a number with a decimal comma; then give --decimal ','.")
+        raise DataError(
+            f"{table.at(name, 0)} looks like a number; is it a decimal comma? Then give --decimal ','. "
+            f"Else take the comma out, or {_choices(name, 'category')}."
+        )
     if len(distinct) > min(MOST_WORDS, max(2, len(codes) // 2)):
         raise DataError(
             f"{table.at(name, 0)} is one of {len(distinct)} different words in {len(codes)} {table.unit}s of this "

@@ -63,7 +63,7 @@ class CSV:
                 "tab."
             )
         with self.records() as records:
-            first = next(records, (0, []))[1]
+            first = [" ".join(name.split()) for name in next(records, (0, []))[1]]  # some have line breaks
         if not first:
             raise DataError(
                 f"{self.path} is empty; expected a header line with the names of the columns, then the data."
@@ -215,7 +215,7 @@ def convert(
     """
     file = CSV(Path(path), dialect)
     names = file.names()
-    others = [mark for mark in ",;\t|" if mark != dialect.delimiter and len(names) == 1 and mark in names[0]]
+    others = [mark for mark in ",;\t| " if mark != dialect.delimiter and len(names) == 1 and mark in names[0]]
     hint = f" Are the fields separated by {others[0]!r}? Then give that with --delimiter." if others else ""
     columns = columns.resolved(file.path, names, hint)
     frame = file.frame(names, columns.texts, columns.drop)

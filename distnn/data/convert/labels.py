@@ -106,5 +106,5 @@ def listed(names: Sequence[str]) -> str:
     >>> listed(["a", "b"]), listed([str(number) for number in range(20)])
     ('a, b', '0, 1, 2, 3, 4, 5, 6, 7, 8, …, 19')
     """
-    names = [name if len(name) <= 40 else name[:39] + "…" for name in names]
+    names = [" ".join(name.split())[:40] for name in names]
     return ", ".join(names if len(names) <= 10 else [*names[:9], "…", names[-1]])

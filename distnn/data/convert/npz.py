@@ -69,8 +69,8 @@ def read_npz(path: Path, naming: Naming, tell: Tell) -> Pairs:
     except (ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         objects = " Arrays of Python objects can hold code and are not read." if "pickle" in str(error) else ""
         raise DataError(
-            f"{path} can't be read as a numpy archive ({error}).{objects} Write it again with numpy.savez, with arrays "
-            "of numbers."
+            f"{path} can't be read as a numpy archive ({str(error)[:200]}).{objects} Write it again with "
+            "numpy.savez, with arrays of numbers."
         ) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from distnn.data.convert.columns import KINDS, Categories, Numbers, Table, categories, encode, quantities, words
 from distnn.data.convert.labels import MOST_CLASSES, infer_task, listed
 from distnn.data.convert.splits import TENTHS, Shares, cut
-from distnn.data.file.writing import write_data
+from distnn.data.file.writing import About, write_fields
 from distnn.errors import DataError, nearest
 
 Tell = Callable[[str], object]
@@ -27,6 +27,7 @@ class Roles:
         drop: columns that are left out.
         types: column → category, number or date, where its values don't say it.
         missing: what to do about a value that is missing: ``refuse``, ``drop`` its line, or ``keep`` it, as NaN.
+        weight: a column of how much each row counts; it is no feature.
         group: a column of which no value may be in two splits; it is no feature.
         task: classification or regression; None: see `labels.infer_task`.
     """
@@ -35,6 +36,7 @@ class Roles:
     drop: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     missing: str = "refuse"
+    weight: str | None = None
     group: str | None = None
     task: str | None = None
 
@@ -46,9 +48,8 @@ class Roles:
         """
         there = dict.fromkeys(header)
         target, drop = (_expanded(path, names, there, hint) for names in (self.target, self.drop))
-        others = [] if self.group is None else [self.group]
-        _expanded(path, [*self.types, *others], there, hint, lists=False)
-        used = [*target, *drop, *others]
+        _expanded(path, [*self.types, *self.others], there, hint, lists=False)
+        used = [*target, *drop, *self.others]
         if twice := sorted({name for name in used if used.count(name) > 1}):
             raise DataError(f"{path}: column '{twice[0]}' is named for two purposes; name it for one.")
         for name, kind in self.types.items():
@@ -62,6 +63,11 @@ class Roles:
             left = f"only the columns {listed(header)}" if used else "no target"
             raise DataError(f"{path} has {left}; expected a target and at least one column of features.")
         return replace(self, target=target, drop=drop)
+
+    @property
+    def others(self) -> list[str]:
+        """The columns that are neither targets nor features."""
+        return [name for name in (self.weight, self.group) if name is not None]
 
     @property
     def texts(self) -> dict[str, str]:
@@ -97,7 +103,7 @@ def convert_table(
     Raises:
         DataError: a value that can't be used, with its line and column, or columns without a meaning.
     """
-    features = [name for name in table.frame.columns if name not in {*columns.target, *columns.drop, columns.group}]
+    features = [name for name in table.frame.columns if name not in {*columns.target, *columns.drop, *columns.others}]
     table = _without_missing(table, columns, features, tell)
     encoded = [encode(table, name, columns.types.get(name)) for name in features]
     target = _target(table, columns)
@@ -106,18 +112,32 @@ def convert_table(
         if one.note:
             tell(f"column '{one.name}': {one.note}")
     x, names = _joined(encoded)
+    fields = {"x": x, "y": target.y} | _counting(table, columns, target.y, tell)
     labels = target.y if target.classes else np.zeros(len(x), np.uint8)
     groups = None if columns.group is None else words(table.frame[columns.group])[0]
     rows = cut(table.path, labels, groups, cutting)
-    return write_data(
+    return write_fields(
         output,
-        {split: (x[index], target.y[index]) for split, index in rows.items()},
-        task=target.task,
-        classes=target.classes,
+        {split: {name: values[index] for name, values in fields.items()} for split, index in rows.items()},
+        About(target.task, target.classes, f"table {table.path.name}"),
         names={"x": names, "y": columns.target},
-        source=f"table {table.path.name}",
+        missing=columns.missing == "keep",
         force=force,
     )
+
+
+def _counting(table: Table, columns: Roles, y: np.ndarray, tell: Tell) -> dict[str, np.ndarray]:
+    """The fields ``weight`` and ``mask``, if there are weights, or targets that are missing."""
+    fields = {}
+    if columns.weight is not None:
+        fields["weight"] = weight = quantities(table, columns.weight)
+        if (weight < 0).any():
+            raise DataError(f"{table.at(columns.weight, int(np.argmax(weight < 0)))} is no weight; expected 0 or more.")
+        tell(f"column '{columns.weight}': how much each {table.unit} counts")
+    if (absent := np.isnan(y)).any():
+        fields["mask"] = ~absent
+        tell(f"missing targets are masked: {np.count_nonzero(absent)} of {absent.size}")
+    return fields
 
 
 def _expanded(
@@ -139,7 +159,7 @@ def _expanded(
 
 def _without_missing(table: Table, columns: Roles, features: list[str], tell: Tell) -> Table:
     """The table, without the rows whose values are missing if these are to be dropped."""
-    used = [*features, *columns.target, *([] if columns.group is None else [columns.group])]
+    used = [*features, *columns.target, *columns.others]
     absent = table.frame[used].isna()
     rows = absent.to_numpy().any(axis=1)
     if columns.missing == "drop" and rows.any():
@@ -151,22 +171,36 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
                 f"column out with --drop '{worst}'."
             )
         return replace(table, frame=table.frame[~rows])
-    refused = used if columns.missing == "refuse" else used[len(features) :]
+    kept = {*features, *(columns.target if _may_lack(columns) else ())} if columns.missing == "keep" else set()
+    refused = [name for name in used if name not in kept]
     bad = absent[refused].to_numpy()
     if bad.any():
         row, place = np.unravel_index(int(np.argmax(bad)), bad.shape)
         name = refused[place]
-        kept = "" if columns.missing == "keep" else ", --missing keep stores NaN, to be filled in while training"
-        word = f", and --types '{name}=category' takes the text for a word" if name != columns.group else ""
+        keep = ", --missing keep stores NaN, to be filled in by the transform fill"
+        if name in columns.target:
+            keep = ", --missing keep with --task regression masks it"
+        if name in columns.others or columns.missing == "keep":
+            keep = ""
+        text = table.spot(int(table.frame.index[row]), name)[1]
+        word = f", --types '{name}=category' takes it for a word" if is_word(text) and name in features else ""
         raise DataError(
-            f"{table.at(name, int(row))}: the value is missing. --missing drop leaves such {table.unit}s out{kept}"
-            f"{word}; or leave the column out with --drop '{name}'."
+            f"{table.at(name, int(row))}: the value is missing. --missing drop leaves such {table.unit}s out"
+            f"{keep}{word}; or leave the column out with --drop '{name}'."
         )
-    if rows.any():
-        counts = absent[features].sum()
-        told = [f"{name} ({count})" for name, count in counts.items() if count]
-        tell(f"missing values are kept, of the columns {listed(told)}")
+    if told := [f"{name} ({count})" for name, count in absent[features].sum().items() if count]:
+        tell(f"missing values are kept as NaN, for the transform fill, of the columns {listed(told)}")
     return table
+
+
+def is_word(text: str) -> bool:
+    """Whether a text that stands for a missing value may be meant as a word."""
+    return bool(text) and text.lower() != "nan"
+
+
+def _may_lack(columns: Roles) -> bool:
+    """Whether targets may be missing: they are quantities, then, and a mask leaves them out."""
+    return columns.task == "regression" or len(columns.target) > 1 or "date" in map(columns.types.get, columns.target)
 
 
 def _target(table: Table, columns: Roles) -> Target:

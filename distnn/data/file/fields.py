@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from distnn.data.transforms.chains import Wished
+
 #: Stands in a path for what a split is called in the file.
 SPLIT = "{split}"
 #: What each split may be called in a file; the first name of each is its own.
@@ -51,6 +53,7 @@ class Purpose:
         split: which is used; any group may be one.
         answers: whether what is to be predicted (y, and its weights and mask) must be there and is read with x.
         task, classes: the network's; the file's where it says nothing of them.
+        target_shape: of one target as it was stored in training.
         scale: by which samples were multiplied in training.
         names: what the places along the last axis of fields were called in training, where that is known.
     """
@@ -59,6 +62,7 @@ class Purpose:
     answers: bool
     task: str
     classes: tuple[str, ...]
+    target_shape: tuple[int, ...]
     scale: float | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -80,12 +84,14 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        transforms: what is done to the values of fields once they are read.
         purpose: what a trained network is to do with the file; None: training.
     """
 
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    transforms: Wished = field(default_factory=dict)
     purpose: Purpose | None = None
 
     @property

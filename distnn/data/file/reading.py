@@ -15,6 +15,7 @@ from distnn.data.file.opening import damaged, missing_filters, named, open_file,
 from distnn.data.file.rows import Joined, Rows, bytes_of_one, leaves, names_of
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
+from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
 #: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
@@ -51,10 +52,10 @@ class DataFile:
         fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
             weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
-        target_shape: the shape of one target; ``()`` for labels, and where there are no targets.
+        target_shape: the shape of one target; ``()`` for labels.
         x_dtype: the type of the samples as stored, in this machine's byte order.
-        scale: the factor by which integer samples are to be multiplied: the attribute ``scale`` of x, else 1/max of an
-            unsigned type, else None (floats, signed integers, booleans and tokens are used as they are).
+        scale: the factor by which samples are to be multiplied: the attribute ``scale`` of x; None without one.
+        chains: the transforms, for samples and targets of these shapes.
         together: whether the ranks have opened it together; never for joined files, nor for one that refers to others
             or whose fields don't lie there as they are read.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
@@ -80,6 +81,8 @@ class DataFile:
                     self.close()
                     self.together, self._file = False, open_file(self.path)
                     named(self.path, self._read_structure)()
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
             self._leave()
             raise damaged(self.path, "its structure", error) from error
@@ -91,11 +94,11 @@ class DataFile:
         found = structure(self.path, self._file, self.description, follow=self.follow)
         self.task, self.classes, self.scale = found.task, found.classes, found.scale
         self.channels_first, self._data, self._found = found.channels_first, found.data, found.datasets
-        self.splits, first = tuple(found.data), next(iter(found.data.values()))
         purpose = self.description.purpose
+        self.splits, first = tuple(found.data), next(iter(found.data.values()))
         self.fields = tuple(first) if purpose is None or purpose.answers else ("x",)
         self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
-        self.target_shape: tuple[int, ...] = first["y"].shape[1:] if "y" in first else ()
+        self.target_shape: tuple[int, ...] = purpose.target_shape if purpose else first["y"].shape[1:]
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
 
     def _join(self, paths: list[Path]) -> None:
@@ -119,6 +122,13 @@ class DataFile:
             if found:
                 data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
         self._data, self.splits = data, tuple(data)
+
+    def scale_by_type(self) -> None:
+        """Scale unsigned integers without the attribute ``scale`` by 1/max of their type, as all once were."""
+        if self.scale is None and self.x_dtype.kind == "u" and self.task != "language":
+            self.scale = 1.0 / float(np.iinfo(self.x_dtype).max)
+            shapes = {"x": self.sample_shape, "y": self.target_shape}
+            self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
 
     @property
     def stamps(self) -> list[tuple[int, ...]]:
@@ -262,7 +272,8 @@ class DataFile:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             raise self._unreadable(split, start, stop, error) from error
-        checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
+        checked = {name: array for name, array in arrays.items() if not self.chains.unchecked(name)}
+        checks.check_values(self.path, split, start, checked, self.task, len(self.classes))
 
     def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
@@ -19,7 +18,7 @@ from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
-from distnn.data.file.using import located, match_classes, match_names, match_scale
+from distnn.data.file.using import located, match_classes, match_names, match_scale, match_shape
 from distnn.data.file.views import as_column
 from distnn.errors import DataError
 
@@ -114,7 +113,8 @@ def _used(path: Path, file: Any, datasets: Datasets, description: Description, p
             if task == "classification":
                 fields["y"] = match_classes(where, fields["y"], classes, purpose.classes, notes)
             elif task == "regression":
-                fields["y"] = match_names(where, "y", fields["y"], purpose.names.get("y", ()), notes)
+                y = match_names(where, "y", fields["y"], purpose.names.get("y", ()), notes)
+                fields["y"] = match_shape(where, y, purpose.target_shape)
             else:
                 purpose = replace(purpose, classes=classes)  # compared by who uses them
             return task, purpose.classes, {split: fields}
@@ -207,11 +207,8 @@ def _scale(
                 f"{path}: {split}/x has the attribute scale={scale} but {first}/x scale={scales[first]}; "
                 "expected the same in all splits, so that all are scaled alike."
             )
-    dtype = data[first]["x"].dtype
     if purpose and purpose.scale is not None:
-        return match_scale(scales[first], dtype, purpose, notes)
-    if scales[first] is None and dtype.kind == "u":
-        return 1.0 / float(np.iinfo(dtype).max)
+        return match_scale(scales[first], data[first]["x"].dtype, purpose, notes)
     return scales[first]
 
 

@@ -15,7 +15,7 @@ from distnn.data.file.checks import listing
 from distnn.data.file.fields import SPLIT, USUAL, Description, Location, Purpose
 from distnn.data.file.locating import Datasets
 from distnn.data.file.rows import Rows, names_of
-from distnn.data.file.views import Changed, picked
+from distnn.data.file.views import Changed, picked, reshaped
 from distnn.errors import DataError, nearest
 
 
@@ -97,6 +97,20 @@ def match_classes(where: str, y: Any, there: Sequence[str], known: Sequence[str]
         np.take(places, rows, out=target)
 
     return Changed(y, change, dtype=places.dtype)
+
+
+def match_shape(where: str, y: Any, shape: tuple[int, ...]) -> Rows:
+    """Targets of the shape of training; one number each is (N,) or (N, 1).
+
+    Raises:
+        DataError: they are more or fewer numbers.
+    """
+    if int(np.prod(y.shape[1:])) != int(np.prod(shape)):
+        raise DataError(
+            f"{where}/y has the shape {y.shape}, but the network was trained on targets of the shape {('N', *shape)}; "
+            "give it the kind of data that it was trained on."
+        )
+    return y if y.shape[1:] == shape else reshaped(y, (y.shape[0], *shape), names_of(y))
 
 
 def match_scale(scale: float | None, dtype: np.dtype[Any], purpose: Purpose, notes: list[str]) -> float | None:

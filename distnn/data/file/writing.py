@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,16 @@ SLAB_BYTES = 16 * 1024 * 1024
 NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class About:
+    """What the root of a data file says: the arguments of `write_data` of these names."""
+
+    task: str
+    classes: Sequence[str] = ()
+    source: str = ""
+    licence: str = ""
+
+
 def write_data(
     path: str | Path,
     splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]],
@@ -39,7 +50,8 @@ def write_data(
     Args:
         path: the file to write.
         splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …), as a pair or by
-            name: arrays, or anything that can be sliced like one (a memory map, an HDF5 dataset).
+            name, then perhaps with weight and mask (see `DataFile`): arrays, or anything that can be sliced like one (a
+            memory map, an HDF5 dataset).
         task: ``classification``, ``regression`` or ``language``.
         classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: the factor by which x is to be multiplied when it is read, such as 1/255 for images of 8 bits; None: it
@@ -53,23 +65,58 @@ def write_data(
         DataError: the arrays don't make a data file, ``path`` exists and ``force`` is not set, or the write failed.
             Nothing is left behind, and an existing file is unchanged.
     """
+    return write_fields(path, splits, About(task, classes, source, licence), scale=scale, names=names, force=force)
+
+
+def write_fields(
+    path: str | Path,
+    splits: Mapping[str, tuple[Any, Any] | Mapping[str, Any]],
+    about: About,
+    *,
+    scale: float | None = None,
+    names: Mapping[str, Sequence[str]] = NONE,
+    missing: bool = False,
+    force: bool = False,
+) -> Path:
+    """As `write_data`; with ``missing``, x may hold NaN where a value is missing."""
     path = Path(path)
-    classes = checks.check_classes(path, checks.check_task(path, task), classes)
-    arrays = _check_splits(path, task, splits)
+    classes = checks.check_classes(path, checks.check_task(path, about.task), about.classes)
+    _check_texts(path, [*classes, *(name for given in names.values() for name in given)])
+    arrays = _check_splits(path, about.task, splits)
     attributes = _named(path, names, arrays["train"])
     attributes["x"] |= {} if scale is None else {"scale": checks.check_scale(path, "x", scale)}
+    root = {"task": about.task, "source": about.source, "licence": about.licence, "created_by": f"distnn {VERSION}"}
     with new_file(path, force=force) as temporary, hdf5_writer(temporary) as file:
-        about = {"task": task, "source": source, "licence": licence, "created_by": f"distnn {VERSION}"}
-        file.attrs.update(about | ({"classes": list(classes)} if classes else {}))
+        file.attrs.update(root | ({"classes": list(classes)} if classes else {}))
         for split, fields in arrays.items():
             group = file.create_group(split)
             sealed = {
                 name: Sealed(group, name, values.shape, values.dtype, attributes[name])
                 for name, values in fields.items()
             }
-            _write_split(path, sealed, split, fields, task, len(classes))
+            for start, slab in _slabs(fields):
+                checked = slab | ({"x": np.where(np.isnan(slab["x"]), 0, slab["x"])} if missing else {})
+                checks.check_values(path, split, start, checked, about.task, len(classes))
+                for name, values in slab.items():
+                    sealed[name].write(start, values)
+            for dataset in sealed.values():
+                dataset.seal()
         seal(file)
     return path
+
+
+def _check_texts(path: Path, names: Iterable[str]) -> None:
+    """DataError for a name that HDF5 can't hold."""
+    for name in names:
+        if "\0" in name or name.encode(errors="replace").decode() != name:
+            raise DataError(f"{path}: the name {name[:80]!r} holds a character that isn't of a text; take it out.")
+
+
+def _slabs(fields: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """The arrays a piece at a time, each with where it begins."""
+    count, rows = fields["x"].shape[0], max(1, SLAB_BYTES // bytes_of_one(fields["x"]))
+    for start in range(0, count, rows):
+        yield start, {name: np.asarray(values[start : start + rows]) for name, values in fields.items()}
 
 
 def pixel_scale(x: np.ndarray) -> float | None:
@@ -122,17 +169,3 @@ def _named(path: Path, names: Mapping[str, Sequence[str]], fields: Mapping[str, 
 
 def _array(values: Any) -> Any:
     return values if hasattr(values, "dtype") and hasattr(values, "shape") else np.asarray(values)
-
-
-def _write_split(
-    path: Path, sealed: Mapping[str, Sealed], split: str, fields: Mapping[str, Any], task: str, classes: int
-) -> None:
-    count, slab = fields["x"].shape[0], max(1, SLAB_BYTES // bytes_of_one(fields["x"]))
-    for start in range(0, count, slab):
-        stop = min(start + slab, count)
-        arrays = {name: np.asarray(values[start:stop]) for name, values in fields.items()}
-        checks.check_values(path, split, start, arrays, task, classes)
-        for name, values in arrays.items():
-            sealed[name].write(start, values)
-    for dataset in sealed.values():
-        dataset.seal()

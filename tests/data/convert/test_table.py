@@ -50,13 +50,12 @@ class Made:
         path = convert(folder / "a.h5", source, chosen, cutting=cutting, tell=self.lines.append, force=True)
         with DataFile(path) as file, h5py.File(path) as raw:
             self.classes, self.dtype = file.classes, file.x_dtype
-            self.names = [str(name) for name in raw["train/x"].attrs["names"].astype(str)]
-            self.targets = [str(name) for name in raw["train/y"].attrs["names"].astype(str)]
-            self.rows = {}
-            parts = {split: file.read(split) for split in file.splits}
-        self.rows = {split: x[:, self.names.index("row")].astype(int) for split, (x, _) in parts.items()}
+            self.names, self.targets = map(list, (file.names("x"), file.names("y")))
+            parts = {split: {name: raw[split][name][()] for name in file.fields} for split in file.splits}
+        self.rows = {split: part["x"][:, self.names.index("row")].astype(int) for split, part in parts.items()}
         order = np.argsort(self.rows["train"])
-        self.x, self.y = (part[order] for part in parts["train"])
+        self.fields = {name: values[order] for name, values in parts["train"].items()}
+        self.x, self.y = self.fields["x"], self.fields["y"]
 
     def feature(self, name: str) -> np.ndarray:
         return self.x[:, self.names.index(name)]
@@ -70,10 +69,13 @@ def test_words_flags_and_numbers_are_as_pandas_encodes_them(tmp_path: Path, kind
         np.testing.assert_array_equal(made.feature(name), expected[name])
     assert made.classes == ("no", "yes") and made.targets == ["t"] and made.dtype == np.float32
     np.testing.assert_array_equal(made.y, FRAME["t"] == "yes")
+    unit = {"csv": "line", "parquet": "row"}[kind]
     assert made.lines == [
         "target 't': 2 classes, no, yes",
-        "column 'word': words as 4 features of 0 and 1: a b, blue, green, red",
+        f"column 'count': numbers the {unit}s, which is seldom of use; --drop 'count' leaves it out",
+        "column 'word': 4 words, a feature of 0 and 1 for each: a b, blue, green, red",
         "column 'flag': True and False as 1 and 0",
+        f"column 'row': numbers the {unit}s, which is seldom of use; --drop 'row' leaves it out",
     ]
 
 
@@ -104,6 +106,36 @@ def test_missing_values_are_refused_or_their_rows_dropped(tmp_path: Path, kind: 
         Made(tmp_path, kind, frame.assign(number=np.nan), missing="drop")
 
 
+def test_missing_values_are_kept_as_nan_or_as_a_word(tmp_path: Path, kind: str) -> None:
+    frame = FRAME.astype({"flag": object})
+    frame.loc[3, "number"], frame.loc[5, "word"], frame.loc[9, "flag"] = np.nan, None, None
+    made = Made(tmp_path, kind, frame, missing="keep")
+    for name, row in (("number", 3), ("flag", 9)):
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(made.feature(name))), [row])
+    np.testing.assert_array_equal(made.feature("word=(missing)"), np.arange(ROWS) == 5)
+    assert made.feature("word=green")[5] == 0
+    assert made.lines[0].endswith("kept as NaN, for the transform fill, of the columns number (1), word (1), flag (1)")
+    frame.loc[7, "t"] = None
+    with pytest.raises(DataError, match="column 't': .*: the value is missing. --missing drop leaves such"):
+        Made(tmp_path, kind, frame, missing="keep")
+
+
+def test_weights_and_masks_are_fields(tmp_path: Path, kind: str) -> None:
+    frame = FRAME.assign(weight=np.arange(ROWS) / 2, other=np.arange(ROWS) * 1.5)
+    frame.loc[7, "other"] = np.nan
+    made = Made(tmp_path, kind, frame, target=("number", "other"), weight="weight", missing="keep", drop=("t",))
+    np.testing.assert_array_equal(made.fields["weight"], np.arange(ROWS) / 2)
+    expected = np.ones((ROWS, 2), bool)
+    expected[7, 1] = False
+    np.testing.assert_array_equal(made.fields["mask"], expected)
+    np.testing.assert_array_equal(made.y, frame[["number", "other"]])
+    assert "weight" not in made.names
+    assert f"column 'weight': how much each {'line' if kind == 'csv' else 'row'} counts" in made.lines
+    assert "missing targets are masked: 1 of 48" in made.lines
+    with pytest.raises(DataError, match="column 'weight': '-0.5' is no weight; expected 0 or more"):
+        Made(tmp_path, kind, frame.assign(weight=-0.5), weight="weight", drop=("other",))
+
+
 def test_dates_are_days_where_that_is_asked_for(tmp_path: Path, kind: str) -> None:
     days = pd.date_range("1999-12-31 06:00", periods=ROWS, freq="36h")
     frame = FRAME.assign(day=days)
@@ -119,11 +151,14 @@ def test_dates_are_days_where_that_is_asked_for(tmp_path: Path, kind: str) -> No
         Made(tmp_path, kind, frame, types={"word": "date", "day": "date"})
 
 
-def test_many_words_are_refused_unless_asked_for(tmp_path: Path, kind: str) -> None:
+def test_many_words_are_refused_unless_asked_for(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = FRAME.assign(name=[f"person {row}" for row in range(ROWS)])
     with pytest.raises(DataError, match=r"'person 0' is one of 24 different words in 24 .*--types 'name=category'"):
         Made(tmp_path, kind, frame)
     assert Made(tmp_path, kind, frame, types={"name": "category"}).x.shape[1] == 8 + ROWS
+    monkeypatch.setattr("distnn.data.convert.columns.MOST_FEATURES", 20)
+    with pytest.raises(DataError, match="column 'name' holds 24 different words, which are too many for a feature"):
+        Made(tmp_path, kind, frame, types={"name": "category"})
 
 
 def test_times_that_float32_makes_equal_stay_apart(tmp_path: Path, kind: str) -> None:
