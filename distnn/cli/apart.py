@@ -10,6 +10,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +81,22 @@ def foresee(data: str | Path, *, follow: bool = False, description: Description 
     Whatever else is wrong with the file is told by who opens it. Where ranks were launched together there is no child,
     since forks don't suit all that MPI communicates by: there the watchdog ends a loop, and the stack names the file.
 
+    Arguments:
+        data: the file, or a pattern for several.
+        follow: read other folders' files as well, where it refers to them.
+        description: what a run file says of it. Cutting it into splits is left out, for that may read all labels.
+
     Raises:
         DataError: HDF5 crashes on the file, or comes to no end.
     """
 
     def opens(progress: Progress) -> None:
         from distnn.data import DataFile
+        from distnn.data.file.fields import AS_USUAL
 
+        said = replace(description or AS_USUAL, cut=None)
         with suppress(Exception):
-            more = {} if description is None else {"description": description}
-            DataFile(data, follow=follow, **more).close()
+            DataFile(data, follow=follow, description=said, beat=lambda: progress(0)).close()
 
     if launched_ranks() == 1:
         apart(Path(data), opens, OPENING)

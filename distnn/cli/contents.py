@@ -1,4 +1,4 @@
-"""What is in an HDF5 file, as plain dictionaries: a checkpoint, a data file, or neither."""
+"""What is in a file, as plain dictionaries: a checkpoint, a data file, another HDF5 file, or a run file's data."""
 
 from __future__ import annotations
 
@@ -9,32 +9,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distnn import checkpoint
+from distnn import checkpoint, config
 from distnn.cli.apart import Progress
 from distnn.data import DataFile
 from distnn.data.file.guess import guess, shown
 from distnn.data.file.rows import Rows, leaves
 from distnn.data.file.sealed import verify as check_seals
+from distnn.session.parts import data_file
 
 Facts = dict[str, Any]
 
 
+#: So many labels are read at a time.
+LABELS = 1_000_000
 #: A checkpoint of so many bytes is surely read, hashed and summed up in a second of a processor.
 CHECKPOINT_RATE = 20e6
 
 
 def contents(path: Path, progress: Progress, *, verify: bool = False) -> Facts:
-    """The facts about a file; their ``kind`` is ``checkpoint``, ``data`` or ``other``.
+    """The facts about a file; their ``kind`` is ``checkpoint``, ``data``, ``other`` or ``run``.
 
     Arguments:
-        path: an HDF5 file, a link such as `latest`, a checkpoints folder, or a run directory.
+        path: an HDF5 file, a link such as `latest`, a checkpoints folder, a run directory, or a run file (.toml).
         progress: is told how long the rest may take.
         verify: read all of a data file, and compare it with its checksums and fingerprint.
 
     Raises:
         CheckpointError: if there is no such file, it isn't HDF5, or it is a damaged checkpoint.
         DataError: if it is a damaged data file.
+        RunFileError: if it is a run file with a mistake in it.
     """
+    if path.suffix == ".toml":
+        return {"kind": "run", "path": str(path), **_run(path, progress)}
     if path.is_dir() or path.is_symlink():
         path = checkpoint.resolve(path)
     kind = checkpoint.kind_of(path)
@@ -99,6 +105,34 @@ def _stored(rows: Rows) -> Facts:
         "compression": datasets[0].compression,
         "stored": sum(dataset.id.get_storage_size() for dataset in datasets),
     }
+
+
+def _run(path: Path, progress: Progress) -> Facts:
+    """The data that a run file describes, split by split."""
+    settings = config.read(path)
+    with config.located(path), data_file(settings, beat=lambda: progress(0)) as file:
+        labelled = file.task == "classification" and not file.target_shape and not settings.data.one_sample_files
+        splits: Facts = {}
+        for split in file.splits:
+            forms = file.forms(split).items()
+            fields = {name: {"shape": list(form.shape), "dtype": str(form.dtype)} for name, form in forms}
+            splits[split] = {"samples": file.count(split), "fields": fields}
+            if labelled:
+                splits[split]["classes"] = _counts(file, split, progress)
+        about = {"task": file.task, "classes": list(file.classes), "remarks": file.remarks(), "splits": splits}
+    return {"data": settings.data.path, **about}
+
+
+def _counts(file: DataFile, split: str, progress: Progress) -> list[int]:
+    """How many samples of a split each class has."""
+    counts = np.zeros(len(file.classes), np.int64)
+    for start in range(0, file.count(split), LABELS):
+        labels = np.empty(min(LABELS, file.count(split) - start), file.forms(split)["y"].dtype)
+        file.read_into(split, start, {"y": labels})
+        counts += np.bincount(labels.astype(np.int64), minlength=len(counts))
+        progress(0)
+    found: list[int] = counts.tolist()
+    return found
 
 
 def _other(path: Path) -> Facts:

@@ -135,14 +135,17 @@ def idx(
 @data.command(cls=options.Once)
 @click.argument("archive", metavar="FILE.npz", type=FILE)
 @click.option("--x", metavar="NAME", help="The array of samples; {split} in it is train, val or test.")
-@click.option("--y", metavar="NAME", help="The array of targets, likewise.")
+@click.option("--y", metavar="NAME", multiple=True, help="The array of targets, likewise; may be repeated.")
+@click.option("--weight", metavar="NAME", help="The array of how much each sample counts, likewise.")
 @click.option(
     "--layout", type=click.Choice(["channels_first", "channels_last"]), help="How images of several channels lie."
 )
 @click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
 @cuts
 @writes
-def npz(archive: Path, output: Path, x: str | None, y: str | None, layout: str | None, **others: Any) -> None:
+def npz(
+    archive: Path, x: str | None, y: tuple[str, ...], weight: str | None, layout: str | None, **others: Any
+) -> None:
     """A numpy archive (.npz) of named arrays.
 
     \b
@@ -161,7 +164,7 @@ def npz(archive: Path, output: Path, x: str | None, y: str | None, layout: str |
     """
     from distnn.data.convert.npz import Naming, convert
 
-    describe(convert(output, archive, naming=Naming(x, y, layout), tell=show, **others))
+    describe(convert(path=archive, naming=Naming(x, y, weight, layout), tell=show, **others))
 
 
 #: From the last to the first, as decorators are.
@@ -259,6 +262,7 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
 @data.command(cls=options.Once)
 @click.argument("folder", metavar="FOLDER", type=FOLDER)
 @click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
+@click.option("--target", "targets", metavar="COLUMN", multiple=True, help="Its column of labels; may be repeated.")
 @click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
 @click.option("--mode", type=click.Choice(["L", "RGB", "RGBA"]), help="Grey, colour, or colour and transparency.")
 @click.option("--resize", metavar="WxH", type=options.Size(), help="The size to make all of, in pixels.")
@@ -275,7 +279,7 @@ def images(
     \b
     FOLDER/cats/1.png, FOLDER/dogs/2.png …        a folder for each class
     FOLDER/train/cats/1.png, FOLDER/val/cats/…    with splits as they are
-    FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat
+    FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat below a header
 
     Without folders for splits, the images are split at random by --validation, --test and --seed, with every class in
     proportion. All must be of one size, or get one by --resize.
@@ -287,6 +291,8 @@ def images(
     """
     from distnn.data.convert.images import Look, convert
 
+    if others["targets"] and others["labels"] is None:
+        raise click.UsageError("--target names a column of --labels FILE.csv: give that, too.")
     if crop and resize is None:
         raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
     describe(convert(output, folder, look=Look(mode, resize, crop, skip_broken), tell=show, **others))

@@ -89,14 +89,14 @@ def _guessed(data: str) -> dict[str, dict[str, Any]]:
     """
     from distnn.data import DataFile
     from distnn.data.file.guess import guess
-    from distnn.data.file.opening import several
+    from distnn.data.file.joining import several
 
     try:
         with DataFile(data) as file:
             return {"data": {"x": {"layout": "channels_first"}}} if file.channels_first else {}
     except DataError:
-        path = Path(data)
-        if not (path.is_file() or several(path)) or not (found := guess((several(path) or [path])[0])):
+        files = [file for _, file in several(Path(data))] or [Path(data)]
+        if not files[0].is_file() or not (found := guess(files[0])):
             raise
         return found
 

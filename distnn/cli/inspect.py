@@ -24,7 +24,7 @@ _VALUES_SHOWN = 8
 
 
 @click.command(cls=options.Once)
-@click.argument("file", metavar="FILE.h5", type=options.PATH)
+@click.argument("file", metavar="FILE", type=options.PATH)
 @click.option("--verify", is_flag=True, help="Read all of a data file; check its checksums and its fingerprint.")
 @click.option(
     "--limit", metavar="SECONDS", type=click.IntRange(min=1), default=10, help="How long HDF5 may compute to no avail."
@@ -32,7 +32,9 @@ _VALUES_SHOWN = 8
 @options.as_json
 @alone
 def inspect(file: Path, verify: bool, limit: int, as_json: bool) -> None:
-    """Show what is in FILE.h5: a checkpoint (its file, `latest`, or the run's folder) or a data file.
+    """Show what is in FILE: a checkpoint (its file, `latest`, or the run's folder), a data file, or a run file's data.
+
+    Of a run file (.toml), it is shown which samples its [data] describes, cut into splits as [data.split] says.
 
     A checkpoint's checksum is always verified; a data file, and a file of predictions, with --verify. distnn writes
     them with a checksum for each chunk, and a fingerprint.
@@ -40,6 +42,7 @@ def inspect(file: Path, verify: bool, limit: int, as_json: bool) -> None:
     \b
     Example:
       distnn inspect --verify data/digits.h5
+      distnn inspect digits.toml
       distnn inspect runs/digits
       distnn inspect runs/digits/checkpoints/latest --json
     """
@@ -53,7 +56,8 @@ def inspect(file: Path, verify: bool, limit: int, as_json: bool) -> None:
     if as_json:
         show_json(facts)
         return
-    {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other}[facts["kind"]](facts)
+    shows = {"checkpoint": _show_checkpoint, "data": _show_data, "other": _show_other, "run": _show_run}
+    shows[facts["kind"]](facts)
     if "verified" in facts:
         _show_verified(**facts["verified"])
 
@@ -119,6 +123,19 @@ def _show_data(facts: Facts) -> None:
             rows.append([split, f"{entry['samples']:,}", name, _shape(dataset["shape"]), dataset["dtype"], *how])
     head = ["split", "samples", "dataset", "shape", "dtype", "chunks", "compression", "stored"]
     show(table(head, rows, texts=7))
+    for remark in facts["remarks"]:
+        show(remark)
+
+
+def _show_run(facts: Facts) -> None:
+    show(f"{facts['path']}: a run file for {facts['task']} on {facts['data']}")
+    rows = []
+    for split, entry in facts["splits"].items():
+        counts = ", ".join(f"{count:,}" for count in entry.get("classes", ())[:_CLASSES_SHOWN])
+        for name, form in entry["fields"].items():
+            rows.append([split, f"{entry['samples']:,}", name, _shape(form["shape"]), form["dtype"], counts])
+            counts = ""
+    show(table(["split", "samples", "field", "shape of one", "dtype", "samples of each class"], rows, texts=5))
     for remark in facts["remarks"]:
         show(remark)
 

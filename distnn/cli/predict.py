@@ -55,7 +55,7 @@ def predict(
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with restored.open(data, world.comm.mpi, split=split, answers=False, follow=follow) as file:
-        predictions = restored.predict(file, file.splits[0], world)
+        predictions = restored.predict(file, split, world)
         world.comm.on_root(lambda: remark(file.path, [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")

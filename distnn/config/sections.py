@@ -11,6 +11,7 @@ from distnn.config.field import Classes, FieldPlace
 from distnn.config.kinds import KindSettings, OneOf, choose
 from distnn.config.model import ModelSettings
 from distnn.config.section import CountOrNever, Number, Section, Seed, Text
+from distnn.config.split import SplitSettings
 from distnn.config.text import Keys
 from distnn.data.file.fields import Description
 from distnn.data.transforms import Transform
@@ -23,8 +24,11 @@ from distnn.registry import Count, CountOrZero, Family, Fraction, NotNegative, P
 class DataSettings(Section):
     """``[data]``: the HDF5 file, and the global batch (over all ranks) that one step sees."""
 
-    #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several; relative to the working directory
+    #: the HDF5 file with the samples, or a pattern such as "shards/*.h5" for several, or "{split}/*.h5" where files are
+    #: sorted by split; relative to the working directory
     path: Text
+    #: each file is one sample: x, y and the others name datasets without an axis of samples
+    one_sample_files: bool = False
     #: where the samples lie in the file: a path, or a table with path, columns, channels and layout; train/x,
     #: validation/x and test/x if not given
     x: FieldPlace | None = None
@@ -47,12 +51,14 @@ class DataSettings(Section):
     #: read a text as batch_size streams side by side, each with the state that its last sequence left
     streams: bool = False
     follow: bool = False  #: read files of other folders as well, where the data file refers to them
+    split: SplitSettings | None = None  #: a section [data.split]: how samples are cut into splits, where they aren't
 
     def description(self) -> Description:
         """What the section says of the file."""
         fields = {name: getattr(self, name) for name in ("x", "y", "weight", "mask")}
         given = {name: field.location(name) for name, field in fields.items() if field is not None}
-        return Description(given, self.task, self.classes)
+        cut = self.split.cut() if self.split else None
+        return Description(given, self.task, self.classes, one_sample_files=self.one_sample_files, cut=cut)
 
     def unused(self) -> dict[str, str]:
         """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""
@@ -66,6 +72,9 @@ class DataSettings(Section):
         if self.streams and self.batch_size == "full":
             why = 'is true, but with batch_size = "full" each stream is a single sequence; give a number of streams'
             return [(("streams",), why)]
+        if self.streams and self.split and not self.split.by_file:
+            why = "picks sequences here and there, which can't be read as streams (data.streams); list files instead"
+            return [(("split",), why)]
         return []
 
 

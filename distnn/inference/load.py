@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
 from distnn.config import RunSettings, from_dict
 from distnn.data import DataFile
-from distnn.data.file.fields import Purpose, canonical
+from distnn.data.file.fields import SPLIT, Purpose, canonical
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
@@ -86,8 +87,14 @@ class Restored:
         shape = tuple(fields.get("y", {}).get("shape", self.model.target_shape))
         facts = self.model.task, tuple(self.model.classes), shape, self.data.get("scale"), names
         data = self.settings.data.model_copy(update={"follow": follow})
+        purpose: Purpose | None = Purpose(canonical(split), answers, *facts)
+        if data.split or data.one_sample_files or SPLIT in str(path):  # laid out as for training, or one plain file
+            if Path(path).is_file() and not (data.split and os.path.abspath(path) == self.data.get("path")):
+                data = data.model_copy(update={"split": None})
+            else:
+                purpose = None
         settings = self.settings.model_copy(update={"data": data})
-        return data_file(settings, mpi, path, Purpose(canonical(split), answers, *facts))
+        return data_file(settings, mpi, path, purpose)
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
@@ -96,6 +103,7 @@ class Restored:
             DataError: if the data don't fit the model.
             UsageError: on every rank, if they weren't given the same data.
         """
+        split = canonical(split)
         self._check(file, split, world.comm)
         if file.task != self.model.task or len(file.classes) != len(self.model.classes):
             raise DataError(
@@ -129,6 +137,7 @@ class Restored:
             DataError: if the data don't fit the model.
             UsageError: on every rank, if they weren't given the same data.
         """
+        split = canonical(split)
         self._check(file, split, world.comm)
         total = file.count(split)
         size = chunk(total)

@@ -63,7 +63,8 @@ def _cell(number: float) -> str:
 
 def header(info: RunInfo) -> list[str]:
     """What runs, on what, over which data, what it minimises, where it writes: a line each; and remarks on the data."""
-    data = f" of {info.data}" if info.data else ""
+    held_out = ", ".join(f"{samples:,} for {split}" for split, samples in info.held_out.items())
+    data = (f" (and {held_out})" if held_out else "") + (f" of {info.data}" if info.data else "")
     begin = f", from step {info.start_step:,} (epoch {info.start_epoch})" if info.start_step else ""
     return [
         f"distnn {__version__}: {info.model}, {count(info.parameters, 'parameter')}",

@@ -65,6 +65,7 @@ class Run:
             self.chains.load(fitted, "the checkpoint")
         made = None if self.chains.widens else model(settings, file, given)  # what doesn't fit is refused at once
         self.samples, self.batch_size = file.count("train"), batch_size(settings, file)
+        self.held_out = {split: file.count(split) for split in file.splits if split != "train"}
         self.optimizer: Optimizer = given.optimizer or settings.optimizer.make()
         self.schedule: Schedule = given.schedule or settings.schedule.make()
         self.in_memory: bool = former.in_memory if former else fits(settings.data, file, world.comm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,20 +84,25 @@ def _channels(file: DataFile) -> str:
 
 
 def data_file(
-    settings: RunSettings, mpi: Any = None, path: str | Path | None = None, purpose: Purpose | None = None
+    settings: RunSettings,
+    mpi: Any = None,
+    path: str | Path | None = None,
+    purpose: Purpose | None = None,
+    beat: Callable[[], object] = lambda: None,
 ) -> DataFile:
     """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
 
     Arguments:
         path: another file than ``data.path`` that is laid out alike.
         purpose: what a trained network is to do with it; None: training.
+        beat: called after each of several files that was opened.
 
     Raises:
         DataError: if it isn't a good data file.
     """
     data = settings.data
     said = replace(description(settings), purpose=purpose)
-    return DataFile(path or data.path, mpi, follow=data.follow, description=said)
+    return DataFile(path or data.path, mpi, follow=data.follow, description=said, beat=beat)
 
 
 def description(settings: RunSettings) -> Description:

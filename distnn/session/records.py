@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # what only says something, such as `distnn.report.words`, lo
 class RunInfo:
     """What a run is, known before its first step.
 
-    ``samples`` are those of the training split, ``kernels`` the names of those that are compiled; ``loss`` is what is
-    minimised, with its unit, ``monitor`` which value says which epoch is best, and ``higher_is_better`` how;
-    ``remarks`` are what is to be said once of how the data are read.
+    ``samples`` are those of the training split, ``held_out`` those of each other one, ``kernels`` the names of those
+    that are compiled; ``loss`` is what is minimised, with its unit, ``monitor`` which value says which epoch is best,
+    and ``higher_is_better`` how; ``remarks`` are what is to be said once of how the data are read.
     """
 
     out: Path
@@ -46,6 +46,7 @@ class RunInfo:
     data: Path | None = None
     blas: str = ""
     kernels: tuple[str, ...] = ()
+    held_out: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     loss: str = ""
     monitor: str = "validation loss"

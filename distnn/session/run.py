@@ -283,6 +283,7 @@ def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
         threads=blas_threads.now.count,
         threads_reason=blas_threads.now.reason,
         samples=run.samples,
+        held_out=run.held_out,
         batch_size=run.batch_size,
         epochs=run.settings.train.epochs,
         steps_per_epoch=run.step.windows,

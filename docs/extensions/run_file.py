@@ -18,6 +18,7 @@ from distnn.config.field import FieldSettings
 from distnn.config.kinds import Choice, KindSettings, OneOf, about, meanings, section_of
 from distnn.config.model import OTHERS
 from distnn.config.sections import RunSettings
+from distnn.config.split import SplitSettings
 from distnn.config.text import show
 from distnn.data.transforms import Transform
 from distnn.layers import Layer
@@ -62,6 +63,7 @@ def page() -> str:
             text += f"\n### {keys}\n\n{family.about}\n{TABLE}{''.join(family_rows(family))}"
         if name == "data":
             text += f"\n### `data.x`\n\n{about(FieldSettings)}\n{TABLE}{''.join(rows(FieldSettings))}"
+            text += f"\n### `[data.split]`\n\n{about(SplitSettings)}\n{TABLE}{''.join(rows(SplitSettings))}"
         if name == "model":
             text += other_rows() + "".join(layer_tables())
     return text

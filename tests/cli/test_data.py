@@ -113,6 +113,10 @@ def test_npz(tmp_path: Path) -> None:
     assert line == f"wrote {path}: train 40, test 10 samples of 4 float64, 5 classes"
     line = wrote("npz", source, "--task", "regression", "--seed", "7", "-o", path, "--force")
     assert line == f"wrote {path}: train 40, validation 5, test 5 samples of 4 float64, regression"
+    np.savez(tmp_path / "b.npz", a_train=np.ones((9, 2)), b_train=np.arange(9), c_train=np.arange(9) / 2, d=np.ones(3))
+    options = ("--x", "a_{split}", "--y", "b_{split}", "--y", "c_{split}")
+    line = wrote("npz", tmp_path / "b.npz", *options, "-o", path, "--force", notes=1)
+    assert line == f"wrote {path}: train 9 samples of 2 float64, regression"
     assert "There is no archive" in refused("npz", tmp_path / "none.npz", "-o", tmp_path / "b.h5")
 
 
@@ -192,6 +196,10 @@ def test_what_an_extra_installs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         (["csv", "a.csv", "--target", "t", "--types", "day", "-o", "a.h5"], "'day' has no '='; expected, for example"),
         (["images", ".", "--resize", "big", "-o", "a.h5"], "'big' is no size; expected a width and a height"),
         (["images", ".", "--resize", "0x3", "-o", "a.h5"], "'0x3' is no size"),
+        (
+            ["images", ".", "--target", "a", "-o", "a.h5"],
+            "--target names a column of --labels FILE.csv: give that, too",
+        ),
         (["images", ".", "--crop", "-o", "a.h5"], "--crop needs the size to cut to: give --resize WxH"),
         (["mnist", "-o", "a.h5"], "No such command 'mnist'"),
     ],

@@ -269,3 +269,29 @@ def test_types_that_numpy_lacks(tmp_path: Path) -> None:
     found = outline(tmp_path / "times.h5")
     assert [(each.name, each.shape, each.dtype) for each in found.datasets] == [("stamp", (3,), "time")]
     assert "when = of a type that numpy lacks" in shown(tmp_path / "times.h5")
+
+
+def test_a_run_files_data_cut_into_splits(tmp_path: Path) -> None:
+    y = np.repeat([0, 1], [80, 20])
+    path = write_data(
+        tmp_path / "d.h5", {"train": (np.zeros((100, 8, 8)), y)}, task="classification", classes=["a", "b"]
+    )
+    run = tmp_path / "run.toml"
+    text = f'model.kind = "mlp"\n[data]\npath = "{path}"\nbatch_size = 9\n'
+    run.write_text(text + "[data.split]\nvalidation = 0.1\ntest = 30\nstratify = true\n")
+    text = shown(run)
+    assert f"{run}: a run file for classification on {path}" in text
+    assert row(text, "train", "60", "x", "8×8", "float64", "48,", "12") and row(text, "train", "60", "y", "scalar")
+    assert row(text, "validation", "10", "x", "8×8", "float64", "8,", "2")
+    assert row(text, "test", "30", "x", "8×8", "float64", "24,", "6")
+    found = facts(run)
+    assert found["kind"] == "run" and {split: each["samples"] for split, each in found["splits"].items()} == {
+        "train": 60,
+        "validation": 10,
+        "test": 30,
+    }
+    run.write_text(run.read_text().replace("test = 30", "test = 95"))
+    result = CliRunner().invoke(program, ["inspect", str(run)])
+    assert str(result.exception).startswith(
+        f"{run}, line 5: {path}: [data.split] with validation = 0.1 and test = 95 le"
+    )

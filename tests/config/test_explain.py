@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distnn.config import from_dict, read
+from distnn.config import DataSettings, from_dict, read
 from distnn.errors import RunFileError
 
 GOOD = """\
@@ -224,9 +224,7 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp", '
         '"convnet", "resnet" or "char-lstm" (did you mean \'mlp\'?).',
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
-        "  run.toml, line 7: data.file is not a setting; [data] takes path, x, y, weight, mask, task, classes, "
-        "batch_size, shuffle, shuffle_buffer, "
-        "in_memory, streams, follow.",
+        f"  run.toml, line 7: data.file is not a setting; [data] takes {', '.join(DataSettings.model_fields)}.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
         "  --set log.interval=-1: log.interval is -1 (an integer), but must be a finite number of at least 0.",
     ]

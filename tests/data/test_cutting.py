@@ -64,8 +64,10 @@ def test_a_cut_by_class_is_as_fair_as_scikit_learns_and_the_converters() -> None
             labels[parts["test"] if name == "test" else np.concatenate([parts["train"], parts["validation"]])]
         )
         assert abs(mine - np.bincount(labels[other])).max() <= 1
-    made = by_fraction("d.csv", np.arange(500), labels, task="classification", how=Shares(0.2, 0.1, 5))
-    assert {name: sorted(x) for name, (x, _) in made.items()} == {name: part.tolist() for name, part in parts.items()}
+    made = by_fraction("d.csv", {"x": np.arange(500), "y": labels}, task="classification", how=Shares(0.2, 0.1, 5))
+    assert {name: sorted(fields["x"]) for name, fields in made.items()} == {
+        name: part.tolist() for name, part in parts.items()
+    }
 
 
 @given(st.lists(st.integers(1, 9), min_size=25, max_size=40), st.integers(0, 99), st.booleans())

@@ -10,12 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from distnn import checkpoint
 from distnn.data import DataFile, write_data
-from distnn.data.file.rows import Joined
 from distnn.data.stream import Stream
 from distnn.errors import DataError
 from tests.support.runs import DIGITS, distnn, run_file, saved
@@ -30,24 +27,6 @@ def pieces(folder: Path, *edges: int) -> Path:
             name = folder / f"part-{number}.h5"
             write_data(name, splits, task=file.task, classes=file.classes, scale=file.scale)
     return folder / "part-*.h5"
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
-def test_datasets_one_after_the_other(lengths: list[int], data: st.DataObject) -> None:
-    whole = np.arange(2 * sum(lengths)).reshape(-1, 2)
-    with h5py.File("joined", "w", driver="core", backing_store=False) as file:
-        ends = np.cumsum(lengths)
-        parts = [
-            file.create_dataset(str(k), data=whole[end - length : end])
-            for k, (length, end) in enumerate(zip(lengths, ends, strict=True))
-        ]
-        joined = Joined(parts)
-        assert joined.shape == whole.shape
-        start = data.draw(st.integers(0, len(whole)))
-        stop = data.draw(st.integers(start, len(whole)))
-        rows = np.empty((stop - start, 2), whole.dtype)
-        joined.read_direct(rows, slice(start, stop))
-        np.testing.assert_array_equal(rows, whole[start:stop])
 
 
 def test_files_that_a_pattern_names_are_one(tmp_path: Path) -> None:
@@ -146,3 +125,13 @@ def test_a_filter_that_is_missing_is_named(tmp_path: Path) -> None:
         in done.stderr
     )
     assert "Install the filters (pip install hdf5plugin), or write the file again with gzip" in done.stderr
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    unknown_filter(tmp_path / "b.h5")
+    write_data(tmp_path / "a.h5", {"train": (np.zeros((9, 4), np.float32), np.zeros(9))}, task="regression")
+    with (
+        DataFile(tmp_path / "*.h5") as file,
+        pytest.raises(DataError, match=r"b\.h5.* samples 0\.\.91 of train"),
+    ):
+        file.read("train", 0, 100)

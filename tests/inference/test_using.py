@@ -71,7 +71,7 @@ def file_of(
 
 def predicted(network: Restored, path: Path, split: str = "test") -> tuple[Array, Array | None, list[str]]:
     with network.open(path, split=split, answers=False) as file:
-        found = network.predict(file, file.splits[0], ALONE)
+        found = network.predict(file, split, ALONE)
         return found.rows, found.truth, [*file.remarks(), *found.remarks]
 
 
@@ -112,6 +112,28 @@ def test_evaluating_needs_its_split_only(network: Restored, tmp_path: Path) -> N
     with network.open(network.path.parents[2] / "data.h5", split="test", answers=True) as file:
         same, _ = network.evaluate(file, "test", ALONE)
     assert (found.mean_loss, found.accuracy, found.samples) == (same.mean_loss, same.accuracy, 30)
+
+
+def test_several_files_of_which_not_all_have_the_split(network: Restored, expected: Array, tmp_path: Path) -> None:
+    for name, dataset, rows in (("a", "test", slice(0, 10)), ("b", "train", slice(0, 5)), ("c", "test", slice(10, 30))):
+        file_of(tmp_path / f"{name}.h5", {f"{dataset}/x": NEW[rows], f"{dataset}/y": LABELS[60:][rows]})
+    rows, truth, _ = predicted(network, tmp_path / "*.h5")
+    np.testing.assert_array_equal(rows, expected)
+    assert truth is not None and truth.tolist() == LABELS[60:].tolist()
+    with pytest.raises(DataError, match="no split `validation`"):
+        predicted(network, tmp_path / "*.h5", "validation")
+
+
+def test_what_was_cut_is_cut_alike_but_other_files_are_used_whole(tmp_path: Path) -> None:
+    data = file_of(tmp_path / "all.h5", {"train/x": SAMPLES, "train/y": LABELS}, task="classification", classes=CLASSES)
+    sections = {
+        "model": {"kind": "mlp", "hidden": [8]},
+        "data": {"path": str(data), "batch_size": 20, "split": {"test": 0.2}},
+    }
+    train(settings(**sections), out=tmp_path / "run", world=ALONE)
+    network = restore(tmp_path / "run", ALONE.comm)
+    assert len(predicted(network, data)[0]) == 18
+    assert len(predicted(network, file_of(tmp_path / "new.h5", {"x": NEW}))[0]) == 30
 
 
 def test_what_is_missing_is_said(network: Restored, tmp_path: Path) -> None:

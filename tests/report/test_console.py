@@ -36,6 +36,7 @@ INFO = RunInfo(
     data=Path("data/digits.h5"),
     blas="openblas 0.3.30 (Haswell)",
     kernels=("batch_norm", "updates"),
+    held_out={"validation": 1179, "test": 180},
     loss="cross_entropy in nats",
 )
 VALIDATION = EvaluationRecord("validation", 2, 8, scores(179, 0.25, 0.95), 0.01)
@@ -114,7 +115,7 @@ def test_all_lines_of_a_log_without_an_interval() -> None:
         "distnn 0.1.0: mlp 64-64-32-10 relu, 6,570 parameters",
         "2 ranks on 1 host, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",
-        "1,438 samples of data/digits.h5, batch 64, 2 epochs of 4 steps",
+        "1,438 samples (and 1,179 for validation, 180 for test) of data/digits.h5, batch 64, 2 epochs of 4 steps",
         "loss: cross_entropy in nats, the mean over all targets; best is the lowest validation loss",
         "into runs/digits",
         *(f"{words.step(step(number))}" for number in range(1, 5)),
@@ -178,7 +179,7 @@ def test_quiet_keeps_warnings_and_the_summary() -> None:
 
 
 def test_the_header_of_a_resumed_run() -> None:
-    info = dataclasses.replace(INFO, start_step=1234, start_epoch=3, data=None, hosts=2, ranks=1)
+    info = dataclasses.replace(INFO, start_step=1234, start_epoch=3, data=None, hosts=2, ranks=1, held_out={})
     assert words.header(info)[1:] == [
         "1 rank on 2 hosts, 1 thread a rank (2 cores for 2 ranks on the node)",
         "matrix products by openblas 0.3.30 (Haswell); compiled kernels: batch_norm, updates",

@@ -10,7 +10,7 @@ from pathlib import Path
 from distnn.data.convert.csv import CSV, USUAL
 from distnn.data.convert.labels import listed
 from distnn.data.convert.splits import SPLITS
-from distnn.errors import DataError
+from distnn.errors import DataError, nearest
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -26,14 +26,16 @@ LABELS = ("label", "class", "target", "category")
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images by split, each as its file and the text of its label; one split ``all`` where none are named.
+    """Images by split, each as its file and the texts of its labels; one split ``all`` where none are named.
 
     Attributes:
         splits: the images.
+        targets: the names of the labels, if they have any.
         notes: what was left out, in a line each.
     """
 
-    splits: Mapping[str, Sequence[tuple[Path, str]]]
+    splits: Mapping[str, Sequence[tuple[Path, tuple[str, ...]]]]
+    targets: tuple[str, ...] = ()
     notes: Sequence[str] = field(default_factory=list)
 
 
@@ -65,65 +67,81 @@ def by_folder(folder: Path) -> Gallery:
     notes = [f"{split}: no images in folders of classes; left out" for split in empty]
     if others:
         notes.append(f"left out, as no image of a class: {listed(_names(others))} (files and folders: {len(others)})")
-    return Gallery({split: images for split, images in splits.items() if images}, notes)
+    return Gallery({split: images for split, images in splits.items() if images}, notes=notes)
 
 
-def by_table(folder: Path, table: Path) -> Gallery:
+def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
     """The images that a CSV table names, by their names in the folder, with or without their endings.
+
+    Args:
+        folder: where the images are.
+        table: has a column of names, and columns of labels.
+        targets: the columns of labels; if empty, the one that is called so, or is the only other one.
 
     Raises:
         DataError: the table is damaged, its columns can't be told apart, or it names a file twice or one that isn't
             there.
     """
     file = CSV(table, USUAL)
-    name, label = _columns(table, file.names())
+    header = file.names()
+    name, places = _columns(table, header, targets)
     there: dict[str, list[Path]] = {}
     for path in _walk(folder):
         if not _hidden(path):
             relative = path.relative_to(folder)
             for text in {str(relative), str(relative.with_suffix("")), path.name, path.stem}:
                 there.setdefault(text, []).append(path)
-    images: dict[Path, str] = {}
+    images: dict[Path, tuple[str, ...]] = {}
     with file.records() as records:
         next(records)
-        for line, fields in records:
-            if len(fields) <= max(name, label) or not fields[label]:
+        for line, record in records:
+            fields = record + [""] * (len(header) - len(record))
+            labels = tuple(fields[place] for place in places)
+            if not all(labels):
                 raise DataError(f"{table}, line {line}: no label; expected a name and a label in each line.")
             found = there.get(os.path.normpath(fields[name]), [])
             if len(found) != 1:
                 several = f"may be {found[0]} or {found[1]}" if found else f"is not in {folder}"
                 raise DataError(f"{table}, line {line}: the image {fields[name]!r} {several}; correct the name.")
-            if images.setdefault(found[0], fields[label]) != fields[label]:
+            if images.setdefault(found[0], labels) != labels:
                 raise DataError(f"{table}, line {line}: the image {fields[name]!r} has two labels.")
     if not images:
         raise DataError(f"{table} has a header but no line below it; expected a name and a label in each line.")
     unnamed = {path for paths in there.values() for path in paths if path.suffix.lower() in SUFFIXES} - set(images)
     notes = [f"images left out, that {table.name} doesn't name: {len(unnamed)}, {listed(_names(unnamed))}"]
-    return Gallery({"all": list(images.items())}, notes if unnamed else [])
+    names = tuple(header[place] for place in places)
+    return Gallery({"all": list(images.items())}, names, notes if unnamed else [])
 
 
-def _columns(table: Path, header: Sequence[str]) -> tuple[int, int]:
-    """The places of the names and the labels."""
-    if len(header) == 2:
-        return 0, 1
-    places: list[list[int]] = [
-        [place for place, name in enumerate(header) if name.lower() in known] for known in (NAMES, LABELS)
+def _columns(table: Path, header: Sequence[str], targets: Sequence[str]) -> tuple[int, list[int]]:
+    """The places of the names and of the labels."""
+    for target in targets:
+        if target not in header:
+            raise DataError(
+                f"{table} has no column '{target}'{nearest(target, header)}; its columns are {listed(header)}."
+            )
+    left = [place for place, name in enumerate(header) if name not in targets]
+    names = left if len(left) == 1 else [place for place in left if header[place].lower() in NAMES]
+    if not targets and len(header) == 2:
+        return 0, [1]
+    labels = [header.index(target) for target in targets] or [
+        place for place, name in enumerate(header) if name.lower() in LABELS
     ]
-    if any(len(found) != 1 for found in places):
+    if len(names) != 1 or (len(labels) != 1 and not targets):
         raise DataError(
             f"{table} has the columns {listed(header)}; expected two, the names and the labels, or one column called "
-            f"{' or '.join(NAMES[:3])} and one called {' or '.join(LABELS[:3])}."
+            f"{' or '.join(NAMES[:3])} and one called {' or '.join(LABELS[:3])}: name those of labels with --target."
         )
-    return places[0][0], places[1][0]
+    return names[0], labels
 
 
-def _classes(folders: Sequence[Path], others: list[Path]) -> list[tuple[Path, str]]:
+def _classes(folders: Sequence[Path], others: list[Path]) -> list[tuple[Path, tuple[str, ...]]]:
     """The images below the folders of classes; what is no image is added to ``others``."""
-    images: list[tuple[Path, str]] = []
+    images: list[tuple[Path, tuple[str, ...]]] = []
     for folder in folders:
         for path in _walk(folder):
             if path.suffix.lower() in SUFFIXES and not _hidden(path):
-                images.append((path, folder.name))
+                images.append((path, (folder.name,)))
             elif not _hidden(path):
                 others.append(path)
     return images

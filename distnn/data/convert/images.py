@@ -17,7 +17,7 @@ from distnn.data.convert.gallery import Gallery, by_folder, by_table
 from distnn.data.convert.labels import infer_task, is_number, listed, numbered
 from distnn.data.convert.splits import TENTHS, Shares, cut
 from distnn.data.convert.table import Tell
-from distnn.data.file.writing import write_data
+from distnn.data.file.writing import About, write_fields
 from distnn.errors import DataError
 
 #: What is read, by its content and whatever its name. Not all that Pillow knows: for EPS it would run Ghostscript.
@@ -117,6 +117,7 @@ def convert(
     folder: str | Path,
     *,
     labels: str | Path | None = None,
+    targets: Sequence[str] = (),
     task: str | None = None,
     look: Look = AS_THEY_ARE,
     cutting: Shares = TENTHS,
@@ -130,23 +131,24 @@ def convert(
     Args:
         folder: with a folder for each class, or with folders train, val, test of such folders.
         labels: a CSV table of names and labels instead.
+        targets: its columns of labels, of which several are quantities; if empty, the one that is called so.
         task: classification or regression, for a table; None: see `labels.infer_task`.
         look: how images are taken.
         cutting: how images without splits of their own are split.
         tell: called with a line for what was decided, or left out.
     """
     folder = Path(folder)
-    gallery = by_folder(folder) if labels is None else by_table(folder, Path(labels))
+    gallery = by_folder(folder) if labels is None else by_table(folder, Path(labels), targets)
     _check_cutting(folder, gallery, cutting)
     for note in gallery.notes:
         tell(note)
     survey = surveyed(gallery, look, tell)
     look, shape, dtype = decided(folder, survey, look, tell)
     images = {
-        split: [(path, label) for path, label in pairs if path not in survey.broken]
+        split: [(path, texts) for path, texts in pairs if path not in survey.broken]
         for split, pairs in gallery.splits.items()
     }
-    flat = [label for pairs in images.values() for _, label in pairs]
+    flat = [texts for pairs in images.values() for _, texts in pairs]
     task, y, classes = _targets(Path(labels or folder), flat, task or ("classification" if labels is None else None))
     tell(f"{len(classes)} classes: {listed(classes)}" if classes else "labels: quantities")
     paths = np.array([path for pairs in images.values() for path, _ in pairs], object)
@@ -159,8 +161,9 @@ def convert(
         split: (Pictures(paths[index].tolist(), look, (len(index), *shape), dtype), y[index])
         for split, index in rows.items()
     }
-    scale, source = 1 / float(np.iinfo(dtype).max), f"images of {folder.name}"
-    return write_data(output, splits, task=task, classes=classes, scale=scale, source=source, force=force)
+    about, scale = About(task, classes, f"images of {folder.name}"), 1 / float(np.iinfo(dtype).max)
+    names = {"y": gallery.targets} if gallery.targets else {}
+    return write_fields(output, splits, about, scale=scale, names=names, force=force)
 
 
 def _check_cutting(folder: Path, gallery: Gallery, cutting: Shares) -> None:
@@ -238,13 +241,20 @@ def _sizes_differ(folder: Path, survey: Survey) -> DataError:
     )
 
 
-def _targets(source: Path, labels: Sequence[str], task: str | None) -> tuple[str, np.ndarray, tuple[str, ...]]:
-    task = task or infer_task(str(source), sorted(set(labels)), len(labels))
+def _targets(
+    source: Path, labels: Sequence[tuple[str, ...]], task: str | None
+) -> tuple[str, np.ndarray, tuple[str, ...]]:
+    first = [texts[0] for texts in labels]
+    several = len(labels[0]) > 1
+    task = task or ("regression" if several else infer_task(str(source), sorted(set(first)), len(first)))
     if task == "regression":
-        if wrong := [label for label in labels if not is_number(label)]:
+        if wrong := [text for texts in labels for text in texts if not is_number(text)]:
             raise DataError(f"{source}: the label {wrong[0]!r} is not a number; expected numbers for a regression.")
-        return task, np.array(list(map(float, labels))), ()
-    y, classes = numbered(labels)
+        y = np.array([list(map(float, texts)) for texts in labels])
+        return task, y if several else y[:, 0], ()
+    if several:
+        raise DataError(f"{source}: classes are in one column; expected one --target, or --task regression.")
+    y, classes = numbered(first)
     if len(classes) < 2:
         raise DataError(f"{source} has only the class {classes[0]!r}; a classification tells at least two apart.")
     return task, y, classes

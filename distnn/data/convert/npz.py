@@ -15,7 +15,7 @@ from distnn.data.convert.labels import FEW_FLOATS, MOST_CLASSES, infer_task, lis
 from distnn.data.convert.splits import SPLITS, TENTHS, Shares, by_fraction
 from distnn.data.convert.table import Tell
 from distnn.data.file import checks
-from distnn.data.file.writing import pixel_scale, write_data
+from distnn.data.file.writing import About, pixel_scale, write_fields
 from distnn.errors import DataError, nearest
 
 #: What samples and targets are called, in small letters; with the name of a split before or behind, or without.
@@ -35,21 +35,24 @@ class Naming:
     """Which arrays are the samples and the targets, and how they lie.
 
     Attributes:
-        x, y: their names, with ``{split}`` for train, val or test; None: as they are usually called.
+        x: the name of the samples, with ``{split}`` for train, val or test; None: as they are usually called.
+        y: the names of the targets, likewise; several are quantities to be predicted together.
+        weight: the name of how much each sample counts, likewise; None: all count alike.
         layout: of images (N, C, H, W) or (N, H, W, C); None: the latter, unless it looks like the former.
     """
 
     x: str | None = None
-    y: str | None = None
+    y: tuple[str, ...] = ()
+    weight: str | None = None
     layout: str | None = None
 
 
 USUAL = Naming()
-Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
+Splits = dict[str, dict[str, np.ndarray]]
 
 
-def read_npz(path: Path, naming: Naming, tell: Tell) -> Pairs:
-    """The samples and targets of an archive by split; one pair for ``all`` if it names no splits.
+def read_npz(path: Path, naming: Naming, tell: Tell) -> Splits:
+    """The fields x, y and perhaps weight of an archive by split; of one split ``all`` if it names no splits.
 
     Raises:
         DataError: the file is missing or damaged, isn't an archive, holds Python objects, or hasn't such arrays.
@@ -60,10 +63,15 @@ def read_npz(path: Path, naming: Naming, tell: Tell) -> Pairs:
             raise DataError(f"{path} is a .npy file with one array; {EXPECTED}: write it with numpy.savez.")
         with archive:
             names = find(path, archive.files, naming)
-            used = {name for pair in names.values() for name in pair}
+            used = {name for fields in names.values() for several in fields.values() for name in several}
             if others := [name for name in archive.files if name not in used]:
                 tell(f"arrays left out: {listed(others)}")
-            return {split: (archive[x], archive[y]) for split, (x, y) in names.items()}
+            return {
+                split: {
+                    field: _joined(path, {name: archive[name] for name in several}) for field, several in its.items()
+                }
+                for split, its in names.items()
+            }
     except FileNotFoundError as error:
         raise DataError(f"There is no archive {path}; check the path.") from error
     except (ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
@@ -74,24 +82,38 @@ def read_npz(path: Path, naming: Naming, tell: Tell) -> Pairs:
         ) from error
 
 
-def find(path: Path, names: Sequence[str], naming: Naming) -> dict[str, tuple[str, str]]:
-    """The names of samples and targets by split, or for ``all``.
+def _joined(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """One array as it is; several side by side (N, columns)."""
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    columns = {name: array[:, None] if array.ndim == 1 else array for name, array in arrays.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if any(array.ndim != 2 or len(array) != len(next(iter(columns.values()))) for array in columns.values()):
+        raise DataError(f"{path}: targets of the shapes {shapes} can't be joined; expected (N,) or (N, columns) each.")
+    return np.concatenate(list(columns.values()), axis=1)
+
+
+def find(path: Path, names: Sequence[str], naming: Naming) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The names of the arrays of each field by split, or for ``all``.
 
     Raises:
-        DataError: there are none, more than one, or samples without targets.
+        DataError: there are none, more than one where one was expected, or samples without targets.
     """
-    found = {field: _named(path, names, field, getattr(naming, field)) for field in ("x", "y")}
-    splits: list[str] = [split for split in checks.SPLITS if split in found["x"] or split in found["y"]]
-    if "train" not in splits:
-        splits = ["all"]
+    wanted = {"x": (naming.x,), "y": naming.y or (None,)}
+    wanted |= {} if naming.weight is None else {"weight": (naming.weight,)}
+    found = {field: [_named(path, names, field, given) for given in several] for field, several in wanted.items()}
+    there = {split for several in found.values() for splits in several for split in splits}
+    splits: list[str] = [split for split in checks.SPLITS if split in there] if "train" in there else ["all"]
     for split in splits:
-        lacking = [field for field in ("x", "y") if split not in found[field]]
-        if lacking and (split == "all" or len(lacking) == 2):
+        lacking = [field for field, several in found.items() if not all(split in one for one in several)]
+        if lacking and (split == "all" or len(lacking) == len(found)):
             raise DataError(f"{path} holds the arrays {listed(names) or '(none)'}; {EXPECTED}.")
         if lacking:
-            other = found["y" if lacking == ["x"] else "x"][split]
-            raise DataError(f"{path} has {other} without {lacking[0]} of {split}; {EXPECTED}.")
-    return {split: (found["x"][split], found["y"][split]) for split in splits}
+            has = next(one[split] for several in found.values() for one in several if split in one)
+            raise DataError(f"{path} has {has} without {lacking[0]} of {split}; {EXPECTED}.")
+    return {
+        split: {field: tuple(one[split] for one in several) for field, several in found.items()} for split in splits
+    }
 
 
 def _named(path: Path, names: Sequence[str], field: str, given: str | None) -> dict[str, str]:
@@ -210,9 +232,9 @@ def _labels(path: Path, y: np.ndarray) -> np.ndarray:
     return y.astype(np.uint8) if y.dtype.kind == "b" else y
 
 
-def _laid_out(path: Path, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], layout: str | None, tell: Tell) -> Pairs:
-    """The pairs with channels last."""
-    shape = next(iter(pairs.values()))[0].shape
+def _laid_out(path: Path, splits: Splits, layout: str | None, tell: Tell) -> Splits:
+    """The splits with the channels of x last."""
+    shape = next(iter(splits.values()))["x"].shape
     first = len(shape) == 4 and shape[1] in (1, 3, 4) and shape[3] not in (1, 3, 4) and shape[2] > 4
     if first and layout is None:
         raise DataError(
@@ -220,11 +242,13 @@ def _laid_out(path: Path, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], la
             "have the channels moved behind, or --layout channels_last if these are not the channels."
         )
     if layout != "channels_first":
-        return dict(pairs)
+        return splits
     if len(shape) != 4:
         raise DataError(f"{path}: x has the shape {shape}; channels_first is for images (N, C, H, W).")
-    moved = {split: (np.moveaxis(x, 1, -1), y) for split, (x, y) in pairs.items()}
-    tell(f"x: channels moved from the first place to the last: {shape[1:]} → {next(iter(moved.values()))[0].shape[1:]}")
+    moved = {split: fields | {"x": np.moveaxis(fields["x"], 1, -1)} for split, fields in splits.items()}
+    tell(
+        f"x: channels moved from the first place to the last: {shape[1:]} → {next(iter(moved.values()))['x'].shape[1:]}"
+    )
     return moved
 
 
@@ -248,17 +272,19 @@ def convert(
         tell: called with a line for what may have been meant otherwise.
     """
     path = Path(path)
-    pairs = _laid_out(path, read_npz(path, naming, tell), naming.layout, tell)
-    if "all" not in pairs and cutting[:2] != (None, None):
+    splits = _laid_out(path, read_npz(path, naming, tell), naming.layout, tell)
+    if "all" not in splits and cutting[:2] != (None, None):
         raise DataError(
-            f"{path} names its own splits ({', '.join(pairs)}), so fractions for validation and test don't apply; "
+            f"{path} names its own splits ({', '.join(splits)}), so fractions for validation and test don't apply; "
             "leave --validation and --test out, or store one x and y."
         )
-    task, parts, classes = targets(path, [y for _, y in pairs.values()], task, tell)
-    pairs = {name: (x, y) for (name, (x, _)), y in zip(pairs.items(), parts, strict=True)}
-    if "all" in pairs:
-        pairs = by_fraction(path, *pairs["all"], task=task, how=cutting)
-    scale, source = pixel_scale(pairs["train"][0]), f"numpy archive {path.name}"
+    task = task or ("regression" if len(naming.y) > 1 else None)
+    task, parts, classes = targets(path, [fields["y"] for fields in splits.values()], task, tell)
+    splits = {name: fields | {"y": y} for (name, fields), y in zip(splits.items(), parts, strict=True)}
+    if "all" in splits:
+        splits = by_fraction(path, splits["all"], task=task, how=cutting)
+    scale, about = pixel_scale(splits["train"]["x"]), About(task, classes, f"numpy archive {path.name}")
     if scale is not None:
         tell("x: images of 8 bits, to be multiplied by 1/255")
-    return write_data(output, pairs, task=task, classes=classes, scale=scale, source=source, force=force)
+    names = {"y": naming.y} if len(naming.y) > 1 and parts[0].shape[1:] == (len(naming.y),) else {}
+    return write_fields(output, splits, about, scale=scale, names=names, force=force)

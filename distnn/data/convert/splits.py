@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,26 +70,26 @@ def cut(source: Path, labels: np.ndarray, groups: np.ndarray | None, how: Shares
         ) from error
 
 
-def by_fraction(source: Path, x: np.ndarray, y: np.ndarray, *, task: str, how: Shares) -> dict[str, tuple[Any, Any]]:
-    """Split x and y at random; for a classification, stratified by label.
+def by_fraction(source: Path, fields: Mapping[str, np.ndarray], *, task: str, how: Shares) -> dict[str, dict[str, Any]]:
+    """Split the fields x, y … at random; for a classification, stratified by label.
 
     Args:
         source: where they come from, for the message.
-        x: samples (N, …).
-        y: targets (N,) or (N, …).
+        fields: arrays (N, …) by name, of which y holds the targets.
         task: classification or regression.
         how: the fractions and the seed.
 
     Raises:
-        DataError: x and y differ in length, or the fractions are negative or leave nothing to train on.
+        DataError: they differ in length, or the fractions are negative or leave nothing to train on.
     """
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise DataError(
-            f"{source}: x has the shape {x.shape} and y {y.shape}; expected one target for each sample, in the same "
-            "order."
-        )
-    labels = y if task == "classification" else np.zeros(len(x), np.uint8)
-    return {name: (x[index], y[index]) for name, index in cut(source, labels, None, how).items()}
+    shapes = {name: values.shape for name, values in fields.items()}
+    if len({shape[:1] for shape in shapes.values()}) > 1 or () in shapes.values():
+        listed = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise DataError(f"{source}: the shapes {listed} differ in their length; expected one of each for every sample.")
+    y = fields["y"]
+    labels = y if task == "classification" else np.zeros(len(y), np.uint8)
+    rows = cut(source, labels, None, how)
+    return {split: {name: values[index] for name, values in fields.items()} for split, index in rows.items()}
 
 
 def last_for_validation(source: Path, x: Any, y: Any, count: int) -> dict[str, tuple[Any, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from distnn.data.cutting import Cut
 from distnn.data.transforms.chains import Wished
 
 #: Stands in a path for what a split is called in the file.
@@ -85,6 +86,8 @@ class Description:
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
         transforms: what is done to the values of fields once they are read.
+        one_sample_files: each file is one sample: its datasets are a row each.
+        cut: how the samples for training are cut into splits; None: they aren't.
         purpose: what a trained network is to do with the file; None: training.
     """
 
@@ -92,12 +95,19 @@ class Description:
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
     transforms: Wished = field(default_factory=dict)
+    one_sample_files: bool = False
+    cut: Cut | None = None
     purpose: Purpose | None = None
 
     @property
     def fields(self) -> Mapping[str, Location]:
         """All of the fields."""
         return {**USUAL, **self.given}
+
+    def datasets(self) -> list[str]:
+        """The paths of the datasets that fields of training samples, and their groups, are read from."""
+        group = [self.cut.group] if self.cut and self.cut.group else []
+        return [*(path for location in self.fields.values() for path in location.of("train")), *group]
 
     def names(self) -> tuple[str, ...]:
         """The names of the classes, as far as they are said."""

@@ -29,14 +29,15 @@ class Datasets:
         path: of the file.
         file: it, as h5py opens it.
         follow: whether other folders' files may be read.
+        whole: whether each dataset is a single row.
 
     Attributes:
         witness: of all files that datasets were found to lie in.
         notes: what is to be said once of how the file is read.
     """
 
-    def __init__(self, path: Path, file: Any, *, follow: bool) -> None:
-        self._path, self._file, self._follow = path, file, follow
+    def __init__(self, path: Path, file: Any, *, follow: bool, whole: bool = False) -> None:
+        self._path, self._file, self._follow, self._whole = path, file, follow, whole
         self._checked: set[str] = set()
         self.witness, self.notes = Witness(path), list[str]()
 
@@ -122,10 +123,15 @@ class Datasets:
         return self._array(thing, location)
 
     def _array(self, dataset: Any, location: Location) -> Rows:
-        order = views.LAYOUTS.get(location.layout or "") if len(dataset.shape) > 1 else None
-        axes = order(len(dataset.shape)) if order else (0,)
-        stored = Stored(self._path, dataset, self.witness, axis=axes[0])
+        layout, count = location.layout or "", len(dataset.shape) + self._whole
+        if self._whole and layout == "reversed":  # without the axis of samples, which the dataset lacks
+            layout = "reversed_samples"
+        order = views.LAYOUTS.get(layout) if count > 1 else None
+        axes = order(count) if order else (0,)
+        stored: Any = Stored(self._path, dataset, self.witness, axis=0 if self._whole else axes[0])
         stored.names = foreign.place_names(dataset)
+        if self._whole:
+            stored = views.Single(stored)
         rows = foreign.as_meant(views.Turned(stored, axes) if order else stored, dataset, self.notes)
         if location.columns:
             return views.picked(rows, self._places(dataset, location.columns, stored.names))
@@ -139,8 +145,9 @@ class Datasets:
                 f"{self._path}: {table.name} is a table, of the type {table.dtype}; its columns are {listing(known)}. "
                 f'Say which are meant: {{path = "{table.name.lstrip("/")}", columns = [{_quoted(list(known)[:3])}]}}.'
             )
-        if len(table.shape) != 1:
-            raise DataError(f"{self._path}: {table.name} is a table of the shape {table.shape}; expected (N,).")
+        if len(table.shape) != 1 or self._whole:
+            why = "; but each file is said to be one sample" if self._whole else ""
+            raise DataError(f"{self._path}: {table.name} is a table of the shape {table.shape}; expected (N,){why}.")
         self._places(table, location.columns, tuple(known))
         for name in location.columns:
             kind = table.dtype[known[name][0]].base

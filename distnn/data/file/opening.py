@@ -1,10 +1,9 @@
-"""Opening data files: patterns, filters and locks, and the errors that say why a file can't be opened."""
+"""Opening data files: filters and locks, and the errors that say why a file can't be opened."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import importlib
 import os
 import tempfile
@@ -20,23 +19,6 @@ from distnn.errors import DataError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def several(path: Path) -> list[Path]:
-    """The files that match a pattern, in the order of their names; none if ``path`` isn't a pattern.
-
-    Raises:
-        DataError: no file matches.
-    """
-    if path.exists() or not glob.has_magic(str(path)):
-        return []
-    names = sorted(glob.glob(str(path), recursive=True))
-    if not names:
-        raise DataError(
-            f"No file matches the pattern {path} (looked in {Path.cwd()}); check it, or make data files with `distnn "
-            "data`."
-        )
-    return [Path(name) for name in names]
 
 
 def missing_filters(dataset: Any) -> list[str]:

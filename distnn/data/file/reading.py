@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from distnn.data.cutting import Cut
 from distnn.data.file import checks, collective
 from distnn.data.file.fields import AS_USUAL, Description
-from distnn.data.file.opening import damaged, missing_filters, named, open_file, several
-from distnn.data.file.rows import Joined, Rows, bytes_of_one, leaves, names_of
+from distnn.data.file.joining import Joined, join, join_samples, several
+from distnn.data.file.many import MOST_OPEN
+from distnn.data.file.opening import damaged, missing_filters, named, open_file
+from distnn.data.file.rows import Rows, bytes_of_one, leaves, names_of
+from distnn.data.file.splitting import numbers_of, origin, picked
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
+from distnn.data.file.using import NoSplitError
 from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
@@ -22,6 +29,8 @@ from distnn.errors import DataError, nearest
 HASHED_BYTES, ROWS = 1024 * 1024, 8
 #: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
+#: Of so many files with one sample each all fields are read before those of others.
+SAMPLE_FILES = MOST_OPEN // 2
 #: Files that are left open: without a reference they would be closed, and closing them waits for the other ranks.
 _LEFT: list[Any] = []
 
@@ -38,11 +47,13 @@ class DataFile:
 
     Args:
         path: the HDF5 file, or a pattern such as ``shards/*.h5`` for several files that form one data set: the samples
-            of each split follow each other in the order of the files' names.
+            of each split follow each other in the order of the files' names. With ``{split}`` in it, each file is of
+            the split that its name says. At most `distnn.data.file.many.MOST_OPEN` files are open at a time.
         comm: the mpi4py communicator of ranks that open the file together if h5py has parallel HDF5; they must close it
             together too.
         follow: read other folders' files as well, where this one refers to them.
         description: where its fields lie and what they are for, as far as that isn't as usual.
+        beat: called after each of several files that was opened.
 
     Attributes:
         path: the file.
@@ -65,22 +76,32 @@ class DataFile:
     """
 
     def __init__(
-        self, path: str | Path, comm: Any = None, *, follow: bool = False, description: Description = AS_USUAL
+        self,
+        path: str | Path,
+        comm: Any = None,
+        *,
+        follow: bool = False,
+        description: Description = AS_USUAL,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.path, self.follow, self.description = Path(path), follow, description
-        self._parts: list[DataFile] = []
-        paths = several(self.path)
-        self.together = comm is not None and comm.size > 1 and collective.available() and not paths
-        self._file: Any = None if paths else open_file(self.path, comm if self.together else None)
+        self._many: Joined | None = None
+        files = several(self.path, comm)
+        plain = not files and description.cut is None
+        self.together = comm is not None and comm.size > 1 and collective.available() and plain
+        self._file: Any = None if files else open_file(self.path, comm if self.together else None)
         try:
-            if paths:
-                self._join(paths)
+            if files:
+                self._join(files, comm, beat)
             else:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
                     self.close()
                     self.together, self._file = False, open_file(self.path)
                     named(self.path, self._read_structure)()
+            if description.cut is not None and description.cut.made:
+                parts = self._data, self._group, self.task, self.classes
+                self._split(numbers_of(self.path, description.cut, *parts))
             shapes = {"x": self.sample_shape, "y": self.target_shape}
             self.chains = Chains(self.description.transforms, self.task, shapes, self.scale)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # all of them h5py's
@@ -94,34 +115,54 @@ class DataFile:
         found = structure(self.path, self._file, self.description, follow=self.follow)
         self.task, self.classes, self.scale = found.task, found.classes, found.scale
         self.channels_first, self._data, self._found = found.channels_first, found.data, found.datasets
-        purpose = self.description.purpose
+        self._group, purpose = found.group, self.description.purpose
         self.splits, first = tuple(found.data), next(iter(found.data.values()))
         self.fields = tuple(first) if purpose is None or purpose.answers else ("x",)
         self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
         self.target_shape: tuple[int, ...] = purpose.target_shape if purpose else first["y"].shape[1:]
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
 
-    def _join(self, paths: list[Path]) -> None:
-        for path in paths:
-            self._parts.append(DataFile(path, follow=self.follow, description=self.description))
-        first = self._parts[0]
-        for part in self._parts[1:]:
-            for what in ("task", "classes", "fields", "sample_shape", "target_shape", "x_dtype", "scale"):
-                here, there = getattr(part, what), getattr(first, what)
-                if here != there:
-                    raise DataError(
-                        f"{self.path}: {part.path} has {what} {here}, but {first.path} has {there}; files that are "
-                        "joined must agree in it. Narrow the pattern, or make the files again."
-                    )
+    def _join(self, files: list[tuple[str, Path]], comm: Any, beat: Callable[[], object]) -> None:
+        cut = self.description.cut
+        group = Cut(group=cut.group) if cut and cut.group else None
+        part = replace(self.description, cut=group, transforms={})
+
+        def opened(path: Path) -> DataFile:
+            return DataFile(path, follow=self.follow, description=part)
+
+        if part.one_sample_files:
+            datasets = part.datasets()
+            found = join_samples(self.path, files, opened, datasets, comm, follow=self.follow, beat=beat)
+        else:
+            try:
+                found = join(self.path, files, opened, beat)
+            except NoSplitError:  # not every file need have the one that is used
+                found = join(self.path, [each for each in files if _has_split(opened, each[1])] or files, opened, beat)
+        self._many, first = found, found.first
         self.task, self.classes, self.fields, self.scale = first.task, first.classes, first.fields, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
-        self.channels_first = first.channels_first
-        data = {}
-        for split in dict.fromkeys((*checks.SPLITS, *first.splits)):
-            found = [part._data[split] for part in self._parts if split in part._data]
-            if found:
-                data[split] = {name: Joined([fields[name] for fields in found]) for name in self.fields}
-        self._data, self.splits = data, tuple(data)
+        self.channels_first, self._data, self._group = first.channels_first, found.data, found.group
+        self.splits = tuple(found.data)
+
+    def _split(self, numbers: Mapping[str, np.ndarray]) -> None:
+        """Cut the samples for training into splits, each of those with these numbers."""
+        self._numbers, self._data = numbers, picked(self._data, numbers)
+        self.splits = tuple(self._data)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The names of what there is of each sample, whether or not the file was opened for it."""
+        return tuple(next(iter(self._data.values())))
+
+    @property
+    def group(self) -> Rows | None:
+        """What a cut into splits goes by, for each sample for training; None if it doesn't."""
+        return self._group
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said once of how the file is read."""
+        return self._many.notes if self._many else self._found.notes
 
     def scale_by_type(self) -> None:
         """Scale unsigned integers without the attribute ``scale`` by 1/max of their type, as all once were."""
@@ -133,7 +174,7 @@ class DataFile:
     @property
     def stamps(self) -> list[tuple[int, ...]]:
         """What tells the files that were opened from all others of this machine."""
-        return [stamp for part in self._parts or [self] for stamp in part._found.witness.stamps]
+        return self._many.stamps if self._many else self._found.witness.stamps
 
     def identity(self) -> dict[str, Any]:
         """What tells this file from others, by name: its structure, and hashes of values; of large datasets, some rows.
@@ -142,6 +183,8 @@ class DataFile:
             DataError: it is damaged.
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
+        if self._many and self._many.digest:
+            found["files"] = self._many.digest
         for split, fields in self._data.items():
             for name, dataset in ((name, fields[name]) for name in self.fields):
                 try:
@@ -156,17 +199,22 @@ class DataFile:
 
     def remarks(self) -> list[str]:
         """What is to be said once of how the file is read, and which of its datasets are not used."""
-        parts = self._parts or [self]
-        found = [note for part in parts for note in part._found.notes]
-        first = parts[0]
-        unused = first._found.unused(rows for fields in first._data.values() for rows in fields.values())
+        first: DataFile = self._many.first if self._many else self
+        found = self.notes
+        used = [rows for fields in first._data.values() for rows in fields.values()]
+        unused = first._found.unused([*used, first._group] if first._group else used)
         if unused and self.description.purpose is None:
             found.append(f"not used: {checks.listing(unused)}")
         return list(dict.fromkeys(found))
 
     def again(self) -> DataFile:
         """The same file, opened once more by this rank alone."""
-        return DataFile(self.path, follow=self.follow, description=self.description)
+        if self._many:
+            return copy.copy(self)  # files are opened as they are read
+        file = DataFile(self.path, follow=self.follow, description=replace(self.description, cut=None))
+        if self.description.cut is not None:
+            file._split(self._numbers)
+        return file
 
     def rows(self, split: str) -> Mapping[str, Rows]:
         """By field, what a split is read from."""
@@ -259,8 +307,13 @@ class DataFile:
         Raises:
             DataError: as `read` does; with ``by_all`` the other ranks may then wait for this one.
         """
-        stored = self._datasets(split)
-        stop = start + len(next(iter(arrays.values())))
+        stored, count = self._datasets(split), len(next(iter(arrays.values())))
+        if self.description.one_sample_files and count > SAMPLE_FILES:  # those of all fields, before they are closed
+            for first in range(0, count, SAMPLE_FILES):
+                part = {name: array[first : first + SAMPLE_FILES] for name, array in arrays.items()}
+                self.read_into(split, start + first, part)
+            return
+        stop = start + count
         try:
             for name, array in arrays.items():
                 source = stored[name]
@@ -271,11 +324,21 @@ class DataFile:
                 else:
                     source.read_direct(target, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
-            raise self._unreadable(split, start, stop, error) from error
-        checked = {name: array for name, array in arrays.items() if not self.chains.unchecked(name)}
-        checks.check_values(self.path, split, start, checked, self.task, len(self.classes))
+            raise self.unreadable(split, start, stop, error) from error
+        self._check(split, start, {name: array for name, array in arrays.items() if not self.chains.unchecked(name)})
 
-    def _unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
+    def _check(self, split: str, start: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Check values; errors name the file that a sample is in, and its number there."""
+        try:
+            checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
+        except DataError:
+            for place in range(max(map(len, arrays.values()))):
+                sample = {name: array[place : place + 1] for name, array in arrays.items()}
+                where = origin(self.path, split, self._data[split]["x"], start + place)
+                checks.check_values(*where, sample, self.task, len(self.classes))
+            raise
+
+    def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
         """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
         for dataset in self._datasets(split).values():
             for part in leaves(dataset):
@@ -301,8 +364,9 @@ class DataFile:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        for part in self._parts:
-            part.close()
+        if self._many:
+            self._many.first.close()
+            self._many.files.close()
         if self._file is not None:
             self._file.close()
 
@@ -314,6 +378,15 @@ class DataFile:
             self.close()
         else:
             self._leave()
+
+
+def _has_split(opened: Callable[[Path], DataFile], path: Path) -> bool:
+    """Whether the split that is used is in a file."""
+    try:
+        opened(path).close()
+    except NoSplitError:
+        return False
+    return True
 
 
 def _form(field: str, dataset: Any) -> Form:

@@ -1,8 +1,8 @@
-"""What the samples of a field are read from: `Rows`, such as a dataset of a file, or several datasets joined."""
+"""What the samples of a field are read from: `Rows`, such as a dataset of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,26 +51,3 @@ def names_of(rows: Any) -> tuple[str, ...]:
 def bytes_of_one(values: Any) -> int:
     """The bytes of one row of a dataset or an array."""
     return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
-
-
-class Joined:
-    """Rows joined along their first axis.
-
-    Arguments:
-        parts: at least one; all have the same type, and the same shape except for the first axis.
-    """
-
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self.parts = parts
-        self.shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
-        self.dtype, self.chunks = parts[0].dtype, parts[0].chunks
-
-    def read_direct(self, target: Array, where: slice) -> None:
-        """Read the rows start..stop into ``target``."""
-        first = 0
-        for part in self.parts:
-            start, stop = max(where.start, first), min(where.stop, first + part.shape[0])
-            if start < stop:
-                inside = slice(start - first, stop - first)
-                part.read_direct(target[start - where.start : stop - where.start], inside)
-            first += part.shape[0]

@@ -31,6 +31,7 @@ class Structure:
         task, classes, scale: as in `DataFile`.
         data: by split and field, what it is read from.
         datasets: those of the file.
+        group: what the cut of splits goes by; None without one.
         channels_first: whether the samples look like images whose channels come first, and nobody said how they stand.
     """
 
@@ -39,6 +40,7 @@ class Structure:
     scale: float | None
     data: Mapping[str, Mapping[str, Rows]]
     datasets: Datasets
+    group: Rows | None
     channels_first: bool
 
 
@@ -55,7 +57,7 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
         DataError: what is asked for isn't there, or doesn't make a data set.
     """
     check_links(path, file, follow=follow)
-    datasets = Datasets(path, file, follow=follow)
+    datasets = Datasets(path, file, follow=follow, whole=description.one_sample_files)
     if description.purpose:
         task, classes, data = _used(path, file, datasets, description, description.purpose)
     else:
@@ -63,7 +65,8 @@ def structure(path: Path, file: Any, description: Description, *, follow: bool) 
     first = next(iter(data.values()))["x"]
     seems = description.fields["x"].layout is None and seems_channels_first(first.shape[1:])
     scale = None if task == "language" else _scale(path, data, description.purpose, datasets.notes)
-    return Structure(task, classes, scale, data, datasets, seems)
+    group = _group(datasets, description)
+    return Structure(task, classes, scale, data, datasets, group, seems)
 
 
 #: Task, classes, and by split and field what it is read from.
@@ -194,6 +197,16 @@ def _rows(datasets: Datasets, description: Description, name: str) -> dict[str, 
         if field not in optional or all(datasets.has(path) for path in location.of(name))
     }
     return {field: datasets.rows(field, location, name) for field, location in there.items()}
+
+
+def _group(datasets: Datasets, description: Description) -> Rows | None:
+    if description.cut is None or not description.cut.group:
+        return None
+    name = datasets.splits(description.fields)["train"]
+    try:
+        return datasets.rows("group", Location((description.cut.group,)), name)
+    except DataError as error:
+        raise DataError(str(error)).at("data", "split", "group") from None
 
 
 def _scale(

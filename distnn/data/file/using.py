@@ -19,6 +19,10 @@ from distnn.data.file.views import Changed, picked, reshaped
 from distnn.errors import DataError, nearest
 
 
+class NoSplitError(DataError):
+    """The split that is used isn't in a file."""
+
+
 def located(
     path: Path, file: Any, datasets: Datasets, description: Description, purpose: Purpose
 ) -> tuple[Description, str]:
@@ -38,7 +42,7 @@ def located(
         whole = "x" if "x" in names else names[0] if len(names) == 1 and "/" not in names[0] else ""
         if fields["x"] != USUAL["x"] or not whole:
             groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
-            raise DataError(
+            raise NoSplitError(
                 f"{path} has no split `{purpose.split}`{nearest(purpose.split, groups)}; it holds {listing(groups)}. "
                 "Name one of them with --split, or a dataset with --x."
             )

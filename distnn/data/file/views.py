@@ -57,6 +57,29 @@ class Changed:
         self._change(rows, target, where.start)
 
 
+class Single:
+    """A dataset that is a single row, (1, …).
+
+    Arguments:
+        part: the dataset.
+    """
+
+    axis = 0
+
+    def __init__(self, part: Stored) -> None:
+        self.parts, self.names = (part,), part.names
+        self.shape, self.dtype = (1, *part.shape), _native(part.dtype)
+        self.chunks = (1, *part.chunks) if part.chunks else None
+
+    def read_direct(self, target: Array, where: slice) -> None:
+        """Read the row, if it is asked for, into ``target``."""
+        (part,) = self.parts
+        if len(target) and part.shape:
+            part.read_direct(target[0], slice(0, part.shape[0]))
+        elif len(target):
+            target[0] = part[()]
+
+
 class Turned:
     """A dataset whose axes are read in another order.
 
@@ -65,7 +88,7 @@ class Turned:
         axes: those of the dataset, in the order in which they are wanted; the first is the dataset's `Stored.axis`.
     """
 
-    def __init__(self, part: Stored, axes: Sequence[int]) -> None:
+    def __init__(self, part: Stored | Single, axes: Sequence[int]) -> None:
         self.parts, self._axes = (part,), axes
         self.names = part.names if axes[-1] == len(axes) - 1 else ()
         self.shape = tuple(part.shape[axis] for axis in axes)

@@ -40,7 +40,7 @@ class Made:
         images.convert(output, folder, cutting=cutting, tell=self.lines.append, force=True, **options)
         self.splits = contents(output)
         with DataFile(output) as file:
-            self.task, self.classes, self.scale = file.task, file.classes, file.scale
+            self.task, self.classes, self.scale, self.names = file.task, file.classes, file.scale, file.names("y")
 
     def all(self, split: str = "train") -> dict[bytes, str | float]:
         """The label of each image, by its bytes."""
@@ -185,6 +185,19 @@ def test_labels_that_are_quantities(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("name,age\n" + "".join(f"{n}.png,{n}.5\n" for n in range(4)))
     made = Made(tmp_path / "pics", labels=tmp_path / "l.csv")
     assert made.all() == values and made.task == "regression"
+
+
+def test_several_quantities_of_an_image(tmp_path: Path) -> None:
+    values = {saved(tmp_path / "pics" / f"{n}.png", pixels(3, 3)).tobytes(): (n, n / 2) for n in range(4)}
+    table = tmp_path / "l.csv"
+    table.write_text("left,file,note,top\n" + "".join(f"{n},{n}.png,x,{n / 2}\n" for n in range(4)))
+    made = Made(tmp_path / "pics", labels=table, targets=("left", "top"))
+    assert {image.tobytes(): tuple(y) for image, y in zip(*made.splits["train"], strict=True)} == values
+    assert made.names == ("left", "top")
+    with pytest.raises(DataError, match=r"has no column 'lefd' \(did you mean 'left'\?\)"):
+        Made(tmp_path / "pics", labels=table, targets=("lefd",))
+    with pytest.raises(DataError, match="classes are in one column; expected one --target, or --task regression"):
+        Made(tmp_path / "pics", labels=table, targets=("left", "top"), task="classification")
 
 
 @pytest.mark.parametrize(

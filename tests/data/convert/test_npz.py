@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -101,10 +102,29 @@ def test_usual_names_are_known(tmp_path: Path, names: str) -> None:
 
 def test_other_names_are_given(tmp_path: Path) -> None:
     source = npz_file(tmp_path / "a.npz", a_train=X, a_val=X[:8], b_train=LABELS, b_val=LABELS[:8], x=X, z=LABELS)
-    made = contents(npz.convert(tmp_path / "a.h5", source, naming=Naming("a_{split}", "b_{split}")))
+    made = contents(npz.convert(tmp_path / "a.h5", source, naming=Naming("a_{split}", ("b_{split}",))))
     same(made, {"train": (X, LABELS), "validation": (X[:8], LABELS[:8])})
-    made = contents(npz.convert(tmp_path / "b.h5", source, naming=Naming(y="z"), cutting=Shares(0, 0)))
+    made = contents(npz.convert(tmp_path / "b.h5", source, naming=Naming(y=("z",)), cutting=Shares(0, 0)))
     assert list(made) == ["train"] and len(made["train"][1]) == 20
+
+
+def test_several_targets_and_weights(tmp_path: Path) -> None:
+    u, v, w = LABELS * 1.5, X[:, :2] + 0.5, np.arange(20.0)
+    source = npz_file(tmp_path / "a.npz", x=X, u=u, v=v, w=w)
+    naming, whole = Naming(y=("u", "v"), weight="w"), Shares(0, 0)
+    with (
+        DataFile(npz.convert(tmp_path / "a.h5", source, naming=naming, cutting=whole)) as file,
+        h5py.File(file.path) as raw,
+    ):
+        assert file.task == "regression" and file.fields == ("x", "y", "weight")
+        rows = (raw["train/x"][:, 0] / 3).astype(int)
+        np.testing.assert_array_equal(raw["train/y"][()], np.column_stack([u, v])[rows])
+        np.testing.assert_array_equal(raw["train/weight"][()], w[rows])
+    with DataFile(npz.convert(tmp_path / "b.h5", source, naming=Naming(y=("w", "u")), cutting=whole)) as file:
+        assert file.names("y") == ("w", "u")
+    np.savez(source, x=X, u=u, v=v[:3])
+    with pytest.raises(DataError, match=r"targets of the shapes .* can't be joined; expected \(N,\) or \(N, columns\)"):
+        npz.convert(tmp_path / "c.h5", source, naming=Naming(y=("u", "v")))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +169,7 @@ def test_images_have_a_scale_and_channels_last(tmp_path: Path) -> None:
         ({"a": X}, {}, "holds the arrays a; expected names such as x_train and y_train"),
         ({"x_train": X}, {}, "has x_train without y of train; expected names"),
         ({"x_train": X, "y_train": LABELS, "y_val": LABELS}, {}, "has y_val without x of validation"),
-        ({"x": X, "y": LABELS[:9]}, {}, r"x has the shape \(20, 3\) and y \(9,\); expected one target for each sample"),
+        ({"x": X, "y": LABELS[:9]}, {}, r"the shapes x \(20, 3\) and y \(9,\) differ in their length"),
         ({"x": X, "y": np.int64(3)}, {}, r"the labels have the shape \(\); expected \(N,\)"),
         ({"x": X, "y": X[:, :2].astype(int)}, {}, r"the labels have the shape \(20, 2\); expected \(N,\)"),
         ({"x": X, "y": LABELS.astype(float)}, {}, "holds 4 different whole numbers written as floats, such as 0.0, in"),
