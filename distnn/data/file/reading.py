@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.joining import Joined, join, join_samples, several
 from distnn.data.file.many import MOST_OPEN
 from distnn.data.file.opening import damaged, missing_filters, named, open_file
-from distnn.data.file.rows import Rows, bytes_of_one, leaves, names_of
+from distnn.data.file.rows import Rows, bytes_of_one, hash_of, leaves, names_of
 from distnn.data.file.splitting import numbers_of, origin, picked
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
@@ -25,8 +24,6 @@ from distnn.data.file.using import NoSplitError
 from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
-#: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
-HASHED_BYTES, ROWS = 1024 * 1024, 8
 #: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
 #: Of so many files with one sample each all fields are read before those of others.
@@ -188,7 +185,7 @@ class DataFile:
         for split, fields in self._data.items():
             for name, dataset in ((name, fields[name]) for name in self.fields):
                 try:
-                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {_hash(dataset)}"
+                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {hash_of(dataset)}"
                 except (OSError, RuntimeError) as error:
                     raise damaged(self.path, f"{split}/{name}", error) from error
         return found
@@ -393,18 +390,3 @@ def _form(field: str, dataset: Any) -> Form:
     """What is read of a field; booleans become integers, but in x."""
     dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
     return Form(dataset.shape[1:], np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype)
-
-
-def _hash(dataset: Any) -> str:
-    """Of all of a small dataset, or of some rows of a large one.
-
-    Raises:
-        OSError, RuntimeError: h5py's, for what can't be read.
-    """
-    rows, hasher = dataset.shape[0], hashlib.sha256()
-    small = rows * bytes_of_one(dataset) <= HASHED_BYTES
-    for start, stop in [(0, rows)] if small else [(row, row + 1) for row in np.linspace(0, rows - 1, ROWS, dtype=int)]:
-        values = np.empty((stop - start, *dataset.shape[1:]), dataset.dtype)
-        dataset.read_direct(values, np.s_[start:stop])
-        hasher.update(values.tobytes())
-    return hasher.hexdigest()[:16]
