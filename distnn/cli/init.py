@@ -18,7 +18,7 @@ from distnn.report.output import show
 
 @click.command(cls=options.Once)
 @click.option("-o", "--output", metavar="RUN.toml", type=options.PATH, default="run.toml", help="The new run file.")
-@click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet or char-lstm.")
+@click.option("--model", metavar="KIND", help="linear, logistic, softmax, mlp, convnet, resnet, fcn or char-lstm.")
 @click.option("--data", metavar="FILE.h5", help="The data; model and batch are chosen for them.")
 @alone
 def init(output: Path, model: str | None, data: str | None) -> None:

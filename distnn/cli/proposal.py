@@ -31,6 +31,7 @@ RECIPES: dict[str, Table] = {
         "optimizer": {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
         "schedule": _COSINE,
     },
+    "fcn": {"train": {"epochs": 20, "seed": 0}, "optimizer": _ADAM},
     "char-lstm": {
         "model": {"hidden": [256]},
         "data": {"streams": True},
@@ -43,6 +44,7 @@ RECIPES: dict[str, Table] = {
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
     "logistic": ("table.h5", "distnn data csv table.csv --target COLUMN -o table.h5"),
+    "fcn": ("images.h5", "distnn.data.write_data, with a label for each pixel"),
     "char-lstm": ("text.h5", "distnn data text text.txt -o text.h5"),
 }
 #: Images from so many pixels on, each way, are worth a network that looks for patterns.
@@ -81,8 +83,8 @@ def batch_size(kind: str, samples: int | None) -> int:
 
 
 def model_for(file: DataFile) -> str:
-    """The kind of model to begin with: a language's, a network for images if they are large enough, or a perceptron."""
-    if file.task == "language":
-        return "char-lstm"
+    """The kind of model to begin with: the task's own; for images that are large enough, a convnet; or a perceptron."""
+    if file.task in ("language", "segmentation"):
+        return "char-lstm" if file.task == "language" else "fcn"
     image = len(file.sample_shape) in (2, 3) and min(file.sample_shape[:2]) >= IMAGE
     return "convnet" if image else "mlp"

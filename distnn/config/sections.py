@@ -36,7 +36,7 @@ class DataSettings(Section):
     weight: FieldPlace | None = None  #: where weights of the samples or targets lie, likewise
     mask: FieldPlace | None = None  #: where it lies which targets count, likewise
     #: what the targets are, where the file's attribute task doesn't say it, or wrongly
-    task: Literal["classification", "regression", "language"] | None = None
+    task: Literal["classification", "regression", "segmentation", "language"] | None = None
     #: the names of the classes in the order of the labels 0, 1, …, where the file's attribute classes doesn't say them;
     #: or how many there are
     classes: Classes | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.errors import RunFileError
 from distnn.randomness import generator
+
+NONE: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
 class Augmentation:
@@ -26,13 +30,33 @@ class Augmentation:
         shape: the shape of one sample, (H, W) or (H, W, C).
         flip: whether to flip images.
         shift, crop: the largest move in pixels; at most one of them may be above 0.
+        along: by name, the shapes of other fields whose pixels belong to those of the images, such as labels: their
+            changes are the same.
 
     Raises:
-        RunFileError: if the samples aren't images, or are too small to be moved that far.
+        RunFileError: if the samples aren't images, or are too small to be moved that far; if labels of pixels, or
+            images to be predicted, would be filled with 0.
     """
 
-    def __init__(self, samples: int, shape: tuple[int, ...], *, flip: bool, shift: int = 0, crop: int = 0) -> None:
+    def __init__(
+        self,
+        samples: int,
+        shape: tuple[int, ...],
+        *,
+        flip: bool,
+        shift: int = 0,
+        crop: int = 0,
+        along: Mapping[str, tuple[int, ...]] = NONE,
+    ) -> None:
         _check(shape, shift, crop)
+        if along and shift:
+            raise RunFileError(
+                "augment.shift fills with 0 what an image's move leaves empty, but nobody knows the targets of these "
+                "pixels; use augment.crop, which mirrors the image and its targets at the edge."
+            )
+        self.along = {
+            name: Augmentation(samples, other, flip=flip, shift=shift, crop=crop) for name, other in along.items()
+        }
         self._samples, self._flips, self._reach = samples, 1 + flip, max(shift, crop)
         self._border = shift
         self._image = (*shape[:2], shape[2] if len(shape) == 3 else 1)
@@ -53,10 +77,12 @@ class Augmentation:
         return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(frame, length).astype(np.intp))
 
     def draw(self, seed: int, epoch: int) -> None:
-        """Draw the changes of every sample for ``epoch``, counted from 0."""
+        """Draw the changes of every sample for ``epoch``, counted from 0; the same for all fields."""
         moves, random = len(self._rows), generator(seed, f"augment/{epoch}")
         self._down = random.integers(0, moves, self._samples, dtype=np.intp)
         self._across = random.integers(0, moves * self._flips, self._samples, dtype=np.intp)
+        for other in self.along.values():
+            other.draw(seed, epoch)
 
     def apply(self, x: Array, index: Array) -> None:
         """Change a batch of images in place, without allocating.

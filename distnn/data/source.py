@@ -125,6 +125,9 @@ class Source(ABC):
                 self._check("x", x, slice(0, positions.length), f"scaled by {self.scale:g}")
         if self.augmentation is not None:
             self.augmentation.apply(x, self._index[: positions.length])
+            for name, other in self.augmentation.along.items():
+                if name in arrays:
+                    other.apply(arrays[name], self._index[: positions.length])
 
     def _blocks(self, positions: Range) -> Iterator[tuple[SampleBlock, Array, slice]]:
         """The blocks at these positions, with the rows of each, and which of the positions they are."""

@@ -48,7 +48,10 @@ def columns(path: Path, found: Mapping[str, Array], classes: Sequence[str], targ
     names = np.array(classes)
     table["prediction"] = names[predicted]
     table |= {f"probability_{name}": found["probabilities"][:, place] for place, name in enumerate(classes)}
-    return table if truth is None else table | {"truth": names[truth]}
+    if truth is None:
+        return table
+    known = (truth >= 0) & (truth < len(names))  # others are labels that don't count
+    return table | {"truth": np.where(known, names[np.where(known, truth, 0)], "")}
 
 
 def _by_target(name: str, values: Array, targets: Sequence[str]) -> dict[str, Array]:

@@ -140,7 +140,7 @@ class Restored:
         split = canonical(split)
         self._check(file, split, world.comm)
         total = file.count(split)
-        size = chunk(total)
+        size = chunk(total, file.sample_shape)
         comm, beat = world.comm, world.heartbeat.beat
         mine = Range(*(min(edge * size, total) for edge in part(batches(total, size), comm.size, comm.rank)))
         beat(f"the predictions for {split}")

@@ -24,7 +24,7 @@ class CrossEntropy(Loss, kind="cross_entropy"):
         UsageError: for numbers outside their range; when called on one logit for two classes, for any of the options.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "language")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation", "language")
     unit = "nats"
 
     label_smoothing: BelowOne = 0.0  #: the share of the probability that is spread evenly over all classes

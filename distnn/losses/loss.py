@@ -14,7 +14,7 @@ from distnn.graph.node import Node
 from distnn.registry import Family, Registered
 
 #: The tasks that a loss may serve.
-TASKS = ("regression", "classification", "language")
+TASKS = ("regression", "classification", "segmentation", "language")
 
 
 class Loss(

@@ -1,4 +1,4 @@
-"""Metrics of a classification, and of the next token of a text; each token counts."""
+"""Metrics of a classification, of the pixels of a segmentation, and of the next token of a text; each one counts."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class TopK(Metric, kind="top_k"):
 class _OfScores(Metric):
     """Computed from histograms of each class's probability: the mean over the classes, of two the second's."""
 
-    tasks = ("classification",)
+    tasks = ("classification", "segmentation")
     higher_is_better = True
 
     def statistic(self, width: int) -> Statistic:

@@ -34,7 +34,7 @@ class Metric(
         higher_is_better: which of two values is the better one; None where nobody has said.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "language")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation", "language")
     higher_is_better: ClassVar[bool | None] = None
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from distnn.errors import RunFileError, UsageError
 from distnn.losses import Loss
-from distnn.models.kinds import MODELS, TASKS
+from distnn.models.kinds import DENSE, MODELS, TASKS
 from distnn.models.layers import origin, plain, sequence
 from distnn.models.model import Model, Network
 from distnn.registry import load
@@ -31,7 +31,8 @@ def build(
         ShapeError: if a layer or the output doesn't fit.
         UsageError: for options that don't fit together. Each has the ``keys`` of the setting that is to blame.
     """
-    outputs = math.prod(target_shape) if task == "regression" else len(classes)
+    own = target_shape[2:] if settings.get("kind") in DENSE else target_shape  # of each pixel
+    outputs = math.prod(own) if task == "regression" else len(classes)
     try:
         network = _network(settings, tuple(input_shape), task, outputs)
         facts: dict[str, Any] = {"task": task, "classes": classes, "target_shape": target_shape, "weights": weights}
@@ -57,7 +58,7 @@ def _network(settings: Mapping[str, Any], input_shape: tuple[int, ...], task: st
         return sequence(tables, outputs, settings.get("initialization", "auto"), flatten=plain(tables))
     kind = settings["kind"]
     if task not in TASKS[kind]:
-        other = "char-lstm" if task == "language" else "mlp"
+        other = {"language": "char-lstm", "segmentation": "fcn"}.get(task, "mlp")
         raise RunFileError(
             f'model.kind = "{kind}" is for {" or ".join(TASKS[kind])}, but the data\'s task is {task}; try kind = '
             f'"{other}".'

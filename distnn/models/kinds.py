@@ -16,14 +16,18 @@ MODELS = Family(
 )
 #: The tasks that each kind serves.
 TASKS: dict[str, tuple[str, ...]] = {}
+#: The kinds with an output for each pixel.
+DENSE: set[str] = set()
 Builder = TypeVar("Builder", bound=Callable[..., Layer])
 
 
-def model(kind: str, *tasks: str) -> Callable[[Builder], Builder]:
-    """Register a builder, whose first argument is the number of outputs, for these tasks."""
+def model(kind: str, *tasks: str, dense: bool = False) -> Callable[[Builder], Builder]:
+    """Register a builder for these tasks; its first argument is the number of outputs, of each pixel if ``dense``."""
 
     def register(builder: Builder) -> Builder:
         MODELS.kinds[kind], TASKS[kind] = builder, tasks
+        if dense:
+            DENSE.add(kind)
         return builder
 
     return register

@@ -38,17 +38,17 @@ class Model:
     """A network with the input it takes and the task it serves.
 
     The task gives the loss: squared error for regression; for classification cross-entropy on logits (N, C), or
-    binary cross-entropy on logits (N, 1) where there are two classes; for a language cross-entropy on the logits
-    (N, T, C) of the next token at each step. ``loss`` may choose another. A language model whose network has
-    `Layer.states` takes them as inputs and gives them back, so that a text may be read on from sequence to sequence; no
-    gradient flows from one to the next.
+    binary cross-entropy on logits (N, 1) where there are two classes; for a segmentation cross-entropy on the logits
+    (N, H, W, C) of each pixel; for a language on the logits (N, T, C) of the next token at each step. ``loss`` may
+    choose another. A language model whose network has `Layer.states` takes them as inputs and gives them back, so that
+    a text may be read on from sequence to sequence; no gradient flows from one to the next.
 
     Arguments:
         network: from the input's node to the output's, which for classification are logits.
         input_shape: of one sample, without the batch axis.
-        task: ``classification``, ``regression`` or ``language``.
+        task: one of `distnn.losses.loss.TASKS`.
         classes: the names of the classes in the order of the labels, or of a language's tokens.
-        target_shape: of one sample's target, for regression and languages.
+        target_shape: of one sample's target, but for classification.
         loss: what is minimised; what the task asks for if None.
         further: what else is summed over the samples, each a node without the batch's axis; nothing if None.
         weights: the shape of one sample's weights: () for one, or that of its target; None where there are none.
@@ -61,7 +61,8 @@ class Model:
             probabilities, or the output), of the summed loss, and of the number classified right (None for regression).
         weight, count: the nodes of what the loss is divided by for its mean, and of how many targets count whose label
             isn't ignored; None where that is just the number of targets.
-        targets: how many targets one sample has that are counted each: a sequence's length, else 1.
+        targets: how many targets one sample has that are counted each: of a sequence its tokens, of an image that is
+            segmented its pixels, else 1.
         sums: by name the nodes of all that is summed over the samples: of `distnn.sums.FIXED` what the model computes,
             and what ``further`` has given.
         layout: where these sums lie in a vector.
@@ -88,12 +89,12 @@ class Model:
         self.task, self.classes = task, tuple(classes)
         self.network = network
         if task not in TASKS:
-            raise DataError(f"task '{task}': expected classification, regression or language.")
+            raise DataError(f"task '{task}': expected one of: {', '.join(TASKS)}.")
         self.criterion = (loss or Auto()).serving(task)
-        self.targets = math.prod(self.target_shape) if task == "language" else 1
+        self.targets = math.prod(self.target_shape) if task in ("language", "segmentation") else 1
         self.x = input("x", (N, *self.input_shape), integer=task == "language")
         self.output, self.states = self._call(network)
-        self.y = {"classification": self._label, "regression": self._target, "language": self._next_tokens}[task]()
+        self.y = self._targets()
         self.weights = None if weights is None else input("weights", (N, *weights))
         self.correct: Node | None = None
         self.prediction = self.output
@@ -117,6 +118,16 @@ class Model:
         output, ends = network.unroll(self.x, state=tuple(starts.values()))
         return output, dict(zip(starts, zip(starts.values(), ends, strict=True), strict=True))
 
+    def _targets(self) -> Node:
+        """The node of the targets, which the network's output must fit."""
+        ways = {
+            "classification": self._label,
+            "regression": self._target,
+            "segmentation": self._pixels,
+            "language": self._next_tokens,
+        }
+        return ways[self.task]()
+
     def _next_tokens(self) -> Node:
         """The node of the targets of a language, whose output must be a logit for each token at each step."""
         expected: Shape = (N, *self.input_shape, len(self.classes))
@@ -125,6 +136,18 @@ class Model:
                 f"the model's output has shape {show(self.output.shape)}, but the data has sequences of "
                 f"{self.input_shape[0]} with {len(self.classes)} different tokens; expected {show(expected)}: for each "
                 f"step a logit for each token."
+            )
+        return input("y", (N, *self.target_shape), integer=True)
+
+    def _pixels(self) -> Node:
+        """The node of the labels of pixels, each of which must have a logit for each class."""
+        expected: Shape = (N, *self.target_shape, len(self.classes))
+        if self.output.shape != expected:
+            raise ShapeError(
+                f"the model's output has shape {show(self.output.shape)}, but the data has a label for each of "
+                f"{' × '.join(map(str, self.target_shape))} pixels and {len(self.classes)} classes; expected "
+                f'{show(expected)}: layers that keep height and width (padding = "same", stride 1), and last a dense '
+                f"one, or a convolution of 1 × 1, with an output for each class."
             )
         return input("y", (N, *self.target_shape), integer=True)
 

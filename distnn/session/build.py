@@ -135,7 +135,7 @@ class Run:
     def _kernels(self, file: DataFile) -> tuple[str, ...]:
         """The names of the compiled kernels, which are ready now."""
         shard = -(-self.batch_size // self.step.batching.shards)
-        together = max(shard, *(chunk(file.count(split)) for split in file.splits))
+        together = max(shard, *(chunk(file.count(split), file.sample_shape) for split in file.splits))
         exact = self.settings.parallel.reproducible
         return prepare(self.model, self.optimizer, self.parameters, self.world.comm, together, reproducible=exact)
 

@@ -106,8 +106,9 @@ def data_file(
 
 
 def description(settings: RunSettings) -> Description:
-    """What ``[data]`` and ``[transforms]`` say of a data file."""
-    return replace(settings.data.description(), transforms=settings.transforms.make())
+    """What ``[data]``, ``[transforms]`` and ``[loss]`` say of a data file."""
+    ignore = settings.loss.make().ignore_label
+    return replace(settings.data.description(), transforms=settings.transforms.make(), ignore=ignore)
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:
@@ -133,7 +134,12 @@ def augmentation(settings: RunSettings, file: DataFile) -> Augmentation | None:
     if not (given.flip or given.shift or given.crop):
         return None
     shape = file.chains.shape("x", file.sample_shape)
-    return Augmentation(file.count("train"), shape, **given.model_dump())
+    image = shape[:2]
+    along = {name: form.shape for name, form in file.forms("train").items() if form.shape[:2] == image and name != "x"}
+    if file.weight_shape is not None:  # the product of weight and mask
+        along.pop("mask", None)
+        along |= {"weight": file.weight_shape} if file.weight_shape[:2] == image else {}
+    return Augmentation(file.count("train"), shape, along=along, **given.model_dump())
 
 
 def bucket_mb(settings: ParallelSettings, comm: Communicator) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
@@ -28,6 +29,8 @@ from distnn.train.carried import Carried
 BATCH, LEAST = 256, 32
 #: Into how many chunks a split is cut at least, as long as they don't fall below `LEAST`.
 CHUNKS = 64
+#: How many numbers the samples of one forward have at most, unless one has more: large images need memory.
+NUMBERS = 2**23
 #: How many streams of text a split is read as. Each begins from the state 0, so few cost little; each is read in order,
 #: so more are faster.
 STREAMS = 64
@@ -75,7 +78,7 @@ class Evaluator:
         self._plan = cache(partial(model.evaluation_plan, parameters=parameters, pool=BufferPool(), predicts=predicts))
         self._sums = model.layout.zeros().vector
         samples = file.count(split)
-        streams, length = min(STREAMS, samples), chunk(samples)
+        streams, length = min(STREAMS, samples), chunk(samples, file.sample_shape)
         self._chunks = min(groups or world.comm.size, streams) if model.states else batches(samples, length)
         mine = part(self._chunks, world.comm.size, world.comm.rank)
         if model.states:
@@ -160,9 +163,9 @@ class _Reader(NamedTuple):
     carried: Carried
 
 
-def chunk(samples: int) -> int:
-    """How many samples of a split are computed together, whatever the number of ranks."""
-    return min(BATCH, max(LEAST, samples // CHUNKS))
+def chunk(samples: int, shape: Sequence[int]) -> int:
+    """How many samples of a split, each of a shape, are computed together, whatever the number of ranks."""
+    return min(BATCH, max(LEAST, samples // CHUNKS), max(1, NUMBERS // math.prod(shape)))
 
 
 def _batches(samples: int, size: int) -> Iterator[Range]:
@@ -175,9 +178,9 @@ def predict(
 ) -> Array:
     """The model's predictions for samples, ``size`` at a time.
 
-    They are class probabilities (N, C), or (N, 1) for two classes of one logit; for regression the outputs, in the
-    targets' own units; for a language the next token's probabilities (N, T, C), where each sequence begins from the
-    state 0. ``beat`` is called after each batch.
+    They are class probabilities (N, C), or (N, 1) for two classes of one logit; for a segmentation those of each pixel
+    (N, H, W, C); for regression the outputs, in the targets' own units; for a language the next token's probabilities
+    (N, T, C), where each sequence begins from the state 0. ``beat`` is called after each batch.
     """
     made = cache(partial(model.prediction_plan, parameters=parameters, pool=BufferPool()))
     nothing, results = Carried(model, 0, parameters.dtype), list[Array]()

@@ -43,7 +43,7 @@ def model_of(*words: str | Path) -> config.RunSettings:
 @pytest.mark.parametrize("kind", MODELS.kinds)
 def test_every_kind_of_model(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert init("--model", kind) == 0
-    assert capsys.readouterr().out.startswith(f"wrote run.toml: {kind}, for data that `distnn data ")
+    assert capsys.readouterr().out.startswith(f"wrote run.toml: {kind}, for data that `distnn")
     text = Path("run.toml").read_text()
     settings = config.read("run.toml")
     assert settings.model.kind == kind

@@ -136,6 +136,7 @@ models = st.one_of(
         {"kind": st.just("mlp")}, optional={**inits, "hidden": st.lists(counts, max_size=4), "activation": activations}
     ),
     made("convnet", channels=st.lists(counts, min_size=1, max_size=3), kernel=counts, dropout=unit, **inits),
+    made("fcn", channels=st.lists(counts, min_size=1, max_size=3), dilations=st.lists(counts, max_size=3), **inits),
     made("resnet", channels=st.lists(counts, min_size=1, max_size=3), depth=counts, shortcut=st.just("pad")),
     st.fixed_dictionaries({"kind": st.sampled_from(["linear", "logistic", "softmax"])}, optional=inits),
     st.fixed_dictionaries({"layers": st.lists(layer, min_size=1, max_size=4)}, optional=inits),

@@ -222,7 +222,7 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         "6 mistakes in the settings of run.toml:",
         "  --set oops: expected section.key=value, as in --set train.epochs=3.",
         '  run.toml, line 3: model.kind is "mpl" (text), but must be "linear", "logistic", "softmax", "mlp", '
-        '"convnet", "resnet" or "char-lstm" (did you mean \'mlp\'?).',
+        '"convnet", "resnet", "fcn" or "char-lstm" (did you mean \'mlp\'?).',
         "  run.toml, line 6: data.path is missing; it must be text in quotation marks.",
         f"  run.toml, line 7: data.file is not a setting; [data] takes {', '.join(DataSettings.model_fields)}.",
         '  --set train.epochs=x: train.epochs is "x" (text), but must be an integer of at least 1.',
@@ -238,8 +238,8 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
     [
         (
             {"hidden": [3]},
-            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp", "convnet", "resnet" or '
-            '"char-lstm"; or [[model.layers]] tables; or factory = "module:function"',
+            'model must say what to build: kind = "linear", "logistic", "softmax", "mlp", "convnet", "resnet", '
+            '"fcn" or "char-lstm"; or [[model.layers]] tables; or factory = "module:function"',
         ),
         (
             {"kind": "mlp", "factory": "a:b"},
@@ -251,18 +251,18 @@ def test_all_mistakes_come_at_once(run: Path) -> None:
         ),
         (
             {"kind": "logistic", "hidden": [3]},
-            'model.hidden belongs to kind = "mlp", "convnet" or "char-lstm" and has no meaning with kind = "logistic"; '
-            "remove it",
+            'model.hidden belongs to kind = "mlp", "convnet" or "char-lstm" and has no meaning with kind = '
+            '"logistic"; remove it',
         ),
         (
             {"layers": [{"units": 3}], "activation": "tanh"},
-            'model.activation belongs to kind = "mlp", "convnet" or "resnet" and has no meaning with '
+            'model.activation belongs to kind = "mlp", "convnet", "resnet" or "fcn" and has no meaning with '
             "[[model.layers]]; remove it, or give one to each layer",
         ),
         (
             {"kind": "resnet", "initialization": "he"},
-            'model.initialization belongs to kind = "linear", "logistic", "softmax", "mlp", "convnet" or "char-lstm" '
-            'and has no meaning with kind = "resnet"; remove it',
+            'model.initialization belongs to kind = "linear", "logistic", "softmax", "mlp", "convnet", "fcn" or '
+            '"char-lstm" and has no meaning with kind = "resnet"; remove it',
         ),
         (
             {"kind": "mlp", "depth": 8},

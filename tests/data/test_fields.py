@@ -199,6 +199,7 @@ def test_frames_of_pandas(tmp_path: Path) -> None:
         with opened(tmp_path / f"{name}.h5", **data, **LABELS) as file:
             equal(file, np.column_stack([X[:, 3], Y, X[:, 0]]), Y)
             assert file.names("x") == ("s", "y", "p") and not [each for each in file.remarks() if "not used" in each]
+        assert '{path = "df' in refused(tmp_path / f"{name}.h5", **data | {"x": "df"}, **LABELS)
         assert "did you mean 'p'" in refused(
             tmp_path / f"{name}.h5", **data | {"y": {"path": "df", "columns": ["pp"]}}, **LABELS
         )
@@ -352,7 +353,9 @@ def test_named_places(tmp_path: Path) -> None:
 
 def test_joined_files(tmp_path: Path) -> None:
     for number, (start, stop) in enumerate(((0, 5), (5, 12))):
-        made(tmp_path / f"{number}.h5", images=X[start:stop].T, labels=Y[start:stop])
+        with h5py.File(made(tmp_path / f"{number}.h5", images=X[start:stop].T, labels=Y[start:stop]), "r+") as file:
+            file["labels"].attrs["names"] = ["kind"]
     with opened(tmp_path / "?.h5", x={"path": "images", "layout": "reversed"}, y="labels", **LABELS) as file:
         equal(file, X, Y)
         assert file.count("train") == 12 and len(file.identity()) == 5
+        assert (file.names("x"), file.names("y")) == ((), ("kind",))

@@ -74,6 +74,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], np.ndarray, np.ndarray]] 
         X,
         X[:, :2],
     ),
+    "as many numbers as samples": (
+        {"x": X, "y": np.arange(60)},
+        {"x": "x", "y": "y", "task": "regression"},
+        X,
+        np.arange(60),
+    ),
     "a table": (
         {"t": table()},
         {"x": {"path": "t", "columns": ["a", "b"]}, "y": {"path": "t", "columns": ["price"]}, "task": "regression"},

@@ -230,7 +230,7 @@ def test_a_wrong_structure_is_refused(tmp_path: Path, datasets: dict[str, Any], 
     [
         (
             {},
-            "has no root attribute `task`: expected 'classification', 'regression' or 'language'. Set data.task in the",
+            "has no root attribute `task`: expected 'classification', 'regression', 'segmentation' or 'language'. Set",
         ),
         ({"task": "clasification"}, "unknown task 'clasification' (did you mean 'classification'?)"),
         ({"task": "classification"}, "names no classes: expected the root attribute `classes`, a list of names in the"),

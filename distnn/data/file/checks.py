@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "test")
 NEEDED = ("x", "y")
 FIELDS = (*NEEDED, "weight", "mask")
 #: The tasks that a data file can have.
-TASKS = ("classification", "regression", "language")
+TASKS = ("classification", "regression", "language", "segmentation")
 
 
 class Unsettled(DataError):
@@ -29,7 +29,7 @@ class Unsettled(DataError):
 
 def check_task(path: Path, task: object) -> str:
     """The task as text; DataError if it is missing or unknown."""
-    expected = "expected 'classification', 'regression' or 'language'"
+    expected = "expected 'classification', 'regression', 'segmentation' or 'language'"
     if task is None:
         raise Unsettled(f"{path} has no root attribute `task`: {expected}. {how_to_set('task', 'classification')}")
     name = text(task)
@@ -42,7 +42,7 @@ def check_task(path: Path, task: object) -> str:
 
 
 def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
-    """The class names of a classification or the tokens of a language, at least one; empty for a regression."""
+    """The class names of labels or the tokens of a language, at least one; empty for a regression."""
     if task == "regression":
         return ()
     names = () if classes is None else texts(classes)
@@ -55,9 +55,9 @@ def check_classes(path: Path, task: str, classes: object) -> tuple[str, ...]:
             f"{path} is for {task} but names no classes: expected the root attribute `classes`, a list of "
             f"names in the order of the labels 0, 1, …. {how_to_set('classes', ['cat', 'dog'])}"
         )
-    if task == "classification" and len(names) == 1:
+    if task in ("classification", "segmentation") and len(names) == 1:
         raise DataError(
-            f"{path} has one class only, {names[0]!r}; a classification tells at least two apart. Name all in the root "
+            f"{path} has one class only, {names[0]!r}; a {task} tells at least two apart. Name all in the root "
             f"attribute `classes`, also those of which there is no sample."
         )
     return names
@@ -90,10 +90,11 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
     Args:
         path: the file.
         split: train, validation or test.
-        task: classification, regression or language.
+        task: one of `TASKS`.
         fields: arrays or HDF5 datasets by name: x, samples (N, …), for a language (N, T), integer tokens; y, targets
-            (N,) or, for a regression, (N, …); for a language as x, the tokens that come next; perhaps weight and mask,
-            one for each sample (N,), or for each target, of the shape of y.
+            (N,) or, for a regression, (N, …); for a segmentation (N, H, W) or (N, D, H, W); for a language as x, the
+            tokens that come next; perhaps weight and mask, one for each sample (N,), or for each target, of the shape
+            of y.
 
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
@@ -111,9 +112,7 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
             "a single feature has the shape (N, 1)."
         )
     if y is None:
-        if 0 in x.shape:
-            raise DataError(f"{path}: the split `{split}` is empty (x {x.shape}); expected at least one sample.")
-        return
+        return _check_some(path, split, x)
     if hint := _reversed(task, x.shape, y.shape):
         raise DataError(f"{path}: {split}/x has the shape {x.shape} and {split}/y {y.shape}. {hint}")
     if len(y.shape) == 0 or x.shape[0] != y.shape[0]:
@@ -132,10 +131,17 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
                 f"{path}: {split}/{name} has the shape {fields[name].shape} but {split}/y {y.shape}; expected "
                 f"{y.shape[:1]}, one number for each sample, or the shape of y, one for each target."
             )
-    if task == "classification":
-        _check_labels_type(path, split, y)
+    if task in ("classification", "segmentation"):
+        _check_labels_type(path, split, task, y)
+    if task == "segmentation":
+        _check_pixels(path, split, x, y)
     if task == "language":
         _check_tokens(path, split, x, y)
+
+
+def _check_some(path: Path, split: str, x: Any) -> None:
+    if 0 in x.shape:
+        raise DataError(f"{path}: the split `{split}` is empty (x {x.shape}); expected at least one sample.")
 
 
 def _reversed(task: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
@@ -153,17 +159,26 @@ def _reversed(task: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
     )
 
 
-def _check_labels_type(path: Path, split: str, y: Any) -> None:
+def _check_pixels(path: Path, split: str, x: Any, y: Any) -> None:
+    if len(y.shape) < 2 or y.shape[1:] != x.shape[1 : len(y.shape)]:
+        hint = " Are they one-hot? Write the number of the class instead." if len(y.shape) == len(x.shape) > 3 else ""
+        raise DataError(
+            f"{path}: {split}/y has the shape {y.shape} and {split}/x {x.shape}, but for a segmentation there is a "
+            f"label for each pixel: expected (N, H, W) for images (N, H, W, C) or (N, H, W).{hint}"
+        )
+
+
+def _check_labels_type(path: Path, split: str, task: str, y: Any) -> None:
     if y.dtype.kind not in "biu":
         raise DataError(
-            f"{path}: {split}/y has the type {y.dtype}, but labels for classification are integers 0, 1, …; "
+            f"{path}: {split}/y has the type {y.dtype}, but labels for {task} are integers 0, 1, …; "
             "convert them, or set the task to 'regression'."
         )
-    if len(y.shape) != 1:
+    if len(y.shape) != 1 and task == "classification":
         raise DataError(
             f"{path}: {split}/y has the shape {y.shape}, but labels for classification have the shape (N,): "
             "one integer for each sample, not one-hot rows. If they are that, say so in the run file: "
-            'data.y = {layout = "one_hot"}.'
+            'data.y = {layout = "one_hot"}; with a label for each pixel the task is segmentation.'
         )
 
 
@@ -217,7 +232,15 @@ def check_scale(path: Path, name: str, scale: Any) -> float:
     return float(value.item())
 
 
-def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.ndarray], task: str, classes: int) -> None:
+def check_values(
+    path: Path,
+    split: str,
+    start: int,
+    fields: Mapping[str, np.ndarray],
+    task: str,
+    classes: int,
+    ignore: int | None = None,
+) -> None:
     """DataError for the first NaN, infinity, or label or token outside the classes, in a slab of a split.
 
     Args:
@@ -225,23 +248,26 @@ def check_values(path: Path, split: str, start: int, fields: Mapping[str, np.nda
         split: train, validation or test.
         start: where the slab begins in the split.
         fields: the slab's arrays by name, some or all: x, samples (n, …); y, targets (n,) or (n, …).
-        task: classification, regression or language.
+        task: one of `TASKS`.
         classes: how many there are; 0 for a regression.
+        ignore: a label that may be there beside those of the classes.
     """
     without = left_out(fields) if "y" in fields else None
     for name, values in fields.items():
         # min and max propagate a NaN and need no array of flags: this runs on every sample that is read.
         if values.dtype.kind == "f" and values.size and not np.isfinite([values.min(), values.max()]).all():
             _refuse(path, f"{split}/{name}", values, start, ~np.isfinite(values), without if name == "y" else None)
-    labels = {"classification": ("y",), "language": ("y", "x")}.get(task, ())
+    labels = {"regression": (), "language": ("y", "x")}.get(task, ("y",))
     for name, values in ((name, fields[name]) for name in labels if name in fields):
         if values.size and (int(values.min()) < 0 or int(values.max()) >= classes):
-            bad = _counting((values < 0) | (values >= classes), without if name == "y" else None)
+            bad = ((values < 0) | (values >= classes)) & (values != ignore)
+            bad = _counting(bad, without if name == "y" else None)
             if bad.any():
                 place, value = _first(bad, values, start)
                 raise DataError(
                     f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
-                    f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`."
+                    f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`; or leave "
+                    f"out all that have it by loss.ignore_label = {value}."
                 )
     _check_weights(path, split, start, fields)
 

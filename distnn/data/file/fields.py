@@ -85,6 +85,7 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        ignore: a label that may be there beside those of the classes, of what isn't to count.
         transforms: what is done to the values of fields once they are read.
         one_sample_files: each file is one sample: its datasets are a row each.
         cut: how the samples for training are cut into splits; None: they aren't.
@@ -94,6 +95,7 @@ class Description:
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    ignore: int | None = None
     transforms: Wished = field(default_factory=dict)
     one_sample_files: bool = False
     cut: Cut | None = None

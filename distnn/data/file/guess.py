@@ -202,7 +202,7 @@ def _classes(y: Table, values: Array) -> int | list[str] | None:
     if values.ndim != 1 or not np.isfinite(values).all() or (values != np.rint(values)).any():
         return None
     different = np.unique(values)
-    few = len(different) <= (CLASSES if values.dtype.kind in "biu" else min(CLASSES, len(values) // 10))
+    few = len(different) <= min(CLASSES, len(values) // (2 if values.dtype.kind in "biu" else 10))
     if not few or len(different) < 2:
         return None
     if different[0] == 0 and different[-1] < 2 * len(different):

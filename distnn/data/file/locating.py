@@ -107,7 +107,7 @@ class Datasets:
         thing = self._walk(path)
         if isinstance(thing, h5py.Group):
             foreign.refuse_matlab(self._path, thing)
-            if location.columns and (blocks := foreign.frame_blocks(thing)):
+            if blocks := foreign.frame_blocks(thing):
                 return self._framed(thing, blocks, location)
             if isinstance(thing.get("table"), h5py.Dataset) and "pandas_type" in thing.attrs:
                 path, thing = f"{path}/table", self._walk(f"{path}/table")
@@ -141,10 +141,7 @@ class Datasets:
         """Columns of a table, which is a dataset of a compound type."""
         known = foreign.table_columns(table)
         if not location.columns:
-            raise DataError(
-                f"{self._path}: {table.name} is a table, of the type {table.dtype}; its columns are {listing(known)}. "
-                f'Say which are meant: {{path = "{table.name.lstrip("/")}", columns = [{_quoted(list(known)[:3])}]}}.'
-            )
+            raise self._which(table, f"a table, of the type {table.dtype}", known)
         if len(table.shape) != 1 or self._whole:
             why = "; but each file is said to be one sample" if self._whole else ""
             raise DataError(f"{self._path}: {table.name} is a table of the shape {table.shape}; expected (N,){why}.")
@@ -165,6 +162,8 @@ class Datasets:
         """Columns of a data frame that lie in several datasets, by their types."""
         whole = {block: self._part(f"{group.name}/{block}", Location(())) for block in blocks}
         homes = {name: (block, place) for block, rows in whole.items() for place, name in enumerate(names_of(rows))}
+        if not location.columns:
+            raise self._which(group, "a data frame", homes)
         self._places(group, location.columns, tuple(homes))
         parts = [views.picked(whole[homes[name][0]], [homes[name][1]]) for name in location.columns]
         return parts[0] if len(parts) == 1 else views.Beside(parts)
@@ -191,6 +190,14 @@ class Datasets:
                 self._checked.add(here.name)
             here = here.get(word)
         return here
+
+    def _which(self, thing: Any, what: str, columns: Iterable[str]) -> DataError:
+        """The error for a table without a choice of columns."""
+        names = list(columns)
+        return DataError(
+            f"{self._path}: {thing.name} is {what}; its columns are {listing(names)}. "
+            f'Say which are meant: {{path = "{thing.name.lstrip("/")}", columns = [{_quoted(names[:3])}]}}.'
+        )
 
     def _absent(self, path: str, thing: Any) -> DataError:
         """The error for a path at which there is no dataset."""

@@ -54,13 +54,13 @@ class DataFile:
 
     Attributes:
         path: the file.
-        task: ``classification``, ``regression`` or ``language``.
+        task: ``classification``, ``regression``, ``segmentation`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that the file has, in that order; or the one that its purpose is.
         fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
             weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
-        target_shape: the shape of one target; ``()`` for labels.
+        target_shape: the shape of one target; ``()`` for labels of a classification.
         x_dtype: the type of the samples as stored, in this machine's byte order.
         scale: the factor by which samples are to be multiplied: the attribute ``scale`` of x; None without one.
         chains: the transforms, for samples and targets of these shapes.
@@ -326,13 +326,14 @@ class DataFile:
 
     def _check(self, split: str, start: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Check values; errors name the file that a sample is in, and its number there."""
+        known = self.task, len(self.classes), self.description.ignore
         try:
-            checks.check_values(self.path, split, start, arrays, self.task, len(self.classes))
+            checks.check_values(self.path, split, start, arrays, *known)
         except DataError:
             for place in range(max(map(len, arrays.values()))):
                 sample = {name: array[place : place + 1] for name, array in arrays.items()}
                 where = origin(self.path, split, self._data[split]["x"], start + place)
-                checks.check_values(*where, sample, self.task, len(self.classes))
+                checks.check_values(*where, sample, *known)
             raise
 
     def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:

@@ -47,9 +47,15 @@ def leaves(rows: Any) -> Iterator[Any]:
 
 
 def names_of(rows: Any) -> tuple[str, ...]:
-    """What the places along the last axis of rows are called; empty if that isn't known."""
-    names: tuple[str, ...] = getattr(rows, "names", ())
-    return names
+    """What the places along the last axis of rows are called; empty if that isn't known.
+
+    Rows that don't say it have the same as their parts.
+    """
+    names: tuple[str, ...] | None = getattr(rows, "names", None)
+    if names is not None:
+        return names
+    found = {names_of(part) for part in getattr(rows, "parts", ())}
+    return found.pop() if len(found) == 1 else ()
 
 
 def bytes_of_one(values: Any) -> int:

@@ -19,7 +19,7 @@ from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
 from distnn.data.file.using import located, match_classes, match_names, match_scale, match_shape
-from distnn.data.file.views import as_column
+from distnn.data.file.views import as_column, reshaped
 from distnn.errors import DataError
 
 
@@ -113,7 +113,7 @@ def _used(path: Path, file: Any, datasets: Datasets, description: Description, p
         if "y" in fields:
             classes = _classes(path, file, task, description, fields["y"], notes)
             fields = dict(_prepared(path, split, task, classes, description, fields, notes))
-            if task == "classification":
+            if task in ("classification", "segmentation"):
                 fields["y"] = match_classes(where, fields["y"], classes, purpose.classes, notes)
             elif task == "regression":
                 y = match_names(where, "y", fields["y"], purpose.names.get("y", ()), notes)
@@ -142,7 +142,9 @@ def _prepared(
     found = dict(fields)
     if task != "language":
         found["x"] = as_column(found["x"], "")
-    if task == "classification" and "y" in found:
+    if task == "segmentation" and "y" in found and len(found["y"].shape) > 3 and found["y"].shape[-1] == 1:
+        found["y"] = reshaped(found["y"], found["y"].shape[:-1])  # one channel
+    if task in ("classification", "segmentation") and "y" in found:
         one_hot = description.fields["y"].layout == "one_hot"
         found["y"] = labels(f"{path}: {split}", found["y"], classes, notes, one_hot=one_hot)
     checks.check_split(path, split, task, found)

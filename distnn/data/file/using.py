@@ -92,13 +92,17 @@ def match_classes(where: str, y: Any, there: Sequence[str], known: Sequence[str]
     places = np.array([known.index(name) for name in there])
 
     def change(rows: Array, target: Array, start: int) -> None:
-        if rows.size and (rows.min() < 0 or rows.max() >= len(places)):
-            bad = int(np.argmax((rows < 0) | (rows >= len(places))))
+        outside = (rows < 0) | (rows >= len(places))
+        if (
+            bad := outside & (rows >= 0) & (rows < len(known))
+        ).any():  # others are refused later, unless a mask has them
+            at = np.unravel_index(int(np.argmax(bad)), rows.shape)
             raise DataError(
-                f"{where}/y[{start + bad}] is the label {rows[bad]}, but there are {len(places)} classes: expected "
-                f"0..{len(places) - 1}. Correct the label, or the list of names in the attribute `classes`."
+                f"{where}/y[{', '.join(map(str, (at[0] + start, *at[1:])))}] is the label {rows[at]}, but there are "
+                f"{len(places)} classes: expected 0..{len(places) - 1}. Correct the label, or the list of names in the "
+                "attribute `classes`."
             )
-        np.take(places, rows, out=target)
+        target[...] = np.where(outside, rows, places[np.where(outside, 0, rows)])
 
     return Changed(y, change, dtype=places.dtype)
 

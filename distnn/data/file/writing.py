@@ -52,8 +52,8 @@ def write_data(
         splits: train and, optionally, validation and test, each with x (N, …) and y (N,) or (N, …), as a pair or by
             name, then perhaps with weight and mask (see `DataFile`): arrays, or anything that can be sliced like one (a
             memory map, an HDF5 dataset).
-        task: ``classification``, ``regression`` or ``language``.
-        classes: for a classification, the names in the order of the labels 0, 1, …; for a language, the tokens.
+        task: ``classification``, ``regression``, ``segmentation`` (a label for each pixel) or ``language``.
+        classes: for labels, the names in the order of the labels 0, 1, …; for a language, the tokens.
         scale: the factor by which x is to be multiplied when it is read, such as 1/255 for images of 8 bits; None: it
             is used as it is.
         names: of the features, for ``x``, and of the target columns, for ``y``: one for each place of the last axis.
