@@ -327,5 +327,7 @@ def describe(path: Path) -> None:
         sizes = ", ".join(f"{split} {file.count(split)}" for split in file.splits)
         shape = "×".join(map(str, file.sample_shape))
         kind = "characters" if file.task == "language" else "classes"
-        task = f"{len(file.classes)} {kind}" if file.classes else "regression"
-        show(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}")
+        several = f" of {file.target_shape[0]} targets" if len(file.target_shape) == 1 else ""
+        task = f"{len(file.classes)} {kind}" if file.classes else f"regression{several}"
+        extra = "".join(f", with {name}s" for name in file.fields if name not in ("x", "y"))
+        show(f"wrote {path}: {sizes} samples of {shape} {file.x_dtype}, {task}{extra}")

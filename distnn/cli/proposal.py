@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from distnn.data import DataFile
+from distnn.data.file.checks import of_pixels
 from distnn.data.partition import batches
 
 Table = dict[str, dict[str, Any]]
@@ -62,10 +63,25 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     table["model"] = {"kind": kind, **table.get("model", {})}
     batch = batch_size(kind, samples)
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
+    if file is not None and (wished := transforms(file)):
+        table["transforms"] = wished
     if samples is not None and "schedule" in table:
         steps = table["train"]["epochs"] * batches(samples, batch)
         table["schedule"]["warmup_steps"] = min(table["schedule"]["warmup_steps"], steps // 10)
     return table
+
+
+def transforms(file: DataFile) -> dict[str, list[Any]]:
+    """Tables and targets of a regression are standardised, and images of 8 bits mapped to 0..1."""
+    found: dict[str, list[Any]] = {}
+    if file.scale is None and file.task != "language":
+        if of_pixels(file.x_dtype, file.sample_shape):
+            found["x"] = [{"kind": "scale", "factor": 1 / 255}]
+        elif len(file.sample_shape) == 1:
+            found["x"] = ["standardize"]
+    if file.task == "regression":
+        found["y"] = ["standardize"]
+    return found
 
 
 def batch_size(kind: str, samples: int | None) -> int:

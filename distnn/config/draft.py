@@ -53,11 +53,14 @@ def draft(chosen: Mapping[str, Mapping[str, Any]], head: Sequence[str], where: s
 
 
 def _plain(value: Any) -> Any:
-    """A table, or only its path if it has nothing else."""
+    """A table, or only its path or kind if nothing else was given."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     if not isinstance(value, Section):
         return value
     table = value.table(list)
-    return table["path"] if set(table) == {"path"} else table
+    given = {key: each for key, each in table.items() if key in value.model_fields_set}
+    return next(iter(given.values())) if set(given) in ({"path"}, {"kind"}) else table
 
 
 def _meaning(section: type[Section], key: str) -> str:

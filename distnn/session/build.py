@@ -26,7 +26,7 @@ from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
-from distnn.session.fitting import fit
+from distnn.session.fitting import fit, warnings
 from distnn.session.monitor import Monitor, monitor
 from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucket_mb, memories, model
 from distnn.session.progress import Progress
@@ -44,6 +44,9 @@ class Run:
         given: objects to use instead of what the settings describe.
         fitted: what the file's transforms were fitted to before, by name; None if they have to be now.
         former: the same run on more ranks, whose training samples are taken over if they are in memory.
+
+    Attributes:
+        warnings: what a network may not learn from as the training samples are.
 
     Raises:
         DataError: if the batch is larger than the training split, or the data are bad.
@@ -76,7 +79,7 @@ class Run:
             else training_source(file, order, world.comm, augmentation(settings, file), in_memory=self.in_memory)
         )
         fit(file, self.loader, world)
-        self.chains.check_classes(str(file.path), len(file.classes))
+        self.warnings: list[str] = world.comm.on_root(lambda: warnings(file, self.loader, settings.train.dtype))
         self.model = made or model(settings, file, given)
         check_whole_batches(self.model, settings, world)
         self.step = self._step()

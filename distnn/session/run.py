@@ -238,6 +238,8 @@ class _Training:
             run = Run(self.settings, file, self.world, self.given, self._fitted, former)
         if former is None:
             self._remarks += tuple(run.chains.remarks if self._fitted is None else run.chains.description)
+            if self._fitted is None:
+                self._warnings += run.warnings
         self._fitted = run.chains.state
         return run
 

@@ -116,7 +116,7 @@ def test_npz(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", a_train=np.ones((9, 2)), b_train=np.arange(9), c_train=np.arange(9) / 2, d=np.ones(3))
     options = ("--x", "a_{split}", "--y", "b_{split}", "--y", "c_{split}")
     line = wrote("npz", tmp_path / "b.npz", *options, "-o", path, "--force", notes=1)
-    assert line == f"wrote {path}: train 9 samples of 2 float64, regression"
+    assert line == f"wrote {path}: train 9 samples of 2 float64, regression of 2 targets"
     assert "There is no archive" in refused("npz", tmp_path / "none.npz", "-o", tmp_path / "b.h5")
 
 
@@ -144,10 +144,10 @@ def test_the_options_of_tables(tmp_path: Path) -> None:
     source.write_text("1,5;red;2020-01-02;7;x\n2,5;NA;2020-01-03;8;y\n3,5;blue;2020-01-04;9;y\n" * 10)
     options = ("--no-header", "--delimiter", ";", "--decimal", ",", "--types", "3=date", "--drop", "5")
     line = wrote("csv", source, "--target", "1,4", *options, "--missing", "drop", "-o", path, notes=4)
-    assert line == f"wrote {path}: train 16, validation 2, test 2 samples of 3 float32, regression"
+    assert line == f"wrote {path}: train 16, validation 2, test 2 samples of 3 float32, regression of 2 targets"
     line = wrote("csv", source, "--target", "1", "--target", "4", *options, "--missing", "drop", "-o", path, "--force",
                  "--group", "2", "--validation", "0", "--test", "0.4", notes=3)  # fmt: skip
-    assert line == f"wrote {path}: train 10, test 10 samples of 1 float32, regression"
+    assert line == f"wrote {path}: train 10, test 10 samples of 1 float32, regression of 2 targets"
     assert "no column '6'" in refused("csv", source, "--target", "6", *options, "-o", tmp_path / "b.h5")
 
 

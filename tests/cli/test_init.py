@@ -15,6 +15,7 @@ from distnn.cli.main import main
 from distnn.cli.proposal import RECIPES
 from distnn.config.draft import UNSET, WIDTH
 from distnn.config.text import show
+from distnn.data import write_data
 from distnn.models.kinds import MODELS
 from tests.support.runs import DIGITS, babble, blobs, distnn, line, metrics
 
@@ -123,13 +124,21 @@ def test_models_for_data(here: Path) -> None:
 
 
 def test_images_that_are_large_enough_get_convolutions(here: Path) -> None:
-    import numpy as np
-
-    from distnn.data import write_data
-
     images = np.zeros((40, 16, 20, 3), np.uint8)
     write_data(here / "i.h5", {"train": (images, np.arange(40) % 2)}, task="classification", classes=["a", "b"])
     assert model_of("--data", "i.h5").model.kind == "convnet"
+
+
+def test_tables_and_targets_are_standardised_and_pixels_scaled(here: Path) -> None:
+    found = model_of("--data", line(here / "l.h5", {"train": 20})).transforms.table(list)
+    assert [each["kind"] for field in "xy" for each in found[field]] == ["standardize", "standardize"]
+    found = model_of("--data", blobs(here / "b.h5", {"train": 20})).transforms.table(list)
+    assert (len(found["x"]), found["y"]) == (1, [])
+    images = np.zeros((40, 8, 8), np.uint8)
+    write_data(here / "i.h5", {"train": (images, np.zeros(40))}, task="regression")
+    assert model_of("--data", "i.h5").transforms.table(list)["x"] == [{"kind": "scale", "factor": 1 / 255}]
+    write_data(here / "i.h5", {"train": (images, np.zeros(40))}, task="regression", scale=1 / 255, force=True)
+    assert model_of("--data", "i.h5").transforms.x == ()
 
 
 @pytest.mark.parametrize("name", ["digits", "blobs", "line", "text"])

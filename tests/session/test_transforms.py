@@ -164,6 +164,16 @@ def test_fit_predicts_in_the_targets_units(tmp_path: Path) -> None:
     assert r2_score(y, found.predict(x).reshape(-1)) > 0.99
 
 
+def test_a_run_says_once_what_it_can_not_learn_from(tmp_path: Path) -> None:
+    data = prices(tmp_path / "p.h5", names={"x": ["rooms", "area", "id"]})
+    run = trained(tmp_path, data, train={"epochs": 1})
+    texts = [each["text"] for each in metrics(run, "warning")]
+    assert len(texts) == 2 and "'id' spreads by" in texts[0] and "targets are far from a scale of 1" in texts[1]
+    trained(tmp_path, data, "out", "--resume", "auto", train={"epochs": 2})
+    assert len(metrics(run, "warning")) == 2
+    assert not metrics(trained(tmp_path, data, "b", train={"epochs": 1}, transforms=STANDARD), "warning")
+
+
 def test_metrics_are_of_the_targets_as_they_are_stored(tmp_path: Path) -> None:
     data = prices(tmp_path / "p.h5")
     clipped = [{"kind": "clip", "high": 200_000.0}, "standardize"]

@@ -197,8 +197,8 @@ def _numbers(table: Table, name: str, values: np.ndarray, note: str, *, lossy: b
     wide = _loses(values)
     if wide:
         note = (
-            "float32 would make different values equal, so x is stored as float64; subtract the mean before training "
-            "computes in float32"
+            "float32 would make different values equal, so x is stored as float64; training computes in float32, "
+            'after x = ["standardize"] in [transforms]'
         )
     return Numbers(name, values, note, wide)
 

@@ -177,7 +177,7 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
     if bad.any():
         row, place = np.unravel_index(int(np.argmax(bad)), bad.shape)
         name = refused[place]
-        keep = ", --missing keep stores NaN, to be filled in by the transform fill"
+        keep = ', --missing keep stores NaN, for x = ["fill"] in [transforms]'
         if name in columns.target:
             keep = ", --missing keep with --task regression masks it"
         if name in columns.others or columns.missing == "keep":
@@ -189,7 +189,7 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
             f"{keep}{word}; or leave the column out with --drop '{name}'."
         )
     if told := [f"{name} ({count})" for name, count in absent[features].sum().items() if count]:
-        tell(f"missing values are kept as NaN, for the transform fill, of the columns {listed(told)}")
+        tell(f'missing values are kept as NaN, for x = ["fill"] in [transforms], of the columns {listed(told)}')
     return table
 
 

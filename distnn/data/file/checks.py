@@ -294,10 +294,13 @@ def _refuse(path: Path, name: str, values: np.ndarray, start: int, bad: np.ndarr
     bad = _counting(bad, without)
     if bad.any():
         place, value = _first(bad, values, start)
-        missing = " If it is missing, a dataset `mask` beside y, with 0 in its place, leaves it out."
+        missing = {
+            "x": ' If it is missing, x = ["fill"] in [transforms] puts a number in its place.',
+            "y": " If it is missing, a dataset `mask` beside y, with 0 in its place, leaves it out.",
+        }.get(name.rpartition("/")[2] if np.isnan(value) else "", "")
         raise DataError(
             f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "
-            f"expected finite numbers. Repair or remove that sample.{missing if name.endswith('/y') else ''}"
+            f"expected finite numbers. Repair or remove that sample.{missing}"
         )
 
 

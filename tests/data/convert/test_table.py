@@ -114,7 +114,9 @@ def test_missing_values_are_kept_as_nan_or_as_a_word(tmp_path: Path, kind: str) 
         np.testing.assert_array_equal(np.flatnonzero(np.isnan(made.feature(name))), [row])
     np.testing.assert_array_equal(made.feature("word=(missing)"), np.arange(ROWS) == 5)
     assert made.feature("word=green")[5] == 0
-    assert made.lines[0].endswith("kept as NaN, for the transform fill, of the columns number (1), word (1), flag (1)")
+    assert made.lines[0].endswith(
+        'kept as NaN, for x = ["fill"] in [transforms], of the columns number (1), word (1), flag (1)'
+    )
     frame.loc[7, "t"] = None
     with pytest.raises(DataError, match="column 't': .*: the value is missing. --missing drop leaves such"):
         Made(tmp_path, kind, frame, missing="keep")
