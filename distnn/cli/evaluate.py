@@ -50,7 +50,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with restored.open(data, world.comm.mpi, split=split, answers=True, follow=follow) as file:
+    with restored.opened(data, world.comm.mpi, split=split, answers=True, follow=follow) as file:
         world.comm.on_root(lambda: remark(file.path, file.remarks()))
         sums, metrics = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))

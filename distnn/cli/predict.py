@@ -54,7 +54,7 @@ def predict(
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with restored.open(data, world.comm.mpi, split=split, answers=False, follow=follow) as file:
+    with restored.opened(data, world.comm.mpi, split=split, answers=False, follow=follow) as file:
         predictions = restored.predict(file, split, world)
         world.comm.on_root(lambda: remark(file.path, [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}

@@ -69,7 +69,7 @@ class Restored:
             return f"checkpoint {self.path}, step {step}"
         return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
-    def open(self, path: str | Path, mpi: Any = None, *, split: str, answers: bool, follow: bool = False) -> DataFile:
+    def opened(self, path: str | Path, mpi: Any = None, *, split: str, answers: bool, follow: bool = False) -> DataFile:
         """A data file to use the model on: one split, laid out as the training data, and matched with them by name.
 
         Arguments:

@@ -70,7 +70,7 @@ def file_of(
 
 
 def predicted(network: Restored, path: Path, split: str = "test") -> tuple[Array, Array | None, list[str]]:
-    with network.open(path, split=split, answers=False) as file:
+    with network.opened(path, split=split, answers=False) as file:
         found = network.predict(file, split, ALONE)
         return found.rows, found.truth, [*file.remarks(), *found.remarks]
 
@@ -107,9 +107,9 @@ def test_samples_alone_are_enough(
 def test_evaluating_needs_its_split_only(network: Restored, tmp_path: Path) -> None:
     train_of_another_shape = {"test/x": NEW, "test/y": LABELS[60:], "train/x": np.zeros((2, 9)), "train/y": [7, 7]}
     path = file_of(tmp_path / "new.h5", train_of_another_shape, classes=CLASSES, task="classification")
-    with network.open(path, split="test", answers=True) as file:
+    with network.opened(path, split="test", answers=True) as file:
         found, _ = network.evaluate(file, "test", ALONE)
-    with network.open(network.path.parents[2] / "data.h5", split="test", answers=True) as file:
+    with network.opened(network.path.parents[2] / "data.h5", split="test", answers=True) as file:
         same, _ = network.evaluate(file, "test", ALONE)
     assert (found.mean_loss, found.accuracy, found.samples) == (same.mean_loss, same.accuracy, 30)
 
@@ -139,9 +139,9 @@ def test_what_was_cut_is_cut_alike_but_other_files_are_used_whole(tmp_path: Path
 def test_what_is_missing_is_said(network: Restored, tmp_path: Path) -> None:
     path = file_of(tmp_path / "new.h5", {"test/x": NEW, "more/x": NEW})
     with pytest.raises(DataError, match=r"no dataset `test/y`"):
-        network.open(path, split="test", answers=True)
+        network.opened(path, split="test", answers=True)
     with pytest.raises(DataError, match=r"no split `tset` \(did you mean 'test'\?\); it holds more, test\."):
-        network.open(path, split="tset", answers=False)
+        network.opened(path, split="tset", answers=False)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_classes_in_another_order(order: list[str], network: Restored, expected:
     labels = np.array([order.index(CLASSES[label]) for label in LABELS[60:]])
     datasets = {"test/x": NEW, "test/y": labels}
     path = file_of(tmp_path / "new.h5", datasets, task="classification", classes=order)
-    with network.open(path, split="test", answers=True) as file:
+    with network.opened(path, split="test", answers=True) as file:
         found, _ = network.evaluate(file, "test", ALONE)
         assert "the classes are matched by name with those of training" in file.remarks()
     assert found.accuracy == np.mean(expected.argmax(axis=1) == LABELS[60:])
@@ -182,7 +182,7 @@ def test_some_of_the_classes_are_enough_and_others_are_refused(network: Restored
     assert truth is not None and truth.tolist() == LABELS[60:][mask].tolist()
     other = file_of(tmp_path / "other.h5", datasets, task="classification", classes=["eel", "bat"])
     with pytest.raises(DataError, match="classes that the network wasn't trained on: bat; it knows cat, dog, eel"):
-        network.open(other, split="test", answers=True)
+        network.opened(other, split="test", answers=True)
     assert predicted(network, other)[1] is None
     wrong = file_of(
         tmp_path / "wrong.h5",
@@ -191,7 +191,7 @@ def test_some_of_the_classes_are_enough_and_others_are_refused(network: Restored
         classes=["eel", "cat"],
     )
     with (
-        network.open(wrong, split="test", answers=True) as file,
+        network.opened(wrong, split="test", answers=True) as file,
         pytest.raises(DataError, match=r"y\[0\] is the label 2"),
     ):
         network.evaluate(file, "test", ALONE)
@@ -224,13 +224,13 @@ def test_targets_by_their_names(regression: Restored, tmp_path: Path) -> None:
     np.testing.assert_array_equal(predicted(regression, turned)[1], OUTPUTS[60:])
     other = file_of(tmp_path / "other.h5", datasets, {"test/y": ["rent", "size"]}, task="regression")
     with pytest.raises(DataError, match=r"test/y has the columns rent, size, but .* price, rent: there is no price"):
-        regression.open(other, split="test", answers=True)
+        regression.opened(other, split="test", answers=True)
 
 
 def test_targets_of_another_shape(regression: Restored, tmp_path: Path) -> None:
     path = file_of(tmp_path / "new.h5", {"test/x": NEW, "test/y": OUTPUTS[60:, 0]}, task="regression")
     with pytest.raises(DataError, match=r"test/y has the shape \(30,\), but .* of the shape \('N', 2\)"):
-        regression.open(path, split="test", answers=True)
+        regression.opened(path, split="test", answers=True)
     rows, truth, _ = predicted(regression, path)
     assert rows.shape == (30, 2)
     assert truth is None
@@ -239,7 +239,7 @@ def test_targets_of_another_shape(regression: Restored, tmp_path: Path) -> None:
 def test_a_single_target_is_one_with_or_without_an_axis(tmp_path: Path) -> None:
     network = trained(tmp_path, OUTPUTS[:, :1], {}, task="regression")
     path = file_of(tmp_path / "new.h5", {"test/x": NEW, "test/y": OUTPUTS[60:, 0]}, task="regression")
-    with network.open(path, split="test", answers=True) as file:
+    with network.opened(path, split="test", answers=True) as file:
         found, _ = network.evaluate(file, "test", ALONE)
     rows, truth, _ = predicted(network, path)
     np.testing.assert_array_equal(truth, OUTPUTS[60:, :1])
