@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from distnn import checkpoint
@@ -94,3 +96,19 @@ def test_a_resume_elsewhere_says_that_bits_may_differ(tmp_path: Path) -> None:
     result = train(1, run, tmp_path / "run", "--resume", "auto", *more)
     assert result.returncode == 0, result
     assert "the bits may differ from those of the run without a break: threads was 1 and is 2" in result.stdout
+
+
+def test_a_file_for_each_sample_cut_into_splits_gives_the_same_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(90):
+        with h5py.File(tmp_path / f"{number:02}.h5", "w") as file:
+            file["climate/data"] = random.normal(size=(4, 6, 2)).astype(np.float32)
+            file["storm"] = number % 3
+    data = {"path": str(tmp_path / "*.h5"), "one_sample_files": True, "x": "climate/data", "y": "storm", "classes": 3}
+    split = {"validation": 0.2, "test": 9, "stratify": True}
+    sections = {"data": data | {"task": "classification", "batch_size": 16, "split": split}, "parallel": SHARDS}
+    run = write(tmp_path, model={"kind": "mlp", "hidden": [8]}, train={"epochs": 2}, **sections)
+    alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
+    assert checkpoint.digest(finished(3, run, tmp_path / "three")) == alone
+    assert checkpoint.digest(finished(1, run, tmp_path / "streamed", "--set", "data.in_memory=false")) == alone
+    assert told(tmp_path / "three") == told(tmp_path / "alone")
