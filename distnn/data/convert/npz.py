@@ -252,6 +252,17 @@ def _laid_out(path: Path, splits: Splits, layout: str | None, tell: Tell) -> Spl
     return moved
 
 
+def _scale(x: np.ndarray, tell: Tell) -> float | None:
+    """The factor that maps x to 0..1 if they are images of 8 bits, of more than 0 and 1."""
+    scale = pixel_scale(x)
+    if scale is not None and x.size and x.max() > 1:
+        tell("x: images of 8 bits, to be multiplied by 1/255")
+        return scale
+    if x.dtype.kind in "iu" and x.ndim > 2 and x.size:
+        tell(f"x: {x.dtype} from {x.min()} to {x.max()}, used as they are")
+    return None
+
+
 def convert(
     output: str | Path,
     path: str | Path,
@@ -283,8 +294,6 @@ def convert(
     splits = {name: fields | {"y": y} for (name, fields), y in zip(splits.items(), parts, strict=True)}
     if "all" in splits:
         splits = by_fraction(path, splits["all"], task=task, how=cutting)
-    scale, about = pixel_scale(splits["train"]["x"]), About(task, classes, f"numpy archive {path.name}")
-    if scale is not None:
-        tell("x: images of 8 bits, to be multiplied by 1/255")
+    about, scale = About(task, classes, f"numpy archive {path.name}"), _scale(splits["train"]["x"], tell)
     names = {"y": naming.y} if len(naming.y) > 1 and parts[0].shape[1:] == (len(naming.y),) else {}
     return write_fields(output, splits, about, scale=scale, names=names, force=force)

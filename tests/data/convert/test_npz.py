@@ -163,6 +163,17 @@ def test_images_have_a_scale_and_channels_last(tmp_path: Path) -> None:
     assert lines[-1] == "x: images of 8 bits, to be multiplied by 1/255"
 
 
+@pytest.mark.parametrize(("dtype", "most"), [("u1", 1), ("u2", 4000), ("i8", 255)])
+def test_other_integers_are_used_as_they_are(tmp_path: Path, dtype: str, most: int) -> None:
+    images = np.zeros((20, 6, 5), dtype)
+    images[3] = most
+    lines: list[str] = []
+    source = npz_file(tmp_path / "a.npz", x_train=images, y_train=LABELS)
+    with DataFile(npz.convert(tmp_path / "a.h5", source, tell=lines.append)) as file:
+        assert file.scale is None
+    assert lines == [f"x: {images.dtype} from 0 to {most}, used as they are"]
+
+
 @pytest.mark.parametrize(
     ("arrays", "options", "expected"),
     [
