@@ -1,4 +1,5 @@
-"""Training on a file that is larger than the memory is to be: how fast it is read, and what the training waits for.
+"""Training on a file that is larger than the memory is to be: how fast it is read, and what the training waits for;
+and the same samples in compressed chunks of several shapes.
 
     mpiexec -n 2 python benchmarks/data.py FOLDER
 
@@ -26,16 +27,21 @@ import h5py
 import numpy as np
 
 from distnn import config
+from distnn.checkpoint.environment import cpu
 from distnn.data import DataFile, write_data
+from distnn.data.order import stored
 from distnn.data.partition import Range
 from distnn.data.stream import Stream
+from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.session.build import Run
-from distnn.session.samples import sample_order
+from distnn.session.samples import sample_order, training_source
 
 SHAPE, BATCH, BUFFER = (28, 28), 256, 65536
 #: At least so much of the speed of reading; at most so much of the time waiting, and so many MiB a rank.
 SPEED, WAITING, MEMORY = 0.7, 0.05, 600
+#: By what factor chunks of one shape may take more of the processor than those of another.
+SHAPES = 1.3
 
 
 class Images:
@@ -48,7 +54,7 @@ class Images:
         self._some = np.random.default_rng(0).integers(0, 256, (1 << 16, *SHAPE), np.uint8)
 
     def __getitem__(self, where: slice) -> Any:
-        return self._some[np.arange(where.start, where.stop) % len(self._some)]
+        return self._some[np.arange(where.start, min(where.stop, self.shape[0])) % len(self._some)]
 
 
 def make(path: Path, size: int) -> None:
@@ -131,6 +137,47 @@ def waiting(settings: Any, world: World, seconds: float) -> dict[str, float]:
     }
 
 
+def shapes(folder: Path, size: int) -> dict[str, dict[str, float]]:
+    """Processor seconds for the same ``size`` bytes, deflated in chunks of rows, one chunk, and chunks of columns."""
+    pixels = int(np.prod(SHAPE))
+    count = size // pixels
+    images = np.random.default_rng(0).integers(0, 4, (count, pixels), np.uint8) * np.uint8(60)
+    found = {}
+    for name, chunks in (("rows", (640, pixels)), ("one", (count, pixels)), ("columns", (count, 8))):
+        path = folder / f"distnn-benchmark-{os.getpid()}-{name}.h5"
+        try:
+            with h5py.File(path, "w") as file:
+                file.attrs.update({"task": "classification", "classes": [str(k) for k in range(10)]})
+                file.create_dataset("train/x", data=images, chunks=chunks, compression="gzip", compression_opts=1)
+                file["train/y"] = np.arange(count) % 10
+            with DataFile(path) as data:
+                found[name] = {"load": spent(lambda: loaded(data)), "stream": spent(lambda: streamed(data))}
+        finally:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def loaded(data: DataFile) -> None:
+    """All samples in memory, as a run has them."""
+    training_source(data, stored(data.count("train")), Communicator(), in_memory=True)
+
+
+def streamed(data: DataFile) -> None:
+    """All samples once, in their order, as stored."""
+    stream = Stream(data, "train")
+    stream.begin(0, 0)
+    for number in range(len(stream.order.starts) - 1):
+        stream._load(number)
+    stream.close()
+
+
+def spent(work: Callable[[], None]) -> float:
+    """Seconds of the processor, of all threads: other programs disturb them little."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def rate(measure: Callable[[], float], path: Path, warm: bool) -> float:
     """A measurement that begins with a file that isn't in the system's memory, or (``warm``) may be."""
     if not warm:
@@ -144,6 +191,7 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=4.0, help="the size of the file")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the training")
+    parser.add_argument("--shapes-mb", type=float, default=500.0, help="of samples in chunks of several shapes")
     parser.add_argument("--warm", action="store_true", help="let the system keep the file in its memory")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -193,6 +241,16 @@ def report(path: Path, size: int, settings: Any, trained: list[dict[str, float]]
         print(
             f"sequential chunks {plain / 1e6:6.0f} MB/s   pipeline {ours / 1e6:6.0f} MB/s = {ours / plain:.2f} of it "
             f"(goal {SPEED})   random images by number {found['rounds'][-1]['fancy'] / 1e6:.0f} MB/s",
+            flush=True,
+        )
+    found["shapes"] = shapes(given.folder, int(given.shapes_mb * 1e6))
+    for way in ("load", "stream"):
+        seconds = {name: values[way] for name, values in found["shapes"].items()}
+        print(
+            f"{way} {given.shapes_mb:.0f} MB, deflated: "
+            + ", ".join(f"{name} {each:.2f} s" for name, each in seconds.items())
+            + f" of {cpu()}; "
+            f"the slowest {max(seconds.values()) / min(seconds.values()):.2f} × the fastest (goal {SHAPES})",
             flush=True,
         )
     found["ratio"] = median(r["pipeline"] / r["sequential"] for r in found["rounds"])

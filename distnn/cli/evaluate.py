@@ -10,7 +10,7 @@ import click
 from distnn.cli import options
 from distnn.cli.apart import foresee
 from distnn.cli.launch import together
-from distnn.report.output import show, show_json
+from distnn.report.output import remark, show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,14 +45,13 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
       distnn evaluate runs/digits data/digits.h5
       mpiexec -n 4 distnn evaluate runs/digits/checkpoints/best data/digits.h5 --split validation --json
     """
-    from distnn.data import DataFile
     from distnn.inference.load import restore
-    from distnn.session.parts import description
 
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
+    with restored.opened(data, world.comm.mpi, split=split, answers=True, follow=follow) as file:
+        world.comm.on_root(lambda: remark(file.path, file.remarks()))
         sums, metrics = restored.evaluate(file, split, world)
     world.comm.on_root(lambda: _show(sums, metrics, split, restored, as_json=as_json))
 
@@ -60,6 +59,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
 def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restored, *, as_json: bool) -> None:
     """Print the scores."""
     from distnn.report import words
+    from distnn.session.parts import loss_in_words
 
     show(restored.origin, sys.stderr)
     if as_json:
@@ -69,7 +69,7 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
-    unit = f" {unit}" if (unit := restored.model.criterion.unit) else ""
+    unit = f" {unit}" if (unit := loss_in_words(restored.model, restored.settings)[1]) else ""
     show(f"{split}: loss {sums.mean_loss:.6g}{unit}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
     if text := words.metrics(metrics).strip():
         show(text)

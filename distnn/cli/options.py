@@ -82,7 +82,7 @@ overrides = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key; may be repeated."
 )
 last = click.option("--last", is_flag=True, help="Of a run's folder, take the latest checkpoint, not the best.")
-split = click.option("--split", default="test", help="train, validation or test.")
+split = click.option("--split", default="test", help="train, validation, test, or any group of DATA.")
 
 
 def _trust(context: click.Context, _: click.Parameter, trusted: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from distnn.cli import options
 from distnn.cli.apart import foresee
 from distnn.cli.launch import together
-from distnn.report.output import show
+from distnn.report.output import remark, show
 
 if TYPE_CHECKING:
     from distnn.parallel.world import World
@@ -47,17 +47,16 @@ def predict(
       distnn predict runs/digits data/digits.h5 -o predictions.h5
       distnn predict runs/digits data/digits.h5 -o predictions.csv --split validation
     """
-    from distnn.data import DataFile
     from distnn.data.predictions import check_output
     from distnn.inference.load import restore
-    from distnn.session.parts import description
 
     world.comm.on_root(lambda: check_output(output, force=force))  # before the work
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with DataFile(data, world.comm.mpi, follow=follow, description=description(restored.settings)) as file:
+    with restored.opened(data, world.comm.mpi, split=split, answers=False, follow=follow) as file:
         predictions = restored.predict(file, split, world)
+        world.comm.on_root(lambda: remark(file.path, [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")
     predictions.write(output, world.comm, about=about, force=force)

@@ -19,7 +19,8 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``path``; ``scale``; ``counts``, the number of samples of each split; ``fields``, for each one its ``shape`` (of
-        one sample) and its ``dtype`` as stored; ``identity``, a text for each split that tells it from others.
+        one sample), its ``dtype``, and the ``names`` along its last axis; ``identity``, a text for each split that
+        tells it from others.
     """
     counts = {split: file.count(split) for split in file.splits}
     return {
@@ -27,7 +28,8 @@ def meaning(file: DataFile, identity: Mapping[str, Any]) -> dict[str, Any]:
         "scale": file.scale,
         "counts": counts,
         "fields": {
-            name: {"shape": list(form.shape), "dtype": form.dtype.name} for name, form in file.forms("train").items()
+            name: {"shape": list(form.shape), "dtype": form.dtype.name, "names": list(file.names(name))}
+            for name, form in file.forms("train").items()
         },
         "identity": {
             split: f"{count} samples with the hash {_hash(identity, split)}" for split, count in counts.items()

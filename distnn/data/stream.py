@@ -9,6 +9,8 @@ import numpy as np
 from distnn.arrays import Array
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
+from distnn.data.file.rows import leaves
+from distnn.data.file.slabs import LARGEST, Slabs
 from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
@@ -104,5 +106,18 @@ def source(file: DataFile, split: str, piece: Range, order: Order | None = None,
 
 
 def block_length(file: DataFile, split: str) -> int:
-    """So many samples are well read at a time."""
-    return max(1, READ_BYTES // file.sample_bytes(split))
+    """So many samples are well read at a time; more where chunks are too large to be kept, and unpacked each time."""
+    slabs = slabs_of(file, split)
+    large = any(each.nbytes > LARGEST for each in slabs)
+    return max(1, (LARGEST if large else READ_BYTES) // file.sample_bytes(split))
+
+
+def slabs_of(file: DataFile, split: str) -> list[Slabs]:
+    """Of the samples, those datasets' whose chunks are to be unpacked."""
+    found = (getattr(leaf, "slabs", None) for leaf in leaves(file.rows(split)["x"]))
+    return [each for each in found if each is not None]
+
+
+def unpacked_together(file: DataFile, split: str) -> int:
+    """So many samples at least are unpacked at a time; 1 where nothing is."""
+    return file.chunk(split) if slabs_of(file, split) else 1

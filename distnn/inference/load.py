@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +15,10 @@ import numpy as np
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
-from distnn.config import RunSettings, from_dict
+from distnn.config import DataSettings, RunSettings, from_dict
 from distnn.data import DataFile
+from distnn.data.file.fields import SPLIT, Purpose, canonical
+from distnn.data.meaning import meaning
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
@@ -29,6 +31,7 @@ from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
 from distnn.session.beginning import keep_scale
+from distnn.session.parts import data_file
 from distnn.session.samples import agree_on, roomy
 from distnn.sums import Sums
 from distnn.train.evaluate import Evaluator, chunk, predict
@@ -66,6 +69,47 @@ class Restored:
             return f"checkpoint {self.path}, step {step}"
         return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
+    def opened(self, path: str | Path, mpi: Any = None, *, split: str, answers: bool, follow: bool = False) -> DataFile:
+        """A data file to use the model on: one split, laid out as the training data, and matched with them by name.
+
+        Arguments:
+            path: of the file, or a pattern for several.
+            mpi: an mpi4py communicator of ranks that open it together.
+            split: any group of the file.
+            answers: whether it must have what is to be predicted, too.
+            follow: read other folders' files as well, where it refers to them.
+
+        Raises:
+            DataError: what is needed isn't there, or isn't what the model was trained on.
+        """
+        fields = self.data.get("fields", {})
+        names = {name: tuple(field.get("names", ())) for name, field in fields.items()}
+        shape = tuple(fields.get("y", {}).get("shape", self.model.target_shape))
+        facts = self.model.task, tuple(self.model.classes), shape, self.data.get("scale"), names
+        data = self.settings.data.model_copy(update={"follow": follow})
+        if data.split and (file := self._cut(data, path, mpi)):
+            return file
+        settings = self.settings.model_copy(update={"data": data.model_copy(update={"split": None})})
+        alike = data.one_sample_files or SPLIT in str(path)  # files laid out as for training, if they are several
+        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts)
+        file = data_file(settings, mpi, path, purpose)
+        if data.split:
+            file.notes.append("other data than in training, so [data.split] is not applied: all samples are used")
+        return file
+
+    def _cut(self, data: DataSettings, path: str | Path, mpi: Any) -> DataFile | None:
+        """The data cut into splits as in training; None for other data, of which nothing was held out."""
+        file, same = None, False
+        with suppress(DataError):
+            file = data_file(self.settings.model_copy(update={"data": data}), mpi, path)
+            train = meaning(file, file.identity())["identity"]["train"]
+            same = train == self.data.get("identity", {}).get("train")
+        if all(mpi.allgather(same)) if mpi else same:
+            return file
+        if file:
+            file.close()
+        return None
+
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.
 
@@ -73,6 +117,7 @@ class Restored:
             DataError: if the data don't fit the model.
             UsageError: on every rank, if they weren't given the same data.
         """
+        split = canonical(split)
         self._check(file, split, world.comm)
         if file.task != self.model.task or len(file.classes) != len(self.model.classes):
             raise DataError(
@@ -106,6 +151,7 @@ class Restored:
             DataError: if the data don't fit the model.
             UsageError: on every rank, if they weren't given the same data.
         """
+        split = canonical(split)
         self._check(file, split, world.comm)
         total = file.count(split)
         size = chunk(total, file.sample_shape)
@@ -117,17 +163,20 @@ class Restored:
         shape, dtype = comm.bcast((rows.shape[1:], rows.dtype) if rows is not None else None)
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         targets = self.data.get("fields", {}).get("y", {}).get("names", ())
-        return Predictions(rows, mine.start, total, self.model.classes, targets, self._truth(file, split, mine))
+        truth, remarks = self._truth(file, split, mine, comm)
+        return Predictions(rows, mine.start, total, self.model.classes, targets, truth, remarks)
 
-    def _truth(self, file: DataFile, split: str, mine: Range) -> Array | None:
-        """The targets of these samples; None where they aren't of the kind that the model predicts."""
+    def _truth(self, file: DataFile, split: str, mine: Range, comm: Communicator) -> tuple[Array | None, list[str]]:
+        """The targets of these samples, None on every rank where they make no sense on one, and why."""
         if file.task != self.model.task or file.classes != self.model.classes:
-            return None
-        forms = {name: form for name, form in file.forms(split).items() if name != "x"}
-        arrays = {name: np.empty((mine.length, *form.shape), form.dtype) for name, form in forms.items()}
-        if mine.length:
-            file.read_into(split, mine.start, arrays)  # what a mask leaves out may be missing
-        return arrays["y"]
+            return None, []
+        truth, reason = None, ""
+        try:
+            truth = file.answers(split, *mine)
+        except DataError as error:
+            reason = f"what is to be predicted is not used: {error}"
+        reasons = [each for each in comm.allgather(reason) if each]
+        return (None if reasons else truth), reasons[:1]
 
     def write(self, prompt: str, length: int, *, temperature: float, seed: int = 0) -> Iterator[str]:
         """The prompt and the ``length`` characters with which a language model continues it, one by one.

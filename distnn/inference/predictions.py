@@ -26,6 +26,7 @@ class Predictions:
         classes: the classes' names; empty for regression.
         targets: the names of what a regression predicts, if they are known.
         truth: what is to be predicted for this rank's samples, as in the data, where it is known.
+        remarks: why it isn't used, where it is there.
     """
 
     rows: Array
@@ -34,6 +35,7 @@ class Predictions:
     classes: Sequence[str]
     targets: Sequence[str] = ()
     truth: Array | None = None
+    remarks: Sequence[str] = ()
 
     def write(self, path: Path, comm: Communicator, *, about: Mapping[str, str], force: bool) -> None:
         """Write the predictions to ``path``, in the format that its ending names; every rank must call it.

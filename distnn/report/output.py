@@ -6,6 +6,8 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TextIO
 
 from distnn.errors import DistnnError, discard, encoded
@@ -33,6 +35,12 @@ def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
         discard(stream)
         raise DistnnError(f"the output can't be written: {error.strerror}.") from None
     return True
+
+
+def remark(path: Path, remarks: Iterable[str]) -> None:
+    """Say on standard error how a data file is read, where that isn't as usual."""
+    for text in remarks:
+        show(f"{path}: {text}", sys.stderr)
 
 
 def show_json(value: Any) -> None:

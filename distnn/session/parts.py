@@ -11,7 +11,7 @@ from distnn.config import RunSettings
 from distnn.config.sections import ParallelSettings
 from distnn.data import DataFile
 from distnn.data.augment import Augmentation
-from distnn.data.file.fields import Description
+from distnn.data.file.fields import Description, Purpose
 from distnn.errors import DataError, RunFileError, ShapeError
 from distnn.graph.node import topological
 from distnn.losses import Loss
@@ -87,25 +87,36 @@ def data_file(
     settings: RunSettings,
     mpi: Any = None,
     path: str | Path | None = None,
+    purpose: Purpose | None = None,
     beat: Callable[[], object] = lambda: None,
 ) -> DataFile:
     """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
 
     Arguments:
         path: another file than ``data.path`` that is laid out alike.
+        purpose: what a trained network is to do with it; None: training.
         beat: called after each of several files that was opened.
 
     Raises:
         DataError: if it isn't a good data file.
     """
     data = settings.data
-    return DataFile(path or data.path, mpi, follow=data.follow, description=description(settings), beat=beat)
+    said = replace(description(settings), purpose=purpose)
+    return DataFile(path or data.path, mpi, follow=data.follow, description=said, beat=beat)
 
 
 def description(settings: RunSettings) -> Description:
     """What ``[data]``, ``[transforms]`` and ``[loss]`` say of a data file."""
     ignore = settings.loss.make().ignore_label
     return replace(settings.data.description(), transforms=settings.transforms.make(), ignore=ignore)
+
+
+def loss_in_words(model: Model, settings: RunSettings) -> tuple[str, str]:
+    """What is minimised, and the unit of its mean, which is empty if nobody has said."""
+    criterion = model.criterion
+    changed = model.task == "regression" and settings.transforms.y
+    unit = criterion.unit.replace("of y", "of the transformed y") if changed else criterion.unit
+    return criterion.family.named(criterion), unit
 
 
 def batch_size(settings: RunSettings, file: DataFile) -> int:

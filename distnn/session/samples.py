@@ -12,11 +12,12 @@ from distnn.config import RunSettings
 from distnn.config.sections import DataSettings
 from distnn.data.augment import Augmentation
 from distnn.data.file.reading import READ_BYTES, DataFile
+from distnn.data.file.slabs import LARGEST
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
-from distnn.data.partition import batches, part
+from distnn.data.partition import Range, batches, part
 from distnn.data.source import Source
-from distnn.data.stream import Stream, block_length
+from distnn.data.stream import Stream, block_length, slabs_of, unpacked_together
 from distnn.errors import DataError, SharedMemoryError
 from distnn.parallel.agreement import agree
 from distnn.parallel.available import available
@@ -87,7 +88,10 @@ def _load(file: DataFile, arrays: Mapping[str, Array], comm: Communicator, node:
         DataError: on every rank of the node if one finds bad samples; if they read together on that one alone, as the
             others are waiting for it in HDF5, and its leaving the run ends them.
     """
-    mine, length, reason = part(file.count("train"), node.size, node.rank), block_length(file, "train"), ""
+    samples, step, reason = file.count("train"), unpacked_together(file, "train"), ""
+    pieces = part(batches(samples, step), node.size, node.rank)  # no chunk is unpacked by two ranks
+    mine = Range(min(pieces.start * step, samples), min(pieces.stop * step, samples))
+    length = max(1, block_length(file, "train") // step) * step
     blocks = batches(mine.length, length)
     if file.together:
         blocks = max(comm.allgather(blocks))
@@ -134,7 +138,8 @@ def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_m
         return stored(samples, block)
     if data.shuffle_buffer is None:
         return shuffled(samples, block)
-    chunk, size = file.chunk("train"), file.sample_bytes("train")
+    size = file.sample_bytes("train")
+    chunk = min(file.chunk("train"), max(1, LARGEST // size))  # two blocks of a larger one would be too much
     return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
 
 
@@ -146,7 +151,7 @@ def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
     """
     if settings.in_memory != "auto":
         return settings.in_memory
-    if roomy(sum(file.bytes(split) for split in file.splits), comm):
+    if roomy(sum(file.bytes(split) for split in file.splits) + unpacking(file), comm):
         return True
     if settings.shuffle and settings.shuffle_buffer is None and not settings.streams:
         raise DataError(
@@ -156,6 +161,12 @@ def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
             f"the same, false shuffles all of it while it is read, which is slow."
         )
     return False
+
+
+def unpacking(file: DataFile) -> int:
+    """The bytes that loading takes besides the samples: a chunk, as stored and unpacked, and a slab that is kept."""
+    slabs = [each for split in file.splits for each in slabs_of(file, split)]
+    return max((2 * each.chunk_bytes + min(each.nbytes, LARGEST) for each in slabs), default=0)
 
 
 def roomy(needed: int, comm: Communicator) -> bool:

@@ -11,7 +11,7 @@ from tests.support.launch import mpiexec
 
 def test_the_pipeline_is_measured_beside_a_plain_read(repository: Path, tmp_path: Path) -> None:
     script, found = repository / "benchmarks" / "data.py", tmp_path / "found.json"
-    small = ("--gib", "0.06", "--rounds", "2", "--seconds", "0.1", "--json", str(found))
+    small = ("--gib", "0.06", "--rounds", "2", "--seconds", "0.1", "--shapes-mb", "2", "--json", str(found))
     done = mpiexec(2, [sys.executable, str(script), str(tmp_path), *small], timeout=120)
     assert done.returncode == 0, done
     results = json.loads(found.read_text())
@@ -21,4 +21,6 @@ def test_the_pipeline_is_measured_beside_a_plain_read(repository: Path, tmp_path
     for values in results["rounds"]:
         assert 0 < values["fancy"] < values["pipeline"]
     assert "of it (goal 0.7)" in done.stdout
+    assert set(results["shapes"]) == {"rows", "one", "columns"}
+    assert "the fastest (goal 1.3)" in done.stdout
     assert list(tmp_path.iterdir()) == [found], "nothing is left behind"

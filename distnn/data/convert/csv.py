@@ -215,7 +215,7 @@ def convert(
     """
     file = CSV(Path(path), dialect)
     names = file.names()
-    others = [mark for mark in ",;\t| " if mark != dialect.delimiter and len(names) == 1 and mark in names[0]]
+    others = [mark for mark in ",;\t| " if len(names) == 1 and {*columns.target} & {*names[0].split(mark)}]
     hint = f" Are the fields separated by {others[0]!r}? Then give that with --delimiter." if others else ""
     columns = columns.resolved(file.path, names, hint)
     frame = file.frame(names, columns.texts, columns.drop)

@@ -7,13 +7,16 @@ from typing import Any
 
 from distnn.data.convert.columns import Table
 from distnn.data.convert.extras import needed
+from distnn.data.convert.labels import listed
 from distnn.data.convert.splits import TENTHS, Shares
 from distnn.data.convert.table import Roles, Tell, convert_table
 from distnn.errors import DataError
 
 
-def read(path: Path, columns: Roles) -> tuple[Any, Roles]:
+def read(path: Path, columns: Roles, tell: Tell) -> tuple[Any, Roles]:
     """A DataFrame of the columns that aren't dropped, and ``columns`` resolved.
+
+    What pandas stored as an index numbers or names the rows, and is left out unless ``columns`` names it.
 
     Raises:
         DataError: the file is missing, damaged or no Parquet, has no rows, or a column holds lists, bytes or the like.
@@ -25,7 +28,11 @@ def read(path: Path, columns: Roles) -> tuple[Any, Roles]:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             columns = columns.resolved(path, schema.names)
-            kept = [name for name in schema.names if name not in columns.drop]
+            index = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
+            unused = {name for name in index if name not in {*columns.target, *columns.others, *columns.types}}
+            if unused - set(columns.drop):
+                tell(f"the index of the rows is left out: {listed(sorted(unused))}")
+            kept = [name for name in schema.names if name not in {*columns.drop, *unused}]
             casts = [_plain(path, arrow.types, schema.field(name), arrow.float64()) for name in kept]
             table = file.read(columns=kept)
         frame = table.cast(arrow.schema(casts)).to_pandas(ignore_metadata=True, date_as_object=False)
@@ -71,9 +78,12 @@ def convert(
         tell: called with a line for each column that isn't taken as plain numbers.
     """
     path = Path(path)
-    frame, columns = read(path, columns)
+    frame, columns = read(path, columns, tell)
 
     def spot(row: int, name: str) -> tuple[str, str]:
-        return f"row {row + 1}", str(frame[name][row])
+        value = frame[name][row]
+        return f"row {row + 1}", "" if value is None or value != value else str(
+            value
+        )  # NaN and NaT differ from themselves
 
     return convert_table(output, Table(path, frame, spot, "row"), columns, cutting=cutting, tell=tell, force=force)

@@ -183,19 +183,20 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
         if name in columns.others or columns.missing == "keep":
             keep = ""
         text = table.spot(int(table.frame.index[row]), name)[1]
-        word = f", --types '{name}=category' takes it for a word" if is_word(text) and name in features else ""
+        word = f", --types '{name}=category' takes it for a word" if text and name not in columns.others else ""
         raise DataError(
             f"{table.at(name, int(row))}: the value is missing. --missing drop leaves such {table.unit}s out"
             f"{keep}{word}; or leave the column out with --drop '{name}'."
         )
-    if told := [f"{name} ({count})" for name, count in absent[features].sum().items() if count]:
+    counts = absent[features].sum()
+    if nothing := [name for name, count in counts.items() if count == len(rows)]:
+        raise DataError(
+            f"{table.path}: column '{nothing[0]}' has no value in any {table.unit}; leave it out with --drop "
+            f"'{nothing[0]}'."
+        )
+    if told := [f"{name} ({count})" for name, count in counts.items() if count]:
         tell(f'missing values are kept as NaN, for x = ["fill"] in [transforms], of the columns {listed(told)}')
     return table
-
-
-def is_word(text: str) -> bool:
-    """Whether a text that stands for a missing value may be meant as a word."""
-    return bool(text) and text.lower() != "nan"
 
 
 def _may_lack(columns: Roles) -> bool:
@@ -236,9 +237,15 @@ def _quantities(table: Table, columns: Roles) -> Target:
             parts.append(one.values)
         else:
             parts.append(quantities(table, name))
+    ranges = []
+    for name, values in zip(columns.target, parts, strict=True):
+        if np.isnan(values).all():
+            raise DataError(
+                f"{table.path}: column '{name}' has no value in any {table.unit}; expected some to predict."
+            )
+        ranges.append(f"'{name}' from {np.nanmin(values):g} to {np.nanmax(values):g}")
     y = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
-    plural = "s" if len(parts) > 1 else ""
-    return Target("regression", y, (), f"target{plural} '{listed(columns.target)}': quantities")
+    return Target("regression", y, (), f"quantities to predict: {', '.join(ranges)}")
 
 
 def _joined(encoded: Sequence[Numbers | Categories]) -> tuple[np.ndarray, tuple[str, ...]]:

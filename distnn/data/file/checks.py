@@ -99,7 +99,7 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
     Raises:
         DataError: unsupported types, no sample, no feature, x and y of different length, labels that aren't integers.
     """
-    x, y = fields["x"], fields["y"]
+    x, y = fields["x"], fields.get("y")
     for name, values in fields.items():
         if values.dtype.kind not in "biuf":
             raise DataError(
@@ -111,6 +111,8 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
             f"{path}: {split}/x has the shape {x.shape}; expected (N, …), one row for each sample: "
             "a single feature has the shape (N, 1)."
         )
+    if y is None:
+        return _check_some(path, split, x)
     if hint := _reversed(task, x.shape, y.shape):
         raise DataError(f"{path}: {split}/x has the shape {x.shape} and {split}/y {y.shape}. {hint}")
     if len(y.shape) == 0 or x.shape[0] != y.shape[0]:
@@ -135,6 +137,11 @@ def check_split(path: Path, split: str, task: str, fields: Mapping[str, Any]) ->
         _check_pixels(path, split, x, y)
     if task == "language":
         _check_tokens(path, split, x, y)
+
+
+def _check_some(path: Path, split: str, x: Any) -> None:
+    if 0 in x.shape:
+        raise DataError(f"{path}: the split `{split}` is empty (x {x.shape}); expected at least one sample.")
 
 
 def _reversed(task: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
@@ -257,10 +264,12 @@ def check_values(
             bad = _counting(bad, without if name == "y" else None)
             if bad.any():
                 place, value = _first(bad, values, start)
+                shift = ' If labels may be any integers, such as 1, 2, … or ±1, [transforms] y = ["shift_labels"] in '
+                shift += "the run file takes them in ascending order for the classes."
                 raise DataError(
                     f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
                     f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`; or leave "
-                    f"out all that have it by loss.ignore_label = {value}."
+                    f"out all that have it by loss.ignore_label = {value}.{shift if task == 'classification' else ''}"
                 )
     _check_weights(path, split, start, fields)
 
@@ -289,7 +298,10 @@ def _refuse(path: Path, name: str, values: np.ndarray, start: int, bad: np.ndarr
         place, value = _first(bad, values, start)
         missing = {
             "x": ' If it is missing, x = ["fill"] in [transforms] puts a number in its place.',
-            "y": " If it is missing, a dataset `mask` beside y, with 0 in its place, leaves it out.",
+            "y": (
+                ' If it is missing, data.missing_targets = "mask" leaves out all that are NaN; or a dataset `mask` '
+                "beside y, with 0 in its place, does."
+            ),
         }.get(name.rpartition("/")[2] if np.isnan(value) else "", "")
         raise DataError(
             f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "

@@ -47,6 +47,37 @@ USUAL: Mapping[str, Location] = MappingProxyType({name: Location((f"{SPLIT}/{nam
 
 
 @dataclass(frozen=True)
+class Purpose:
+    """What a trained network is to do with a data file: only what that uses must be there, as it was in training.
+
+    Arguments:
+        split: which is used; any group may be one.
+        answers: whether what is to be predicted (y, and its weights and mask) must be there and is read with x.
+        task, classes: the network's; the file's where it says nothing of them.
+        target_shape: of one target as it was stored in training.
+        scale: by which samples were multiplied in training.
+        names: what the places along the last axis of fields were called in training, where that is known.
+    """
+
+    split: str
+    answers: bool
+    task: str
+    classes: tuple[str, ...]
+    target_shape: tuple[int, ...]
+    scale: float | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def canonical(split: str) -> str:
+    """The own name of a split that may be called otherwise in a file.
+
+    >>> canonical("val"), canonical("holdout")
+    ('validation', 'holdout')
+    """
+    return next((own for own, names in NAMES.items() if split in names), split)
+
+
+@dataclass(frozen=True)
 class Description:
     """What a user says of a data file.
 
@@ -54,19 +85,23 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        missing_targets: targets that are NaN are missing: a mask leaves them out.
         ignore: a label that may be there beside those of the classes, of what isn't to count.
         transforms: what is done to the values of fields once they are read.
         one_sample_files: each file is one sample: its datasets are a row each.
         cut: how the samples for training are cut into splits; None: they aren't.
+        purpose: what a trained network is to do with the file; None: training.
     """
 
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    missing_targets: bool = False
     ignore: int | None = None
     transforms: Wished = field(default_factory=dict)
     one_sample_files: bool = False
     cut: Cut | None = None
+    purpose: Purpose | None = None
 
     @property
     def fields(self) -> Mapping[str, Location]:

@@ -18,7 +18,7 @@ from distnn.data.file.many import GROUP, MOST_OPEN, Across, OpenFiles, rows_of
 from distnn.errors import DataError
 
 #: What files that are joined must agree in.
-ALIKE = ("task", "classes", "fields", "sample_shape", "target_shape", "x_dtype", "scale")
+ALIKE = ("task", "classes", "held", "sample_shape", "target_shape", "x_dtype", "scale")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _across(
     """By split and field what is read of the files, and what the cut of splits goes by."""
     data: dict[str, dict[str, Across]] = {}
     group: Across | None = None
-    for split in checks.SPLITS:
+    for split in dict.fromkeys((*checks.SPLITS, *first.splits)):
         own = "train" if named[0][0] else split  # what the split is called in the files
         numbers = [number for number, (name, _) in enumerate(named) if name in ("", split) and own in counts[number]]
         if not numbers:
@@ -183,7 +183,7 @@ def _across(
         def across(field: str) -> Across:
             return Across(files, which, lengths, own, field, rows_of(files[int(which[0])], own, field))  # noqa: B023
 
-        data[split] = {field: across(field) for field in first.fields}
+        data[split] = {field: across(field) for field in first.held}
         if split == "train" and first.group is not None:
             group = across(GROUP)
     return data, group

@@ -41,13 +41,13 @@ class Datasets:
         self._checked: set[str] = set()
         self.witness, self.notes = Witness(path), list[str]()
 
-    def splits(self, fields: Mapping[str, Location]) -> dict[str, str]:
-        """What each split that is there is called; without `SPLIT` in any path, all is for training."""
+    def splits(self, fields: Mapping[str, Location], *others: str) -> dict[str, str]:
+        """What each split that is there is called, and ``others``; without `SPLIT` in any path, all is for training."""
         paths = [path for location in fields.values() for path in location.path]
         if not any(SPLIT in path for path in paths):
             return {"train": ""}
         found = {}
-        for split, names in NAMES.items():
+        for split, names in {**{other: (other,) for other in others}, **NAMES}.items():
             for name in names:
                 places = [_until_split(path).replace(SPLIT, name) for path in paths if SPLIT in path]
                 there = [place for place in places if self._walk(place) is not None]

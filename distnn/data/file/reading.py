@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +16,14 @@ from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.joining import Joined, join, join_samples, several
 from distnn.data.file.many import MOST_OPEN
 from distnn.data.file.opening import damaged, missing_filters, named, open_file
-from distnn.data.file.rows import Rows, bytes_of_one, leaves, names_of
+from distnn.data.file.rows import Rows, bytes_of_one, hash_of, leaves, names_of
 from distnn.data.file.splitting import numbers_of, origin, picked
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
+from distnn.data.file.using import NoSplitError
 from distnn.data.transforms.chains import Chains
 from distnn.errors import DataError, nearest
 
-#: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
-HASHED_BYTES, ROWS = 1024 * 1024, 8
 #: The bytes to read at a time.
 READ_BYTES = 4 * 1024 * 1024
 #: Of so many files with one sample each all fields are read before those of others.
@@ -58,7 +56,7 @@ class DataFile:
         path: the file.
         task: ``classification``, ``regression``, ``segmentation`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
-        splits: those of train, validation and test that the file has, in that order.
+        splits: those of train, validation and test that the file has, in that order; or the one that its purpose is.
         fields: the names of what there is of each sample, the same in all splits: x, y and, where they are there,
             weight and mask (`distnn.data.file.checks.check_fields`).
         sample_shape: the shape of one sample, the same in all splits.
@@ -114,11 +112,11 @@ class DataFile:
         found = structure(self.path, self._file, self.description, follow=self.follow)
         self.task, self.classes, self.scale = found.task, found.classes, found.scale
         self.channels_first, self._data, self._found = found.channels_first, found.data, found.datasets
-        self._group = found.group
-        self.splits, first = tuple(found.data), found.data["train"]
-        self.fields = tuple(first)
+        self._group, purpose = found.group, self.description.purpose
+        self.splits, first = tuple(found.data), next(iter(found.data.values()))
+        self.fields = tuple(first) if purpose is None or purpose.answers else ("x",)
         self.sample_shape: tuple[int, ...] = first["x"].shape[1:]
-        self.target_shape: tuple[int, ...] = first["y"].shape[1:]
+        self.target_shape: tuple[int, ...] = purpose.target_shape if purpose else first["y"].shape[1:]
         self.x_dtype: np.dtype[Any] = first["x"].dtype.newbyteorder("=")
 
     def _join(self, files: list[tuple[str, Path]], comm: Any, beat: Callable[[], object]) -> None:
@@ -133,7 +131,10 @@ class DataFile:
             datasets = part.datasets()
             found = join_samples(self.path, files, opened, datasets, comm, follow=self.follow, beat=beat)
         else:
-            found = join(self.path, files, opened, beat)
+            try:
+                found = join(self.path, files, opened, beat)
+            except NoSplitError:  # not every file need have the one that is used
+                found = join(self.path, [each for each in files if _has_split(opened, each[1])] or files, opened, beat)
         self._many, first = found, found.first
         self.task, self.classes, self.fields, self.scale = first.task, first.classes, first.fields, first.scale
         self.sample_shape, self.target_shape, self.x_dtype = first.sample_shape, first.target_shape, first.x_dtype
@@ -144,6 +145,11 @@ class DataFile:
         """Cut the samples for training into splits, each of those with these numbers."""
         self._numbers, self._data = numbers, picked(self._data, numbers)
         self.splits = tuple(self._data)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The names of what there is of each sample, whether or not the file was opened for it."""
+        return tuple(next(iter(self._data.values())))
 
     @property
     def group(self) -> Rows | None:
@@ -174,26 +180,26 @@ class DataFile:
             DataError: it is damaged.
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
-        if self._many and self._many.digest:
-            found["files"] = self._many.digest
+        files = f" of the files {self._many.digest}" if self._many and self._many.digest else ""
         for split, fields in self._data.items():
-            for name, dataset in fields.items():
+            for name, dataset in ((name, fields[name]) for name in self.fields):
                 try:
-                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {_hash(dataset)}"
+                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {hash_of(dataset)}{files}"
                 except (OSError, RuntimeError) as error:
                     raise damaged(self.path, f"{split}/{name}", error) from error
         return found
 
     def names(self, field: str) -> tuple[str, ...]:
         """What the places along a field's last axis are called, such as features or targets; empty if unknown."""
-        return names_of(self._data["train"][field])
+        return names_of(self._data[self.splits[0]][field])
 
     def remarks(self) -> list[str]:
         """What is to be said once of how the file is read, and which of its datasets are not used."""
         first: DataFile = self._many.first if self._many else self
         found = self.notes
         used = [rows for fields in first._data.values() for rows in fields.values()]
-        if unused := first._found.unused([*used, first._group] if first._group else used):
+        unused = first._found.unused([*used, first._group] if first._group else used)
+        if unused and self.description.purpose is None:
             found.append(f"not used: {checks.listing(unused)}")
         return list(dict.fromkeys(found))
 
@@ -265,15 +271,28 @@ class DataFile:
     @property
     def weight_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample's weights: (), or that of its target if they or a mask have it; None without any."""
-        forms = self.forms("train")
+        forms = self.forms(self.splits[0])
         shapes = [forms[name].shape for name in self.fields if name not in checks.NEEDED]
         return max(shapes, key=len) if shapes else None
 
     def forms(self, split: str) -> dict[str, Form]:
         """By field, what `read_fields` returns of one sample of a split."""
-        return {
-            name: Form(dataset.shape[1:], _in_memory(name, dataset)) for name, dataset in self._datasets(split).items()
-        }
+        return {name: _form(name, self._datasets(split)[name]) for name in self.fields}
+
+    def answers(self, split: str, start: int, stop: int) -> np.ndarray | None:
+        """What is to be predicted for the samples start..stop of a split; None where that isn't in the file.
+
+        Raises:
+            DataError: as `read` does.
+        """
+        fields = {name: rows for name, rows in self._datasets(split).items() if name != "x"}
+        if "y" not in fields:
+            return None
+        forms = {name: _form(name, rows) for name, rows in fields.items()}
+        arrays = {name: np.empty((stop - start, *form.shape), form.dtype) for name, form in forms.items()}
+        if start < stop:
+            self.read_into(split, start, arrays)  # what a mask leaves out may be missing
+        return arrays["y"]
 
     def read_into(self, split: str, start: int, arrays: Mapping[str, np.ndarray], *, by_all: bool = False) -> None:
         """Fill contiguous arrays, by field, with the samples from ``start`` on, as `read_fields` would return them.
@@ -358,22 +377,16 @@ class DataFile:
             self._leave()
 
 
-def _in_memory(field: str, dataset: Any) -> np.dtype[Any]:
-    """The type of a field's values in memory: in this machine's byte order, and integers for booleans but in x."""
+def _has_split(opened: Callable[[Path], DataFile], path: Path) -> bool:
+    """Whether the split that is used is in a file."""
+    try:
+        opened(path).close()
+    except NoSplitError:
+        return False
+    return True
+
+
+def _form(field: str, dataset: Any) -> Form:
+    """What is read of a field; booleans become integers, but in x."""
     dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
-    return np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype
-
-
-def _hash(dataset: Any) -> str:
-    """Of all of a small dataset, or of some rows of a large one.
-
-    Raises:
-        OSError, RuntimeError: h5py's, for what can't be read.
-    """
-    rows, hasher = dataset.shape[0], hashlib.sha256()
-    small = rows * bytes_of_one(dataset) <= HASHED_BYTES
-    for start, stop in [(0, rows)] if small else [(row, row + 1) for row in np.linspace(0, rows - 1, ROWS, dtype=int)]:
-        values = np.empty((stop - start, *dataset.shape[1:]), dataset.dtype)
-        dataset.read_direct(values, np.s_[start:stop])
-        hasher.update(values.tobytes())
-    return hasher.hexdigest()[:16]
+    return Form(dataset.shape[1:], np.dtype(np.uint8) if dtype.kind == "b" and field != "x" else dtype)

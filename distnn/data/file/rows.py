@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from distnn.arrays import Array
+
+#: Up to how many bytes of a dataset its hash is of all of it; else it is of so many rows.
+HASHED_BYTES, HASHED_ROWS = 1024 * 1024, 8
 
 
 class Rows(Protocol):
@@ -57,3 +61,24 @@ def names_of(rows: Any) -> tuple[str, ...]:
 def bytes_of_one(values: Any) -> int:
     """The bytes of one row of a dataset or an array."""
     return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
+
+
+def scattered(rows: Any) -> bool:
+    """Whether each row lies in a file of its own, or in one of few rows, so that many files must be opened."""
+    return getattr(rows, "scattered", False) or any(map(scattered, getattr(rows, "parts", None) or ()))
+
+
+def hash_of(rows: Rows) -> str:
+    """A hash of all rows of a small dataset, or of some of a large one.
+
+    Raises:
+        OSError, RuntimeError: h5py's, for what can't be read.
+    """
+    count, hasher = rows.shape[0], hashlib.sha256()
+    small = count * bytes_of_one(rows) <= HASHED_BYTES and not scattered(rows)
+    some = np.linspace(0, count - 1, HASHED_ROWS, dtype=int)
+    for start, stop in [(0, count)] if small else [(int(row), int(row) + 1) for row in some]:
+        values = np.empty((stop - start, *rows.shape[1:]), rows.dtype)
+        rows.read_direct(values, np.s_[start:stop])
+        hasher.update(values.tobytes())
+    return hasher.hexdigest()[:16]

@@ -19,6 +19,7 @@ import numpy as np
 
 from distnn.data.file.opening import named, open_file
 from distnn.data.file.references import source_files
+from distnn.data.file.slabs import Slabs
 from distnn.errors import DataError, complain
 
 #: Filters that leave the number of bytes as it is, but for a checksum's (Fletcher-32).
@@ -82,8 +83,8 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
     """A dataset whose chunks are checked before they are first read, and its files after each reading.
 
     What compressed bytes decompress to can't be told from their number: a chunk of equal values may be a thousand times
-    shorter than others. So they are decompressed once more here. All of a large file's, when it is opened, would take
-    too long; so each chunk's turn comes when it is read, and only once.
+    shorter than others. So they are decompressed by `Slabs`, or, where only HDF5 has the filter, once more here. All of
+    a large file's, when it is opened, would take too long; so each chunk's turn comes when it is read, and only once.
 
     Arguments:
         path: of its file.
@@ -113,6 +114,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
             and self.dtype.isnative
         )
         self._checked: set[int] = set() if checked is None else checked
+        self.slabs = Slabs(self, axis) if self.chunks and self._pipeline else None
         self._of_sources: dict[tuple[Path, str], set[int]] = {}
 
     def read_direct(self, target: np.ndarray, where: slice) -> None:
@@ -120,12 +122,23 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         named(self._path, self._read)(target, where)
 
     def _read(self, target: np.ndarray, where: slice) -> None:
-        again = self._read_before(where.start, where.stop)
-        with self.guarded(where.start, where.stop):
+        if self.slabs is None:
+            self.read_rows(target, where.start, where.stop)
+        else:
+            self.slabs.read(target, where.start, where.stop)
+            self._witness.check(self._named(where.start, where.stop))
+
+    def read_rows(self, target: np.ndarray, start: int, stop: int) -> None:
+        """Read the rows start..stop by HDF5, after a check of what is read for the first time."""
+        again = self._read_before(start, stop)
+        with self.guarded(start, stop):
             if again:
-                self._copy(target, where.start)
+                self._copy(target, start)
             else:
-                super().read_direct(target, (*(slice(None) for _ in range(self.axis)), where))
+                super().read_direct(target, (*(slice(None) for _ in range(self.axis)), slice(start, stop)))
+
+    def _named(self, start: int, stop: int) -> str:
+        return f"samples {start}..{stop} of {self.name}"
 
     def _read_before(self, start: int, stop: int) -> bool:
         """Whether these rows are whole chunks that hold just values and a checksum, which was found to be right."""
@@ -151,7 +164,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         """
         self._check_chunks(start, stop)
         yield
-        self._witness.check(f"samples {start}..{stop} of {self.name}")
+        self._witness.check(self._named(start, stop))
 
     def _check_chunks(self, start: int, stop: int) -> None:
         if self.is_virtual:
@@ -181,17 +194,21 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         places = [range(0, *each) for each in zip(self.shape, self.chunks, strict=True)]
         places[self.axis] = places[self.axis][row : row + 1]
         for offset in itertools.product(*places):
-            shape = zip(offset, self.chunks, self.shape, strict=True)
-            last = [min(chunk, length - place) - 1 for place, chunk, length in shape]
-            needed = (int(np.ravel_multi_index(last, self.chunks)) + 1) * self.dtype.itemsize
-            length = self._length(offset)
-            if length is not None and length < needed:
-                first, end = offset[self.axis], offset[self.axis] + last[self.axis] + 1
-                raise DataError(
-                    f"{self._path} is damaged: the chunk of {self.name} with the samples {first}..{end} holds "
-                    f"{max(0, length)} bytes where {needed} are needed; HDF5 would take what lies in memory for the "
-                    "rest. Copy the file again, or make it again."
-                )
+            if (length := self._length(offset)) is not None:
+                self.check_length(offset, length)
+
+    def check_length(self, offset: tuple[int, ...], length: int) -> None:
+        """See that so many bytes are all values of a chunk that are within the dataset."""
+        shape = zip(offset, self.chunks, self.shape, strict=True)
+        last = [min(chunk, length - place) - 1 for place, chunk, length in shape]
+        needed = (int(np.ravel_multi_index(last, self.chunks)) + 1) * self.dtype.itemsize
+        if length < needed:
+            first, end = offset[self.axis], offset[self.axis] + last[self.axis] + 1
+            raise DataError(
+                f"{self._path} is damaged: the chunk of {self.name} with the samples {first}..{end} holds "
+                f"{max(0, length)} bytes where {needed} are needed; HDF5 would take what lies in memory for the "
+                "rest. Copy the file again, or make it again."
+            )
 
     def _length(self, offset: tuple[int, ...]) -> int | None:
         """How many bytes the filters leave of a chunk; None if that isn't known, or if HDF5 will say what is wrong."""

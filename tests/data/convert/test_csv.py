@@ -100,6 +100,8 @@ def test_numbers_are_those_of_pythons_own_reader(
         ("t\n1\n", "has only the columns t; expected a target and at least one column of features"),
         ("a,b,c\n1,2,3\n", "has no column 't'; its columns are a, b, c."),
         ("a;b;t\n1;2;3\n", "Are the fields separated by ';'\\? Then give that with --delimiter"),
+        ("# of 2020\na,b,t\n1,2,3\n", "has no column 't'; its columns are # of 2020.$"),
+        ("a b t\n1 2 3\n", "Are the fields separated by ' '\\?"),
         ("a,b,t\n1,2,3\n1,2\n", "line 3 has 2 fields but there are 3 columns"),
         ("a,b,t\n1,2,3\n\n1,2,3,4\n", "line 4 has 4 fields but there are 3 columns"),
         ("a,b,t\n1,2,3,4\n1,2,3,4\n", "line 2 has 4 fields but there are 3 columns"),

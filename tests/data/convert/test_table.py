@@ -95,7 +95,7 @@ def test_several_targets_are_columns_of_y(tmp_path: Path, kind: str) -> None:
 def test_missing_values_are_refused_or_their_rows_dropped(tmp_path: Path, kind: str) -> None:
     frame = FRAME.astype({"flag": object})
     frame.loc[3, "number"], frame.loc[5, "word"], frame.loc[7, "t"], frame.loc[9, "flag"] = np.nan, None, None, None
-    place = {"csv": "line 5, column 'number': ''", "parquet": "row 4, column 'number': 'nan'"}[kind]
+    place = {"csv": "line 5, column 'number': ''", "parquet": "row 4, column 'number': ''"}[kind]
     with pytest.raises(DataError, match=f"{place}: the value is missing"):
         Made(tmp_path, kind, frame)
     made = Made(tmp_path, kind, frame, missing="drop")
@@ -117,6 +117,11 @@ def test_missing_values_are_kept_as_nan_or_as_a_word(tmp_path: Path, kind: str) 
     assert made.lines[0].endswith(
         'kept as NaN, for x = ["fill"] in [transforms], of the columns number (1), word (1), flag (1)'
     )
+    for nothing in (np.nan, None):
+        with pytest.raises(
+            DataError, match="column 'number' has no value in any .*; leave it out with --drop 'number'"
+        ):
+            Made(tmp_path, kind, frame.assign(number=nothing), missing="keep")
     frame.loc[7, "t"] = None
     with pytest.raises(DataError, match="column 't': .*: the value is missing. --missing drop leaves such"):
         Made(tmp_path, kind, frame, missing="keep")
@@ -134,6 +139,9 @@ def test_weights_and_masks_are_fields(tmp_path: Path, kind: str) -> None:
     assert "weight" not in made.names
     assert f"column 'weight': how much each {'line' if kind == 'csv' else 'row'} counts" in made.lines
     assert "missing targets are masked: 1 of 48" in made.lines
+    assert "quantities to predict: 'number' from 0 to 5.75, 'other' from 0 to 34.5" in made.lines
+    with pytest.raises(DataError, match="column 'other' has no value in any"):
+        Made(tmp_path, kind, frame.assign(other=np.nan), target=("other",), missing="keep", task="regression")
     with pytest.raises(DataError, match="column 'weight': '-0.5' is no weight; expected 0 or more"):
         Made(tmp_path, kind, frame.assign(weight=-0.5), weight="weight", drop=("other",))
 
@@ -211,6 +219,21 @@ def test_parquet_of_other_types(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'list' holds values of the type list<.*--drop 'list'"):
         Made(tmp_path, "parquet", nested)
     assert "list" not in Made(tmp_path, "parquet", nested, drop=("list",)).names
+
+
+@pytest.mark.parametrize("name", [None, "id"])
+def test_an_index_is_left_out_unless_it_is_named(tmp_path: Path, name: str | None) -> None:
+    frame = FRAME.assign(row=np.arange(ROWS)).set_axis(pd.Index(np.arange(ROWS) * 7, name=name))[::3]
+    frame.to_parquet(tmp_path / "a.parquet")
+    lines: list[str] = []
+    path = parquet.convert(tmp_path / "a.h5", tmp_path / "a.parquet", Roles(("t",), missing="keep"), tell=lines.append)
+    stored = name or "__index_level_0__"
+    assert lines[0] == f"the index of the rows is left out: {stored}"
+    with DataFile(path) as file:
+        assert stored not in file.names("x")
+    roles = Roles((stored,), task="regression")
+    with DataFile(parquet.convert(tmp_path / "b.h5", tmp_path / "a.parquet", roles)) as file:
+        assert file.names("y") == (stored,)
 
 
 def test_files_that_are_no_parquet_are_refused(tmp_path: Path) -> None:
