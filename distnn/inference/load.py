@@ -164,7 +164,8 @@ class Restored:
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         targets = self.data.get("fields", {}).get("y", {}).get("names", ())
         truth, remarks = self._truth(file, split, mine, comm)
-        return Predictions(rows, mine.start, total, self.model.classes, targets, truth, remarks)
+        numbers = file.numbers(split, *mine)
+        return Predictions(rows, mine.start, total, self.model.classes, targets, truth, remarks, numbers)
 
     def _truth(self, file: DataFile, split: str, mine: Range, comm: Communicator) -> tuple[Array | None, list[str]]:
         """The targets of these samples, None on every rank where they make no sense on one, and why."""
