@@ -95,6 +95,16 @@ def test_data_that_nothing_describes(here: Path, capsys: pytest.CaptureFixture[s
     assert again.data == settings.data
 
 
+def test_labels_that_do_not_begin_at_0(here: Path) -> None:
+    with h5py.File("a.h5", "w") as file:
+        file["x"], file["y"] = np.random.default_rng(0).normal(size=(60, 4)), np.array([1, 4, 9])[np.arange(60) % 3]
+    assert init("--data", "a.h5") == 0
+    assert '\ny = ["shift_labels"]' in Path("run.toml").read_text()
+    out = distnn("train", "run.toml", "--out", "out", "--set", "train.epochs=1").stdout
+    assert "the labels 1, 4, 9 become 0..2" in out
+    assert config.read("out/run.toml").data.classes == ("1", "4", "9")
+
+
 def test_data_that_can_not_be_guessed_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with h5py.File("a.h5", "w") as file:
         file["a"] = np.arange(3)

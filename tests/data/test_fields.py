@@ -285,6 +285,16 @@ def test_labels_as_they_are_stored(tmp_path: Path, stored: np.ndarray, data: dic
         assert (remark in file.remarks()[0]) if remark else not file.remarks()
 
 
+@pytest.mark.parametrize(
+    "stored", [lambda y: y, lambda y: y[..., None], lambda y: np.eye(3, dtype="u1")[y], lambda y: y + 0.0]
+)
+def test_labels_of_pixels_as_they_are_stored(tmp_path: Path, stored: Any) -> None:
+    x, y = np.zeros((4, 6, 5, 2), "f4"), RANDOM.integers(0, 3, (4, 6, 5))
+    path = made(tmp_path / "a.h5", LABELS | {"task": "segmentation"}, train__x=x, train__y=stored(y))
+    with opened(path, y={"layout": "one_hot"} if stored(y).shape[-1] == 3 else None) as file:
+        equal(file, x, y)
+
+
 def test_names_of_an_enumeration(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["train/x"] = X
@@ -302,7 +312,7 @@ def test_names_of_an_enumeration(tmp_path: Path) -> None:
         (np.array([b"a", b"b", b"x"])[Y], {}, "train/y[2] is 'x', which is no class; the classes are a, b, c"),
         (np.eye(3)[Y], {}, 'say so in the run file: data.y = {layout = "one_hot"}'),
         (np.eye(3)[Y] / 2, {"y": {"layout": "one_hot"}}, "train/y[0] is [0.5 0.  0. ], which isn't a one-hot row"),
-        (np.eye(4)[Y], {"y": {"layout": "one_hot"}}, "one-hot rows of 3 classes are numbers of the shape (N, 3)"),
+        (np.eye(4)[Y], {"y": {"layout": "one_hot"}}, "one-hot rows of 3 classes are numbers of the shape (N, …, 3)"),
     ],
 )
 def test_bad_labels_are_named(tmp_path: Path, y: np.ndarray, data: dict[str, Any], expected: str) -> None:

@@ -86,6 +86,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], np.ndarray, np.ndarray]] 
         np.column_stack([X[:, 0].astype("f4"), Y]),
         X[:, 1],
     ),
+    "pixels": (
+        {"images": IMAGES, "masks": IMAGES[..., 0] % 3},
+        {"x": "images", "y": "masks", "task": "segmentation", "classes": 3},
+        IMAGES,
+        IMAGES[..., 0] % 3,
+    ),
     "only the task": ({"train/x": X, "train/y": Y}, {"task": "classification", "classes": 3}, X, Y),
 }
 

@@ -264,10 +264,12 @@ def check_values(
             bad = _counting(bad, without if name == "y" else None)
             if bad.any():
                 place, value = _first(bad, values, start)
+                shift = ' If labels may be any integers, such as 1, 2, … or ±1, [transforms] y = ["shift_labels"] in '
+                shift += "the run file takes them in ascending order for the classes."
                 raise DataError(
                     f"{path}: {split}/{name}[{place}] is the label {value}, but there are {classes} classes: expected "
                     f"0..{classes - 1}. Correct the label, or the list of names in the attribute `classes`; or leave "
-                    f"out all that have it by loss.ignore_label = {value}."
+                    f"out all that have it by loss.ignore_label = {value}.{shift if task == 'classification' else ''}"
                 )
     _check_weights(path, split, start, fields)
 

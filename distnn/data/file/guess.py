@@ -27,7 +27,7 @@ Table = dict[str, Any]
 
 #: What samples and targets are often called.
 SAMPLES = {"x", "data", "image", "images", "img", "imgs", "input", "inputs", "feature", "features", "samples"}
-TARGETS = {"y", "label", "labels", "target", "targets", "class", "output", "outputs", "truth", "gt"}
+TARGETS = {"y", "label", "labels", "target", "targets", "class", "output", "outputs", "truth", "gt", "mask", "masks"}
 #: A word for the training split, not within another word.
 _TRAIN = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(NAMES['train'])})(?![A-Za-z0-9])")
 _OTHERS = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(NAMES['validation'] + NAMES['test'])})(?![A-Za-z0-9])")
@@ -156,9 +156,12 @@ def meaning(attributes: Mapping[str, Any], y: Table, rows: Rows) -> dict[str, Ta
     task, values = text(attributes.get("task")), _some(rows)
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)
+    elif values.ndim > 3 and values.shape[-1] == 1:
+        values = values.reshape(values.shape[:-1])
     enumerated = list(enum_names(rows))
     classes = None if task == "regression" else enumerated or _classes(y, values)
-    found: dict[str, Table] = {"data": {} if task else {"task": "classification" if classes else "regression"}}
+    meant = ("segmentation" if values.ndim > 2 else "classification") if classes else "regression"
+    found: dict[str, Table] = {"data": {} if task else {"task": meant}}
     if classes and "classes" not in attributes and not enumerated:
         found["data"]["classes"] = classes
     if isinstance(classes, list) and values.dtype.kind in "iuf" and not enumerated:
@@ -169,7 +172,8 @@ def meaning(attributes: Mapping[str, Any], y: Table, rows: Rows) -> dict[str, Ta
 def _some(rows: Rows) -> Array:
     """The first rows, whole."""
     kind = rows.dtype if rows.dtype.kind == "O" else rows.dtype.newbyteorder("=")
-    values = np.empty((min(LOOKED, rows.shape[0]), *rows.shape[1:]), kind)
+    count = max(1, LOOKED // max(1, math.prod(rows.shape[1:])))
+    values = np.empty((min(count, rows.shape[0]), *rows.shape[1:]), kind)
     rows.read_direct(values, slice(0, len(values)))
     return values
 
@@ -199,11 +203,12 @@ def _classes(y: Table, values: Array) -> int | list[str] | None:
     if values.ndim == 2 and values.shape[1] <= CLASSES and _one_hot(values):
         y["layout"] = "one_hot"
         return int(values.shape[1])
-    if values.ndim != 1 or not np.isfinite(values).all() or (values != np.rint(values)).any():
+    integers = values.dtype.kind in "biu"
+    if values.ndim == 2 or (values.ndim > 2 and not integers):
         return None
     different = np.unique(values)
-    few = len(different) <= min(CLASSES, len(values) // (2 if values.dtype.kind in "biu" else 10))
-    if not few or len(different) < 2:
+    few = len(different) <= min(CLASSES, values.size // (2 if integers else 10))
+    if not few or len(different) < 2 or not np.isfinite(different).all() or (different != np.rint(different)).any():
         return None
     if different[0] == 0 and different[-1] < 2 * len(different):
         return int(different[-1]) + 1

@@ -21,7 +21,8 @@ def labels(where: str, rows: Any, classes: Sequence[str], notes: list[str], *, o
 
     Arguments:
         where: names the file and the split in errors.
-        rows: texts, integers, or floats that are whole; one-hot rows (N, classes) if so said; (N, 1) is taken for (N,).
+        rows: texts, integers, or floats that are whole; one-hot rows (N, …, classes) if so said; (N, 1) is taken for
+            (N,).
         classes: the names, which texts must be among.
         notes: gets what is to be said once.
     """
@@ -48,12 +49,12 @@ def enum_names(dataset: Any) -> tuple[str, ...]:
 
 
 def _from_one_hot(where: str, rows: Any, classes: Sequence[str]) -> Rows:
-    if len(rows.shape) != 2 or rows.shape[1] != len(classes) or rows.dtype.kind not in "biuf":
+    if len(rows.shape) < 2 or rows.shape[-1] != len(classes) or rows.dtype.kind not in "biuf":
         raise DataError(
             f"{where}/y has the type {rows.dtype} and the shape {rows.shape}, but one-hot rows of {len(classes)} "
-            f"classes are numbers of the shape (N, {len(classes)}). Correct data.y.layout, or the classes."
+            f"classes are numbers of the shape (N, …, {len(classes)}). Correct data.y.layout, or the classes."
         )
-    return Changed(rows, _Hot(where), shape=rows.shape[:1], dtype=np.int64)
+    return Changed(rows, _Hot(where), shape=rows.shape[:-1], dtype=np.int64)
 
 
 class _Named:
@@ -98,14 +99,14 @@ class _Hot:
         self._where = where
 
     def __call__(self, rows: Array, target: Array, start: int) -> None:
-        bad = ((rows != 0).sum(axis=1) != 1) | (rows.max(axis=1, initial=0) != 1)
+        bad = ((rows != 0).sum(axis=-1) != 1) | (rows.max(axis=-1, initial=0) != 1)
         if bad.any():
-            row = int(np.argmax(bad))
+            place = np.unravel_index(int(np.argmax(bad)), bad.shape)
             raise DataError(
-                f"{self._where}/y[{row + start}] is {rows[row]}, which isn't a one-hot row: expected a single 1, and 0 "
-                "elsewhere. Correct it, or data.y.layout."
+                f"{self._where}/y[{_at(place, start)}] is {rows[place]}, which isn't a one-hot row: expected a single "
+                "1, and 0 elsewhere. Correct it, or data.y.layout."
             )
-        np.argmax(rows, axis=1, out=target)
+        np.argmax(rows, axis=-1, out=target)
 
 
 def _at(place: Sequence[Any], start: int) -> str:
