@@ -264,6 +264,11 @@ def test_matlab(tmp_path: Path) -> None:
     with opened(path, **data) as file:
         equal(file, X > 0, Y)
         assert (file.scale, file.remarks()[-1]) == (None, "not used: cells, name")
+    with h5py.File(path, "r+") as file:
+        file["both"] = np.zeros((3, 3))
+        file["both"].attrs["MATLAB_class"] = np.bytes_("double")
+    with opened(path, x="both", y="both", task="regression") as file:
+        assert file.remarks()[0].startswith("both is read as it stands in the file, (3, 3); in MATLAB")
     for name, word in {"name": "text (char)", "cells": "a cell array", "sparse": "a sparse matrix"}.items():
         assert f"is MATLAB's {word}" in refused(path, **data | {"x": name})
 
