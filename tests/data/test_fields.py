@@ -71,6 +71,8 @@ def test_paths_with_the_name_of_the_split(tmp_path: Path) -> None:
         *((name, "validation") for name in ("val", "valid", "dev", "validate")),
         ("training", "train"),
         ("testing", "test"),
+        ("Train", "train"),
+        ("VAL", "validation"),
     ],
 )
 def test_splits_by_other_names(tmp_path: Path, name: str, split: str) -> None:
@@ -288,6 +290,14 @@ def test_labels_as_they_are_stored(tmp_path: Path, stored: np.ndarray, data: dic
     with opened(made(tmp_path / "a.h5", LABELS, train__x=X, train__y=stored), **data) as file:
         equal(file, X, Y)
         assert (remark in file.remarks()[0]) if remark else not file.remarks()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_weights_in_a_column(tmp_path: Path, task: str) -> None:
+    weights = np.arange(12.0)
+    path = made(tmp_path / "a.h5", LABELS | {"task": task}, train__x=X, train__y=Y, train__w=weights[None])
+    with opened(path, weight={"path": "{split}/w", "layout": "reversed"}) as file:
+        np.testing.assert_array_equal(file.read_fields("train")["weight"], weights)
 
 
 @pytest.mark.parametrize(

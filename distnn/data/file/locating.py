@@ -48,7 +48,7 @@ class Datasets:
             return {"train": ""}
         found = {}
         for split, names in {**{other: (other,) for other in others}, **NAMES}.items():
-            for name in names:
+            for name in (spelled for each in names for spelled in (each, each.capitalize(), each.upper())):
                 places = [_until_split(path).replace(SPLIT, name) for path in paths if SPLIT in path]
                 there = [place for place in places if self._walk(place) is not None]
                 if there:
