@@ -22,6 +22,7 @@ release = version = distnn.__version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
 extensions += ["formulas", "examples", "generated", "docstrings"]  # in extensions/
 myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 2  # so that links such as #matlab find the heading
 exclude_patterns = ["_build", "figures", "examples", "static"]
 default_role = "py:obj"  # a name in backticks is a link to its description
 smartquotes = False  # values are shown as they are typed

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +15,10 @@ import numpy as np
 from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
-from distnn.config import RunSettings, from_dict
+from distnn.config import DataSettings, RunSettings, from_dict
 from distnn.data import DataFile
 from distnn.data.file.fields import SPLIT, Purpose, canonical
+from distnn.data.meaning import meaning
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
 from distnn.errors import CheckpointError, DataError, UsageError
@@ -87,14 +87,28 @@ class Restored:
         shape = tuple(fields.get("y", {}).get("shape", self.model.target_shape))
         facts = self.model.task, tuple(self.model.classes), shape, self.data.get("scale"), names
         data = self.settings.data.model_copy(update={"follow": follow})
-        purpose: Purpose | None = Purpose(canonical(split), answers, *facts)
-        if data.split or data.one_sample_files or SPLIT in str(path):  # laid out as for training, or one plain file
-            if Path(path).is_file() and not (data.split and os.path.abspath(path) == self.data.get("path")):
-                data = data.model_copy(update={"split": None})
-            else:
-                purpose = None
-        settings = self.settings.model_copy(update={"data": data})
-        return data_file(settings, mpi, path, purpose)
+        if data.split and (file := self._cut(data, path, mpi)):
+            return file
+        settings = self.settings.model_copy(update={"data": data.model_copy(update={"split": None})})
+        alike = data.one_sample_files or SPLIT in str(path)  # files laid out as for training, if they are several
+        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts)
+        file = data_file(settings, mpi, path, purpose)
+        if data.split:
+            file.notes.append("other data than in training, so [data.split] is not applied: all samples are used")
+        return file
+
+    def _cut(self, data: DataSettings, path: str | Path, mpi: Any) -> DataFile | None:
+        """The data cut into splits as in training; None for other data, of which nothing was held out."""
+        file, same = None, False
+        with suppress(DataError):
+            file = data_file(self.settings.model_copy(update={"data": data}), mpi, path)
+            train = meaning(file, file.identity())["identity"]["train"]
+            same = train == self.data.get("identity", {}).get("train")
+        if all(mpi.allgather(same)) if mpi else same:
+            return file
+        if file:
+            file.close()
+        return None
 
     def evaluate(self, file: DataFile, split: str, world: World) -> tuple[Sums, Mapping[str, Value]]:
         """The sums over a split, of which come loss and accuracy, and the run's metrics, by all ranks together.

@@ -105,7 +105,7 @@ def test_two_data_sets_are_told_apart_by_their_index(folder: Path, tmp_path: Pat
         assert same.identity() == file.identity() and same.stamps != file.stamps
     (copy / "train" / "041.h5").rename(copy / "train" / "041a.h5")
     with DataFile(copy / "train" / "*.h5", description=description()) as renamed:
-        assert renamed.identity()["files"] != file.identity()["files"]
+        assert renamed.identity()["train/y"] != file.identity()["train/y"]
 
 
 def test_one_that_is_not_like_the_others(folder: Path, tmp_path: Path) -> None:
@@ -142,3 +142,11 @@ def test_a_file_that_changes_after_it_was_indexed(folder: Path, tmp_path: Path) 
         with pytest.raises(DataError, match=r"093\.h5: train/x\[0, 0, 1, 1\] is nan"):
             file.read("train", 12, 20)
         np.testing.assert_array_equal(file.read("train", 14, 20)[0], X[94:])
+
+
+def test_to_tell_a_data_set_from_others_few_files_are_opened(folder: Path) -> None:
+    with DataFile(folder / "t*" / "*.h5", description=description()) as file:
+        opened, real = [], file._many.files._opened
+        file._many.files._opened = lambda path: (opened.append(path), real(path))[1]
+        file._many.files.close()
+        assert "train/x" in file.identity() and 0 < len(opened) <= 16

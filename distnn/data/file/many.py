@@ -95,6 +95,7 @@ class Across:
         self.files, self._numbers, self._name = files, numbers, (split, field)
         self.starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
         self.shape = (int(self.starts[-1]), *like.shape[1:])
+        self.scattered = len(numbers) > MOST_OPEN
         self.dtype, self.chunks = like.dtype, like.chunks
         self.names: tuple[str, ...] = getattr(like, "names", ())
 

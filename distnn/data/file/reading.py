@@ -180,12 +180,11 @@ class DataFile:
             DataError: it is damaged.
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
-        if self._many and self._many.digest:
-            found["files"] = self._many.digest
+        files = f" of the files {self._many.digest}" if self._many and self._many.digest else ""
         for split, fields in self._data.items():
             for name, dataset in ((name, fields[name]) for name in self.fields):
                 try:
-                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {hash_of(dataset)}"
+                    found[f"{split}/{name}"] = f"{dataset.dtype} {dataset.shape}, hash {hash_of(dataset)}{files}"
                 except (OSError, RuntimeError) as error:
                     raise damaged(self.path, f"{split}/{name}", error) from error
         return found

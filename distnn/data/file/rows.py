@@ -63,6 +63,11 @@ def bytes_of_one(values: Any) -> int:
     return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
 
 
+def scattered(rows: Any) -> bool:
+    """Whether each row lies in a file of its own, or in one of few rows, so that many files must be opened."""
+    return getattr(rows, "scattered", False) or any(map(scattered, getattr(rows, "parts", None) or ()))
+
+
 def hash_of(rows: Rows) -> str:
     """A hash of all rows of a small dataset, or of some of a large one.
 
@@ -70,7 +75,7 @@ def hash_of(rows: Rows) -> str:
         OSError, RuntimeError: h5py's, for what can't be read.
     """
     count, hasher = rows.shape[0], hashlib.sha256()
-    small = count * bytes_of_one(rows) <= HASHED_BYTES
+    small = count * bytes_of_one(rows) <= HASHED_BYTES and not scattered(rows)
     some = np.linspace(0, count - 1, HASHED_ROWS, dtype=int)
     for start, stop in [(0, count)] if small else [(int(row), int(row) + 1) for row in some]:
         values = np.empty((stop - start, *rows.shape[1:]), rows.dtype)
