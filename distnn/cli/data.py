@@ -22,6 +22,7 @@ Command = Callable[..., Any]
 FILE = options.Name(dir_okay=False, path_type=Path)
 FOLDER = options.Name(file_okay=False, path_type=Path)
 TASK = click.Choice(["classification", "regression"])
+PIXELS = click.Choice(["classification", "regression", "segmentation"])
 FRACTION = click.FloatRange(0, 1, max_open=True)
 COUNT = click.IntRange(min=0)
 KEPT = "How many of the last training images to keep for validation"
@@ -140,7 +141,7 @@ def idx(
 @click.option(
     "--layout", type=click.Choice(["channels_first", "channels_last"]), help="How images of several channels lie."
 )
-@click.option("--task", type=TASK, help="What y is for; if not given, integers and texts are classes.")
+@click.option("--task", type=PIXELS, help="What y is for; if not given, integers and texts are classes.")
 @cuts
 @writes
 def npz(

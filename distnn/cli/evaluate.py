@@ -59,6 +59,7 @@ def evaluate(world: World, checkpoint: str, data: str, split: str, as_json: bool
 def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restored, *, as_json: bool) -> None:
     """Print the scores."""
     from distnn.report import words
+    from distnn.session.parts import loss_in_words
 
     show(restored.origin, sys.stderr)
     if as_json:
@@ -68,7 +69,7 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
-    unit = f" {unit}" if (unit := restored.model.criterion.unit) else ""
+    unit = f" {unit}" if (unit := loss_in_words(restored.model, restored.settings)[1]) else ""
     show(f"{split}: loss {sums.mean_loss:.6g}{unit}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
     if text := words.metrics(metrics).strip():
         show(text)

@@ -35,6 +35,8 @@ class DataSettings(Section):
     y: FieldPlace | None = None  #: where the targets lie, likewise; train/y, …
     weight: FieldPlace | None = None  #: where weights of the samples or targets lie, likewise
     mask: FieldPlace | None = None  #: where it lies which targets count, likewise
+    #: what a target that is NaN means: refuse: a mistake; mask: it is missing, and left out, in a regression
+    missing_targets: Literal["refuse", "mask"] = "refuse"
     #: what the targets are, where the file's attribute task doesn't say it, or wrongly
     task: Literal["classification", "regression", "segmentation", "language"] | None = None
     #: the names of the classes in the order of the labels 0, 1, …, where the file's attribute classes doesn't say them;
@@ -58,7 +60,8 @@ class DataSettings(Section):
         fields = {name: getattr(self, name) for name in ("x", "y", "weight", "mask")}
         given = {name: field.location(name) for name, field in fields.items() if field is not None}
         cut = self.split.cut() if self.split else None
-        return Description(given, self.task, self.classes, one_sample_files=self.one_sample_files, cut=cut)
+        missing = self.missing_targets == "mask"
+        return Description(given, self.task, self.classes, missing, one_sample_files=self.one_sample_files, cut=cut)
 
     def unused(self) -> dict[str, str]:
         """Streams have an order of their own, and what isn't shuffled needs no buffer for it."""

@@ -111,6 +111,14 @@ def description(settings: RunSettings) -> Description:
     return replace(settings.data.description(), transforms=settings.transforms.make(), ignore=ignore)
 
 
+def loss_in_words(model: Model, settings: RunSettings) -> tuple[str, str]:
+    """What is minimised, and the unit of its mean, which is empty if nobody has said."""
+    criterion = model.criterion
+    changed = model.task == "regression" and settings.transforms.y
+    unit = criterion.unit.replace("of y", "of the transformed y") if changed else criterion.unit
+    return criterion.family.named(criterion), unit
+
+
 def batch_size(settings: RunSettings, file: DataFile) -> int:
     """The samples of a batch, of all ranks together.
 

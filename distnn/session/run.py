@@ -34,7 +34,7 @@ from distnn.session.changes import other_best, other_settings
 from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
-from distnn.session.parts import NOTHING, Given, data_file
+from distnn.session.parts import NOTHING, Given, data_file, loss_in_words
 from distnn.session.records import Listener, Listeners, RunInfo, Summary
 from distnn.session.samples import agree_on
 from distnn.session.saving import Saver
@@ -274,8 +274,8 @@ class _Training:
 
 
 def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
-    comm, criterion = run.world.comm, run.model.criterion
-    unit = f" in {criterion.unit}" if criterion.unit else ""
+    comm = run.world.comm
+    name, unit = loss_in_words(run.model, run.settings)
     return RunInfo(
         out=folder,
         model=run.model.description,
@@ -295,7 +295,7 @@ def _info(run: Run, folder: Path, remarks: tuple[str, ...]) -> RunInfo:
         blas=blas(),
         kernels=run.kernels,
         remarks=remarks,
-        loss=f"{criterion.family.named(criterion)}{unit}",
+        loss=f"{name} in {unit}" if unit else name,
         monitor=str(run.monitor),
         higher_is_better=run.monitor.higher,
     )

@@ -138,7 +138,8 @@ def sample_order(settings: RunSettings, file: DataFile, batch_size: int, *, in_m
         return stored(samples, block)
     if data.shuffle_buffer is None:
         return shuffled(samples, block)
-    chunk, size = file.chunk("train"), file.sample_bytes("train")
+    size = file.sample_bytes("train")
+    chunk = min(file.chunk("train"), max(1, LARGEST // size))  # two blocks of a larger one would be too much
     return Buffered(groups(samples, chunk, size, data.shuffle_buffer, READ_BYTES), data.shuffle_buffer)
 
 

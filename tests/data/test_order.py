@@ -156,7 +156,7 @@ def test_neighbours_are_spread_over_the_epoch() -> None:
     assert abs(np.corrcoef(first, np.arange(20000))[0, 1]) < 0.1
 
 
-def test_a_run_is_shuffled_by_its_file_s_chunks(tmp_path: Path) -> None:
+def test_a_run_is_shuffled_by_its_file_s_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (3000, 1000), np.uint8), np.zeros(3000, int)
     path = write_data(tmp_path / "d.h5", {"train": (x, y)}, task="classification", classes=["a", "b"])
@@ -168,3 +168,6 @@ def test_a_run_is_shuffled_by_its_file_s_chunks(tmp_path: Path) -> None:
     loader.begin(0, 0)
     first = loader.numbers(Range(0, 1048)).copy()
     assert len(set((first // 524).tolist())) in (2, 3)  # the short last group may be among them
+    monkeypatch.setattr("distnn.session.samples.LARGEST", 250_000)  # of larger chunks, blocks aren't to hold all
+    run = assembled(alone(), data={"path": str(path), "shuffle_buffer": 300})
+    assert run.progress.order == "buffer of 300 over 12 groups of 250"

@@ -132,6 +132,21 @@ def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         gc.enable()
 
 
+def test_columns_of_a_table_are_not_taken_for_others(tmp_path: Path) -> None:
+    """Of one size, read from one dataset in turn."""
+    table = np.zeros(30, [("a", "i4"), ("b", "i4")])
+    table["a"], table["b"] = range(30), range(100, 130)
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file.create_dataset("t", data=table, chunks=(30,), compression="gzip")
+    with h5py.File(tmp_path / "t.h5") as file:
+        stored = Stored(tmp_path / "t.h5", file["t"], Witness(tmp_path / "t.h5"))
+        for start in range(0, 30, 10):
+            for name in "ab":
+                found = np.empty(10, [(name, "i4")])
+                stored.read_direct(found, slice(start, start + 10))
+                np.testing.assert_array_equal(found[name], table[name][start : start + 10])
+
+
 def test_it_is_counted_where_memory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with DataFile(data_file(tmp_path / "plain.h5")) as file:
         assert unpacking(file) == 0

@@ -222,6 +222,15 @@ def test_targets_by_their_names(regression: Restored, tmp_path: Path) -> None:
     datasets = {"test/x": NEW, "test/y": OUTPUTS[60:, ::-1]}
     turned = file_of(tmp_path / "turned.h5", datasets, {"test/y": ["rent", "price"]}, task="regression")
     np.testing.assert_array_equal(predicted(regression, turned)[1], OUTPUTS[60:])
+    mask = RANDOM.integers(0, 2, (30, 2))
+    sums = []
+    for name, order in (("as it was", slice(None)), ("turned", slice(None, None, -1))):
+        parts = {"test/x": NEW, "test/y": OUTPUTS[60:, order], "test/mask": mask[:, order]}
+        names = {"test/y": ["price", "rent"][order]}
+        path = file_of(tmp_path / f"mask {name}.h5", parts, names, task="regression")
+        with regression.opened(path, split="test", answers=True) as file:
+            sums.append(regression.evaluate(file, "test", ALONE)[0].vector)
+    np.testing.assert_array_equal(*sums)
     other = file_of(tmp_path / "other.h5", datasets, {"test/y": ["rent", "size"]}, task="regression")
     with pytest.raises(DataError, match=r"test/y has the columns rent, size, but .* price, rent: there is no price"):
         regression.opened(other, split="test", answers=True)

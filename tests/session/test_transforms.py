@@ -56,8 +56,9 @@ def trained(folder: Path, data: Path, out: str = "out", *more: str, **sections: 
 def test_prices_are_learned_and_predicted_in_their_own_units(tmp_path: Path) -> None:
     data = prices(tmp_path / "p.h5")
     run = trained(tmp_path, data, transforms=STANDARD)
-    (end,) = metrics(run, "end")
+    (end,), (start,) = metrics(run, "end"), metrics(run, "start")
     assert end["test"]["loss"] < 0.01  # of standardised targets
+    assert start["loss"] == "squared_error in squared units of the transformed y"
     assert end["test"]["metrics"]["r2"] > 0.99
     assert 500 < end["test"]["metrics"]["rmse"] < 5000
     (start,) = metrics(run, "start")

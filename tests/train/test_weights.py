@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from distnn.config import from_dict
-from distnn.data import DataFile, write_data
+from distnn.data import write_data
 from distnn.errors import DataError, UsageError
 from distnn.losses import SquaredError
 from distnn.losses.loss import LossFunction
 from distnn.models import Model, linear
+from distnn.session.parts import data_file
 from distnn.train.evaluate import Evaluator
 from tests.support.runs import alone, assembled
 
@@ -66,7 +68,7 @@ def trained(path: Path, name: str, **data: Any) -> tuple[Any, ...]:
     losses = [run.step.run(0, 0.1, number=number).sums.mean_loss for number in range(2)]
     after = np.concatenate([value.reshape(-1) for value in run.parameters.value.values()])
     kinds = from_dict({"data": {"path": "x"}, "model": model, "metrics": {"kinds": metrics}}).metrics.make()
-    with DataFile(path) as file:
+    with data_file(run.settings) as file:
         evaluator = Evaluator(run.model, run.parameters, file, "test", alone(), metrics=kinds)
         sums = evaluator.run()
     return losses, sums.mean_loss, sums.accuracy or 0.0, evaluator.values, after
@@ -163,6 +165,31 @@ def test_missing_targets_under_a_mask_are_left_out(tmp_path: Path) -> None:
         found = trained(path, "squared", in_memory=in_memory)
         np.testing.assert_array_equal(found[-1], expected[-1])
         near(found, expected)
+
+
+def test_missing_targets_may_be_nan_without_a_mask_where_that_is_said(tmp_path: Path) -> None:
+    arrays = fields("regression", (2,))
+    mask = np.random.default_rng(3).integers(0, 2, arrays["y"].shape).astype(bool)
+    missing = arrays | {"y": np.where(mask, arrays["y"], np.nan)}
+    expected = trained(written(tmp_path / "a.h5", "regression", missing | {"mask": mask}), "squared")
+    path = tmp_path / "b.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["task"] = "regression"
+        for name, values in missing.items():
+            file[f"train/{name}"] = file[f"test/{name}"] = values
+    for in_memory in (True, False):
+        near(trained(path, "squared", in_memory=in_memory, missing_targets="mask"), expected)
+    with pytest.raises(
+        DataError, match=r'y\[\d+, \d\] is nan.*data.missing_targets = "mask" leaves out all that are NaN'
+    ):
+        trained(path, "squared")
+    with pytest.raises(DataError, match="but there is one already; remove the key"):
+        trained(tmp_path / "a.h5", "squared", missing_targets="mask")
+    labels = written(tmp_path / "c.h5", "classification", fields("classification", ()))
+    with pytest.raises(
+        DataError, match="is for a regression, whose targets may be NaN, but the task is classification"
+    ):
+        trained(labels, "classes", missing_targets="mask")
 
 
 def test_labels_under_a_mask_may_be_anything(tmp_path: Path) -> None:

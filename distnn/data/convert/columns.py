@@ -163,7 +163,7 @@ def _texts(table: Table, name: str, kind: str | None) -> Numbers | Categories:
     codes, distinct = words(table.frame[name])
     if all(text.lower() in LOGICAL for text in distinct):
         values = np.array([*(LOGICAL[text.lower()] for text in distinct), np.nan])[codes]
-        return Numbers(name, values, "True and False as 1 and 0" if distinct else "no value in any line")
+        return Numbers(name, values, "True and False as 1 and 0")
     fits = [is_number(text) for text in distinct]
     if all(fits):
         if any(is_integer(text) and abs(int(text)) > 2**53 for text in distinct) and kind is None:

@@ -172,6 +172,8 @@ def targets(
         task = _task(path, parts, samples)
     if task == "regression":
         return task, parts, ()
+    if task == "segmentation":
+        return task, *_pixels(path, parts, tell)
     if all(map(_one_hot, parts)):
         tell(f"y: rows with a single 1, as the {parts[0].shape[1]} classes 0..{parts[0].shape[1] - 1}")
         parts = [part.argmax(axis=1) for part in parts]
@@ -191,6 +193,25 @@ def targets(
     names = tuple(map(str, distinct.tolist()))
     tell(f"y: the labels {listed(names)}, as {len(names)} classes of these names")
     return task, np.split(labels.reshape(-1), stops), names
+
+
+def _pixels(path: Path, parts: list[np.ndarray], tell: Tell) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """The labels of pixels and the names of their classes: their numbers; for masks of 0 and 255, these two."""
+    parts = [_whole(path, part) for part in parts]
+    if wrong := [part for part in parts if part.dtype.kind not in "iu" or part.ndim < 2]:
+        raise DataError(
+            f"{path}: y has the type {wrong[0].dtype} and the shape {wrong[0].shape}; expected integers (N, H, W), a "
+            "label for each pixel."
+        )
+    distinct = np.unique(np.concatenate([np.unique(part) for part in parts]))
+    if distinct.tolist() == [0, 255]:
+        tell("y: the labels 0 and 255, as 2 classes of these names")
+        return [(part == 255).astype(np.uint8) for part in parts], ("0", "255")
+    if 255 in distinct:
+        tell(
+            "y: the label 255 is taken for a class; if it marks pixels that don't count, a dataset mask leaves them out"
+        )
+    return parts, named_by_number(path, *parts)
 
 
 def _task(path: Path, parts: list[np.ndarray], samples: int) -> str:
@@ -218,15 +239,21 @@ def _labels(path: Path, y: np.ndarray) -> np.ndarray:
     if y.ndim != 1:
         raise DataError(
             f"{path}: the labels have the shape {y.shape}; expected (N,), one label for each sample, or rows with a "
-            "single 1. For several quantities, or several labels of a sample, choose --task regression."
+            "single 1. For several quantities, or several labels of a sample, choose --task regression; for a label "
+            "for each pixel, --task segmentation."
         )
+    return _whole(path, y)
+
+
+def _whole(path: Path, y: np.ndarray) -> np.ndarray:
+    """Labels, of which whole floats and booleans become integers."""
     if y.dtype.kind == "f":
         whole = np.isfinite(y) & (y == np.round(y))
         if not whole.all():
-            index = int(np.argmin(whole))
+            index = np.unravel_index(int(np.argmin(whole)), y.shape)
             raise DataError(
-                f"{path}: y[{index}] is {y[index]}, but labels for classification are integers 0, 1, …; "
-                "for quantities to predict, choose the task 'regression'."
+                f"{path}: y[{', '.join(map(str, index))}] is {y[index]}, but labels are integers 0, 1, …; for "
+                "quantities to predict, choose the task 'regression'."
             )
         return y.astype(np.int64)
     return y.astype(np.uint8) if y.dtype.kind == "b" else y
@@ -278,7 +305,7 @@ def convert(
     Args:
         path: the archive.
         naming: which of its arrays are used, and how they lie.
-        task: classification or regression; None: integer, boolean, text and one-hot targets are classes.
+        task: classification, regression or segmentation; None: integer, boolean, text and one-hot targets are classes.
         cutting: how one x and y are split.
         tell: called with a line for what may have been meant otherwise.
     """

@@ -188,7 +188,13 @@ def _without_missing(table: Table, columns: Roles, features: list[str], tell: Te
             f"{table.at(name, int(row))}: the value is missing. --missing drop leaves such {table.unit}s out"
             f"{keep}{word}; or leave the column out with --drop '{name}'."
         )
-    if told := [f"{name} ({count})" for name, count in absent[features].sum().items() if count]:
+    counts = absent[features].sum()
+    if nothing := [name for name, count in counts.items() if count == len(rows)]:
+        raise DataError(
+            f"{table.path}: column '{nothing[0]}' has no value in any {table.unit}; leave it out with --drop "
+            f"'{nothing[0]}'."
+        )
+    if told := [f"{name} ({count})" for name, count in counts.items() if count]:
         tell(f'missing values are kept as NaN, for x = ["fill"] in [transforms], of the columns {listed(told)}')
     return table
 

@@ -298,7 +298,10 @@ def _refuse(path: Path, name: str, values: np.ndarray, start: int, bad: np.ndarr
         place, value = _first(bad, values, start)
         missing = {
             "x": ' If it is missing, x = ["fill"] in [transforms] puts a number in its place.',
-            "y": " If it is missing, a dataset `mask` beside y, with 0 in its place, leaves it out.",
+            "y": (
+                ' If it is missing, data.missing_targets = "mask" leaves out all that are NaN; or a dataset `mask` '
+                "beside y, with 0 in its place, does."
+            ),
         }.get(name.rpartition("/")[2] if np.isnan(value) else "", "")
         raise DataError(
             f"{path}: {name}[{place}] is {value}, and one such value would turn every parameter into NaN; "

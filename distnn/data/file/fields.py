@@ -85,6 +85,7 @@ class Description:
         given: fields that lie elsewhere than in `USUAL`.
         task, classes: what the file's attributes say otherwise; classes are names, or how many there are; None: not
             said.
+        missing_targets: targets that are NaN are missing: a mask leaves them out.
         ignore: a label that may be there beside those of the classes, of what isn't to count.
         transforms: what is done to the values of fields once they are read.
         one_sample_files: each file is one sample: its datasets are a row each.
@@ -95,6 +96,7 @@ class Description:
     given: Mapping[str, Location] = field(default_factory=dict)
     task: str | None = None
     classes: tuple[str, ...] | int | None = None
+    missing_targets: bool = False
     ignore: int | None = None
     transforms: Wished = field(default_factory=dict)
     one_sample_files: bool = False

@@ -64,7 +64,7 @@ class Slabs:
         filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
         self._shuffled = filters == [SHUFFLE, DEFLATE]
         self._inflates = self._shuffled or filters == [DEFLATE]
-        self._kept: dict[tuple[int, str], Array] = {}
+        self._kept: dict[tuple[int, np.dtype[Any]], Array] = {}
 
     @cached_property
     def nbytes(self) -> int:
@@ -99,7 +99,7 @@ class Slabs:
         """Read rows of one slab, or several whole slabs."""
         number = low // self.length
         first, end = number * self.length, min((number + 1) * self.length, self._rows)
-        key = number, part.dtype.str
+        key = number, part.dtype
         slab = self._kept.pop(key, None) if high <= end else None
         if slab is None:
             if high - low >= end - first or self.nbytes > LARGEST or part.dtype.hasobject:
@@ -113,7 +113,7 @@ class Slabs:
         if high < end:
             self._keep(key, slab)
 
-    def _keep(self, key: tuple[int, str], slab: Array) -> None:
+    def _keep(self, key: tuple[int, np.dtype[Any]], slab: Array) -> None:
         self._kept[key] = slab
         while len(self._kept) > 1 and sum(each.nbytes for each in self._kept.values()) > KEPT:
             del self._kept[next(iter(self._kept))]  # which was used longest ago

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from distnn.data.file import checks
 from distnn.data.file.attributes import texts
@@ -18,8 +19,8 @@ from distnn.data.file.labels import enum_names, labels
 from distnn.data.file.locating import Datasets
 from distnn.data.file.references import check_links
 from distnn.data.file.rows import Rows, leaves
-from distnn.data.file.using import located, match_classes, match_names, match_scale, match_shape
-from distnn.data.file.views import as_column, reshaped
+from distnn.data.file.using import located, match_classes, match_names, match_scale, match_shape, match_targets
+from distnn.data.file.views import Changed, as_column, reshaped
 from distnn.errors import DataError
 
 
@@ -116,8 +117,8 @@ def _used(path: Path, file: Any, datasets: Datasets, description: Description, p
             if task in ("classification", "segmentation"):
                 fields["y"] = match_classes(where, fields["y"], classes, purpose.classes, notes)
             elif task == "regression":
-                y = match_names(where, "y", fields["y"], purpose.names.get("y", ()), notes)
-                fields["y"] = match_shape(where, y, purpose.target_shape)
+                fields |= match_targets(where, fields, purpose.names.get("y", ()), notes)
+                fields["y"] = match_shape(where, fields["y"], purpose.target_shape)
             else:
                 purpose = replace(purpose, classes=classes)  # compared by who uses them
             return task, purpose.classes, {split: fields}
@@ -150,8 +151,25 @@ def _prepared(
     for name in {*found} - {*checks.NEEDED}:
         if "y" in found and len(found["y"].shape) == 1 and found[name].shape == (*found["y"].shape, 1):
             found[name] = reshaped(found[name], found["y"].shape)  # a column, as MATLAB has it
+    if description.missing_targets and "y" in found:
+        found["mask"] = _known(path, task, found)
     checks.check_split(path, split, task, found)
     return found
+
+
+def _known(path: Path, task: str, fields: Mapping[str, Any]) -> Rows:
+    """A mask of the targets that aren't NaN."""
+    if task != "regression":
+        raise DataError(
+            f'{path}: data.missing_targets = "mask" is for a regression, whose targets may be NaN, but the task is '
+            f"{task}; what has no label can have one of its own, which loss.ignore_label leaves out."
+        ).at("data", "missing_targets")
+    if "mask" in fields:
+        raise DataError(
+            f'{path}: data.missing_targets = "mask" makes a mask of the targets that are NaN, but there is one '
+            f"already; remove the key."
+        ).at("data", "missing_targets")
+    return Changed(fields["y"], lambda rows, target, start: np.equal(rows, rows, out=target), dtype=np.bool_)
 
 
 def _task(path: Path, file: Any, description: Description, notes: list[str]) -> str:

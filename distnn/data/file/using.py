@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ def match_names(where: str, field: str, rows: Any, known: Sequence[str], notes: 
         + (f"; not used: {listing(extra)}" if extra else "")
     )
     return picked(rows, [there.index(name) for name in known])
+
+
+def match_targets(where: str, fields: Mapping[str, Rows], known: Sequence[str], notes: list[str]) -> dict[str, Rows]:
+    """y, and what weights and mask each of its columns has, as `match_names` has y."""
+    y = fields["y"]
+    found = {"y": match_names(where, "y", y, known, notes)}
+    for name in ("weight", "mask"):
+        if found["y"] is not y and name in fields and fields[name].shape == y.shape:
+            found[name] = picked(fields[name], [names_of(y).index(column) for column in known])
+    return found
 
 
 def match_classes(where: str, y: Any, there: Sequence[str], known: Sequence[str], notes: list[str]) -> Rows:

@@ -163,6 +163,24 @@ def test_images_have_a_scale_and_channels_last(tmp_path: Path) -> None:
     assert lines[-1] == "x: images of 8 bits, to be multiplied by 1/255"
 
 
+@pytest.mark.parametrize(("values", "classes"), [([0, 1, 2], ("0", "1", "2")), ([0, 255], ("0", "255"))])
+def test_labels_of_pixels(tmp_path: Path, values: list[int], classes: tuple[str, ...]) -> None:
+    images = np.random.default_rng(0).random((20, 6, 5, 2))
+    labels = np.random.default_rng(1).choice(np.array(values, "u1"), (20, 6, 5))
+    lines: list[str] = []
+    source = npz_file(tmp_path / "a.npz", x_train=images, y_train=labels)
+    path = npz.convert(tmp_path / "a.h5", source, task="segmentation", tell=lines.append)
+    with DataFile(path) as file:
+        assert (file.task, file.classes) == ("segmentation", classes)
+        np.testing.assert_array_equal(file.read("train")[1], np.searchsorted(values, labels))
+    assert lines == (["y: the labels 0 and 255, as 2 classes of these names"] if values[1:] == [255] else [])
+    with pytest.raises(DataError, match=r"labels have the shape \(20, 6, 5\).* --task segmentation"):
+        npz.convert(tmp_path / "b.h5", source)
+    source = npz_file(tmp_path / "a.npz", x_train=images, y_train=labels / 2 + 0.1)
+    with pytest.raises(DataError, match=r"y\[0, 0, 0\] is .*, but labels are integers"):
+        npz.convert(tmp_path / "b.h5", source, task="segmentation")
+
+
 @pytest.mark.parametrize(("dtype", "most"), [("u1", 1), ("u2", 4000), ("i8", 255)])
 def test_other_integers_are_used_as_they_are(tmp_path: Path, dtype: str, most: int) -> None:
     images = np.zeros((20, 6, 5), dtype)
@@ -190,7 +208,7 @@ def test_other_integers_are_used_as_they_are(tmp_path: Path, dtype: str, most: i
         ({"scans": X, "y": LABELS}, {"naming": Naming(x="scan")}, r"has no array 'scan' \(did you mean 'scans'\?\)"),
         ({"x": X.reshape(20, 3, 1, 1).repeat(5, 2).repeat(5, 3), "y": LABELS}, {}, "--layout channels_first"),
         ({"x": X, "y": LABELS}, {"naming": Naming(layout="channels_first")}, r"x has the shape \(20, 3\); channels_f"),
-        ({"x": X, "y": LABELS / 2}, {"task": "classification"}, r"y\[1\] is 0.5, but labels for classification are"),
+        ({"x": X, "y": LABELS / 2}, {"task": "classification"}, r"y\[1\] is 0.5, but labels are integers"),
         ({"x": X, "y": LABELS}, {"cutting": Shares(0.4, 0.6)}, "leaves none of the 20 samples to train on"),
         (
             {"x_train": X, "y_train": LABELS},

@@ -117,6 +117,11 @@ def test_missing_values_are_kept_as_nan_or_as_a_word(tmp_path: Path, kind: str) 
     assert made.lines[0].endswith(
         'kept as NaN, for x = ["fill"] in [transforms], of the columns number (1), word (1), flag (1)'
     )
+    for nothing in (np.nan, None):
+        with pytest.raises(
+            DataError, match="column 'number' has no value in any .*; leave it out with --drop 'number'"
+        ):
+            Made(tmp_path, kind, frame.assign(number=nothing), missing="keep")
     frame.loc[7, "t"] = None
     with pytest.raises(DataError, match="column 't': .*: the value is missing. --missing drop leaves such"):
         Made(tmp_path, kind, frame, missing="keep")
