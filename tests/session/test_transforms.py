@@ -230,3 +230,18 @@ def test_other_samples_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "doesn't fit samples of the shape (4,)" in done.stderr
     with data_file(settings(data={"path": str(data)}, transforms=STANDARD)) as file, pytest.raises(CheckpointError):
         file.chains.load({}, "c.h5")
+
+
+def test_targets_without_weight_are_left_out_of_what_is_fitted(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 2))
+    y = np.exp(x @ [1.0, -0.5] + 5)
+    mask = random.random(200) > 0.3
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["task"] = "regression"
+        for split, rows in (("train", slice(0, 150)), ("test", slice(150, 200))):
+            file[f"{split}/x"], file[f"{split}/mask"] = x[rows], mask[rows]
+            file[f"{split}/y"] = np.where(mask, y, np.nan if split == "train" else -999)[rows]
+    run = trained(tmp_path, tmp_path / "a.h5", transforms={"y": ["log", "standardize"]})
+    np.testing.assert_allclose(saved(run).transforms["y.1.standardize.mean"], np.log(y[:150][mask[:150]]).mean())
+    assert metrics(run, "end")[0]["test"]["metrics"]["r2"] > 0.99
