@@ -128,8 +128,8 @@ class Evaluator:
         if sums.weight == 0:
             raise DataError(
                 f"{self._path}: not one target of {self.split} counts, so there is neither a loss nor an accuracy: "
-                f"masks or weights of 0, class weights of 0, or the ignored label leave out all of them. Correct these, or "
-                f"leave the split out."
+                f"masks or weights of 0, class weights of 0, or the ignored label leave out all. Correct these, "
+                f"or leave the split out."
             )
         if self._metrics:
             self.values = self._metrics.values(counts, self._metrics.others.merged(others))
