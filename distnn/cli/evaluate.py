@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object: loss, samples, accuracy; bits for text; the metrics.",
+    help="Print one JSON object: loss and its unit, samples, accuracy; bits for text; classes; the metrics.",
 )
 @options.last
 @options.follow
@@ -64,8 +64,11 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
     show(restored.origin, sys.stderr)
     if as_json:
         scores = {"accuracy": sums.accuracy, "bits": sums.bits}
-        facts = {"loss": sums.mean_loss, "samples": sums.samples}
-        show_json(facts | {name: value for name, value in scores.items() if value is not None} | dict(metrics))
+        unit, classes = restored.model.criterion.unit, list(restored.model.classes)
+        about = {"loss_unit": unit or None, "classes": classes or None, "checkpoint": str(restored.path)}
+        facts = {"loss": sums.mean_loss, "samples": sums.samples, "step": restored.progress["step"]}
+        given = {name: value for name, value in (scores | about).items() if value is not None}
+        show_json(facts | given | {"split": split} | dict(metrics))
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""

@@ -24,15 +24,28 @@ if TYPE_CHECKING:
     "-o", "--output", required=True, type=options.PATH, help="The file to write: .h5, .csv, .parquet or .npz."
 )
 @options.split
+@click.option("--x", metavar="NAME", help="The dataset of DATA with the samples, or the array of an npz file.")
 @click.option("--force", is_flag=True, help="Replace the output file if it exists.")
 @options.last
 @options.follow
 @options.trust_code
 @together
 def predict(
-    world: World, checkpoint: str, data: str, output: Path, split: str, force: bool, last: bool, follow: bool
+    world: World,
+    checkpoint: str,
+    data: str,
+    output: Path,
+    split: str,
+    x: str | None,
+    force: bool,
+    last: bool,
+    follow: bool,
 ) -> None:
     """Predict with CHECKPOINT for the samples of the data file DATA.
+
+    DATA is an HDF5 file with samples in the group --split, or with nothing but samples; or a table (.csv, .tsv,
+    .parquet) or an archive of numpy (.npz). Columns are matched by name with the features of training, where these are
+    known, and else taken in their order.
 
     CHECKPOINT is a file, a link such as `latest`, or a run's folder: its best checkpoint, or the latest with --last.
 
@@ -54,9 +67,11 @@ def predict(
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with restored.opened(data, world.comm.mpi, split=split, answers=False, follow=follow) as file:
-        predictions = restored.predict(file, split, world)
-        world.comm.on_root(lambda: remark(file.path, [*file.remarks(), *predictions.remarks]))
+    with restored.as_data_file(Path(data), output.parent, split, x, world.comm) as path:
+        named = None if path != Path(data) else x
+        with restored.opened(path, world.comm.mpi, split=split, answers=False, follow=follow, x=named) as file:
+            predictions = restored.predict(file, split, world)
+            world.comm.on_root(lambda: remark(Path(data), [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")
     predictions.write(output, world.comm, about=about, force=force)

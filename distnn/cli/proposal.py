@@ -18,7 +18,7 @@ Table = dict[str, dict[str, Any]]
 _COSINE: dict[str, Any] = {"kind": "cosine", "warmup_steps": 100}
 _ADAM: dict[str, Any] = {"kind": "adam", "learning_rate": 0.001}
 _LINEAR: Table = {"train": {"epochs": 20, "seed": 0}, "optimizer": {"kind": "adam", "learning_rate": 0.01}}
-#: What has served each kind of model (data/*.toml). Adam bears features of any scale.
+#: What has served each kind of model (data/*.toml).
 RECIPES: dict[str, Table] = {
     "linear": _LINEAR,
     "logistic": _LINEAR,
@@ -44,6 +44,17 @@ RECIPES: dict[str, Table] = {
         "schedule": _COSINE,
     },
 }
+#: For tables (benchmarks/tables.py).
+_TABLE: Table = {
+    "model": {"hidden": [64, 64], "activation": "gelu"},
+    "train": {"seed": 0},
+    "optimizer": {"kind": "adamw", "learning_rate": 0.005},
+    "schedule": _COSINE,
+}
+#: Steps that are enough for a table, and the fewest and most epochs to make so many.
+STEPS, FEWEST, MOST = 1500, 30, 100
+#: A small table is soon known by heart: weight decay is so much over the number of its samples, and at most so much.
+DECAY, MOST_DECAY = 400.0, 1.5
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
@@ -63,10 +74,14 @@ STREAMS = 64
 
 def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     """Settings for a kind of model on the data of ``path``; with the file, their batch fits it."""
-    table = deepcopy(RECIPES.get(kind, {}))
     samples = None if file is None else file.count("train")
+    of_rows = kind == "mlp" and file is not None and len(file.sample_shape) == 1
+    table = deepcopy(_TABLE if of_rows else RECIPES.get(kind, {}))
     table["model"] = {"kind": kind, **table.get("model", {})}
     batch = batch_size(kind, samples)
+    if of_rows and samples is not None:
+        table["train"] = {"epochs": min(max(STEPS // batches(samples, batch), FEWEST), MOST), **table["train"]}
+        table["optimizer"]["weight_decay"] = float(f"{min(DECAY / samples, MOST_DECAY):.1g}")
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished

@@ -50,7 +50,7 @@ def check_output(path: Path, *, force: bool) -> None:
 
 
 def datasets(
-    predictions: Array, classes: Sequence[str], first: int = 0, truth: Array | None = None
+    predictions: Array, classes: Sequence[str], numbers: Array | None = None, truth: Array | None = None
 ) -> dict[str, Array]:
     """What is written of predictions, by name; the one place where what a model computes becomes that.
 
@@ -58,15 +58,15 @@ def datasets(
         predictions: for regression the outputs (N, …); for classification the probabilities (N, C), or those of the
             second of two classes (N, 1); for a language those of the next token at each step (N, T, C).
         classes: the classes' names; empty for regression.
-        first: which sample of its split the first of them is.
+        numbers: which sample of its split each is, or of those that the split was cut from; 0, 1, … if None.
         truth: what is to be predicted, as in the data (N, …), where that is known.
 
     Returns:
-        ``row`` (N,), which sample of its split each is, from 0; ``y_true``, where it is known; and for classification
+        ``row`` (N,), the ``numbers``; ``y_true``, where it is known; and for classification
         ``y_pred`` (N,) labels, ``probabilities`` (N, C) and ``class`` (N,), each label's name in UTF-8; for a language
         ``y_pred`` (N, T) and ``probabilities`` (N, T, C); for regression ``y_pred`` (N, …).
     """
-    known = {"row": np.arange(first, first + len(predictions))}
+    known = {"row": np.arange(len(predictions)) if numbers is None else numbers}
     if truth is not None:
         known["y_true"] = truth
     if not classes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +17,14 @@ from distnn import checkpoint
 from distnn.arrays import Array
 from distnn.checkpoint.environment import versions
 from distnn.config import DataSettings, RunSettings, from_dict
+from distnn.config.field import FieldSettings
 from distnn.data import DataFile
+from distnn.data.convert import plain
 from distnn.data.file.fields import SPLIT, Purpose, canonical
 from distnn.data.meaning import meaning
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
-from distnn.errors import CheckpointError, DataError, UsageError
+from distnn.errors import CheckpointError, DataError, UsageError, complain
 from distnn.graph.initial import parameter_nodes
 from distnn.inference.predictions import Predictions
 from distnn.inference.sampling import sample
@@ -69,7 +72,49 @@ class Restored:
             return f"checkpoint {self.path}, step {step}"
         return f"checkpoint {self.path}, step {step}, the best of its run so far: {of} {best:.6g}"
 
-    def opened(self, path: str | Path, mpi: Any = None, *, split: str, answers: bool, follow: bool = False) -> DataFile:
+    @contextmanager
+    def as_data_file(self, path: Path, folder: Path, split: str, x: str | None, comm: Communicator) -> Iterator[Path]:
+        """A file of plain arrays, or a table, as a data file, which is there for the block; another file as it is.
+
+        Arguments:
+            path: of the file.
+            folder: where the data file is written, for all ranks to see.
+            split: of its samples.
+            x: which array of an npz file holds them.
+            comm: of the ranks, all of which must call it.
+
+        Raises:
+            DataError: on every rank, as `distnn.data.convert.plain.convert` does.
+        """
+        if path.suffix.lower() not in plain.ENDINGS:
+            yield path
+            return
+        fields = self.data.get("fields", {})
+        of_x, of_y = (fields.get(name, {}) for name in "xy")
+        shape, dtype = tuple(of_x.get("shape", self.model.input_shape)), of_x.get("dtype", "float32")
+        trained = plain.Trained(of_x.get("names", ()), of_y.get("names", ()), shape, dtype, self.model.task)
+        target = Path(comm.bcast(str(folder / f".{path.name[:50]}.{secrets.token_hex(4)}.tmp.h5")))
+
+        try:
+            for text in comm.on_root(lambda: plain.convert(path, target, canonical(split), trained, x)):
+                if comm.root:
+                    complain(f"{path}: {text}")
+            yield target
+            comm.on_root(lambda: None)  # none reads it any more
+        finally:
+            if comm.root:
+                target.unlink(missing_ok=True)
+
+    def opened(
+        self,
+        path: str | Path,
+        mpi: Any = None,
+        *,
+        split: str,
+        answers: bool,
+        follow: bool = False,
+        x: str | None = None,
+    ) -> DataFile:
         """A data file to use the model on: one split, laid out as the training data, and matched with them by name.
 
         Arguments:
@@ -78,6 +123,7 @@ class Restored:
             split: any group of the file.
             answers: whether it must have what is to be predicted, too.
             follow: read other folders' files as well, where it refers to them.
+            x: the path of the samples in the file, in which {split} stands for the split; None: as in training.
 
         Raises:
             DataError: what is needed isn't there, or isn't what the model was trained on.
@@ -87,6 +133,8 @@ class Restored:
         shape = tuple(fields.get("y", {}).get("shape", self.model.target_shape))
         facts = self.model.task, tuple(self.model.classes), shape, self.data.get("scale"), names
         data = self.settings.data.model_copy(update={"follow": follow})
+        if x is not None:
+            data = data.model_copy(update={"x": (data.x or FieldSettings()).model_copy(update={"path": x})})
         if data.split and (file := self._cut(data, path, mpi)):
             return file
         settings = self.settings.model_copy(update={"data": data.model_copy(update={"split": None})})
@@ -164,7 +212,8 @@ class Restored:
         rows = np.empty((0, *shape), dtype) if rows is None else rows
         targets = self.data.get("fields", {}).get("y", {}).get("names", ())
         truth, remarks = self._truth(file, split, mine, comm)
-        return Predictions(rows, mine.start, total, self.model.classes, targets, truth, remarks)
+        numbers = file.numbers(split, *mine)
+        return Predictions(rows, mine.start, total, self.model.classes, targets, truth, remarks, numbers)
 
     def _truth(self, file: DataFile, split: str, mine: Range, comm: Communicator) -> tuple[Array | None, list[str]]:
         """The targets of these samples, None on every rank where they make no sense on one, and why."""

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from distnn.arrays import Array
 from distnn.data.file import collective
 from distnn.data.file.collective import Slab
@@ -27,6 +29,7 @@ class Predictions:
         targets: the names of what a regression predicts, if they are known.
         truth: what is to be predicted for this rank's samples, as in the data, where it is known.
         remarks: why it isn't used, where it is there.
+        numbers: which samples of the data file this rank's are (`DataFile.numbers`); from ``first`` on if None.
     """
 
     rows: Array
@@ -36,6 +39,7 @@ class Predictions:
     targets: Sequence[str] = ()
     truth: Array | None = None
     remarks: Sequence[str] = ()
+    numbers: Array | None = None
 
     def write(self, path: Path, comm: Communicator, *, about: Mapping[str, str], force: bool) -> None:
         """Write the predictions to ``path``, in the format that its ending names; every rank must call it.
@@ -57,7 +61,8 @@ class Predictions:
 
     @property
     def _datasets(self) -> dict[str, Array]:
-        return datasets(self.rows, self.classes, self.first, self.truth)
+        numbers = np.arange(self.first, self.first + len(self.rows)) if self.numbers is None else self.numbers
+        return datasets(self.rows, self.classes, numbers, self.truth)
 
     def _write_together(self, path: Path, comm: Communicator, about: Mapping[str, str], force: bool) -> None:
         mine = {name: Slab(self.first, self.total, values) for name, values in self._datasets.items()}

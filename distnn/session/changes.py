@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from distnn import checkpoint
 from distnn.config import to_dict
 from distnn.config.kinds import choose
 from distnn.config.text import show
-from distnn.errors import UsageError
+from distnn.data.file.checks import listing
+from distnn.errors import CheckpointError, UsageError
 from distnn.optim import Schedule
 
 if TYPE_CHECKING:
@@ -48,6 +52,29 @@ def other_settings(saved: checkpoint.Checkpoint, run: Run) -> list[str]:
     kept = ["the parameters", *sorted(_slots(run) & saved.optimizer.keys()), f"step {run.progress.step}"]
     kept += [f"epoch {run.progress.epoch}"]
     return [f"{'; '.join(changes)}. Kept: {', '.join(kept)}. {' '.join(effects)}".strip()]
+
+
+def same_meaning(saved: checkpoint.Checkpoint, path: Path, run: Run, data: Mapping[str, Any]) -> None:
+    """See that the training data mean what they did: classes, features and targets in their order, and their scale.
+
+    Raises:
+        CheckpointError: what the parameters were trained on stands elsewhere, or for something else.
+    """
+    pairs: list[tuple[str, Any, Any]] = [("the classes", saved.model.get("classes"), list(run.model.classes))]
+    before, now = saved.data.get("fields", {}), data["fields"]
+    for field, what in (("x", "the features"), ("y", "the targets")):
+        pairs.append((what, before.get(field, {}).get("names"), now.get(field, {}).get("names")))
+    scales = saved.data.get("scale"), data["scale"]
+    floats = np.dtype(now["x"]["dtype"]).kind == "f"  # which may be scaled already
+    if saved.data and not (floats and None in scales):
+        old, new = ([f"{scale:.6g}"] if scale else [] for scale in scales)
+        pairs.append(("the factors of samples", old, new))
+    for what, old, new in pairs:
+        if old and old != new and (new or what == "the factors of samples"):
+            raise CheckpointError(
+                f"{path} was trained on other data: {what} were {listing(old)}, and are {listing(new)}. Make the data "
+                "as they were, for the parameters know nothing of the change; or start a new run in another folder."
+            )
 
 
 def other_best(saved: checkpoint.Checkpoint, run: Run, data: Mapping[str, Any]) -> list[str]:

@@ -128,7 +128,8 @@ def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
                 f"distnn.fit takes no argument '{name}'{nearest(name, valid)}; it takes sections of a run file, and "
                 f"keys of [train] and [data]."
             )
-    table: dict[str, Any] = {name: dict(keys) for name, keys in settings.items() if isinstance(keys, dict)}
+    tables = {name: keys for name, keys in settings.items() if isinstance(keys, dict) and name not in homes}
+    table: dict[str, Any] = {name: dict(keys) for name, keys in tables.items()}
     objects = {}
     for name, value in settings.items():
         if name in homes:

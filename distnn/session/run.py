@@ -30,7 +30,7 @@ from distnn.session.beginning import (
     same_transforms,
 )
 from distnn.session.build import Run
-from distnn.session.changes import other_best, other_settings
+from distnn.session.changes import other_best, other_settings, same_meaning
 from distnn.session.lock import FolderLock, unwritable
 from distnn.session.loop import Loop
 from distnn.session.metrics import MetricsFile
@@ -167,6 +167,7 @@ class _Training:
         run = self._assembled()
         if start:
             path = start[0]
+            comm.on_root(lambda: same_meaning(saved, path, run, self._data) if saved else None)
             anew = comm.on_root(lambda: other_best(saved, run, self._data) if saved else [])
             run.load(path, saved, comparable=not anew)
             self._warnings += comm.on_root(lambda: other_data(saved, path, self._data) if saved else []) + anew

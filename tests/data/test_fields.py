@@ -71,6 +71,8 @@ def test_paths_with_the_name_of_the_split(tmp_path: Path) -> None:
         *((name, "validation") for name in ("val", "valid", "dev", "validate")),
         ("training", "train"),
         ("testing", "test"),
+        ("Train", "train"),
+        ("VAL", "validation"),
     ],
 )
 def test_splits_by_other_names(tmp_path: Path, name: str, split: str) -> None:
@@ -264,6 +266,11 @@ def test_matlab(tmp_path: Path) -> None:
     with opened(path, **data) as file:
         equal(file, X > 0, Y)
         assert (file.scale, file.remarks()[-1]) == (None, "not used: cells, name")
+    with h5py.File(path, "r+") as file:
+        file["both"] = np.zeros((3, 3))
+        file["both"].attrs["MATLAB_class"] = np.bytes_("double")
+    with opened(path, x="both", y="both", task="regression") as file:
+        assert file.remarks()[0].startswith("both is read as it stands in the file, (3, 3); in MATLAB")
     for name, word in {"name": "text (char)", "cells": "a cell array", "sparse": "a sparse matrix"}.items():
         assert f"is MATLAB's {word}" in refused(path, **data | {"x": name})
 
@@ -283,6 +290,14 @@ def test_labels_as_they_are_stored(tmp_path: Path, stored: np.ndarray, data: dic
     with opened(made(tmp_path / "a.h5", LABELS, train__x=X, train__y=stored), **data) as file:
         equal(file, X, Y)
         assert (remark in file.remarks()[0]) if remark else not file.remarks()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_weights_in_a_column(tmp_path: Path, task: str) -> None:
+    weights = np.arange(12.0)
+    path = made(tmp_path / "a.h5", LABELS | {"task": task}, train__x=X, train__y=Y, train__w=weights[None])
+    with opened(path, weight={"path": "{split}/w", "layout": "reversed"}) as file:
+        np.testing.assert_array_equal(file.read_fields("train")["weight"], weights)
 
 
 @pytest.mark.parametrize(

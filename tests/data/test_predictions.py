@@ -26,7 +26,7 @@ OUTPUTS = RANDOM.normal(size=(7, 2)).astype(np.float32)
 def pieces(values: Array, classes: list[str], truth: Array | None) -> list[dict[str, Array]]:
     """In three pieces, as three ranks have them; one has none."""
     cuts = [(0, 4), (4, 4), (4, 7)]
-    return [datasets(values[a:b], classes, a, None if truth is None else truth[a:b]) for a, b in cuts]
+    return [datasets(values[a:b], classes, np.arange(a, b), None if truth is None else truth[a:b]) for a, b in cuts]
 
 
 def written(path: Path, values: Array, classes: list[str], truth: Array | None, targets: tuple[str, ...] = ()) -> Path:

@@ -193,7 +193,7 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
         ({"train__x": X}, "has no dataset `train/y`: expected x (N, …) and y in the group train; found x."),
         ({"train__X": X, "train__y": Y}, "has no dataset `train/x`: expected x (N, …) and y in the group train"),
         ({"test__x": X, "test__y": Y}, "has no group `train`: expected the groups train and, optionally, validation"),
-        ({"Train__x": X, "Train__y": Y}, "has no group `train` (did you mean 'Train'?)"),
+        ({"trian__x": X, "trian__y": Y}, "has no group `train` (did you mean 'trian'?)"),
         ({}, "found nothing."),
         ({"train": X}, "has no group `train`"),
         ({"train__x": X, "train__y": Y, "test": X}, "has no dataset `test/x`"),

@@ -15,7 +15,7 @@ from distnn.data import write_data
 from distnn.errors import DataError
 from distnn.inference.load import Restored, restore
 from distnn.session.run import train
-from tests.support.runs import alone, settings
+from tests.support.runs import alone, distnn, settings
 
 ALONE = alone()
 RANDOM = np.random.default_rng(0)
@@ -266,3 +266,94 @@ def test_integers_are_scaled_as_in_training(tmp_path: Path) -> None:
     rows, _, remarks = predicted(network, file_of(tmp_path / "scaled.h5", {"test/x": scaled}))
     np.testing.assert_array_equal(rows, expected)
     assert remarks == ["x holds float32, which is used as it is; in training integers were multiplied by 0.25"]
+
+
+# --- plain arrays and tables
+
+
+def predicted_plain(network: Restored, path: Path, x: str | None = None) -> tuple[Array, Array | None]:
+    before = set(path.parent.iterdir())
+    with network.as_data_file(path, path.parent, "test", x, ALONE.comm) as file:
+        rows, truth, _ = predicted(network, file)
+    assert set(path.parent.iterdir()) == before, "nothing is left behind"
+    return rows, truth
+
+
+def test_arrays_of_numpy(network: Restored, expected: Array, tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", whatever=NEW)
+    np.savez(tmp_path / "two.npz", x=NEW, labels=LABELS[60:])
+    np.savez(tmp_path / "many.npz", a=NEW, b=NEW[:, :2])
+    np.testing.assert_array_equal(predicted_plain(network, tmp_path / "one.npz")[0], expected)
+    rows, truth = predicted_plain(network, tmp_path / "two.npz")
+    np.testing.assert_array_equal(rows, expected)
+    assert truth is not None and truth.tolist() == LABELS[60:].tolist()
+    np.testing.assert_array_equal(predicted_plain(network, tmp_path / "many.npz", "a")[0], expected)
+    with pytest.raises(DataError, match=r"several arrays: it holds a, b\. Name the samples with --x NAME"):
+        predicted_plain(network, tmp_path / "many.npz")
+    with pytest.raises(DataError, match=r"holds samples of shape \(2,\)"):
+        predicted_plain(network, tmp_path / "many.npz", "b")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
+def test_tables_by_the_names_of_their_columns(
+    ending: str, network: Restored, expected: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(NEW[:, [2, 0, 1]], columns=["age", "height", "weight"])
+    frame.insert(1, "who", [f"n{k}" for k in range(30)])
+    path = tmp_path / f"new{ending}"
+    if ending == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if ending == ".tsv" else ",")
+    rows, _ = predicted_plain(network, path)
+    np.testing.assert_array_equal(rows, expected)
+    assert capsys.readouterr().err == f"{path}: not used: who\n"
+    frame.drop(columns="weight").rename(columns={"age": "weigth"}).to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(DataError, match="has no column"):
+        predicted_plain(network, tmp_path / "bad.csv")
+
+
+def test_tables_without_known_names_by_their_order(regression: Restored, tmp_path: Path) -> None:
+    expected, _, _ = predicted(regression, regression.path.parents[2] / "data.h5")
+    np.savetxt(tmp_path / "new.csv", NEW, delimiter=";", fmt="%.9g")
+    np.testing.assert_array_equal(predicted_plain(regression, tmp_path / "new.csv")[0], expected)
+    np.savetxt(tmp_path / "two.csv", NEW[:, :2], delimiter=",")
+    with pytest.raises(DataError, match="has 2 columns, but the network takes 3 numbers"):
+        predicted_plain(regression, tmp_path / "two.csv")
+
+
+def test_words_become_the_features_that_they_were_in_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the truth, by the names of the classes."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"size": np.arange(40) % 7, "colour": ["red", "green", "1"] * 13 + ["red"]})
+    frame["kind"] = np.where(frame["colour"] == "red", "apple", "pear")
+    frame.to_csv(tmp_path / "fruit.csv", index=False)
+    colour = ("--types", "colour=category")
+    done = distnn("data", "csv", tmp_path / "fruit.csv", "--target", "kind", *colour, "-o", tmp_path / "fruit.h5")
+    assert done.returncode == 0, done.stderr
+    data = {"path": str(tmp_path / "fruit.h5"), "batch_size": 8}
+    train(settings(model={"kind": "softmax"}, data=data), out=tmp_path / "run", world=ALONE)
+    network = restore(tmp_path / "run", ALONE.comm)
+    x = np.stack([frame["size"], *(frame["colour"] == word for word in ("1", "green", "red"))], axis=1)
+    names = ["size", *(f"colour={word}" for word in ("1", "green", "red"))]
+    path = file_of(tmp_path / "same.h5", {"test/x": x.astype(np.float32)}, {"test/x": names})
+    expected, _, _ = predicted(network, path)
+    rows, truth = predicted_plain(network, tmp_path / "fruit.csv")
+    np.testing.assert_array_equal(rows, expected)
+    assert truth is not None and truth.tolist() == (frame["kind"] == "pear").astype(int).tolist()
+    capsys.readouterr()
+    frame["colour"] = "blue"
+    frame.to_csv(tmp_path / "blue.csv", index=False)
+    predicted_plain(network, tmp_path / "blue.csv")
+    assert (
+        "column 'colour' has words that weren't there in training, and count as none: blue" in capsys.readouterr().err
+    )
+
+
+def test_another_dataset_by_its_path(network: Restored, expected: Array, tmp_path: Path) -> None:
+    path = file_of(tmp_path / "new.h5", {"deep/down": NEW, "other": NEW[:3]})
+    with network.opened(path, split="test", answers=False, x="deep/down") as file:
+        np.testing.assert_array_equal(network.predict(file, "test", ALONE).rows, expected)

@@ -61,7 +61,11 @@ def test_a_file(tmp_path: Path) -> None:
     for same in (path, shutil.copy(path, tmp_path / "elsewhere" / "e.h5")):
         assert evaluated(network, same) == (10, []) and evaluated(network, same, "val") == (18, [])
         with network.opened(same, split="test", answers=False) as file:
-            np.testing.assert_array_equal(network.predict(file, "test", ALONE).truth, LABELS[TEST])
+            found = network.predict(file, "test", ALONE)
+        np.testing.assert_array_equal(found.truth, LABELS[TEST])
+        found.write(tmp_path / "p.csv", ALONE.comm, about={}, force=True)
+        rows = [int(line.split(",")[0]) for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+        np.testing.assert_array_equal(rows, TEST)
     count, remarks = evaluated(network, whole(tmp_path / "other.h5", slice(0, 50)))
     assert count == 50 and "[data.split] is not applied: all samples are used" in " ".join(remarks)
     with network.opened(whole(tmp_path / "x.h5", slice(0, 40), "x"), split="test", answers=False) as file:

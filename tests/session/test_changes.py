@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 
+from distnn.data import write_data
+from distnn.errors import CheckpointError
 from distnn.session.run import train
 from tests.support.listening import Ear
 from tests.support.runs import alone, saved, settings, some_digits
@@ -108,3 +111,31 @@ def test_best_is_not_compared_over_other_samples(run: Path, data: Path) -> None:
     now = saved(run).progress
     assert now["best"] > before, "the labels are wrong now, and yet this epoch is the best since they are"
     assert now["best_step"] == now["step"]
+
+
+MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "classes in another order": ({"classes": ["b", "c", "a"]}, "the classes were a, b, c, and are b, c, a"),
+    "features in another order": ({"names": {"x": ["w", "h"]}}, "the features were h, w, and are w, h"),
+    "another scale": ({"scale": 0.5}, "the factors of samples were 0.25, and are 0.5"),
+    "no scale": ({"scale": None}, "the factors of samples were 0.25, and are nothing"),
+}
+
+
+@pytest.mark.parametrize("case", MEANINGS)
+def test_data_that_mean_something_else_are_refused(case: str, tmp_path: Path) -> None:
+    about = {"task": "classification", "classes": ["a", "b", "c"], "names": {"x": ["h", "w"]}, "scale": 0.25}
+    y = np.arange(12) % 3
+    arrays = {"train": (np.stack([y, y], axis=1).astype(np.int16), y)}
+    data = write_data(tmp_path / "data.h5", arrays, **about)
+    chosen = {"model": {"kind": "softmax"}, "data": {"path": str(data), "batch_size": 4}}
+    train(settings(**chosen), out=tmp_path / "run", world=alone())
+    changed, words = MEANINGS[case]
+    write_data(data, arrays, **about | changed, force=True)
+    with pytest.raises(CheckpointError, match="was trained on other data: ") as caught:
+        train(settings(**chosen, train={"epochs": 3}), out=tmp_path / "run", resume="auto", world=alone())
+    assert words in str(caught.value)
+    with pytest.raises(CheckpointError):
+        train(
+            settings(**chosen, train={"epochs": 3}), out=tmp_path / "other", resume=str(tmp_path / "run"), world=alone()
+        )
+    assert not (tmp_path / "other").exists()

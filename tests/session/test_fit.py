@@ -115,6 +115,14 @@ def test_each_setting_means_the_same(options: dict[str, Any], tmp_path: Path) ->
     assert found.summary.fingerprint != fitted(digits_network(), tmp_path / "plain").summary.fingerprint
 
 
+def test_keys_of_data_may_be_tables(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["samples"], file["labels"] = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 2
+    data = {"x": {"path": "samples"}, "y": "labels", "task": "classification", "classes": 2, "batch_size": 10}
+    found = fitted(Dense(2), tmp_path / "run", tmp_path / "d.h5", split={"validation": 0.1, "test": 9}, **data)
+    assert found.summary.test is not None and found.summary.test.samples == 9
+
+
 # Predictions
 
 

@@ -65,7 +65,9 @@ def place_names(dataset: Any) -> tuple[str, ...]:
     block = re.fullmatch(r"(block\d+)_values", dataset.name.rpartition("/")[2])
     if names is None and block:
         items = dataset.parent.get(f"{block[1]}_items")
-        names = texts(items[...]) if isinstance(items, h5py.Dataset) and items.size < 1e6 else None
+        # What lies in another file isn't read for its names.
+        own = isinstance(items, h5py.Dataset) and not items.external and not items.is_virtual and items.size < 1e6
+        names = texts(items[...]) if own else None
     width = dataset.shape[-1] if len(dataset.shape) > 1 else 1
     return names if names is not None and len(names) == width else ()
 
@@ -93,6 +95,15 @@ def refuse_matlab(path: Path, thing: Any) -> None:
         what = f"an object of the class {kind}; write the numbers as an array"
     if what:
         raise DataError(f"{path}: {thing.name} is MATLAB's {what}. Expected an array of numbers.")
+
+
+def as_it_stands(dataset: Any, notes: list[str]) -> None:
+    """Say that a matrix of MATLAB is read without turning it, if nothing was said of its layout."""
+    if "MATLAB_class" in dataset.attrs and sum(side > 1 for side in dataset.shape) > 1:
+        notes.append(
+            f"{dataset.name.lstrip('/')} is read as it stands in the file, {dataset.shape}; in MATLAB its dimensions "
+            'stand the other way round, which layout = "reversed" restores, and "channels_last" says that it is right'
+        )
 
 
 def as_meant(rows: Rows, dataset: Any, notes: list[str]) -> Rows:

@@ -29,8 +29,8 @@ Table = dict[str, Any]
 SAMPLES = {"x", "data", "image", "images", "img", "imgs", "input", "inputs", "feature", "features", "samples"}
 TARGETS = {"y", "label", "labels", "target", "targets", "class", "output", "outputs", "truth", "gt", "mask", "masks"}
 #: A word for the training split, not within another word.
-_TRAIN = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(NAMES['train'])})(?![A-Za-z0-9])")
-_OTHERS = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(NAMES['validation'] + NAMES['test'])})(?![A-Za-z0-9])")
+_TRAIN = re.compile(rf"(?i)(?<![a-z0-9])({'|'.join(NAMES['train'])})(?![a-z0-9])")
+_OTHERS = re.compile(rf"(?i)(?<![a-z0-9])({'|'.join(NAMES['validation'] + NAMES['test'])})(?![a-z0-9])")
 #: So many targets are looked at, and so many different ones may be classes.
 LOOKED, CLASSES = 1_000_000, 100
 #: So many datasets are compared with each other.

@@ -48,7 +48,7 @@ class Datasets:
             return {"train": ""}
         found = {}
         for split, names in {**{other: (other,) for other in others}, **NAMES}.items():
-            for name in names:
+            for name in (spelled for each in names for spelled in (each, each.capitalize(), each.upper())):
                 places = [_until_split(path).replace(SPLIT, name) for path in paths if SPLIT in path]
                 there = [place for place in places if self._walk(place) is not None]
                 if there:
@@ -130,6 +130,8 @@ class Datasets:
         axes = order(count) if order else (0,)
         stored: Any = Stored(self._path, dataset, self.witness, axis=0 if self._whole else axes[0])
         stored.names = foreign.place_names(dataset)
+        if location.layout is None:
+            foreign.as_it_stands(dataset, self.notes)
         if self._whole:
             stored = views.Single(stored)
         rows = foreign.as_meant(views.Turned(stored, axes) if order else stored, dataset, self.notes)

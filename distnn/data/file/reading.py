@@ -17,7 +17,7 @@ from distnn.data.file.joining import Joined, join, join_samples, several
 from distnn.data.file.many import MOST_OPEN
 from distnn.data.file.opening import damaged, missing_filters, named, open_file
 from distnn.data.file.rows import Rows, bytes_of_one, hash_of, leaves, names_of
-from distnn.data.file.splitting import numbers_of, origin, picked
+from distnn.data.file.splitting import numbers_in, numbers_of, origin, picked
 from distnn.data.file.stored import Stored
 from distnn.data.file.structure import structure
 from distnn.data.file.using import NoSplitError
@@ -219,6 +219,10 @@ class DataFile:
     def count(self, split: str) -> int:
         """The number of samples in a split; DataError for a split that the file doesn't have."""
         return int(self._datasets(split)["x"].shape[0])
+
+    def numbers(self, split: str, start: int, stop: int) -> np.ndarray:
+        """Which samples of the file the samples start..stop of a split are; of many files, counted through them."""
+        return numbers_in(self._datasets(split)["x"], start, stop)
 
     def chunk(self, split: str) -> int:
         """The number of samples in a chunk of a split, which are best read together; 1 if there are no chunks."""

@@ -79,6 +79,11 @@ def _all(rows: Rows) -> Array:
     return values
 
 
+def numbers_in(rows: Rows, start: int, stop: int) -> Array:
+    """Which of the rows that they were picked from the rows start..stop are; they themselves, if they weren't."""
+    return rows.numbers[start:stop] if isinstance(rows, Picked) else np.arange(start, stop)
+
+
 def origin(path: Path, split: str, rows: Rows, number: int) -> tuple[Path, str, int]:
     """The file that a row is in, the split that it is of there, and its number there.
 

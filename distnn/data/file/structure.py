@@ -148,6 +148,9 @@ def _prepared(
     if task in ("classification", "segmentation") and "y" in found:
         one_hot = description.fields["y"].layout == "one_hot"
         found["y"] = labels(f"{path}: {split}", found["y"], classes, notes, one_hot=one_hot)
+    for name in {*found} - {*checks.NEEDED}:
+        if "y" in found and len(found["y"].shape) == 1 and found[name].shape == (*found["y"].shape, 1):
+            found[name] = reshaped(found[name], found["y"].shape)  # a column, as MATLAB has it
     if description.missing_targets and "y" in found:
         found["mask"] = _known(path, task, found)
     checks.check_split(path, split, task, found)
