@@ -51,7 +51,8 @@ def training(folder: Path, parameters: int, batch: int) -> Run:
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (2 * batch, 784), np.uint8), random.integers(0, 10, 2 * batch)
     data = {"train": (images, labels)}
-    path = write_data(folder / "data.h5", data, task="classification", classes=[str(k) for k in range(10)])
+    classes = [str(k) for k in range(10)]
+    path = write_data(folder / "data.h5", data, task="classification", classes=classes, scale=1 / 255)
     width = round((-794 + (794**2 + 4 * parameters) ** 0.5) / 2)
     settings = {
         "data": {"path": str(path), "batch_size": batch},

@@ -63,7 +63,7 @@ def make(path: Path, size: int) -> None:
     labels = np.random.default_rng(1).integers(0, 10, count).astype(np.uint8)
     few = (np.zeros((1000, *SHAPE), np.uint8), labels[:1000])
     data = {"train": (Images(count), labels), "validation": few}
-    write_data(path, data, task="classification", classes=[str(k) for k in range(10)])
+    write_data(path, data, task="classification", classes=[str(k) for k in range(10)], scale=1 / 255)
 
 
 def forget(path: Path) -> None:

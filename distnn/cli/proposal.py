@@ -6,8 +6,11 @@ import math
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from distnn.data import DataFile
 from distnn.data.file.checks import of_pixels
+from distnn.data.file.rows import bytes_of_one
 from distnn.data.partition import batches
 
 Table = dict[str, dict[str, Any]]
@@ -15,7 +18,7 @@ Table = dict[str, dict[str, Any]]
 _COSINE: dict[str, Any] = {"kind": "cosine", "warmup_steps": 100}
 _ADAM: dict[str, Any] = {"kind": "adam", "learning_rate": 0.001}
 _LINEAR: Table = {"train": {"epochs": 20, "seed": 0}, "optimizer": {"kind": "adam", "learning_rate": 0.01}}
-#: What has served each kind of model (data/*.toml). Adam bears features of any scale.
+#: What has served each kind of model (data/*.toml).
 RECIPES: dict[str, Table] = {
     "linear": _LINEAR,
     "logistic": _LINEAR,
@@ -41,6 +44,17 @@ RECIPES: dict[str, Table] = {
         "schedule": _COSINE,
     },
 }
+#: For tables (benchmarks/tables.py).
+_TABLE: Table = {
+    "model": {"hidden": [64, 64], "activation": "gelu"},
+    "train": {"seed": 0},
+    "optimizer": {"kind": "adamw", "learning_rate": 0.005},
+    "schedule": _COSINE,
+}
+#: Steps that are enough for a table, and the fewest and most epochs to make so many.
+STEPS, FEWEST, MOST = 1500, 30, 100
+#: A small table is soon known by heart: weight decay is so much over the number of its samples, and at most so much.
+DECAY, MOST_DECAY = 400.0, 1.5
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
@@ -50,6 +64,8 @@ DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) 
 }
 #: Images from so many pixels on, each way, are worth a network that looks for patterns.
 IMAGE = 16
+#: So many bytes of the samples are looked at.
+LOOKED_AT = 64 * 1024 * 1024
 #: A batch as a part of the training samples, and the smallest and largest power of 2 that is proposed.
 PART, SMALLEST, LARGEST = 20, 4, 8
 #: Streams that a text is read as.
@@ -58,10 +74,14 @@ STREAMS = 64
 
 def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     """Settings for a kind of model on the data of ``path``; with the file, their batch fits it."""
-    table = deepcopy(RECIPES.get(kind, {}))
     samples = None if file is None else file.count("train")
+    of_rows = kind == "mlp" and file is not None and len(file.sample_shape) == 1
+    table = deepcopy(_TABLE if of_rows else RECIPES.get(kind, {}))
     table["model"] = {"kind": kind, **table.get("model", {})}
     batch = batch_size(kind, samples)
+    if of_rows and samples is not None:
+        table["train"] = {"epochs": min(max(STEPS // batches(samples, batch), FEWEST), MOST), **table["train"]}
+        table["optimizer"]["weight_decay"] = float(f"{min(DECAY / samples, MOST_DECAY):.1g}")
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished
@@ -72,16 +92,34 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
 
 
 def transforms(file: DataFile) -> dict[str, list[Any]]:
-    """Tables and targets of a regression are standardised, and images of 8 bits mapped to 0..1."""
+    """Tables and targets of a regression are standardised, what tables lack is filled in, and images mapped to 0..1."""
     found: dict[str, list[Any]] = {}
     if file.scale is None and file.task != "language":
         if of_pixels(file.x_dtype, file.sample_shape):
             found["x"] = [{"kind": "scale", "factor": 1 / 255}]
         elif len(file.sample_shape) == 1:
-            found["x"] = ["standardize"]
+            found["x"] = ["fill", "standardize"] if lacks(file) else ["standardize"]
     if file.task == "regression":
         found["y"] = ["standardize"]
     return found
+
+
+def lacks(file: DataFile) -> bool:
+    """Whether some numbers are missing (NaN) in the training samples, as far as these are looked at.
+
+    Raises:
+        DataError: they can't be read.
+    """
+    rows = file.rows("train")["x"]
+    if rows.dtype.kind != "f":
+        return False
+    count = min(rows.shape[0], max(1, LOOKED_AT // bytes_of_one(rows)))
+    values = np.empty((count, *rows.shape[1:]), rows.dtype.newbyteorder("="))
+    try:
+        rows.read_direct(values, np.s_[0:count])
+    except (OSError, RuntimeError) as error:
+        raise file.unreadable("train", 0, count, error) from error
+    return bool(np.isnan(values).any())
 
 
 def batch_size(kind: str, samples: int | None) -> int:
