@@ -6,8 +6,11 @@ import math
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from distnn.data import DataFile
 from distnn.data.file.checks import of_pixels
+from distnn.data.file.rows import bytes_of_one
 from distnn.data.partition import batches
 
 Table = dict[str, dict[str, Any]]
@@ -61,6 +64,8 @@ DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) 
 }
 #: Images from so many pixels on, each way, are worth a network that looks for patterns.
 IMAGE = 16
+#: So many bytes of the samples are looked at.
+LOOKED_AT = 64 * 1024 * 1024
 #: A batch as a part of the training samples, and the smallest and largest power of 2 that is proposed.
 PART, SMALLEST, LARGEST = 20, 4, 8
 #: Streams that a text is read as.
@@ -87,16 +92,34 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
 
 
 def transforms(file: DataFile) -> dict[str, list[Any]]:
-    """Tables and targets of a regression are standardised, and images of 8 bits mapped to 0..1."""
+    """Tables and targets of a regression are standardised, what tables lack is filled in, and images mapped to 0..1."""
     found: dict[str, list[Any]] = {}
     if file.scale is None and file.task != "language":
         if of_pixels(file.x_dtype, file.sample_shape):
             found["x"] = [{"kind": "scale", "factor": 1 / 255}]
         elif len(file.sample_shape) == 1:
-            found["x"] = ["standardize"]
+            found["x"] = ["fill", "standardize"] if lacks(file) else ["standardize"]
     if file.task == "regression":
         found["y"] = ["standardize"]
     return found
+
+
+def lacks(file: DataFile) -> bool:
+    """Whether some numbers are missing (NaN) in the training samples, as far as these are looked at.
+
+    Raises:
+        DataError: they can't be read.
+    """
+    rows = file.rows("train")["x"]
+    if rows.dtype.kind != "f":
+        return False
+    count = min(rows.shape[0], max(1, LOOKED_AT // bytes_of_one(rows)))
+    values = np.empty((count, *rows.shape[1:]), rows.dtype.newbyteorder("="))
+    try:
+        rows.read_direct(values, np.s_[0:count])
+    except (OSError, RuntimeError) as error:
+        raise file.unreadable("train", 0, count, error) from error
+    return bool(np.isnan(values).any())
 
 
 def batch_size(kind: str, samples: int | None) -> int:

@@ -65,6 +65,12 @@ def training_source(
         node = Communicator()
         arrays = _arrays(file, PrivateMemory())
     _load(file, arrays, comm, node)
+    for name in ("weight", "mask"):
+        if name in arrays and not arrays[name].any():
+            raise DataError(
+                f"{file.path}: train/{name} is 0 everywhere, so nothing would be learned; expected it to be above 0 "
+                f"where a sample or target counts."
+            )
     if len(comm.nodes) > 1:
         agree(comm, {"the training samples, all of them, have the sum": _sum(arrays, node)})
     loader = Loader(arrays, file.scale, augmentation, order, file.chains)

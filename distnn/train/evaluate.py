@@ -15,6 +15,7 @@ from distnn.data.order import side_by_side
 from distnn.data.partition import Range, batch, batches, part
 from distnn.data.source import Source
 from distnn.data.stream import block_length, source
+from distnn.errors import DataError
 from distnn.graph.memory import BufferPool
 from distnn.metrics import Metric, Value
 from distnn.models.model import Model
@@ -70,7 +71,7 @@ class Evaluator:
         in_memory: bool = True,
         metrics: Sequence[Metric] = (),
     ) -> None:
-        self.split, self.world = split, world
+        self.split, self.world, self._path = split, world, file.path
         self._model, self._parameters = model, parameters
         self._metrics = model.metrics(metrics) if metrics else None
         self.values: dict[str, Value] = {}
@@ -103,7 +104,11 @@ class Evaluator:
         )
 
     def run(self) -> Sums:
-        """The sums over the split; every rank gets the same ones."""
+        """The sums over the split; every rank gets the same ones.
+
+        Raises:
+            DataError: on every rank, if not one target counts, so that there is nothing to tell.
+        """
         layout = self._model.layout
         totals = np.zeros((self._chunks, layout.length))
         exact, merged = self._metrics.lengths if self._metrics else (0, 0)
@@ -119,9 +124,16 @@ class Evaluator:
             self.world.comm.allreduce(others)  # likewise
             self.world.comm.allreduce(counts)
         self.world.failures.confirm()
+        sums = Sums(layout, np.add.reduce(totals, axis=0))
+        if sums.weight == 0:
+            raise DataError(
+                f"{self._path}: not one target of {self.split} counts, so there is neither a loss nor an accuracy: "
+                f"masks or weights of 0, class weights of 0, or the ignored label leave out all. Correct these, "
+                f"or leave the split out."
+            )
         if self._metrics:
             self.values = self._metrics.values(counts, self._metrics.others.merged(others))
-        return Sums(layout, np.add.reduce(totals, axis=0))
+        return sums
 
     def close(self) -> None:
         """Let go of the file, if it is read anew each time."""

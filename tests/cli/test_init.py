@@ -16,6 +16,7 @@ from distnn.cli.proposal import RECIPES
 from distnn.config.draft import UNSET, WIDTH
 from distnn.config.text import show
 from distnn.data import write_data
+from distnn.data.file.writing import About, write_fields
 from distnn.models.kinds import MODELS
 from tests.support.runs import DIGITS, babble, blobs, distnn, line, metrics
 
@@ -137,6 +138,15 @@ def test_images_that_are_large_enough_get_convolutions(here: Path) -> None:
     images = np.zeros((40, 16, 20, 3), np.uint8)
     write_data(here / "i.h5", {"train": (images, np.arange(40) % 2)}, task="classification", classes=["a", "b"])
     assert model_of("--data", "i.h5").model.kind == "convnet"
+
+
+def test_missing_numbers_are_filled_in(here: Path) -> None:
+    x = np.ones((40, 3), np.float32)
+    x[30, 1] = np.nan
+    splits = {"train": (x, np.arange(40.0))}
+    write_fields(here / "m.h5", splits, About("regression"), missing=True)
+    found = model_of("--data", "m.h5").transforms.table(list)
+    assert [each["kind"] for each in found["x"]] == ["fill", "standardize"]
 
 
 def test_tables_and_targets_are_standardised_and_pixels_scaled(here: Path) -> None:

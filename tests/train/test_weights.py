@@ -240,3 +240,14 @@ def test_losses_that_know_no_weights_are_refused() -> None:
     for loss in (Own(), LossFunction(lambda output, target: None)):
         with pytest.raises(UsageError, match=r"knows no weights, but the data have weights or a mask"):
             Model(linear(1), (2,), loss=loss, **facts)
+
+
+def test_data_of_which_nothing_counts_are_refused(tmp_path: Path) -> None:
+    arrays, nothing = fields("classification", ()), {"mask": np.zeros(SAMPLES, bool)}
+    path = written(tmp_path / "a.h5", "classification", arrays | nothing)
+    with pytest.raises(DataError, match="train/mask is 0 everywhere, so nothing would be learned"):
+        trained(path, "classes")
+    splits = {"train": arrays | {"mask": np.ones(SAMPLES)}, "test": arrays | nothing}
+    write_data(tmp_path / "b.h5", splits, task="classification", classes=list("abc"))
+    with pytest.raises(DataError, match="not one target of test counts, so there is neither a loss nor an accuracy"):
+        trained(tmp_path / "b.h5", "classes")
