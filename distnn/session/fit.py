@@ -108,7 +108,7 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False):
         checked = config.from_dict(_plain(table), "distnn.fit")
-        with data_file(checked, world.comm.mpi) as file:
+        with data_file(checked, world.comm.mpi, loss=objects.get("loss")) as file:
             scale = file.scale
         metrics = checked.metrics.make()
         if isinstance(wished, list | tuple):

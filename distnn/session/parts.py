@@ -89,6 +89,7 @@ def data_file(
     path: str | Path | None = None,
     purpose: Purpose | None = None,
     beat: Callable[[], object] = lambda: None,
+    loss: Loss | None = None,
 ) -> DataFile:
     """The file that ``[data]`` describes, open; by the ranks of an mpi4py communicator together, if there is one.
 
@@ -96,18 +97,19 @@ def data_file(
         path: another file than ``data.path`` that is laid out alike.
         purpose: what a trained network is to do with it; None: training.
         beat: called after each of several files that was opened.
+        loss: to be used instead of what ``[loss]`` describes.
 
     Raises:
         DataError: if it isn't a good data file.
     """
     data = settings.data
-    said = replace(description(settings), purpose=purpose)
+    said = replace(description(settings, loss), purpose=purpose)
     return DataFile(path or data.path, mpi, follow=data.follow, description=said, beat=beat)
 
 
-def description(settings: RunSettings) -> Description:
-    """What ``[data]``, ``[transforms]`` and ``[loss]`` say of a data file."""
-    ignore = settings.loss.make().ignore_label
+def description(settings: RunSettings, loss: Loss | None = None) -> Description:
+    """What ``[data]``, ``[transforms]`` and ``[loss]``, or a loss instead of it, say of a data file."""
+    ignore = (loss or settings.loss.make()).ignore_label
     return replace(settings.data.description(), transforms=settings.transforms.make(), ignore=ignore)
 
 

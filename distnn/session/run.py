@@ -230,7 +230,7 @@ class _Training:
     def _assembled(self, former: Run | None = None) -> Run:
         # The ranks that opened a file together have to close it together, which they can't where one has died.
         mpi = None if self.world.failures.elastic else self.world.comm.mpi
-        with data_file(self.settings, mpi) as file:
+        with data_file(self.settings, mpi, loss=self.given.loss) as file:
             if self._before:
                 keep_scale(file, *self._before)
             if former is None:

@@ -33,8 +33,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def submit(*words: str, site: str = "ours.toml", nodes: str = "2", time: str = "01:00:00") -> int | str | None:
-    """The exit code of the command with its needed options; repeated ones count as they come last."""
-    options = ("--site", site, "--nodes", nodes, "--time", time)
+    """The exit code of the command with its needed options, as ``words`` have them or else by default."""
+    needed = {"--site": site, "--nodes": nodes, "--time": time}
+    options = [word for name, value in needed.items() if name not in words for word in (name, value)]
     with pytest.raises(SystemExit) as end:
         main(["submit", "run.toml", *options, *words])
     return end.value.code

@@ -520,7 +520,7 @@ class OwnBind(Optimizer):
     [
         ("optimizer", "NoUpdate", "optimiser has to define the method update(block, scale, learning_rate, step)"),
         ("schedule", "NoFactor", "schedule has to define the method factor_at(step, epoch_steps, total_steps)"),
-        ("loss", "NoLoss", "loss has to define the method __call__(output, target)"),
+        ("loss", "NoLoss", "loss has to define the method __call__(output, target, weights)"),
         ("layer", "NoLayer", "layer has to define the method __call__(x)"),
         ("activation", "NoFormula", "activation has to define the method bind(work, y, arrays)"),
         ("activation", "HalfFormula", "activation has to define the method backward(dx, dy, y, scratch)"),
