@@ -62,9 +62,9 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
     from distnn.session.parts import loss_in_words
 
     show(restored.origin, sys.stderr)
+    _, unit = loss_in_words(restored.model, restored.settings)
     if as_json:
-        scores = {"accuracy": sums.accuracy, "bits": sums.bits}
-        unit, classes = restored.model.criterion.unit, list(restored.model.classes)
+        scores, classes = {"accuracy": sums.accuracy, "bits": sums.bits}, list(restored.model.classes)
         about = {"loss_unit": unit or None, "classes": classes or None, "checkpoint": str(restored.path)}
         facts = {"loss": sums.mean_loss, "samples": sums.samples, "step": restored.progress["step"]}
         given = {name: value for name, value in (scores | about).items() if value is not None}
@@ -72,8 +72,8 @@ def _show(sums: Sums, metrics: Mapping[str, Value], split: str, restored: Restor
         return
     bits = f", {sums.bits:.4f} bits per character" if sums.bits is not None else ""
     accuracy = f", accuracy {sums.accuracy:.4f}" if sums.accuracy is not None else ""
-    unit = f" {unit}" if (unit := loss_in_words(restored.model, restored.settings)[1]) else ""
-    show(f"{split}: loss {sums.mean_loss:.6g}{unit}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
+    of = f" {unit}" if unit else ""
+    show(f"{split}: loss {sums.mean_loss:.6g}{of}{bits}{accuracy} ({sums.samples} samples, {restored.path})")
     if text := words.metrics(metrics).strip():
         show(text)
     for line in words.tables(metrics, restored.model.classes):

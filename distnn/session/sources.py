@@ -16,11 +16,12 @@ SOURCE = "source of "
 def sources(run: Run) -> dict[str, str]:
     """The SHA-256 of the source file of each class that isn't distnn's own, by ``source of module:Class``.
 
-    They are those of the loss, the optimiser, the schedule, and the layers and operations of the network.
+    They are those of the loss, the optimiser, the schedule, the transforms, and the network's layers and operations.
     """
     nodes = topological([run.model.loss])
     layers = [layer for node in nodes if isinstance(node.layer, Layer) for layer in node.layer.lineage]
     used: list[object] = [run.model.criterion, run.optimizer, run.schedule, *layers, *_layers(run.model.network)]
+    used += run.chains.transforms
     used += [node.op for node in nodes if node.op is not None]
     classes = {type(thing) for thing in used}
     own = sorted((kind for kind in classes if kind.__module__.partition(".")[0] != "distnn"), key=_name)

@@ -19,6 +19,8 @@ NAMED: dict[str, dict[str, Any]] = {
     "model.layers[0].kind": {"model": {"layers": [{"kind": "trap:Layer"}, {"kind": "dense", "units": 10}]}},
     "model.layers[0].activation": {"model": {"layers": [{"kind": "dense", "units": 10, "activation": "trap:F"}]}},
     "loss.kind": {"loss": {"kind": "trap:Loss"}},
+    "transforms.x[0]": {"transforms": {"x": ["trap:Transform"]}},
+    "metrics.kinds[0]": {"metrics": {"kinds": ["trap:Metric"]}},
 }
 TRAP = "from pathlib import Path\nPath('sprung').touch()\n"
 

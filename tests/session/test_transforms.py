@@ -245,3 +245,36 @@ def test_targets_without_weight_are_left_out_of_what_is_fitted(tmp_path: Path) -
     run = trained(tmp_path, tmp_path / "a.h5", transforms={"y": ["log", "standardize"]})
     np.testing.assert_allclose(saved(run).transforms["y.1.standardize.mean"], np.log(y[:150][mask[:150]]).mean())
     assert metrics(run, "end")[0]["test"]["metrics"]["r2"] > 0.99
+
+
+OWN = """
+import numpy as np
+
+from distnn.data.transforms import Transform
+
+
+class Thirds(Transform):
+    \"\"\"x / 3.\"\"\"
+
+    def apply(self, x, out, state):
+        np.divide(x, 3, out=out)
+
+    def invert(self, y, state):
+        np.multiply(y, 3, out=y)
+"""
+
+
+def test_one_of_your_own_is_named_in_the_run_file(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    data = line(tmp_path / "line.h5", {"train": 80, "test": 20})
+    more = {"data": {"path": str(data)}, "loss": {"kind": "absolute_error"}, "metrics": {"kinds": ["mae"]}}
+    run_file(tmp_path / "run.toml", **TRAINING | more)
+    done = distnn("train", "run.toml", "--out", "out", "--set", 'transforms.y=["own:Thirds"]', cwd=tmp_path)
+    assert done.returncode == 0, done
+    assert "source of own:Thirds" in saved(tmp_path / "out").environment
+    refused = distnn("evaluate", "out", data, cwd=tmp_path)
+    assert refused.returncode == 2 and '"own:Thirds": this names code' in refused.stderr, refused
+    done = distnn("evaluate", "out", data, "--trust-code", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["loss_unit"] == "units of the transformed y"
+    assert found["loss"] == pytest.approx(found["mae"] / 3, rel=1e-4), "the metrics are in y's own units"

@@ -118,9 +118,14 @@ class Chain:
         return next((state["labels"] for each, state, _ in self._fitted if isinstance(each, ShiftLabels)), None)
 
     @property
+    def transforms(self) -> list[Transform]:
+        """In their order."""
+        return [*(transform for transform, *_ in self._fitted), *self._waiting]
+
+    @property
     def names(self) -> list[str]:
         """The kinds of its transforms."""
-        return [_name(each) for each in [*(transform for transform, *_ in self._fitted), *self._waiting]]
+        return [_name(each) for each in self.transforms]
 
     @property
     def state(self) -> dict[str, Array]:

@@ -45,6 +45,11 @@ class Chains:
         return self._by_field.get(field)
 
     @property
+    def transforms(self) -> list[Transform]:
+        """Of all fields."""
+        return [transform for chain in self._by_field.values() for transform in chain.transforms]
+
+    @property
     def waiting(self) -> list[Chain]:
         """Those of which a transform is to be fitted."""
         return [chain for chain in self._by_field.values() if chain.exploration]
