@@ -54,12 +54,13 @@ class Exploration(ABC):
 
 
 #: The rows of `Spread`' result.
-COUNT, MEAN, SQUARES, LEAST, LARGEST = range(5)
+COUNT, MEAN, SQUARES, LEAST, LARGEST, MISSING = ROWS = range(6)
 
 
 @dataclass(frozen=True)
 class Spread(Exploration):
-    """Of the numbers that aren't NaN: how many, their mean, Σ (x − mean)², the least and the largest, (5, width).
+    """Of the numbers that aren't NaN: how many, their mean, Σ (x − mean)², the least and the largest; and how many are:
+    (6, width).
 
     Two pieces are merged by the update of Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance, 1983,
     which loses nothing where the mean is large: with n = n₁ + n₂ and δ = mean₂ − mean₁, the mean grows by δ n₂ / n, and
@@ -82,12 +83,12 @@ class Spread(Exploration):
 
     @property
     def bytes(self) -> int:  # type: ignore[override]
-        """Five numbers for each."""
-        return 40 * math.prod(self.form)
+        """Six numbers for each."""
+        return 8 * len(ROWS) * math.prod(self.form)
 
     def empty(self) -> Array:
         """No number, whose least is above the largest."""
-        total = np.zeros((5, math.prod(self.form)))
+        total = np.zeros((len(ROWS), math.prod(self.form)))
         total[LEAST], total[LARGEST] = np.inf, -np.inf
         return total
 
@@ -97,6 +98,7 @@ class Spread(Exploration):
         known = ~np.isnan(rows) if self.missing is None else ~(np.isnan(rows) | (rows == self.missing))
         more = self.empty()
         more[COUNT] = known.sum(0)
+        more[MISSING] = len(rows) - more[COUNT]
         full = bool(known.all())
         kept = rows if full else np.where(known, rows, 0.0)
         more[MEAN] = kept.sum(0) / np.maximum(more[COUNT], 1)
@@ -113,6 +115,7 @@ class Spread(Exploration):
         share = second[COUNT] / np.maximum(count, 1)
         apart = second[MEAN] - first[MEAN]
         total[COUNT], total[MEAN] = count, first[MEAN] + apart * share
+        total[MISSING] = first[MISSING] + second[MISSING]
         total[SQUARES] = first[SQUARES] + second[SQUARES] + apart * apart * first[COUNT] * share
         np.minimum(first[LEAST], second[LEAST], out=total[LEAST])
         np.maximum(first[LARGEST], second[LARGEST], out=total[LARGEST])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.exploration import COUNT, MEAN, Exploration, Spread
+from distnn.data.transforms.exploration import COUNT, MEAN, MISSING, Exploration, Spread
 from distnn.data.transforms.transform import State, Transform
 from distnn.errors import UsageError
 
@@ -59,7 +59,7 @@ class Fill(Transform, kind="fill"):
                 f"it out, or give a value."
             )
         value = found[MEAN] if self.value == "mean" else np.full(len(counts), self.value, np.float64)
-        return {"value": value.reshape(shape), "lacking": (counts < counts.max()).reshape(shape)}
+        return {"value": value.reshape(shape), "lacking": (found[MISSING] > 0).reshape(shape)}
 
     def remarks(self, state: State) -> list[str]:
         some, every = int(state["lacking"].sum()), state["lacking"].size

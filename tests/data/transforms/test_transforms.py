@@ -108,6 +108,15 @@ def test_filling_is_scikit_learns_with_and_without_indicators() -> None:
     np.testing.assert_array_equal(applied(fitted("x", [Fill(0.5)], x), x), np.nan_to_num(x, nan=0.5))
 
 
+@pytest.mark.parametrize("features", [1, 3])
+def test_where_all_features_have_missing_numbers_all_have_indicators(features: int) -> None:
+    x = table(samples=80)[:, :features]
+    for feature in range(features):
+        x[5 * feature : 12 * feature + 3, feature] = np.nan  # of each another number
+    other = SimpleImputer(add_indicator=True).fit_transform(x)
+    np.testing.assert_allclose(applied(fitted("x", [Fill(indicator=True)], x), x), other, rtol=1e-12)
+
+
 def test_a_number_may_stand_for_a_missing_one() -> None:
     x = np.array([[1.0], [-999], [3], [np.nan]])
     np.testing.assert_array_equal(applied(fitted("x", [Fill(missing=-999)], x), x), [[1], [2], [3], [2]])
