@@ -59,7 +59,7 @@ def datasets(
             second of two classes (N, 1); for a language those of the next token at each step (N, T, C).
         classes: the classes' names; empty for regression.
         numbers: which sample of its split each is, or of those that the split was cut from; 0, 1, … if None.
-        truth: what is to be predicted, as in the data (N, …), where that is known.
+        truth: what is to be predicted (N, …), where that is known: as in the data, but labels as the places of classes.
 
     Returns:
         ``row`` (N,), the ``numbers``; ``y_true``, where it is known; and for classification

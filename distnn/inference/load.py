@@ -24,6 +24,7 @@ from distnn.data.file.fields import SPLIT, Purpose, canonical
 from distnn.data.meaning import meaning
 from distnn.data.partition import Range, batches, part
 from distnn.data.stream import source
+from distnn.data.transforms.shift_labels import places
 from distnn.errors import CheckpointError, DataError, UsageError, complain
 from distnn.graph.initial import parameter_nodes
 from distnn.inference.predictions import Predictions
@@ -222,6 +223,9 @@ class Restored:
         truth, reason = None, ""
         try:
             truth = file.answers(split, *mine)
+            chain = file.chains.get("y")
+            if truth is not None and chain and chain.labels is not None:
+                truth = places(truth, chain.labels)  # as predictions are told
         except DataError as error:
             reason = f"what is to be predicted is not used: {error}"
         reasons = [each for each in comm.allgather(reason) if each]

@@ -27,7 +27,8 @@ class Predictions:
         total: the number of samples in the split.
         classes: the classes' names; empty for regression.
         targets: the names of what a regression predicts, if they are known.
-        truth: what is to be predicted for this rank's samples, as in the data, where it is known.
+        truth: what is to be predicted for this rank's samples, where it is known: as in the data, but labels as the
+            places of classes.
         remarks: why it isn't used, where it is there.
         numbers: which samples of the data file this rank's are (`DataFile.numbers`); from ``first`` on if None.
     """

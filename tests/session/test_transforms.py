@@ -154,6 +154,12 @@ def test_any_integers_are_labels(tmp_path: Path, labels: tuple[int, ...]) -> Non
     (end,) = metrics(run, "end")
     assert end["test"]["accuracy"] == 1 and end["test"]["metrics"]["f1"] == 1
     assert any("become 0..2" in remark for remark in metrics(run, "start")[0]["remarks"])
+    for name in ("p.h5", "p.npz"):
+        assert distnn("predict", run, tmp_path / "a.h5", "-o", tmp_path / name).returncode == 0
+    with h5py.File(tmp_path / "p.h5") as file, np.load(tmp_path / "p.npz") as table:
+        np.testing.assert_array_equal(file["y_true"][:], place[100:])
+        np.testing.assert_array_equal(file["y_pred"][:], place[100:])
+        np.testing.assert_array_equal(table["truth"], table["prediction"])
 
 
 def test_fit_predicts_in_the_targets_units(tmp_path: Path) -> None:

@@ -64,3 +64,9 @@ class ShiftLabels(Transform, kind="shift_labels"):
         known = labels[places] == x
         refuse(~(known | np.isnan(x)), x, why)  # what has no weight is NaN
         np.copyto(out, np.where(known, places, 0))
+
+
+def places(values: Array, labels: Array) -> Array:
+    """Of labels their places among those that are known, −1 for others."""
+    found = np.minimum(np.searchsorted(labels, values), len(labels) - 1)
+    return np.where(labels[found] == values, found, -1)
