@@ -24,7 +24,7 @@ from distnn.optim import Optimizer, Schedule
 from distnn.optim.schedule import ScheduleFunction
 from distnn.parallel.world import World
 from distnn.parameters import Parameters
-from distnn.session.parts import Given, data_file
+from distnn.session.parts import Given
 from distnn.session.records import Listener, Summary
 from distnn.session.run import train
 from distnn.supervision.guard import guarded
@@ -108,14 +108,12 @@ def fit(
     world = World.open(comm)
     with guarded(world, exits=False):
         checked = config.from_dict(_plain(table), "distnn.fit")
-        with data_file(checked, world.comm.mpi, loss=objects.get("loss")) as file:
-            scale = file.scale
         metrics = checked.metrics.make()
         if isinstance(wished, list | tuple):
             metrics = [each if isinstance(each, Metric) else made for each, made in zip(wished, metrics, strict=True)]
         given = Given(network, metrics=metrics, **objects)
         summary, run = train(checked, out=Path(out), resume=resume, world=world, listener=listener, given=given)
-    return Fitted(summary, run.model, run.parameters, scale, run.chains)
+    return Fitted(summary, run.model, run.parameters, run.loader.scale, run.chains)
 
 
 def _sorted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 import distnn
-from distnn import graph
-from distnn.data import DataFile
+from distnn import checkpoint, graph
+from distnn.data import DataFile, write_data
 from distnn.errors import CheckpointError, DataError, DistnnError, RunFileError, ShapeError
 from distnn.graph.node import Node
 from distnn.inference.load import restore
@@ -181,6 +182,22 @@ def test_it_resumes_as_from_the_command_line(tmp_path: Path) -> None:
     rest = fitted(digits_network(), tmp_path / "run", epochs=4, resume="auto")
     assert rest.summary.fingerprint == whole.summary.fingerprint
     assert [record["step"] for record in metrics(tmp_path / "run", "resume")] == [42]
+
+
+def test_it_predicts_with_the_scale_of_the_checkpoint_that_it_resumed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 5)).astype(np.uint8)
+    splits = {"train": (x, (x[:, 0] > 127).astype(int))}
+    data = write_data(tmp_path / "a.h5", splits, task="classification", classes=["a", "b"])
+    network = Sequential(Dense(2))
+    fit(network, data, out=tmp_path / "run", epochs=1, batch_size=8)
+    old = saved(tmp_path / "run")  # as one was when unsigned integers were scaled by their type
+    del old.settings["transforms"]
+    old.data = {}
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    checkpoint.save(tmp_path / "run" / "checkpoints", old, keep=1, best=True)
+    found = fit(network, data, out=tmp_path / "run", epochs=2, batch_size=8, resume="auto")
+    assert found.scale == 1 / 255
+    np.testing.assert_allclose(found.predict(x), found.predict(x * np.float64(1 / 255)), rtol=0, atol=1e-5)
 
 
 def test_a_plain_network_can_be_restored_from_its_folder(tmp_path: Path) -> None:
