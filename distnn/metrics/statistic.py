@@ -14,11 +14,11 @@ import numpy as np
 from distnn.arrays import Array
 
 #: Into how many parts a weight is cut, and how many bits further down each begins.
-DIGITS, BITS = 4, 24
+DIGITS, BITS = 6, 24
 
 
 def digits(weights: Array) -> Array:
-    """Weights (N,), not negative, as `DIGITS` parts (DIGITS, N) whose sum they are, to 2⁻⁷².
+    """Weights (N,), not negative, as `DIGITS` parts (DIGITS, N) whose sum they are, to 2⁻¹²⁰.
 
     Part k is a whole multiple of 2^(−24 k), below the unit of the part before it. So sums of up to 2²⁹ of one part are
     exact in float64, whatever their order; of the first, whose numbers have no bound, as long as they stay below 2⁵³.

@@ -193,10 +193,18 @@ def test_sums_of_weights_have_the_same_bits_in_any_order(metric: Metric) -> None
 def test_digits(weights: list[float]) -> None:
     given_weights = np.array(weights)
     parts = digits(given_weights)
-    np.testing.assert_allclose(parts.sum(0), given_weights, rtol=1e-15, atol=2.0**-72)
+    np.testing.assert_allclose(parts.sum(0), given_weights, rtol=1e-15, atol=2.0**-120)
     for place, part in enumerate(parts):
         units = part * 2.0 ** (24 * place)
         assert (units == np.floor(units)).all() and (place == 0 or (units < 2**24).all())
+
+
+def test_only_ratios_of_weights_matter() -> None:
+    random = np.random.default_rng(0)
+    p, y, w = random.random((50, CLASSES)), random.integers(0, CLASSES, 50), random.uniform(0.5, 3, 50)
+    for factor in (1e-30, 1e-20, 1e9):
+        found = computed(Recall(), "classification", CLASSES, [(p, y, w * factor)])
+        assert found == pytest.approx(computed(Recall(), "classification", CLASSES, [(p, y, w)]), rel=1e-5)
 
 
 def test_weights_of_one_and_none_at_all_are_the_same() -> None:
