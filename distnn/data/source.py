@@ -103,7 +103,7 @@ class Source(ABC):
         """
         for block, rows, place in self._blocks(positions):
             if "weight" in arrays:
-                self._weigh(block.fields, rows, arrays["weight"][place])
+                self._weigh(block.fields, rows, arrays["weight"][place], place)
             for name, array in arrays.items():
                 chain = None if stored or self._chains is None else self._chains.get(name)
                 if chain is not None:
@@ -185,8 +185,8 @@ class Source(ABC):
         chain = self._chains.get(field) if self._chains else None
         return None if chain is None or chain.labels is not None else chain.stored
 
-    def _weigh(self, fields: Mapping[str, Array], rows: Array, target: Array) -> None:
-        """Write the product of what weights there are."""
+    def _weigh(self, fields: Mapping[str, Array], rows: Array, target: Array, place: slice) -> None:
+        """Write the product of what weights there are, of which none may become 0 that isn't."""
         target.fill(1)
         by_sample = target.reshape(len(rows), -1)
         for name in ("weight", "mask"):
@@ -194,6 +194,19 @@ class Source(ABC):
                 given = self._staged(fields[name], rows, name).reshape(len(rows), -1)
                 with np.errstate(over="ignore"):
                     np.multiply(by_sample, given, out=by_sample, casting="unsafe")
+                if name == "weight" and given.itemsize > by_sample.itemsize:
+                    self._see_small(given, by_sample, place)
+
+    def _see_small(self, given: Array, weights: Array, place: slice) -> None:
+        """Refuse weights that have become 0 in the type of ``weights``, which would leave their targets out."""
+        if np.count_nonzero(given) * (weights.shape[1] // given.shape[1]) == np.count_nonzero(weights):
+            return
+        sample, inside = np.argwhere((given != 0) & (weights == 0))[0]
+        number, value = self.origin[1] + self._index[place][sample], given[sample, inside % given.shape[1]]
+        raise DataError(
+            f"{self.origin[0]}weight[{number}] holds {value}, which is 0 in {weights.dtype}. Multiply all weights by "
+            f'one factor, or set train.dtype = "float64".'
+        )
 
     def _leave_out(self, weights: Array, y: Array) -> None:
         """Write 0 to the targets that don't count, whatever they are."""

@@ -231,6 +231,19 @@ def test_weights_beyond_the_type_of_the_run_are_refused(tmp_path: Path) -> None:
         run.step.run(0, 0.1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_that_would_become_0_are_refused(tmp_path: Path, dtype: str) -> None:
+    arrays = fields("regression", (2,)) | {"weight": np.full(SAMPLES, 1e-60), "mask": np.eye(2)[np.arange(SAMPLES) % 2]}
+    path = written(tmp_path / "a.h5", "regression", arrays)
+    chosen = {"data": {"path": str(path), "batch_size": 4}, "train": {"dtype": dtype}}
+    run = assembled(alone(), model={"kind": "linear"}, **chosen)
+    if dtype == "float64":
+        assert run.step.run(0, 0.1).sums.mean_loss > 0.1
+        return
+    with pytest.raises(DataError, match=r"train/weight\[\d+\] holds 1e-60, which is 0 in float32"):
+        run.step.run(0, 0.1)
+
+
 def test_losses_that_know_no_weights_are_refused() -> None:
     class Own(SquaredError, kind="own loss without weights"):  # type: ignore[call-arg]
         def __call__(self, output: Any, target: Any) -> Any:  # type: ignore[override]
