@@ -68,6 +68,7 @@ def test_prices_are_learned_and_predicted_in_their_own_units(tmp_path: Path) -> 
     )
     shown = json.loads(distnn("evaluate", run, data, "--json", "--last").stdout)
     assert shown["r2"] == end["test"]["metrics"]["r2"] and shown["loss"] == end["test"]["loss"]
+    assert shown["loss_unit"] == "squared units of the transformed y"
     assert distnn("predict", run, data, "-o", tmp_path / "q.h5", "--last").returncode == 0
     with h5py.File(tmp_path / "q.h5") as file, DataFile(data) as truth:
         assert r2_score(truth.read("test")[1], file["y_pred"][:].reshape(-1)) == pytest.approx(shown["r2"], abs=1e-9)
