@@ -114,19 +114,28 @@ class Sums:
 
     @property
     def mean_loss(self) -> float:
-        """The mean loss over all targets, and over all numbers of each; 0 where nothing counts."""
-        return self.loss / self.weight / self.layout.numbers if self.weight else 0.0
+        """The mean loss over all targets, and over all numbers of each; NaN where none of the samples counts, and 0 of
+        no samples.
+        """
+        return self.loss / self.weight / self.layout.numbers if self.weight else self._nothing
 
     @property
     def accuracy(self) -> float | None:
-        """The share of the targets that were classified right, by their weights if they have some; 0 where none counts,
-        None for a regression.
+        """The share of the targets that were classified right, by their weights if they have some; NaN where none of
+        the samples counts, and 0 of no samples; None for a regression.
         """
         if WEIGHTED[0] in self.layout.further:
             hits, targets = (float(self[name][0]) for name in WEIGHTED)
-            return hits / (targets or 1)
+            return hits / targets if targets else self._nothing
         correct = self.correct
-        return None if correct is None else correct / (self.count or 1)
+        if correct is None:
+            return None
+        return correct / self.count if self.count else self._nothing
+
+    @property
+    def _nothing(self) -> float:
+        """The mean of nothing, which is not to be taken for that of a perfect model."""
+        return math.nan if self.samples else 0.0
 
     @property
     def bits(self) -> float | None:

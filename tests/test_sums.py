@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from distnn.errors import ShapeError, UsageError
 from distnn.graph import functions
 from distnn.layers import Dense
 from distnn.models import Model
-from distnn.sums import Layout, Sums
+from distnn.sums import WEIGHTED, Layout, Sums
 
 FURTHER = {"confusion": 4, "errors": 1}
 
@@ -43,6 +45,14 @@ def test_what_a_model_does_not_compute_follows_from_the_number_of_samples() -> N
 def test_nothing_has_a_mean_of_zero() -> None:
     assert Layout({"loss": 1}).zeros().mean_loss == 0
     assert Layout({"loss": 1, "correct": 1}).zeros().accuracy == 0
+
+
+def test_samples_of_which_none_counts_have_no_mean() -> None:
+    lengths = {"loss": 1, "correct": 1, "weight": 1, "count": 1}
+    for layout in (Layout(lengths), Layout(lengths | dict.fromkeys(WEIGHTED, 1))):
+        zeros = dict.fromkeys([*lengths, *layout.further], 0)
+        sums = measured(layout, 3, **zeros)
+        assert math.isnan(sums.mean_loss) and math.isnan(sums.accuracy or 0)
 
 
 def test_plain_numbers_and_back() -> None:
