@@ -53,6 +53,12 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
     facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
+    labels = file.chains.get("y")
+    if loss.ignore_label is not None and labels and labels.labels is not None:
+        raise RunFileError(
+            "loss.ignore_label doesn't go with shift_labels in transforms.y, behind which labels are other numbers. "
+            "Leave such samples out by a dataset `mask` beside y, with 0 for them."
+        ).at("loss", "ignore_label")
     try:
         if given.network is not None:
             found = Model(given.network, input_shape, loss=loss, **facts)

@@ -163,6 +163,14 @@ def test_any_integers_are_labels(tmp_path: Path, labels: tuple[int, ...]) -> Non
         np.testing.assert_array_equal(table["truth"], table["prediction"])
 
 
+def test_which_label_is_ignored_must_be_plain(tmp_path: Path) -> None:
+    splits = {"train": (np.eye(3), np.arange(3))}
+    path = write_data(tmp_path / "a.h5", splits, task="classification", classes=["a", "b", "c"])
+    chosen = {"loss": {"ignore_label": 0}, "transforms": {"y": ["shift_labels"]}, "model": {"kind": "softmax"}}
+    with pytest.raises(UsageError, match="ignore_label doesn't go with shift_labels"):
+        assembled(alone(), data={"path": str(path), "batch_size": 1}, **chosen)
+
+
 def test_fit_predicts_in_the_targets_units(tmp_path: Path) -> None:
     data = prices(tmp_path / "p.h5")
     options = {"epochs": 30, "batch_size": 20, "optimizer": {"kind": "adam", "learning_rate": 0.02}}
