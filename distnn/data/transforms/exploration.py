@@ -53,6 +53,19 @@ class Exploration(ABC):
         return level[0]
 
 
+def missing(values: Array, number: float | None) -> Array:
+    """Which values are NaN, or the number that stands for a missing one, as it is in float64 or in float32: -99.9,
+    which neither of them has, is another one in each.
+    """
+    found: Array = np.isnan(values)
+    if number is not None:
+        with np.errstate(over="ignore"):
+            stored = float(np.float32(number))
+        found |= values == number
+        found |= (values == stored) & np.isfinite(stored)
+    return found
+
+
 #: The rows of `Spread`' result.
 COUNT, MEAN, SQUARES, LEAST, LARGEST, MISSING = ROWS = range(6)
 
@@ -95,7 +108,7 @@ class Spread(Exploration):
     def add(self, total: Array, values: Array) -> Array:
         """The mean of the new ones first, then their squares about it."""
         rows = values.reshape(-1, math.prod(self.form))
-        known = ~np.isnan(rows) if self.missing is None else ~(np.isnan(rows) | (rows == self.missing))
+        known = ~missing(rows, self.missing)
         more = self.empty()
         more[COUNT] = known.sum(0)
         more[MISSING] = len(rows) - more[COUNT]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from distnn.arrays import Array
-from distnn.data.transforms.exploration import COUNT, MEAN, MISSING, Exploration, Spread
+from distnn.data.transforms.exploration import COUNT, MEAN, MISSING, Exploration, Spread, missing
 from distnn.data.transforms.transform import State, Transform
 from distnn.errors import UsageError
 
@@ -69,13 +69,11 @@ class Fill(Transform, kind="fill"):
         return (shape[0] + int(state["lacking"].sum()),) if self.indicator else shape
 
     def apply(self, x: Array, out: Array, state: State) -> None:
-        missing = np.isnan(x)
-        if self.missing is not None:
-            missing |= x == self.missing
+        lacking = missing(x, self.missing)
         values = out
         if self.indicator:
             values, indicators = out[:, : x.shape[1]], out[:, x.shape[1] :]
-            np.copyto(indicators, missing[:, state["lacking"]])
+            np.copyto(indicators, lacking[:, state["lacking"]])
         if values is not x:
             np.copyto(values, x)
-        np.copyto(values, state["value"], where=missing)
+        np.copyto(values, state["value"], where=lacking)

@@ -122,6 +122,13 @@ def test_a_number_may_stand_for_a_missing_one() -> None:
     np.testing.assert_array_equal(applied(fitted("x", [Fill(missing=-999)], x), x), [[1], [2], [3], [2]])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("number", [-99.9, 1e20])
+def test_a_number_for_missing_ones_that_is_rounded_as_it_is_stored(number: float, dtype: type) -> None:
+    x = np.array([[1.0], [number], [3]], dtype)
+    np.testing.assert_array_equal(applied(fitted("x", [Fill(missing=number)], x), x), [[1], [2], [3]])
+
+
 def test_one_hot_is_scikit_learns() -> None:
     x = np.random.default_rng(0).choice([2, 5, 40], (60, 4)).astype(np.int16)
     chain = fitted("x", [OneHot([3, 1])], x)
