@@ -108,6 +108,20 @@ def test_an_index_that_is_none_is_made_again(spoil: Callable[[Path], object], tm
     assert index(paths, NAMES) == good
 
 
+def test_an_index_that_leads_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    mine, data = tmp_path / "mine", tmp_path / "data"
+    mine.write_text("mine")
+    data.mkdir()
+    (data / NAME).symlink_to(mine)
+    assert len(index([one(data / "0.h5")], NAMES).entries) == 1
+    assert mine.read_text() == "mine"
+
+
+def test_an_index_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    assert len(index([one(tmp_path / "0.h5")], NAMES).entries) == 1
+
+
 def test_errors_name_the_file(tmp_path: Path) -> None:
     paths = [one(tmp_path / f"{k}.h5") for k in range(3)]
     paths[1].write_bytes(paths[1].read_bytes()[:500])

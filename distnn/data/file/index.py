@@ -170,6 +170,8 @@ class _Known:
             path = folder / NAME
             before = _read(path, self._datasets).items()
             kept = {name: entry for name, entry in before if name not in its and (folder / name).is_file()}
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                continue  # elsewhere, or into a pipe, nothing is written for what others left there
             with suppress(DataError):
                 outputs.write(path, _text(self._datasets, kept | its), force=True)
 
@@ -186,6 +188,8 @@ def _text(datasets: Sequence[str], entries: Mapping[str, Entry]) -> str:
 
 def _read(path: Path, datasets: Sequence[str]) -> dict[str, Entry]:
     """What an index says; nothing if it isn't there, is of other datasets, or isn't what an index is."""
+    if not path.is_file():  # such as a pipe, which would be waited for
+        return {}
     try:
         table = json.loads(path.read_bytes())
         if table["format"] != FORMAT or table["datasets"] != datasets:
