@@ -12,6 +12,7 @@ import pytest
 
 from distnn.config.sections import DataSettings
 from distnn.data import DataFile
+from distnn.data.file.fields import Description, Purpose
 from distnn.data.stream import Stream
 from distnn.errors import DataError
 
@@ -384,3 +385,27 @@ def test_joined_files(tmp_path: Path) -> None:
         equal(file, X, Y)
         assert file.count("train") == 12 and len(file.identity()) == 5
         assert (file.names("x"), file.names("y")) == ((), ("kind",))
+
+
+def test_columns_in_another_order_in_another_split(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["task"] = "regression"
+        for split, names in (("train", ["a", "b"]), ("validation", ["b", "a"])):
+            file[f"{split}/x"], file[f"{split}/y"] = np.zeros((3, 2)), np.zeros(3)
+            file[f"{split}/x"].attrs["names"] = names
+    with pytest.raises(DataError, match="validation/x has the columns b, a, but train/x a, b"):
+        DataFile(tmp_path / "a.h5")
+
+
+def test_enumerations_with_other_numbers(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["task"] = "classification"
+        for split, names in (("train", ["cat", "dog"]), ("validation", ["dog", "cat"])):
+            kind = h5py.enum_dtype({name: place for place, name in enumerate(names)}, "i1")
+            file[f"{split}/x"] = np.zeros((3, 2))
+            file.create_dataset(f"{split}/y", data=np.array([0, 1, 1], "i1"), dtype=kind)
+    with pytest.raises(DataError, match="validation/y has the type of an enumeration of dog, cat, but train/y has cat"):
+        DataFile(tmp_path / "a.h5")
+    use = Description(purpose=Purpose("validation", True, "classification", ("cat", "dog"), ()))
+    with DataFile(tmp_path / "a.h5", description=use) as file:
+        assert file.classes == ("cat", "dog") and file.read("validation")[1].tolist() == [1, 0, 0]

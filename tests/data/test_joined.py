@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from distnn import checkpoint
 from distnn.data import DataFile, write_data
+from distnn.data.file.fields import Description, Location
 from distnn.data.stream import Stream
 from distnn.errors import DataError
 from tests.support.runs import DIGITS, distnn, run_file, saved
@@ -135,3 +137,52 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         pytest.raises(DataError, match=r"b\.h5.* samples 0\.\.91 of train"),
     ):
         file.read("train", 0, 100)
+
+
+def plain(path: Path, y: np.ndarray, names: list[str] | None = None) -> None:
+    """A file of samples that are in no split."""
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(2.0 * len(y)).reshape(-1, 2)
+        file["y"] = y
+        if names:
+            file["x"].attrs["names"] = names
+
+
+AT_THE_TOP = Description(given={name: Location((name,)) for name in "xy"}, task="regression")
+
+
+def test_targets_of_another_type_in_another_file_are_not_cut_off(tmp_path: Path) -> None:
+    parts = [np.array([1, -128], "i1"), np.array([300, 70000], ">i4"), np.array([5], "i8")]
+    for number, y in enumerate(parts):
+        plain(tmp_path / f"{number}.h5", y)
+    with DataFile(tmp_path / "*.h5", description=AT_THE_TOP) as file:
+        assert file.read("train")[1].tolist() == [1, -128, 300, 70000, 5]
+        file.again().close()  # opens all of them anew
+        (tmp_path / "0.h5").unlink()
+        plain(tmp_path / "0.h5", np.array([1.5, 2.5]))
+        with pytest.raises(DataError, match=r"0\.h5: train/y has the type float64, which int64, .*, doesn't hold"):
+            file.read("train")
+    with pytest.raises(DataError, match=r"1\.h5 has y of the type int32, but files before it have float64"):
+        DataFile(tmp_path / "*.h5", description=AT_THE_TOP)
+
+
+def test_columns_in_another_order_in_another_file(tmp_path: Path) -> None:
+    plain(tmp_path / "0.h5", np.zeros(3), ["a", "b"])
+    plain(tmp_path / "1.h5", np.zeros(3), ["b", "a"])
+    with pytest.raises(DataError, match=r"1\.h5 has the columns b, a in x, but .*0\.h5 has a, b"):
+        DataFile(tmp_path / "*.h5", description=AT_THE_TOP)
+    columns = replace(AT_THE_TOP, given={**AT_THE_TOP.given, "x": Location(("x",), columns=("b", "a"))})
+    with DataFile(tmp_path / "*.h5", description=columns) as file:
+        assert file.read("train")[0][[0, 3]].tolist() == [[1, 0], [0, 1]]
+
+
+def test_no_file_is_in_two_splits_or_there_twice(tmp_path: Path) -> None:
+    plain(tmp_path / "device-train.h5", np.zeros(3))  # has the names of two splits: dev and train
+    with pytest.raises(DataError, match=r"device-train\.h5 is for train and for validation"):
+        DataFile(tmp_path / "*{split}*.h5", description=AT_THE_TOP)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    with pytest.raises(DataError, match=r"device-train\.h5 is for train and for validation"):
+        DataFile(tmp_path / "{split}" / ".." / "*.h5", description=AT_THE_TOP)
+    with DataFile(tmp_path / "**" / "**" / "*.h5", description=AT_THE_TOP) as file:
+        assert file.count("train") == 3

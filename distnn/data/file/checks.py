@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from distnn.data.file.attributes import text, texts
+from distnn.data.file.rows import names_of
 from distnn.errors import DataError, nearest
 
 #: The groups of a data file, in the order in which they are always listed.
@@ -210,6 +211,12 @@ def check_alike(path: Path, split: str, fields: Mapping[str, Any], first: Mappin
             raise DataError(
                 f"{path}: {split}/{name} has the shape {mine.shape} but train/{name} {first[name].shape}; "
                 "expected samples of one shape in all splits (all numbers but the first equal)."
+            )
+        here, there = names_of(mine), names_of(first[name])
+        if here and there and here != there:
+            raise DataError(
+                f"{path}: {split}/{name} has the columns {listing(here)}, but train/{name} {listing(there)}; expected "
+                f"the same in the same order. Say which are meant, and in which order, as data.{name}.columns."
             )
     x, first_x = fields["x"], first["x"]
     if x.dtype.newbyteorder("=") != first_x.dtype.newbyteorder("="):

@@ -55,12 +55,19 @@ def several(path: Path, comm: Any = None) -> list[tuple[str, Path]]:
         comm: the mpi4py communicator of ranks of which one looks for all.
 
     Raises:
-        DataError: no file matches, or none that is for training.
+        DataError: no file matches, or none that is for training, or one is for two splits.
     """
     if path.exists() or not (glob.has_magic(str(path)) or SPLIT in str(path)):
         return []
     found = _matching(path) if comm is None or comm.rank == 0 else []
     found = found if comm is None else comm.bcast(found)
+    split_of: dict[str, str] = {}
+    for split, name in found:
+        if (other := split_of.setdefault(os.path.normpath(name), split)) != split:
+            raise DataError(
+                f"{path}: by this pattern, {name} is for {other} and for {split}; each file can be for one split only. "
+                "Narrow the pattern."
+            )
     if not any(split in ("", "train") for split, _ in found):
         pattern = str(path).replace(SPLIT, "train")
         raise DataError(
@@ -72,10 +79,10 @@ def several(path: Path, comm: Any = None) -> list[tuple[str, Path]]:
 
 def _matching(path: Path) -> list[tuple[str, Path]]:
     if SPLIT not in str(path):
-        return [("", Path(name)) for name in sorted(glob.glob(str(path), recursive=True))]
+        return [("", Path(name)) for name in sorted({*glob.glob(str(path), recursive=True)})]
     found = []
     for split, names in NAMES.items():
-        each = [sorted(glob.glob(str(path).replace(SPLIT, name), recursive=True)) for name in names]
+        each = [sorted({*glob.glob(str(path).replace(SPLIT, name), recursive=True)}) for name in names]
         found += [(split, Path(name)) for name in next(filter(None, each), [])]
     return found
 
@@ -96,16 +103,18 @@ def join(
     """
     first, files = _begin(where, named, opened)
     counts: list[dict[str, int]] = []
+    types: dict[str, np.dtype[Any]] = {}
     stamps: list[tuple[int, ...]] = []
     notes: list[str] = []
     for number, (split, path) in enumerate(named):
         part: Any = files[number]
         _check_splits(path, split, part.splits)
         counts.append({name: part.count(name) for name in part.splits})
+        _widen(where, path, part, types)
         stamps += part.stamps
         beat()
         notes += part.notes
-    return Joined(first, files, *_across(first, files, named, counts), notes, stamps)
+    return Joined(first, files, *_across(first, files, named, counts, types), notes, stamps)
 
 
 def join_samples(
@@ -144,7 +153,7 @@ def join_samples(
             )
     folders = [os.stat(folder) for folder in dict.fromkeys(path.parent for path in files.paths)]
     stamps: list[tuple[int, ...]] = [(each.st_dev, each.st_ino, int(found.digest, 16)) for each in folders]
-    data = _across(first, files, named, [{"train": 1}] * len(named))
+    data = _across(first, files, named, [{"train": 1}] * len(named), {})
     return Joined(first, files, *data, first.notes, stamps, found.digest)
 
 
@@ -162,13 +171,43 @@ def _begin(where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Pat
                     f"{where}: {path} has {what} {here}, but {first.path} has {there}; files that are joined must "
                     "agree in it. Narrow the pattern, or make the files again."
                 )
+        for field in first.held:
+            if (here := part.names(field)) and (there := first.names(field)) and here != there:
+                part.close()
+                raise DataError(
+                    f"{where}: {path} has the columns {checks.listing(here)} in {field}, but {first.path} has "
+                    f"{checks.listing(there)}; expected the same in the same order. Say which are meant, and in which "
+                    f"order, as data.{field}.columns, or make the files again."
+                )
         return part
 
     return first, OpenFiles([path for _, path in named], alike, MOST_OPEN - 1)
 
 
+def _widen(where: Path, path: Path, part: Any, types: dict[str, np.dtype[Any]]) -> None:
+    """Make the type of each field hold those of a file, too.
+
+    Raises:
+        DataError: no type of the same kind does.
+    """
+    for split in part.splits:
+        for field, rows in part.rows(split).items():
+            own = rows.dtype.newbyteorder("=")
+            before = types.get(field, own)
+            both = types[field] = np.result_type(before, own)
+            if len({each.kind.replace("u", "i") for each in (before, own, both)}) > 1:
+                raise DataError(
+                    f"{where}: {path} has {field} of the type {own}, but files before it have {before}; expected one "
+                    "type. Narrow the pattern, or make the files again."
+                )
+
+
 def _across(
-    first: Any, files: OpenFiles, named: Sequence[tuple[str, Path]], counts: Sequence[Mapping[str, int]]
+    first: Any,
+    files: OpenFiles,
+    named: Sequence[tuple[str, Path]],
+    counts: Sequence[Mapping[str, int]],
+    types: Mapping[str, np.dtype[Any]],
 ) -> tuple[dict[str, dict[str, Across]], Across | None]:
     """By split and field what is read of the files, and what the cut of splits goes by."""
     data: dict[str, dict[str, Across]] = {}
@@ -181,7 +220,8 @@ def _across(
         which, lengths = np.array(numbers), np.array([counts[number][own] for number in numbers])
 
         def across(field: str) -> Across:
-            return Across(files, which, lengths, own, field, rows_of(files[int(which[0])], own, field))  # noqa: B023
+            like = rows_of(files[int(which[0])], own, field)  # noqa: B023
+            return Across(files, which, lengths, own, field, like, types.get(field))  # noqa: B023
 
         data[split] = {field: across(field) for field in first.held}
         if split == "train" and first.group is not None:

@@ -87,16 +87,26 @@ class Across:
         numbers: of those that it is about, in order.
         lengths: how many rows each of them has.
         split, field: what is read of each.
-        like: the rows of one of them: the others have the same type, and the same shape but for the number of rows.
+        like: the rows of one of them: the others have the same shape but for the number of rows.
+        dtype: of the rows, which holds all values of each file's type; that of ``like`` if None.
     """
 
-    def __init__(self, files: OpenFiles, numbers: Array, lengths: Array, split: str, field: str, like: Rows) -> None:
+    def __init__(
+        self,
+        files: OpenFiles,
+        numbers: Array,
+        lengths: Array,
+        split: str,
+        field: str,
+        like: Rows,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
         self.parts: tuple[Rows, ...] = ()  # none that stays open
         self.files, self._numbers, self._name = files, numbers, (split, field)
         self.starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
         self.shape = (int(self.starts[-1]), *like.shape[1:])
         self.scattered = len(numbers) > MOST_OPEN
-        self.dtype, self.chunks = like.dtype, like.chunks
+        self.dtype, self.chunks = like.dtype if dtype is None else dtype, like.chunks
         self.names: tuple[str, ...] = getattr(like, "names", ())
 
     def read_direct(self, target: Array, where: slice) -> None:
@@ -125,8 +135,19 @@ class Across:
                 f"{rows.shape}, and had {(length, *self.shape[1:])}. Start again, and leave data in place while they "
                 "are read."
             )
+        own = rows.dtype.newbyteorder("=")
+        if not np.can_cast(own, self.dtype):  # HDF5 would cut off what doesn't fit
+            raise DataError(
+                f"{part.path}: {'/'.join(self._name)} has the type {own}, which {self.dtype}, that of the files that "
+                "it is joined with, doesn't hold. Write them with one type."
+            )
         try:
-            rows.read_direct(target, where)
+            if own == target.dtype:
+                rows.read_direct(target, where)
+            else:
+                values = np.empty(target.shape, own)
+                rows.read_direct(values, where)
+                np.copyto(target, values)
         except (OSError, RuntimeError) as error:
             raise part.unreadable(self._name[0], where.start, where.stop, error) from error
 

@@ -90,6 +90,11 @@ def _for_training(path: Path, file: Any, datasets: Datasets, description: Descri
         raise _with(error, meaning(known, {}, y)) from None
     found: dict[str, Mapping[str, Rows]] = {}
     for split, fields in data.items():
+        if enum_names(fields["y"]) not in ((), enum_names(y)):
+            raise DataError(
+                f"{path}: {split}/y has the type of an enumeration of {checks.listing(enum_names(fields['y']))}, but "
+                f"train/y has {checks.listing(enum_names(y)) or 'none'}; expected the same in all splits."
+            )
         found[split] = _prepared(path, split, task, classes, description, fields, datasets.notes)
         checks.check_alike(path, split, found[split], found["train"])
     return task, classes, found
@@ -189,8 +194,9 @@ def _classes(path: Path, file: Any, task: str, description: Description, y: Rows
         if stored not in ((), said):
             notes.append(f"data.classes is used, and not the attribute classes, which lists {checks.listing(stored)}")
         return checks.check_classes(path, task, said)
-    given = file.attrs.get("classes", description.purpose and description.purpose.classes)
-    return checks.check_classes(path, task, (enum_names(y) or None) if given is None else given)
+    of_training = description.purpose.classes if description.purpose else None
+    given = file.attrs.get("classes", enum_names(y) or of_training)
+    return checks.check_classes(path, task, given)
 
 
 def _check_train(path: Path, file: Any, description: Description, splits: Mapping[str, str]) -> None:
