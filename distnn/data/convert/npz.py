@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,21 @@ EXPECTED = (
     "random; other names are given with --x and --y, such as --x '{split}_pixels'"
 )
 LAYOUTS = ("channels_first", "channels_last")
+#: What numpy raises for archives that are damaged, or made to do harm, such as with arrays larger than any memory.
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,9 @@ def read_npz(path: Path, naming: Naming, tell: Tell) -> Splits:
             }
     except FileNotFoundError as error:
         raise DataError(f"There is no archive {path}; check the path.") from error
-    except (ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except UNREADABLE as error:
         objects = " Arrays of Python objects can hold code and are not read." if "pickle" in str(error) else ""
         raise DataError(
             f"{path} can't be read as a numpy archive ({str(error)[:200]}).{objects} Write it again with "

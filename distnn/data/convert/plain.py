@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import zipfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 
 from distnn.data.convert.columns import DATE, LOGICAL, MISSING
+from distnn.data.convert.csv import MARKS
 from distnn.data.convert.extras import needed
-from distnn.data.convert.npz import WORDS
+from distnn.data.convert.npz import UNREADABLE, WORDS
 from distnn.data.file.checks import listing
 from distnn.errors import DataError, nearest
 
@@ -71,6 +72,7 @@ def convert(source: Path, target: Path, split: str, trained: Trained, name: str 
         raise DataError(f"{source} is a table, whose columns are matched by their names; leave --x out.")
     else:
         found = _table(source, trained)
+    found = Plain(_stored(source, "samples", found.x), _answers_stored(source, found), found.notes)
     with h5py.File(target, "w") as file:
         group = file.create_group(split)
         group["x"] = found.x
@@ -81,9 +83,33 @@ def convert(source: Path, target: Path, split: str, trained: Trained, name: str 
     return found.notes
 
 
+def _stored(path: Path, what: str, values: np.ndarray) -> np.ndarray:
+    """Values as HDF5 stores them; DataError for what are neither numbers nor, of classes, texts, of some samples."""
+    if values.dtype.kind == "U" and what == "targets":
+        return values.astype(object)
+    if values.ndim == 0 or not (values.dtype.kind in "biuf" or (values.dtype.kind in "SO" and what == "targets")):
+        raise DataError(
+            f"{path}: the {what} have the type {values.dtype} and the shape {values.shape}; expected numbers, for each "
+            "sample as in training."
+        )
+    return values
+
+
+def _answers_stored(path: Path, found: Plain) -> np.ndarray | None:
+    """What is to be predicted, where it is something that can be."""
+    try:
+        return None if found.y is None else _stored(path, "targets", found.y)
+    except DataError as error:
+        found.notes.append(f"what is to be predicted is not used: {error}")
+        return None
+
+
 def _archive(path: Path, name: str | None) -> Plain:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it is a .npy file with one array")
+        with loaded as file:
             names = list(file)
             usual = [each for each in names if each.lower() in WORDS["x"]] if len(names) > 1 else names
             wanted = name if name is not None else usual[0] if len(usual) == 1 else None
@@ -94,7 +120,9 @@ def _archive(path: Path, name: str | None) -> Plain:
             x = file[wanted]
             answers = [each for each in names if each.lower() in WORDS["y"] and each != wanted]
             y = file[answers[0]] if len(answers) == 1 else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} can't be read as a numpy archive ({reason}); save it with numpy.savez.") from error
     return Plain(x, y if y is not None and y.shape[:1] == x.shape[:1] else None)
@@ -115,11 +143,14 @@ def _table(path: Path, trained: Trained) -> Plain:
                 f"it has {listing(frame.columns)}."
             )
         series = frame[home]
-        x[:, place] = _numbers(path, series) if home == feature else _texts(series) == feature[len(home) + 1 :]
+        if home == feature:
+            x[:, place] = _numbers(path, series)
+        else:
+            x[:, place] = _words(series, _known(home, words)) == feature[len(home) + 1 :]
     homes = {feature: str(_home(feature, frame.columns)) for feature in words}
     for home in dict.fromkeys(homes.values()):
-        known = {feature[len(home) + 1 :] for feature, place in homes.items() if place == home}
-        if home not in trained.features and (new := sorted({*_texts(frame[home])} - known)):
+        known = _known(home, words)
+        if home not in trained.features and (new := sorted({*_words(frame[home], known)} - known)):
             notes.append(f"column '{home}' has words that weren't there in training, and count as none: {listing(new)}")
     used = {_home(feature, frame.columns) for feature in trained.features} | {*trained.targets}
     if unused := [name for name in frame.columns if name not in used]:
@@ -140,11 +171,28 @@ def _frame(path: Path, words: Sequence[str]) -> Any:
         names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
         texts = {home: str for word in words if (home := _home(word, names)) is not None and home != word}
         header = None if names and all(map(_is_number, names)) else 0
-        frame = pandas.read_csv(
-            path, sep=delimiter, header=header, dtype=texts, encoding="utf-8-sig", skipinitialspace=True
-        )
+        if doubles := sorted({name for name in names if header == 0 and names.count(name) > 1}):
+            raise ValueError(f"the column name '{doubles[0]}' is used twice; name each column once")
+        with warnings.catch_warnings():
+            # Else pandas takes the first values of lines that are longer than the header for names of the rows, and
+            # all others for those of the column before theirs.
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            columns = names if header == 0 else range(len(names))
+            frame = pandas.read_csv(
+                path,
+                keep_default_na=False,
+                na_values={name: [""] if name in texts else MARKS for name in columns},
+                sep=delimiter,
+                header=header,
+                dtype=texts,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
+                index_col=False,
+            )
         frame.columns = [str(name).strip() for name in frame.columns]
         return frame
+    except pandas.errors.ParserWarning as error:
+        raise DataError(f"{path} has lines with more fields than columns; expected a field for each.") from error
     except (OSError, ValueError, ArithmeticError, csv.Error) as error:
         raise DataError(f"{path} can't be read as a table: {' '.join(str(error).split())}") from error
 
@@ -179,6 +227,18 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _known(home: str, features: Sequence[str]) -> set[str]:
+    """The words of a column, as the features of training name them."""
+    return {feature[len(home) + 1 :] for feature in features if feature.startswith(f"{home}=")}
+
+
+def _words(series: Any, known: set[str]) -> np.ndarray:
+    """The texts of a column of words; marks of missing values are words only where they were in training."""
+    texts = _texts(series)
+    texts[[text in MARKS and text not in known for text in texts]] = MISSING
+    return texts
+
+
 def _texts(series: Any) -> np.ndarray:
     texts: np.ndarray = (
         series.astype(object).where(series.notna(), MISSING).astype(str).str.strip().to_numpy(dtype=object)
@@ -191,7 +251,7 @@ def _numbers(path: Path, series: Any) -> np.ndarray:
     pandas = needed("pandas", "tables")
     if series.dtype.kind in "biuf":
         return np.asarray(series, np.float64)
-    texts = series.astype(str).str.strip()
+    texts = series.astype(object).where(series.notna(), "").astype(str).str.strip()
     if series.dtype.kind == "M" or texts.map(lambda text: DATE.fullmatch(text) is not None).all():
         moments = pandas.to_datetime(series, utc=True)
         return np.asarray((moments - pandas.Timestamp(0, tz="UTC")).dt.total_seconds() / SECONDS_A_DAY, np.float64)
