@@ -208,7 +208,7 @@ class DataFile:
         if self._many:
             return copy.copy(self)  # files are opened as they are read
         file = DataFile(self.path, follow=self.follow, description=replace(self.description, cut=None))
-        if self.description.cut is not None:
+        if self.description.cut is not None and self.description.cut.made:
             file._split(self._numbers)
         return file
 
