@@ -58,7 +58,7 @@ def newest(out: Path) -> int | None:
 
 def progress(saved: checkpoint.Checkpoint) -> dict[str, Any]:
     """What two runs to the same end have in common."""
-    return {key: value for key, value in saved.progress.items() if key not in ("seconds", "best")}
+    return {key: value for key, value in saved.progress.items() if key not in ("seconds", "best", "reference")}
 
 
 def killed(n: int, run: Path, out: Path, chance: random.Random) -> None:
