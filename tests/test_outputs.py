@@ -185,8 +185,11 @@ def test_no_work_is_done_for_what_cannot_be_written(verb: str, made: Path) -> No
     """The input isn't even looked for."""
     words = [word for word in VERBS[verb][0] if word != "--force"]
     words = [{"run": "absent", "t.csv": "absent"}.get(word, word) for word in words]
-    done = distnn(*words, "run.toml", cwd=made)
-    assert done.returncode == 2 and "run.toml already exists and was left as it is" in done.stderr
-    done = distnn(*words, "/dev/null", "--force", cwd=made)
-    assert done.returncode == 2 and "/dev/null is a device" in done.stderr
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    (made / "there.h5").touch()
+    done = distnn(*words, "there.h5", cwd=made)
+    assert done.returncode == 2 and "there.h5 already exists and was left as it is" in done.stderr
+    (made / "null.h5").unlink(missing_ok=True)
+    os.mknod(made / "null.h5", stat.S_IFIFO | 0o600)
+    done = distnn(*words, "null.h5", "--force", cwd=made)
+    assert done.returncode == 2 and "null.h5 is a device, a pipe or a socket" in done.stderr
+    assert stat.S_ISFIFO((made / "null.h5").stat().st_mode)

@@ -121,7 +121,8 @@ def test_a_name_that_has_changed_is_found(tmp_path: Path) -> None:
 
 def test_predictions(tmp_path: Path) -> None:
     path = tmp_path / "p.h5"
-    pieces = [datasets(X[:9, :3], ["a", "b", "c"], 0), datasets(X[9:, :3], ["a", "b", "c"], 9)]
+    numbers = np.arange(len(X))
+    pieces = [datasets(X[part, :3], ["a", "b", "c"], numbers[part]) for part in (slice(9), slice(9, None))]
     write_predictions(path, pieces, classes=["a", "b", "c"], about={"split": "test"}, force=False)
     assert verify(path)[:2] == (3, 3)
     change(path, "y_pred", (np.argmax(X[7, :3]) + 1) % 3)
