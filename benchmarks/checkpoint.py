@@ -80,7 +80,7 @@ class Measured:
         self.run, self.steps, self.synced = run, 0, 0.0
         os.fdatasync = self.fdatasync
         settings = run.settings.checkpoint.model_copy(update={"keep": 1})
-        self.saver = Saver(folder, settings, {}, run.model, run.step, environment(run.world.comm), {}, Strict())
+        self.saver = Saver(folder, settings, {}, run.model, run.step, environment(run.world.comm), {}, {}, Strict())
 
     def fdatasync(self, descriptor: int) -> None:
         """The system's, and when it ended last: all of the arrays' bytes are on the disk then."""

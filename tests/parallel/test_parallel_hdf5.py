@@ -58,7 +58,8 @@ def test_predictions_are_those_that_one_rank_writes(ranks: int, digits: Path, tm
         result = predict(n, digits, DIGITS, tmp_path / name)
         assert result.returncode == 0, result
     alone, together = content(tmp_path / "alone.h5"), content(tmp_path / "together.h5")
-    assert set(alone) == {"y_pred", "probabilities", "classes", "checkpoint", "data", "split"}
+    written = {"y_pred", "probabilities", "row", "class", "y_true"}
+    assert set(alone) == written | {"classes", "checkpoint", "data", "split"}
     assert alone.keys() == together.keys()
     for name, values in alone.items():
         assert values.dtype == together[name].dtype
