@@ -1,4 +1,4 @@
-"""Small tables, as people have them: what `distnn` proposes, beside scikit-learn's MLP behind a `StandardScaler`.
+"""Small tables, as people have them: what `distnn` proposes, beside scikit-learn's MLP with a `StandardScaler`.
 
     python benchmarks/tables.py
     python benchmarks/tables.py --only wine iris --folds 2

@@ -171,9 +171,11 @@ def npz(
 #: From the last to the first, as decorators are.
 TABULAR = (
     click.option(
-        "--group", metavar="COLUMN", help="A column of which no value may be in two splits, as a patient; no feature."
+        "--group",
+        metavar="COLUMN",
+        help="A column, such as a patient: lines of one value stay in one split. It isn't a feature.",
     ),
-    click.option("--weight", metavar="COLUMN", help="How much each line counts; no feature."),
+    click.option("--weight", metavar="COLUMN", help="How much each line counts; not a feature."),
     click.option(
         "--missing",
         type=click.Choice(["refuse", "drop", "keep"]),

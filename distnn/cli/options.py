@@ -55,7 +55,7 @@ class Size(click.ParamType[tuple[int, int]]):
             return value
         parts = value.lower().replace("×", "x").split("x")
         if len(parts) > 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 2**16 for part in parts):
-            self.fail(f"{value!r} is no size; expected a width and a height in pixels, such as 224x160.", param, ctx)
+            self.fail(f"{value!r} is not a size; expected a width and a height in pixels, such as 224x160.", param, ctx)
         return int(parts[0]), int(parts[-1])
 
 

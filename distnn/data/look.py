@@ -66,7 +66,7 @@ def warnings(file: DataFile, fields: Mapping[str, Array], dtype: str) -> list[st
 
 
 def _transformed(file: DataFile, field: str, stored: Array) -> Array | None:
-    """The values behind the field's transforms, in float64; None if they refuse one, which is told where it is used."""
+    """The values after the field's transforms, in float64; None if they refuse one, which is told where it is used."""
     chain, scale = file.chains.get(field), file.scale if field == "x" else None
     if chain is None:
         return stored.astype(np.float64) * (1.0 if scale is None else scale)
@@ -78,13 +78,21 @@ def _transformed(file: DataFile, field: str, stored: Array) -> Array | None:
     return values
 
 
+def _moments(columns: Array) -> tuple[Array, Array]:
+    """The mean and the standard deviation of what each column has besides NaN; 0 where that is nothing."""
+    known = ~np.isnan(columns)
+    count = np.maximum(known.sum(0), 1)
+    mean = np.sum(columns, axis=0, where=known) / count
+    return mean, np.sqrt(np.sum(np.square(columns - mean), axis=0, where=known) / count)
+
+
 def _name(names: Sequence[str], column: int) -> str:
     return f"{names[column]!r}" if column < len(names) else f"column {column}"
 
 
 def _features(columns: Array, names: Sequence[str]) -> list[str]:
-    spread = np.nan_to_num(np.nanstd(columns, axis=0))
-    size = np.nan_to_num(np.sqrt(np.nanmean(np.square(columns), axis=0)))
+    mean, spread = _moments(columns)
+    size = np.hypot(mean, spread)
     varying = np.flatnonzero(spread > 1e-12 * size)
     if not len(varying):
         return []
@@ -103,7 +111,7 @@ def _features(columns: Array, names: Sequence[str]) -> list[str]:
 
 
 def _targets(columns: Array) -> list[str]:
-    spread, mean = np.nan_to_num(np.nanstd(columns, axis=0)), np.nan_to_num(np.nanmean(columns, axis=0))
+    mean, spread = _moments(columns)
     size = np.hypot(spread, mean)
     far = (size > TARGET) | ((spread > 0) & (spread < 1 / TARGET))
     if not far.any():

@@ -170,7 +170,7 @@ class Source(ABC):
                 chain.apply(values, target)
             if target.size and not np.isfinite([target.min(), target.max()]).all():
                 bad = ~np.isfinite(target) & (True if weights is None else ~np.isnan(values))
-                refuse(bad, target, "is {value} behind its transforms; correct it, or fill or clip it")
+                refuse(bad, target, "is {value} after its transforms; correct it, or fill or clip it")
         except RefusedError as error:
             sample = self.origin[1] + int(self._index[place][error.at[0]])
             raise refused(f"{self.origin[0]}{chain.field}", sample, error) from None

@@ -130,24 +130,26 @@ class Model:
 
     def _next_tokens(self) -> Node:
         """The node of the targets of a language, whose output must be a logit for each token at each step."""
-        expected: Shape = (N, *self.input_shape, len(self.classes))
-        if self.output.shape != expected:
-            raise ShapeError(
-                f"the model's output has shape {show(self.output.shape)}, but the data has sequences of "
-                f"{self.input_shape[0]} with {len(self.classes)} different tokens; expected {show(expected)}: for each "
-                f"step a logit for each token."
-            )
-        return input("y", (N, *self.target_shape), integer=True)
+        return self._each_labelled(
+            f"the data has sequences of {self.input_shape[0]} with {len(self.classes)} different tokens",
+            "for each step a logit for each token.",
+        )
 
     def _pixels(self) -> Node:
         """The node of the labels of pixels, each of which must have a logit for each class."""
+        return self._each_labelled(
+            f"the data has a label for each of {' × '.join(map(str, self.target_shape))} pixels and "
+            f"{len(self.classes)} classes",
+            'layers that keep height and width (padding = "same", stride 1), and last a dense one, or a convolution of '
+            "1 × 1, with an output for each class.",
+        )
+
+    def _each_labelled(self, data: str, cure: str) -> Node:
+        """The node of several labels of each sample, of which each must have a logit for each class."""
         expected: Shape = (N, *self.target_shape, len(self.classes))
         if self.output.shape != expected:
             raise ShapeError(
-                f"the model's output has shape {show(self.output.shape)}, but the data has a label for each of "
-                f"{' × '.join(map(str, self.target_shape))} pixels and {len(self.classes)} classes; expected "
-                f'{show(expected)}: layers that keep height and width (padding = "same", stride 1), and last a dense '
-                f"one, or a convolution of 1 × 1, with an output for each class."
+                f"the model's output has shape {show(self.output.shape)}, but {data}; expected {show(expected)}: {cure}"
             )
         return input("y", (N, *self.target_shape), integer=True)
 

@@ -123,7 +123,7 @@ def _unfit(metric: Metric | None, split: str) -> str:
     if split == "train":
         return ", but metrics are computed of the validation split, which the data lack"
     if not metric.single:
-        return f", which is more than one number, of which none is the better epoch's{_averages(metric)}"
+        return f", which is more than one number, so no epoch is the better one{_averages(metric)}"
     if metric.higher_is_better is None:
         return f", but {type(metric).__name__} doesn't say which of two values is better: set its higher_is_better"
     return ""

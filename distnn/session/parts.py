@@ -56,7 +56,7 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     labels = file.chains.get("y")
     if loss.ignore_label is not None and labels and labels.labels is not None:
         raise RunFileError(
-            "loss.ignore_label doesn't go with shift_labels in transforms.y, behind which labels are other numbers. "
+            "loss.ignore_label doesn't go with shift_labels in transforms.y, after which labels have other numbers. "
             "Leave such samples out by a dataset `mask` beside y, with 0 for them."
         ).at("loss", "ignore_label")
     try:

@@ -194,8 +194,8 @@ def test_what_an_extra_installs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         (["digits", "-o", "a.h5", "--output", "b.h5"], "--output is given twice; give it once."),
         (["csv", "a.csv", "--target", "t", "--seed", "1", "--seed", "2", "-o", "a.h5"], "--seed is given twice"),
         (["csv", "a.csv", "--target", "t", "--types", "day", "-o", "a.h5"], "'day' has no '='; expected, for example"),
-        (["images", ".", "--resize", "big", "-o", "a.h5"], "'big' is no size; expected a width and a height"),
-        (["images", ".", "--resize", "0x3", "-o", "a.h5"], "'0x3' is no size"),
+        (["images", ".", "--resize", "big", "-o", "a.h5"], "'big' is not a size; expected a width and a height"),
+        (["images", ".", "--resize", "0x3", "-o", "a.h5"], "'0x3' is not a size"),
         (
             ["images", ".", "--target", "a", "-o", "a.h5"],
             "--target names a column of --labels FILE.csv: give that, too",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings as python
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,11 @@ def test_labels_are_not_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_data(path, {"train": (normal(1), np.arange(N) % 2)}, task="classification", classes=["a", "b"])
     assert told(path, y=[ShiftLabels([0, 1])]) == []
+
+
+def test_of_what_is_missing_everywhere_nothing_is_said(tmp_path: Path) -> None:
+    """Nor by numpy."""
+    nothing = np.full((N, 1), np.nan)
+    with DataFile(written(tmp_path, normal(1, 1))) as file, python.catch_warnings():
+        python.simplefilter("error")
+        assert warnings(file, {"x": np.hstack([normal(1), nothing]), "y": nothing}, "float32") == []

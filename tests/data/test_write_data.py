@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distnn.data import DataFile
+from distnn.data import DataFile, write_data
 from distnn.errors import DataError
 from tests.support.files import X, Y, classification
 
@@ -103,3 +103,15 @@ def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "a.h5 could not be written: File too large. Nothing was changed" in done.stdout
     assert os.listdir(tmp_path) == ["a.h5"] and (tmp_path / "a.h5").read_text() == "the old file"
+
+
+def test_files_that_differ_in_the_names_of_features_alone_are_others(tmp_path: Path) -> None:
+    """Ranks compare their identities before they train together."""
+    found = []
+    for names in (["a", "b"], ["b", "a"]):
+        path = tmp_path / f"{names[0]}.h5"
+        splits = {"train": (np.ones((4, 2)), np.arange(4.0))}
+        with DataFile(write_data(path, splits, task="regression", names={"x": names})) as file:
+            found.append(file.identity())
+    assert [each["names of x"] for each in found] == [["a", "b"], ["b", "a"]]
+    assert found[0]["train/x"] == found[1]["train/x"]

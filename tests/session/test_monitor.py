@@ -153,7 +153,7 @@ def test_what_is_not_one_number_ends_the_run_in_words() -> None:
             r'{kind = "f1", average = "micro"} in metrics.kinds, and monitor f1 or f1_micro. Expected one of: loss, '
             r"accuracy, top_2",
         ),
-        ("confusion_matrix", r"more than one number, .*epoch's. Expected one of: loss, accuracy, top_2"),
+        ("confusion_matrix", r"more than one number, .*the better one. Expected one of: loss, accuracy, top_2"),
         ("top_3", r"which the run doesn't compute. Expected one of: loss, accuracy, top_2 \(did you mean 'top_2'"),
         ("iou", r'doesn\'t compute: add it to metrics.kinds, as kinds = \["iou"\]. Expected one of'),
     ],

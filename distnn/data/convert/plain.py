@@ -198,7 +198,7 @@ def _frame(path: Path, words: Sequence[str]) -> Any:
 
 
 def _home(feature: str, columns: Sequence[str]) -> str | None:
-    """The column of a feature: of its name, or that holds the word behind its name."""
+    """The column of a feature: of its name, or of the name before its word."""
     if feature in columns:
         return feature
     ends = [place for place, letter in enumerate(feature) if letter == "="]
@@ -259,8 +259,8 @@ def _numbers(path: Path, series: Any) -> np.ndarray:
     bad = np.flatnonzero(np.asarray(values.isna() & series.notna()))
     if len(bad):
         raise DataError(
-            f"{path}, row {bad[0]} (from 0), column '{series.name}': {str(series.iloc[bad[0]])[:80]!r} is no number, "
-            "as this feature was in training. Correct it, or leave that row out."
+            f"{path}, row {bad[0]} (from 0), column '{series.name}': {str(series.iloc[bad[0]])[:80]!r} is not a "
+            "number, as this feature was in training. Correct it, or leave that row out."
         )
     return np.asarray(values, np.float64)
 

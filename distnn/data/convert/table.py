@@ -27,8 +27,8 @@ class Roles:
         drop: columns that are left out.
         types: column → category, number or date, where its values don't say it.
         missing: what to do about a value that is missing: ``refuse``, ``drop`` its line, or ``keep`` it, as NaN.
-        weight: a column of how much each row counts; it is no feature.
-        group: a column of which no value may be in two splits; it is no feature.
+        weight: a column of how much each row counts; it isn't a feature.
+        group: a column of which no value may be in two splits; it isn't a feature.
         task: classification or regression; None: see `labels.infer_task`.
     """
 
@@ -132,7 +132,9 @@ def _counting(table: Table, columns: Roles, y: np.ndarray, tell: Tell) -> dict[s
     if columns.weight is not None:
         fields["weight"] = weight = quantities(table, columns.weight)
         if (weight < 0).any():
-            raise DataError(f"{table.at(columns.weight, int(np.argmax(weight < 0)))} is no weight; expected 0 or more.")
+            raise DataError(
+                f"{table.at(columns.weight, int(np.argmax(weight < 0)))} is not a weight; expected 0 or more."
+            )
         tell(f"column '{columns.weight}': how much each {table.unit} counts")
     if (absent := np.isnan(y)).any():
         fields["mask"] = ~absent

@@ -154,7 +154,7 @@ def _reversed(task: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
         return ""
     only = ', or "samples_last" if only the samples stand last' if len(x) > 2 else ""
     return (
-        "Their dimensions seem to stand in the reverse order, as MATLAB, Fortran, Julia and R write them: expected "
+        "Their dimensions seem to be in reverse order, as MATLAB, Fortran, Julia and R write them: expected "
         f'(N, …), one row for each sample. Give layout = "reversed" for {" and ".join(turned)} in the run file{only}: '
         f'data.{turned[0]} = {{layout = "reversed"}}.'
     )

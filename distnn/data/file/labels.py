@@ -69,7 +69,7 @@ class _Named:
             if name not in self._places:
                 near = nearest(str(name), self._places)
                 raise DataError(
-                    f"{self._where}/y[{_at(place, start)}] is {name!r}, which is no class{near}; the classes are "
+                    f"{self._where}/y[{_at(place, start)}] is {name!r}, which is not a class{near}; the classes are "
                     f"{listing(self._places)}. Correct it, or data.classes."
                 )
             target[place] = self._places[name]

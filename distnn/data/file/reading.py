@@ -180,6 +180,7 @@ class DataFile:
             DataError: it is damaged.
         """
         found: dict[str, Any] = {"task": self.task, "classes": list(self.classes), "scale": self.scale}
+        found |= {f"names of {name}": list(self.names(name)) for name in self.fields}
         files = f" of the files {self._many.digest}" if self._many and self._many.digest else ""
         for split, fields in self._data.items():
             for name, dataset in ((name, fields[name]) for name in self.fields):

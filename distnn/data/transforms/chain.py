@@ -41,7 +41,7 @@ class Chain:
 
     Attributes:
         stored: as ``shape``.
-        shape: of a sample's values behind the transforms that are fitted.
+        shape: of a sample's values after the transforms that are fitted.
 
     Raises:
         UsageError: if one isn't for this field, or for samples of this shape.

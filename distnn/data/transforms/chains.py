@@ -60,7 +60,7 @@ class Chains:
         return not all(chain.known for chain in self._by_field.values())
 
     def shape(self, field: str, stored: tuple[int, ...]) -> tuple[int, ...]:
-        """Of one sample behind the field's transforms."""
+        """Of one sample after the field's transforms."""
         chain = self.get(field)
         return chain.shape if chain else stored
 

@@ -142,7 +142,7 @@ def test_weights_and_masks_are_fields(tmp_path: Path, kind: str) -> None:
     assert "quantities to predict: 'number' from 0 to 5.75, 'other' from 0 to 34.5" in made.lines
     with pytest.raises(DataError, match="column 'other' has no value in any"):
         Made(tmp_path, kind, frame.assign(other=np.nan), target=("other",), missing="keep", task="regression")
-    with pytest.raises(DataError, match="column 'weight': '-0.5' is no weight; expected 0 or more"):
+    with pytest.raises(DataError, match="column 'weight': '-0.5' is not a weight; expected 0 or more"):
         Made(tmp_path, kind, frame.assign(weight=-0.5), weight="weight", drop=("other",))
 
 
