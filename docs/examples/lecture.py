@@ -2,7 +2,7 @@
 
 A script writes its figures to docs/figures, or to a folder given as an argument:
 
-    python docs/examples/01_logistic_regression.py /tmp/figures
+    python docs/examples/02_logistic_regression.py /tmp/figures
 """
 
 import atexit

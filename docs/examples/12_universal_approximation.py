@@ -43,4 +43,4 @@ grid.flat[0].legend(fontsize=8)
 figure.supxlabel("$x$", fontsize=10)
 figure.supylabel("$f(x)$", fontsize=10)
 assert error[1] > 0.5 > error[2] > error[4] > 0.1 > error[32]
-lecture.save(figure, figures / "08_universal_approximation.svg")
+lecture.save(figure, figures / "12_universal_approximation.svg")
