@@ -143,5 +143,6 @@ def show_regions(axes, predict, x, y):
     extent = (low[0], high[0], low[1], high[1])
     axes.imshow(red, cmap=BLUE_RED, vmin=-0.9, vmax=1.9, origin="lower", extent=extent)
     axes.contour(grid[..., 0], grid[..., 1], red, levels=[0.5], colors="black", linewidths=1.5)
-    axes.scatter(*x.T, c=np.where(y, RED, BLUE), s=9)
+    for label, colour in enumerate((BLUE, RED)):
+        axes.plot(*x[y == label].T, ".", color=colour, markersize=5)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")

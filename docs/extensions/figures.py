@@ -32,13 +32,11 @@ def inlined(svg: str, prefix: str, attributes: str) -> str:
     """The element `svg` of a file with the given attributes, and with ``prefix`` before each of its ids."""
     start = svg.index("<svg")
     end = svg.index(">", start)
-    kept = "".join(
-        f" {name}" for name in re.findall(r'\s((?:width|height|viewBox|fill|stroke-\w+)="[^"]*")', svg[start:end])
-    )
-    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<title>.*?</title>", "", svg[end + 1 :], flags=re.DOTALL)
+    kept = re.findall(r'\s(?!xmlns|version|role)([\w-]+="[^"]*")', svg[start:end])
+    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|^\s*<title>.*?</title>", "", svg[end + 1 :], flags=re.DOTALL)
     body = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", body)
     body = re.sub(r">\s+<", "><", body.strip())
-    return f"<svg{kept} {attributes}>{body}"
+    return f"<svg {' '.join([*kept, attributes])}>{body}"
 
 
 def drawing(env: BuildEnvironment, uri: str, place: nodes.Element, attributes: str) -> str:

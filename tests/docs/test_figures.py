@@ -122,11 +122,11 @@ def test_inlined_drawings_share_no_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     import figures
 
     svg = (
-        '<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="9pt" viewBox="0 0 9 9" fill="#000000" version="1.1">\n'
-        '<title>n0</title><defs>\n<path id="p" d="M 0 0"/></defs>\n'
-        '<use xlink:href="#p" fill="#0d58b5"/><g clip-path="url(#p)"/></svg>\n'
+        '<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="" width="9pt" viewBox="0 0 9 9" version="1.1">\n'
+        '<title>a title</title><defs>\n<path id="p" d="M 0 0"/></defs>\n'
+        '<use xlink:href="#p" fill="#0d58b5"><title>5</title></use><g clip-path="url(#p)"/></svg>\n'
     )
     assert figures.inlined(svg, "figure7-", 'role="img"') == (
-        '<svg width="9pt" viewBox="0 0 9 9" fill="#000000" role="img"><defs><path id="figure7-p" d="M 0 0"/></defs>'
-        '<use xlink:href="#figure7-p" fill="#0d58b5"/><g clip-path="url(#figure7-p)"/></svg>'
+        '<svg width="9pt" viewBox="0 0 9 9" role="img"><defs><path id="figure7-p" d="M 0 0"/></defs>'
+        '<use xlink:href="#figure7-p" fill="#0d58b5"><title>5</title></use><g clip-path="url(#figure7-p)"/></svg>'
     )
