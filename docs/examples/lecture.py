@@ -25,6 +25,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
 from distnn.data import write_data
 from distnn.data.convert import digits as shipped
+from distnn.graph.node import topological
 
 plt.switch_backend("agg")  # files, no windows
 plt.style.use(Path(__file__).with_name("lecture.mplstyle"))
@@ -82,6 +83,46 @@ def _report():
     if failed:
         print("", *(f"This no longer holds: {sentence}" for sentence in failed), sep="\n", file=sys.stderr, flush=True)
         os._exit(1)  # the only way to fail from here
+
+
+def record(path, numbers):
+    """Write what a widget draws from as JSON: a dictionary of numbers, texts, lists, arrays and further dictionaries.
+
+    Numbers keep six significant digits: more than can be seen, few enough to be the same on every machine.
+    """
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {str(key): plain(each) for key, each in value.items()}
+        if isinstance(value, np.ndarray | np.generic):
+            return plain(value.tolist())
+        if isinstance(value, list | tuple | range):
+            return [plain(each) for each in value]
+        if isinstance(value, float):
+            value = float(f"{value:.6g}") + 0.0  # no −0
+            return int(value) if value.is_integer() else value
+        return value
+
+    path.write_text(json.dumps(plain(numbers), allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def graph_steps(output, **values):
+    """What the widget graph_steps needs: a graph's named sums and products, in order, and its inputs' values."""
+
+    def terms(node, label):
+        for each in node.inputs:
+            if each.kind == "constant":
+                yield float(each.value)
+            elif each.name is not None:
+                yield each.name
+            elif each.op.label == label:  # 2 b c is a product of a product
+                yield from terms(each, label)
+            else:
+                raise ValueError(f"the widget needs a name for {each}: it shows one sum or product for each name")
+
+    nodes = [node for node in topological([output]) if node.op is not None and node.name is not None]
+    steps = [{"name": node.name, "op": node.op.label, "of": list(terms(node, node.op.label))} for node in nodes]
+    return {"inputs": values, "steps": steps}
 
 
 def clouds(count, seed=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -32,8 +33,12 @@ def page_of(script: Path) -> str:
 
 
 def figures_of(page: str) -> list[str]:
-    lines = re.findall(r"^```\{(?:figure|panels)\} (.*)$", page, flags=re.MULTILINE)
+    lines = re.findall(r"^(?:```\{figure\}|```\{panels\}|:figure:) (.*)$", page, flags=re.MULTILINE)
     return [name.removeprefix("../figures/") for line in lines for name in line.split()]
+
+
+def records_of(page: str) -> list[str]:
+    return re.findall(r"^:data: \.\./figures/(\S+)$", page, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
@@ -53,6 +58,8 @@ def test_a_script_runs_and_its_claims_hold(script: Path, examples: ModuleType) -
         for name in figures:
             picture = xml.etree.ElementTree.parse(folder / name).getroot()
             assert picture.tag.endswith("svg") and len(list(picture.iter())) > 10, name
+        for name in records_of(page_of(script)):
+            assert json.loads((folder / name).read_text()), name
         for path in sorted(folder.iterdir()):
             path.replace(examples.FIGURES / path.name)
 
@@ -63,6 +70,7 @@ def test_a_page_shows_its_script_its_figures_and_its_output(script: Path) -> Non
     assert re.search(r"^ *(lecture\.claim\(|assert )", text, flags=re.MULTILINE), "it claims nothing"
     assert f"```{{script}} {script.name}\n```" in page
     assert set(figures_of(page)) == set(re.findall(r'figures / "(\S+\.svg)"', text))
+    assert set(records_of(page)) == set(re.findall(r'figures / "(\S+\.json)"', text))
 
 
 def test_the_pages_are_the_scripts_in_the_index_order() -> None:
