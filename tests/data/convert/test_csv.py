@@ -59,6 +59,7 @@ def test_csv_of_classes(tmp_path: Path, text: str) -> None:
         (["1.0", "2.0"] * 10, "classification", ("1.0", "2.0")),
         (["01", "02"] * 10, None, ("01", "02")),
         (["1", "two"] * 10, None, ("1", "two")),
+        ([str(1_000 * row) for row in range(30)], None, ()),
         (["True", "False"] * 10, None, ("False", "True")),
         ([str(value) for value in range(20)], "classification", tuple(str(value) for value in range(20))),
     ],
