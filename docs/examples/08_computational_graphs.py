@@ -19,6 +19,7 @@ assert run["J"] == 33
 assert [run.gradient[name] for name in "vuabc"] == [3, 3, 3, 6, 9]
 
 graph.draw(J, values=True, a=5, b=3, c=2).save(figures / "08_graph.svg")
+lecture.record(figures / "08_graph.json", lecture.graph_steps(J, a=5, b=3, c=2))
 
 # --- what a derivative means: change b a little, and see how much J changes
 h = 0.001
