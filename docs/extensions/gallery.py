@@ -16,9 +16,9 @@ from figures import drawing
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-#: A page's title; its first paragraph, up to the end of its first sentence; and its first figure.
+#: A page's title; its first sentence that begins a paragraph and has no formula; and its first figure.
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
-SENTENCE = re.compile(r"^(?![#`:$(|>-])(.+?[.?!])(?=\s|$)", re.MULTILINE | re.DOTALL)
+SENTENCE = re.compile(r"(?<=\n\n)(?![#`:(|>-])([^$`]+?[.?!])(?=\s)")
 FIGURE = re.compile(r"^```\{(?:figure|panels)\} (\S+\.svg)|^:figure: (\S+\.svg)$", re.MULTILINE)
 
 
