@@ -65,13 +65,13 @@ axes.set(
     xlabel="step $h$", ylabel="relative error of the derivative", title="too large: curvature; too small: rounding"
 )
 axes.legend()
-lecture.save(figure, figures / "06_differences.svg")
+lecture.save(figure, figures / "10_differences.svg")
 
 # --- one neuron, drawn: p = σ(w x + b), J = −ln p for the class 1
 x, w, b = graph.inputs("x w b")
 z = (w * x + b).named("z")
 p = graph.sigmoid(z).named("p")
 J = (-graph.log(p)).named("J")
-graph.draw(J, values=True, x=2, w=0.5, b=-2).save(figures / "06_neuron.svg")
+graph.draw(J, values=True, x=2, w=0.5, b=-2).save(figures / "10_neuron.svg")
 run = graph.evaluate(J, x=2, w=0.5, b=-2)
 assert np.isclose(run.gradient["z"], run["p"] - 1)

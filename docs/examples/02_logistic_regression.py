@@ -51,7 +51,7 @@ lecture.show_regions(axes, trained.predict, *lecture.clouds(300, seed=1))
 axes.annotate("", foot + w / np.linalg.norm(w), foot, arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"})
 axes.annotate("$w$", foot + 1.15 * w / np.linalg.norm(w), size=14, bbox={"boxstyle": "circle", "fc": "white"})
 axes.set_title("$w^T x + b = 0$ divides the plane")
-lecture.save(figure, figures / "01_hyperplane.svg")
+lecture.save(figure, figures / "02_hyperplane.svg")
 
 # --- two data sets on which it fails, and a network doesn't
 figure, grid = plt.subplots(2, 2, figsize=(8, 6.6))
@@ -62,4 +62,4 @@ for row, samples in zip(grid, (lecture.xor, lecture.moons), strict=True):
         assert accuracy < 0.92 if name == "logistic regression" else accuracy > 0.99
         lecture.show_regions(axes, trained.predict, *samples(400, seed=1))
         axes.set_title(f"{'XOR' if samples is lecture.xor else 'moons'}, {name}: {accuracy:.3f}")
-lecture.save(figure, figures / "01_where_it_fails.svg")
+lecture.save(figure, figures / "02_where_it_fails.svg")

@@ -74,4 +74,4 @@ assert final["mini-batch"] < final["batch"] and final["stochastic, falling rate"
 right.set(xlabel="epochs", ylabel="loss above that of the best line", title="twenty epochs of distnn.fit")
 right.set_xticks(range(0, 21, 5))
 figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-lecture.save(figure, figures / "07_gradient_descent.svg")
+lecture.save(figure, figures / "11_gradient_descent.svg")

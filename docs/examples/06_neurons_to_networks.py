@@ -38,7 +38,7 @@ right.annotate("(0, 1) and (1, 0)\nfall on one point", (1, 0), (1.2, -0.2))
 right.set(xlim=(-0.3, 2.6), ylim=(-0.3, 1.4), xlabel="$h_1$", ylabel="$h_2$", title="hidden neurons: one line does")
 for axes in (left, right):
     axes.legend(loc="upper right" if axes is left else "upper left", fontsize=8)
-lecture.save(figure, figures / "02_xor.svg")
+lecture.save(figure, figures / "06_xor.svg")
 
 # --- the moons with 1, 2, 4 and 16 hidden neurons, whose weights are learnt
 data = lecture.two_classes(work / "moons.h5", *lecture.moons(2000))
@@ -60,7 +60,7 @@ for axes, units in zip(grid.flat, (1, 2, 4, 16), strict=True):
     lecture.show_regions(axes, trained.predict, *lecture.moons(400, seed=1))
     axes.set_title(f"{units} hidden: {accuracy[units]:.3f}")
 assert accuracy[1] < 0.92 and accuracy[16] > 0.99
-lecture.save(figure, figures / "02_more_neurons.svg")
+lecture.save(figure, figures / "06_more_neurons.svg")
 
 # --- what the last network computes
-graph.draw(trained.model.loss, caption="16 hidden neurons").save(figures / "02_network.svg")
+graph.draw(trained.model.loss, caption="16 hidden neurons").save(figures / "06_network.svg")

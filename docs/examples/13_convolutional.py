@@ -43,7 +43,7 @@ for place, (name, kernel) in enumerate(filters.items(), 1):
 figure.colorbar(picture, ax=axes, label="weighted sum", shrink=0.8)
 for ax in axes:
     ax.set_axis_off()
-lecture.save(figure, figures / "09_filters_by_hand.svg")
+lecture.save(figure, figures / "13_filters_by_hand.svg")
 
 
 # --- two networks: one that sees 64 numbers, and one that sees an image
@@ -93,7 +93,7 @@ assert accuracy[mlp][1] < 0.75 and accuracy[convnet][1] > 0.85  # … but only o
 axes.set(xlabel="test digits moved to the right, in pixels", ylabel="accuracy", xticks=list(pixels), ylim=(0, 1.02))
 axes.axhline(0.1, color=lecture.GREY, linestyle=":", label="guessing")
 axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.12), fontsize=8)
-lecture.save(figure, figures / "09_moved.svg")
+lecture.save(figure, figures / "13_moved.svg")
 
 # --- what the convolutional network has learnt: its first filters, and what they see in the digit
 weight = trained.parameters.value["conv2d1.weight"]  # (3, 3, 1, 12)
@@ -107,4 +107,4 @@ for k in range(12):
     lower.imshow(np.maximum(convolve(digit, weight[:, :, 0, k]) + bias[k], 0), cmap="Greys", vmin=0)
 for ax in grid.flat:
     ax.set_axis_off()
-lecture.save(figure, figures / "09_filters_learnt.svg")
+lecture.save(figure, figures / "13_filters_learnt.svg")

@@ -55,4 +55,4 @@ for axes in grid.flat[len(names) + 1 :]:
 for axes in grid.flat:
     axes.axhline(0, color=lecture.GREY, linewidth=0.5)
 grid.flat[0].legend()
-lecture.save(figure, figures / "03_activations.svg")
+lecture.save(figure, figures / "07_activations.svg")

@@ -47,4 +47,4 @@ for axes, values, title in (
     axes.invert_yaxis()
     axes.set(title=title, yticks=range(10) if values is p else [])
 last.get_children()[int(p.argmax())].set_color(lecture.RED)
-lecture.save(figure, figures / "05_forward.svg")
+lecture.save(figure, figures / "09_forward.svg")

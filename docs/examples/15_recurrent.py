@@ -87,7 +87,7 @@ right.axvspan(STEPS - 4, STEPS - 1, color=lecture.GREY, alpha=0.25, linewidth=0)
 right.annotate("the mark", (STEPS - 4.5, 1), ha="right", va="center")
 right.set(xlabel="steps back from the end", ylabel="derivative, the largest = 1", title="how far back it reaches")
 right.legend(loc="lower left")
-lecture.save(figure, figures / "11_recurrent.svg")
+lecture.save(figure, figures / "15_recurrent.svg")
 
 # --- a language model: it reads a poem character by character, and learns which comes next
 poem = Path(__file__).with_name("jabberwocky.txt")

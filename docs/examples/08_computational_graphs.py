@@ -18,7 +18,8 @@ for name in "abcuvJ":
 assert run["J"] == 33
 assert [run.gradient[name] for name in "vuabc"] == [3, 3, 3, 6, 9]
 
-graph.draw(J, values=True, a=5, b=3, c=2).save(figures / "04_graph.svg")
+graph.draw(J, values=True, a=5, b=3, c=2).save(figures / "08_graph.svg")
+lecture.record(figures / "08_graph.json", lecture.graph_steps(J, a=5, b=3, c=2))
 
 # --- what a derivative means: change b a little, and see how much J changes
 h = 0.001
@@ -34,4 +35,4 @@ run = graph.evaluate(f, x=3, y=1)
 print(f"f = (x + y) x = {run['f']:g}, df/dx = s + x = {run.gradient['x']:g}")
 assert run.gradient["x"] == (3 + 1) + 3
 
-graph.draw(f, values=True, x=3, y=1).save(figures / "04_two_paths.svg")
+graph.draw(f, values=True, x=3, y=1).save(figures / "08_two_paths.svg")

@@ -71,4 +71,4 @@ left.set(xlabel="sample of the batch", ylabel="ranks", title="twelve shards, col
 left.invert_yaxis()
 right.set(xlabel="step", ylabel="training loss", title="three runs, one curve")
 right.legend()
-lecture.save(figure, figures / "12_data_parallel.svg")
+lecture.save(figure, figures / "16_data_parallel.svg")
