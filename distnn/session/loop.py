@@ -144,11 +144,7 @@ class Loop:
         raise DistnnError(
             f"{what}{many}: the training diverged. The parameters were not updated with it; a lower learning_rate, a "
             f"warm-up (schedule.warmup_steps) or train.clip_norm usually helps. "
-            + (
-                f"The last checkpoint is {self.saver.latest}."
-                if self.saver.latest
-                else "No checkpoint has been saved yet."
-            )
+            + (f"The last checkpoint is {latest}." if latest else "No checkpoint has been saved yet.")
         )
 
     def _count(self, result: StepResult, rate: float) -> None:
