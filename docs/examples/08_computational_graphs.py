@@ -18,8 +18,8 @@ def draw(places, arrows, formulas, values, file):
         if name in formulas:
             sketch.text(x, y + 0.37, f"${formulas[name]}$", "black" if name in values else lecture.GREY)
         if name in values:
-            x, y = (x, y - 0.37) if name in formulas else (x - 0.4, y)
-            sketch.text(x, y, f"{values[name]:g}", lecture.BLUE, weight="bold")
+            place = (x, y - 0.37) if name in formulas else (x - 0.4, y)
+            sketch.text(*place, f"{values[name]:g}", lecture.BLUE, weight="bold")
     for start, stop in arrows:
         sketch.arrow(start, stop, colour="black" if stop in values else lecture.GREY)
     lecture.save(sketch.figure, figures / file)
@@ -41,7 +41,11 @@ for step, known in enumerate(("abc", "abcu", "abcuv", "abcuvz")):
     values = {name: run[name] for name in known}
     draw(places, ("au", "bv", "cv", "uz", "vz"), formulas, values, f"08_z_{step}.svg")
 
-# --- the second: J = 3 (a + bc)
+# --- distnn draws graphs, too; and what the page needs, to step through this one
+graph.draw(z, values=True, **GIVEN).save(figures / "08_graph.svg")
+lecture.record(figures / "08_graph.json", lecture.graph_steps(z, **GIVEN))
+
+# --- the second example: J = 3 (a + bc)
 a, b, c = graph.inputs("a b c")
 u = (b * c).named("u")
 v = (a + u).named("v")
@@ -54,9 +58,6 @@ lecture.claim(run["J"] == 3 * (5 + 3 * 2), f"the graph computes what the formula
 places = INPUTS | {"u": (1.65, 0.7), "v": (2.75, 1.45), "J": (3.8, 1.45)}
 formulas = {"u": "u = bc", "v": "v = a + u", "J": "J = 3v"}
 draw(places, ("bu", "cu", "av", "uv", "vJ"), formulas, {name: run[name] for name in "abcuvJ"}, "08_J.svg")
-
-# --- distnn draws graphs, too
-graph.draw(J, values=True, **GIVEN).save(figures / "08_graph.svg")
 
 # --- a value changes: what depends on it is computed again
 changed = graph.evaluate(J, **GIVEN | {"b": 4})

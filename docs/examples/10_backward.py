@@ -1,4 +1,4 @@
-"""The backward pass: the chain rule along the edges of a graph, for numbers and for matrices, checked by differences."""
+"""The backward pass: the chain rule along a graph's edges, for numbers and for matrices, checked by differences."""
 
 import lecture
 import matplotlib.pyplot as plt
@@ -27,7 +27,9 @@ for name in "vuabc":
 lecture.claim([slope[name] for name in "vuabc"] == [3, 3, 3, 6, 9], f"the derivatives are 3, 3, 3, 6, 9: {slope}")
 
 a, b, c = graph.inputs("a b c")
-whole = graph.evaluate((3 * (a + (b * c).named("u")).named("v")).named("J"), a=5, b=3, c=2)
+J = (3 * (a + (b * c).named("u")).named("v")).named("J")
+whole = graph.evaluate(J, a=5, b=3, c=2)
+lecture.record(figures / "10_numbers.json", lecture.graph_steps(J, a=5, b=3, c=2))
 same = all(whole.gradient[name] == slope[name] for name in "vuabc")
 lecture.claim(same, f"distnn computes the same derivatives for the whole graph: {whole.gradient}")
 
@@ -56,7 +58,12 @@ lecture.claim(twice.gradient["x"] == 7, f"the derivatives of the two paths add u
 sketch = Sketch(4.2, 1.8)
 for name, *place in (("x", 0.6, 1.4), ("y", 0.6, 0.4), ("s", 2.1, 0.6), ("f", 3.6, 1.2)):
     sketch.circle(name, *place)
-for start, stop, number, bend in (("x", "s", "1", 0), ("y", "s", "1", 0), ("s", "f", "x = 3", 0), ("x", "f", "s = 4", -0.1)):
+for start, stop, number, bend in (
+    ("x", "s", "1", 0),
+    ("y", "s", "1", 0),
+    ("s", "f", "x = 3", 0),
+    ("x", "f", "s = 4", -0.1),
+):
     sketch.arrow(start, stop, f"${number}$", bend=bend, above=0.17, textcolour=lecture.GREEN)
 lecture.save(sketch.figure, figures / "10_two_paths.svg")
 
@@ -100,4 +107,6 @@ axes.loglog(steps, forward, "s--", markersize=4, label="to one side")
 axes.set(xlabel="step $h$", ylabel="relative error")
 axes.legend()
 lecture.save(figure, figures / "10_differences.svg")
-lecture.claim(min(central) < 1e-8 < min(forward) < 1e-5, f"both sides are better: {min(central):.0e}, {min(forward):.0e}")
+lecture.claim(
+    min(central) < 1e-8 < min(forward) < 1e-5, f"both sides are better: {min(central):.0e}, {min(forward):.0e}"
+)

@@ -82,6 +82,8 @@ axes.set(xlabel="epochs", ylabel="loss above that of the best line", xticks=rang
 figure.legend(loc="outside lower center", ncols=2)
 lecture.save(figure, figures / "11_losses.svg")
 
-lecture.claim(final["mini-batch"] < final["batch"], f"in {EPOCHS} epochs mini-batches come closer than batches: {final}")
+lecture.claim(
+    final["mini-batch"] < final["batch"], f"in {EPOCHS} epochs mini-batches come closer than batches: {final}"
+)
 falling = final["stochastic, falling rate"] < final["stochastic"] / 10
 lecture.claim(falling, f"with a falling rate stochastic descent comes ten times as close: {final}")

@@ -27,7 +27,7 @@ def by_hand(w, b, v):
 
 
 def bumps(count, steepness=60.0):
-    """The function from ``count`` bumps side by side, two hidden neurons each, as high as the function in the middle."""
+    """The function from ``count`` bumps side by side, two hidden neurons each, as high as the function there."""
     edges = np.linspace(-3, 3, count + 1)
     height = wiggly((edges[:-1] + edges[1:]) / 2)
     up, down = edges[:-1], edges[1:]
@@ -57,7 +57,9 @@ axes.plot(line, bump, color=lecture.RED, label="their sum")
 axes.set(xlabel="$x$", title="a bump: two steps", ylim=(-1, 1.35))
 axes.legend(ncols=3, loc="upper center", columnspacing=0.8, handlelength=1)
 lecture.save(figure, figures / "12_bump.svg")
-lecture.claim(abs(bump[150] - 0.8) < 1e-6 > abs(bump[0]), f"the bump is 0.8 in the middle, not {bump[150]:.3f}, and 0 far off")
+lecture.claim(
+    abs(bump[150] - 0.8) < 1e-6 > abs(bump[0]), f"the bump is 0.8 in the middle, not {bump[150]:.3f}, and 0 far off"
+)
 
 # --- many bumps are any function
 hand = {count: error(bumps(count)) for count in (4, 8, 16, 32, 64)}
@@ -68,7 +70,7 @@ for count in (8, 32):
     axes.set(xlabel="$x$", title=f"{count} bumps, {2 * count} neurons")
     lecture.save(figure, figures / f"12_bumps_{count}.svg")
 for count, value in hand.items():
-    print(f"{count:>2} bumps, {2 * count:>3} hidden, by hand: root mean square error {value:.3f}")
+    print(f"{count:>2} bumps, {2 * count:>3} neurons, by hand: root mean square error {value:.3f}")
 halved = all(hand[2 * count] < 0.62 * hand[count] for count in (4, 8, 16, 32))
 lecture.claim(halved, f"twice as many bumps leave about half of the error: {hand}")
 
@@ -76,12 +78,12 @@ lecture.claim(halved, f"twice as many bumps leave about half of the error: {hand
 x = np.random.default_rng(0).uniform(-3, 3, (256, 1))
 data = write_data(work / "wiggly.h5", {"train": (x, wiggly(x)), "test": (line, wiggly(line))}, task="regression")
 learnt, trained_error, curves = {}, {}, {}
-for units in (1, 2, 4, 8, 16):
+for units in (1, 2, 4, 8, 16, 32):
     trained = fit(
         Sequential(Dense(units, "tanh", initialization="he"), Dense(1)),
         data,
         out=work / str(units),
-        epochs=100,
+        epochs=90,
         batch_size=16,
         optimizer=Adam(learning_rate=0.1),
         schedule={"kind": "cosine"},

@@ -94,4 +94,6 @@ lecture.claim(shallow > 0.9, f"with 4 layers both kinds learn to read digits: {s
 deep = accuracy[False, 32], accuracy[True, 32]
 lecture.claim(deep[0] < 0.7 and deep[1] > 0.9, f"with 32 layers only those with shortcuts do: {deep}")
 ratio = loss[False, 32] / loss[False, 4]
-lecture.claim(ratio > 5, f"it isn't overfitting: the deep one doesn't learn its training samples; {ratio:.1f} × the loss")
+lecture.claim(
+    ratio > 5, f"it isn't overfitting: the deep one doesn't learn its training samples; {ratio:.1f} × the loss"
+)

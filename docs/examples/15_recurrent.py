@@ -97,7 +97,9 @@ final, kept = {}, {}
 for cell, style in CELLS.items():
     settings = {"optimizer": Adam(learning_rate=0.02), "train": {"clip_norm": 1.0}, "checkpoint": {"every_epochs": 0}}
     trained = fit(network(cell), data, out=work / cell.__name__, epochs=EPOCHS, batch_size=32, **settings)
-    reach = np.abs(back(trained.model, trained.parameters, early, graph.sum(trained.model.output**2))[1]).mean(axis=(0, 2))
+    reach = np.abs(back(trained.model, trained.parameters, early, graph.sum(trained.model.output**2))[1]).mean(
+        axis=(0, 2)
+    )
     records = lecture.metrics(work / cell.__name__, "evaluation")
     accuracy = {r["epoch"]: r["accuracy"] for r in records if r["split"] == "validation"}
     final[cell], kept[cell] = accuracy[EPOCHS], reach[:3].mean() / reach.max()

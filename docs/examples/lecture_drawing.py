@@ -26,7 +26,7 @@ class Sketch:
         self._add(name, x, y, shape, text, colour)
 
     def arrow(self, start, stop, text="", colour="black", bend=0.0, at=0.5, above=0.13, textcolour=None):
-        """An arrow from one shape to another; ``text`` stands at the part ``at`` of its way, to its left if ``above``."""
+        """An arrow from one shape to another; ``text`` is at the part ``at`` of its way, ``above`` to its left."""
         (x, y), (to_x, to_y) = self.places[start], self.places[stop]
         style = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 1.5, "linewidth": 1.2}
         style |= {"patchA": self.shapes[start], "patchB": self.shapes[stop], "connectionstyle": f"arc3,rad={bend}"}
