@@ -28,7 +28,7 @@ from distnn.errors import DataError
 _FRAME = re.compile(r".*/block\d+_values")
 
 
-class Whole(Protocol):
+class Examined(Protocol):
     """A file of one sample that was looked at whole."""
 
     @property
@@ -51,7 +51,7 @@ class Pattern:
         follow: read other folders' files as well, where files refer to them.
     """
 
-    def __init__(self, path: Path, whole: Callable[[Path], Whole], *, follow: bool) -> None:
+    def __init__(self, path: Path, whole: Callable[[Path], Examined], *, follow: bool) -> None:
         one = whole(path)
         self.rows, self.group, self._follow = one.rows("train"), one.group, follow
         used = [*self.rows.values(), *([self.group] if self.group else [])]
