@@ -6,8 +6,10 @@ A script writes its figures to docs/figures, or to a folder given as an argument
 """
 
 import atexit
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
 from distnn.data import write_data
 from distnn.data.convert import digits as shipped
@@ -26,7 +29,16 @@ from distnn.graph.node import topological
 
 plt.switch_backend("agg")  # files, no windows
 plt.style.use(Path(__file__).with_name("lecture.mplstyle"))
-BLUE, RED, GREEN, GREY = "#1f5fa8", "#b3261e", "#2e7d4f", "#8a94a3"
+# Told apart by readers who are colour-blind, too: tests/docs/test_figures.py simulates it.
+BLUE, RED, GREEN, ORANGE, PURPLE, GREY = "#0d58b5", "#bd1e11", "#1ca787", "#cf7703", "#7a3b69", "#6d798a"
+#: Colours for numbers, without a white that would be a box on a dark page: from nothing to black, and from blue by
+#: nothing to red.
+INK = LinearSegmentedColormap.from_list("ink", [to_rgba("black", 0), to_rgba("black", 1)])
+BLUE_RED = LinearSegmentedColormap.from_list(
+    "blue_red", [(0, to_rgba(BLUE, 1)), (0.5, to_rgba(BLUE, 0)), (0.5, to_rgba(RED, 0)), (1, to_rgba(RED, 1))]
+)
+#: The sentences of the claims that didn't hold.
+failed = []
 
 
 def folders():
@@ -39,9 +51,38 @@ def folders():
 
 
 def save(figure, path):
-    """Write a figure as SVG, without the date."""
-    figure.savefig(path, metadata={"Date": None})
+    """Write a figure as SVG, without the date and without a background, in colours that a page can replace.
+
+    A style, which a page can't address, becomes attributes: with ``fill="#000000"``, docs/static/site.css finds all
+    that shall have the colour of the page's text. matplotlib's rule for all elements would hold for all of the page.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
+    svg = svg.replace("<svg ", '<svg fill="#000000" stroke-linejoin="round" stroke-linecap="butt" ', 1)
+    svg = re.sub(r'style="([^"]*)"', lambda style: _attributes(style[1]), svg)
+    Path(path).write_text(svg, encoding="utf-8")
+
+
+def _attributes(style):
+    """``fill="none" stroke="#000000"`` for ``fill: none; stroke: #000000``."""
+    pairs = (pair.split(":", 1) for pair in style.split(";") if pair.strip())
+    return " ".join(f'{name.strip()}="{value.strip()}"' for name, value in pairs)
+
+
+def claim(condition, sentence):
+    """If it isn't so, say at the script's end, after all figures, that ``sentence`` no longer holds, and fail."""
+    if not condition:
+        failed.append(sentence)
+
+
+@atexit.register  # before all others, and so called after them
+def _report():
+    sys.stdout.flush()
+    if failed:
+        print("", *(f"This no longer holds: {sentence}" for sentence in failed), sep="\n", file=sys.stderr, flush=True)
+        os._exit(1)  # the only way to fail from here
 
 
 def record(path, numbers):
@@ -141,7 +182,8 @@ def show_regions(axes, predict, x, y):
     grid = np.stack(np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200)), axis=-1)
     red = predict(grid.reshape(-1, 2))[:, -1].reshape(200, 200)
     extent = (low[0], high[0], low[1], high[1])
-    axes.imshow(red, cmap="RdBu_r", vmin=-0.4, vmax=1.4, alpha=0.5, origin="lower", extent=extent)
+    axes.imshow(red, cmap=BLUE_RED, vmin=-0.9, vmax=1.9, origin="lower", extent=extent)
     axes.contour(grid[..., 0], grid[..., 1], red, levels=[0.5], colors="black", linewidths=1.5)
-    axes.scatter(*x.T, c=np.where(y, RED, BLUE), s=9)
+    for label, colour in enumerate((BLUE, RED)):
+        axes.plot(*x[y == label].T, ".", color=colour, markersize=5)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
