@@ -20,16 +20,21 @@ from sphinx.config import Config
 from sphinx.directives.code import LiteralIncludeReader
 
 LECTURE = Path(__file__).parents[1] / "lecture"
+#: What the scripts need beside them.
 NEEDED = ("lecture*.py", "lecture.mplstyle", "*.txt")
+#: A directive's name, its argument, and what is within it.
 DIRECTIVE = re.compile(r"^```\{(\w+)\} *(.*)\n((?:.*\n)*?)```$", flags=re.MULTILINE)
+#: Below the title.
 HINT = """
-*This is a page of distnn's lecture as a notebook. It needs `pip install 'distnn[mpi,plot]'`, and the lecture's own files,
-which are beside it in `notebooks.zip` and in `docs/examples`. Figures appear below the cells that draw them.*
+
+*This is a page of distnn's lecture as a notebook. It needs `pip install 'distnn[mpi,plot]'`, and the lecture's own
+files, which are beside it in `notebooks.zip` and in `docs/examples`. Figures appear below the cells that draw them.*
+
 """
 
 
 def sections(script: str) -> list[str]:
-    """A script's text, cut before each line that begins with ``# ---``, and before blank lines above it."""
+    """A script's text, cut before each line that begins with ``# ---``."""
     return [part for part in re.split(r"(?=^# --- )", script, flags=re.MULTILINE) if part]
 
 
@@ -51,6 +56,8 @@ def shown(directive: str, argument: str, body: str) -> str:
     lines = body.splitlines()
     options = dict(re.match(r":([\w-]+): *(.*)", line).groups() for line in lines if line.startswith(":"))
     rest = "\n".join(line for line in lines if not line.startswith(":")).strip()
+    if directive == "literalinclude" and argument.startswith("../figures/"):
+        return ""  # what the script prints is seen below its cells
     if directive == "literalinclude":
         path = (LECTURE / argument).resolve()
         options = {key: value.strip("'\"") for key, value in options.items()}
@@ -64,12 +71,13 @@ def notebook(script: Path, page: str) -> nbformat.NotebookNode:
     code = sections(script.read_text(encoding="utf-8"))
     before: dict[int, list[str]] = {place: [] for place in range(len(code) + 1)}
     place = 0
-    for number, (text, names) in enumerate(prose(page)):
+    for number, (section, names) in enumerate(prose(page)):
         writing = [k for k, part in enumerate(code) if any(f"{name}." in part for name in names)]
         place = max(place, min(writing, default=place)) if number else 0
-        if re.search(r"^## The script", text):
-            text, place = re.sub(r"^## The script\n+", "", text), len(code)
-        before[place].append(text + (HINT if not number else ""))
+        if section.startswith("## The script"):  # which is all around
+            place = len(code)
+        text = section.removeprefix("## The script").strip() if number else section.replace("\n", HINT, 1)
+        before[place].append(text)
     cells = []
     for place in range(len(code) + 1):
         cells += [new_markdown_cell(text) for text in before[place] if text]
@@ -103,7 +111,9 @@ def link(app: Sphinx, page: str, template: str, context: dict[str, Any], documen
     """Below its title, let a page of the lecture link to its notebook."""
     folder, _, name = page.rpartition("/")
     if folder == "lecture" and context.get("body"):
-        links = f'<p class="notebooks"><a href="../notebooks/{name}.ipynb" download>This page as a Jupyter notebook</a> · '
+        links = (
+            f'<p class="notebooks"><a href="../notebooks/{name}.ipynb" download>This page as a Jupyter notebook</a> · '
+        )
         links += '<a href="../notebooks/notebooks.zip" download>all of them, with the files they need</a></p>'
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{links}", 1)
 
