@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,10 +55,11 @@ def confuse(path: Path) -> None:
     ("fault", "told"), [(stuck, "a hang, or an exc"), (crash, "killed by signal 11"), (confuse, "a hang, or an exc")]
 )
 def test_a_readers_fault_would_be_found(
-    fault: Callable[[Path], object], told: str, monkeypatch: pytest.MonkeyPatch
+    fault: Callable[[Path], object], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fuzz_readers, "LIMIT", 0.2)
-    good, read = fuzz_readers.good("run-file", Path("/tmp")), fuzz_readers.READERS["run-file"]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the file that was bad is kept
+    good, read = fuzz_readers.good("run-file", tmp_path), fuzz_readers.READERS["run-file"]
     monkeypatch.setitem(
         fuzz_readers.READERS, "run-file", lambda path: read(path) if path.read_bytes() == good else fault(path)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from tests.support.forked import forked
 from tests.support.launch import Launch, Result, environment, launchers
 from tests.support.runs import DISTNN, distnn, metrics, run_file, some_digits
 from tests.support.warm import rank
@@ -131,10 +133,16 @@ PROMISES = {
 }
 
 
+def promised(run: Path, *more: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+    """The end of a process that finds these variables of a launcher."""
+    words = ["train", str(run), "--out", str(run.parent / "out"), *more]
+    return forked(words, cwd=None, env=environment("none", variables), timeout=START)
+
+
 @pytest.mark.parametrize("variable", PROMISES)
 def test_a_process_that_was_promised_company_does_not_train_alone(variable: str, run: Path) -> None:
     launcher, more = PROMISES[variable]
-    result = distnn("train", run, "--out", run.parent / "out", env={variable: "2", **more})
+    result = promised(run, **{variable: "2", **more})
     assert result.returncode == 2, result
     (message,) = messages(result.stderr)
     assert message.startswith(
@@ -147,14 +155,12 @@ def test_a_process_that_was_promised_company_does_not_train_alone(variable: str,
 
 
 def test_a_promise_of_one_is_kept(run: Path) -> None:
-    env = {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0", "SLURM_NTASKS": "64"}
-    result = distnn("train", run, "--out", run.parent / "out", "--quiet", env=env)
+    result = promised(run, "--quiet", SLURM_STEP_NUM_TASKS="1", SLURM_PROCID="0", SLURM_NTASKS="64")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_rank_other_than_0_leaves_the_message_to_rank_0(run: Path) -> None:
-    env = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
-    result = distnn("train", run, "--out", run.parent / "out", env=env)
+    result = promised(run, SLURM_STEP_NUM_TASKS="2", SLURM_PROCID="1")
     assert (result.returncode, result.stderr) == (2, "")
 
 
