@@ -62,7 +62,7 @@ def test_without_javascript_the_figure_is_seen(name: str, open_page: Open) -> No
     page = open_page(name, java_script_enabled=False)
     for figure in page.locator("figure.widget").all():
         assert figure.locator(".widget-live").is_hidden()
-        assert figure.locator(":is(svg, img)").first.is_visible()
+        assert figure.locator(":scope > .row svg").first.is_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -72,7 +72,7 @@ def test_widgets_replace_their_figures_and_fit(name: str, width: int, open_page:
     figures = page.locator("figure.widget").all()
     assert len(figures) == len(WIDGETS[name])
     for figure in figures:
-        assert not figure.locator(":scope > :is(svg, img)").first.is_visible()
+        assert figure.locator(":scope > .row").is_hidden()
         widget = figure.locator(".widget-live")
         assert readout(widget) and widget.locator("svg").first.get_attribute("aria-label")
         for control in widget.locator(":is(button, input):not([type=radio])").all():

@@ -189,9 +189,7 @@ const widgets = (() => {
       const made = html("div");
       build(made, JSON.parse(place.nextElementSibling.textContent));
       place.append(...made.childNodes);
-      for (let before = place.previousElementSibling; before; before = before.previousElementSibling) {
-        before.setAttribute("hidden", ""); // not by its property, which a drawing hasn't
-      }
+      place.previousElementSibling.hidden = true;
       place.hidden = false;
     }
   }
