@@ -20,8 +20,17 @@ author = "The distnn developers"
 release = version = distnn.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
-extensions += ["formulas", "examples", "figures", "widgets", "scripts", "notebooks"]  # in extensions/
-extensions += ["generated", "docstrings"]
+extensions += [
+    "formulas",
+    "examples",
+    "figures",
+    "widgets",
+    "scripts",
+    "notebooks",
+    "generated",
+    "docstrings",
+    "gallery",
+]  # in extensions/
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 2  # so that links such as #matlab find the heading
 exclude_patterns = ["_build", "figures", "examples", "static"]

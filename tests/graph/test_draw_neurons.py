@@ -80,6 +80,11 @@ def test_long_columns_are_shortened_and_say_how_long_they_are(units, circles):
     assert ("h0M" in graph.draw_neurons(network(Dense(units), Dense(1))).svg) is (circles < units)
 
 
+def test_parameters_without_names_are_counted_all_the_same():
+    picture = parsed(Sequential(Dense(3))(graph.input("x", (N, 2))), weights={})
+    assert columns(picture) == ["x, 2 numbers", "3 neurons, 6 weights, 3 biases"]
+
+
 def test_weights_set_colour_and_thickness_of_the_arrows():
     output = network(Dense(2), Dense(1))
     values = {"dense1.weight": np.array([[1.0, -2.0], [0.0, 4.0]])}

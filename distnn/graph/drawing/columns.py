@@ -129,7 +129,7 @@ def _column(step: PlanStep, sources: list[int]) -> Column:
     if dense:  # that a neuron adds up its inputs goes without saying
         activation = step.op.activation if isinstance(step.op, Affine) else None
         does = [activation.label] if activation else []
-    names = [str(node.name).rpartition(".") for node in parameters]
+    names = [str(node.name).rpartition(".") for node in parameters if node.name]
     biases = sum(size(node.bound(1)) for node in parameters if len(node.shape) == 1)
     weights = sum(size(node.bound(1)) for node in parameters) - biases
     counts = [_plural(number, word) for number, word in ((weights, "weight"), (biases, "bias")) if number]

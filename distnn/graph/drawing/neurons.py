@@ -19,7 +19,7 @@ from distnn.errors import UsageError
 from distnn.graph.drawing.columns import Column, columns
 from distnn.graph.node import Node
 
-_BLUE, _RED, _GREY = "#1f5fa8", "#b3261e", "#8a94a3"
+_BLUE, _RED, _GREY = "#0d58b5", "#bd1e11", "#6d798a"
 #: Circles: their radius and the distance between their centres. Longer columns are shortened to the first and last.
 _RADIUS, _PITCH = 11, 32
 _LONGEST, _FIRST, _LAST = 10, 5, 3
@@ -302,9 +302,12 @@ class _Sketch:
         words = "; ".join(", ".join(place.column.rows) or "sum" for place in self.drawn)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="{self.left:.0f} {top:.0f} {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" '
-            f'font-size="13" text-anchor="middle">\n<title>A network as circles and arrows</title>\n'
-            f"<desc>From input to output: {html.escape(words)}.</desc>\n" + "\n".join(self.parts) + "\n</svg>\n"
+            f'viewBox="{self.left:.0f} {top:.0f} {width:.0f} {height:.0f}">\n'
+            f"<title>A network as circles and arrows</title>\n"
+            f"<desc>From input to output: {html.escape(words)}.</desc>\n"
+            '<g font-family="Helvetica, Arial, sans-serif" font-size="13" text-anchor="middle">\n'
+            + "\n".join(self.parts)
+            + "\n</g>\n</svg>\n"
         )
 
 
