@@ -79,15 +79,15 @@ widgets.define("convolution", (place, data) => {
     for (const [k, l] of [0, 1, 2].flatMap((a) => [0, 1, 2].map((c) => [a, c]))) {
       const values = [seen[k][l], kernel[k][l], multiplied[k][l]];
       tables.forEach((each, t) => {
-        each[k][l].label.textContent = number(values[t]);
+        each[k][l].label.textContent = number(values[t], 2);
         const most = [brightest, largest, brightest * largest][t];
         shade(each[k][l].rect, values[t] * 0.45, most, t ? undefined : "currentColor"); // pale: numbers stand there
       });
     }
     const terms = multiplied.flat().filter((value) => value !== 0);
     text.textContent =
-      `Row ${i + 1}, column ${j + 1}: the sum of the products is ${terms.length > 1 ? `${added(terms)} = ` : ""}` +
-      `${number(total(multiplied))}.`;
+      `Row ${i + 1}, column ${j + 1}: the sum of the products is ${terms.length > 1 ? `${added(terms, 4)} = ` : ""}` +
+      `${number(total(multiplied), 4)}.`;
     slider.value = done + 1;
     slider.show();
   }

@@ -39,8 +39,8 @@ const widgets = (() => {
   const fixed = (value, digits) => (Number(value.toFixed(digits)) + 0).toFixed(digits).replace("-", "−");
 
   /** Numbers added up, as text: −8 − 32 + 2. */
-  const added = (values) =>
-    values.map((value, i) => (i ? (value < 0 ? " − " : " + ") + number(Math.abs(value)) : number(value))).join("");
+  const added = (values, digits) =>
+    values.map((v, i) => (i ? (v < 0 ? " − " : " + ") + number(Math.abs(v), digits) : number(v, digits))).join("");
 
   /** A slider with its label and its value. Returns the input; whoever sets its value in the program calls its show(). */
   function slider(parent, { label, min, max, step, value, text = (v) => number(v) }, changed) {
