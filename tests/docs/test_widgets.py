@@ -11,7 +11,7 @@ import pytest
 
 from distnn import graph
 from distnn.ops.conv import convolution
-from tests.docs.conftest import DOCS, Open
+from tests.docs.conftest import DOCS, Open, fresh
 
 #: The widgets of each page.
 WIDGETS = {
@@ -58,59 +58,80 @@ def test_every_widget_is_on_a_page() -> None:
     assert {name for names in WIDGETS.values() for name in names} == files
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_without_javascript_the_figure_is_seen(name: str, open_page: Open) -> None:
-    page = open_page(name, java_script_enabled=False)
-    for figure in page.locator("figure.widget").all():
-        assert figure.locator(".widget-live").is_hidden()
-        assert figure.locator(":scope > .row svg").first.is_visible()
+def test_without_javascript_the_figure_is_seen(open_page: Open) -> None:
+    page = open_page(PAGES[0], java_script_enabled=False)
+    for name in PAGES:
+        page.goto(fresh(name).as_uri())
+        assert page.locator("figure.widget").count() == len(WIDGETS[name])
+        assert all(each.is_visible() for each in page.locator("figure.widget > .row svg").all())
+        assert all(each.is_hidden() for each in page.locator(".widget-live").all())
 
 
-@pytest.mark.parametrize("name", PAGES)
+#: What is wrong with the page's widgets: figures beside them, controls that are small, outside or without a name.
+TROUBLES = """
+figures => figures.flatMap(figure => {
+    const widget = figure.querySelector(".widget-live");
+    const found = [];
+    if (getComputedStyle(figure.querySelector(":scope > .row")).display !== "none") found.push("the figure is seen, too");
+    if (!widget.querySelector(".widget-readout[aria-live]")?.textContent) found.push("it says nothing");
+    if (!widget.querySelector("svg")?.getAttribute("aria-label")) found.push("its picture has no name");
+    for (const control of widget.querySelectorAll(":is(button, input, select):not([type=radio]), .widget-choice span")) {
+        const box = control.getBoundingClientRect();
+        const tell = what => found.push(`${what}: ${control.outerHTML}`);
+        if (Math.min(box.width, box.height) < 32) tell("too small for a finger");
+        if (box.left < 0 || box.right > innerWidth) tell("outside of the screen");
+        if (!(control.labels?.[0] ?? control).textContent) tell("without a name");
+    }
+    return found;
+})
+"""
+
+
 @pytest.mark.parametrize("width", [390, 1600])
-def test_widgets_replace_their_figures_and_fit(name: str, width: int, open_page: Open) -> None:
-    page = open_page(name, width=width, has_touch=width == 390)
-    figures = page.locator("figure.widget").all()
-    assert len(figures) == len(WIDGETS[name])
-    for figure in figures:
-        assert figure.locator(":scope > .row").is_hidden()
-        widget = figure.locator(".widget-live")
-        assert readout(widget) and widget.locator("svg").first.get_attribute("aria-label")
-        for control in widget.locator(":is(button, input):not([type=radio])").all():
-            box = control.bounding_box()
-            assert box["height"] >= 32 and box["width"] >= 32, control.evaluate("element => element.outerHTML")
-            assert box["x"] >= 0 and box["x"] + box["width"] <= width
-            assert control.evaluate("element => element.labels?.[0]?.textContent || element.textContent")
+def test_widgets_replace_their_figures_and_fit(width: int, open_page: Open) -> None:
+    page = open_page(PAGES[0], width=width, has_touch=width == 390)
+    for name in PAGES:
+        page.goto(fresh(name).as_uri())
+        assert page.locator("figure.widget").evaluate_all(TROUBLES) == [], name
 
 
-@pytest.mark.parametrize("values", [{"a": 5, "b": 3, "c": 2}, {"a": -1.5, "b": 4, "c": -0.25}])
-def test_graph_steps_shows_the_graphs_values_and_derivatives(values: dict[str, float], open_page: Open) -> None:
-    page = open_page(page_with("graph_steps"))
-    for place in range(WIDGETS[page_with("graph_steps")].count("graph_steps")):
-        widget = live(page, "graph_steps", place)
-        steps = recorded(page, "graph_steps", place)["steps"]
-        inputs = dict(zip(values, graph.inputs(" ".join(values)), strict=True))
-        nodes: dict[str, Any] = dict(inputs)
-        for step in steps:
-            first, *others = [nodes.get(term, term) for term in step["of"]]
-            for each in others:
-                first = first + each if step["op"] == "add" else first * each
-            nodes[step["name"]] = first.named(step["name"])
-        run = graph.evaluate(nodes[steps[-1]["name"]], **values)
-        for name, value in values.items():
-            widget.get_by_label(f"{name} =").fill(str(value))
-        widget.get_by_role("button", name="Step").click()
-        assert readout(widget).startswith(f"Forward: {steps[0]['name']} = ")
-        assert numbers(readout(widget))[-1] == run[steps[0]["name"]]
-        widget.get_by_role("button", name="End").press("Enter")
-        for name in nodes:
-            node = widget.locator(f'[data-node="{name}"]')
-            assert numbers(node.locator(".value").text_content()) == [round(run[name], 3)]
-            assert numbers(node.locator(".slope").text_content()) == [round(run.gradient[name], 3)]
-        widget.get_by_role("button", name="Back").click()
-        assert not all(widget.locator(f'[data-node="{name}"] .slope').text_content() for name in nodes)
-        widget.get_by_role("button", name="Start").click()
-        assert not any(widget.locator(f'[data-node="{name}"] .slope').text_content() for name in nodes)
+def test_graph_steps_shows_the_graphs_values_and_derivatives(open_page: Open) -> None:
+    for name in PAGES:
+        for place in range(WIDGETS[name].count("graph_steps")):
+            page = open_page(name)
+            widget, steps = live(page, "graph_steps", place), recorded(page, "graph_steps", place)["steps"]
+            for values in ({"a": 5, "b": 3, "c": 2}, {"a": -1.5, "b": 4, "c": -0.25}):
+                follow(widget, steps, values)
+
+
+def follow(widget: Any, steps: list[dict[str, Any]], values: dict[str, float]) -> None:
+    """From the start to the end and back."""
+    nodes: dict[str, Any] = dict(zip(values, graph.inputs(" ".join(values)), strict=True))
+    for step in steps:
+        first, *others = [nodes.get(term, term) for term in step["of"]]
+        for each in others:
+            first = first + each if step["op"] == "add" else first * each
+        nodes[step["name"]] = first.named(step["name"])
+    run = graph.evaluate(nodes[steps[-1]["name"]], **values)
+    for name, value in values.items():
+        widget.get_by_label(f"{name} =").fill(str(value))
+    widget.get_by_role("button", name="Step").click()
+    assert readout(widget).startswith(f"Forward: {steps[0]['name']} = ")
+    assert numbers(readout(widget))[-1] == run[steps[0]["name"]]
+    widget.get_by_role("button", name="End").press("Enter")
+    for name in nodes:
+        node = widget.locator(f'[data-node="{name}"]')
+        assert numbers(node.locator(".value").text_content()) == [round(run[name], 3)]
+        assert numbers(node.locator(".slope").text_content()) == [round(run.gradient[name], 3)]
+    for step in steps:
+        for name in {term for term in step["of"] if isinstance(term, str)}:
+            (rule,) = numbers(widget.locator(f'[data-edge="{name}>{step["name"]}"]').text_content())
+            twice = sum(name in other["of"] for other in steps) > 1
+            assert twice or rule * run.gradient[step["name"]] == pytest.approx(run.gradient[name], abs=0.01)
+    widget.get_by_role("button", name="Back").click()
+    assert not all(widget.locator("[data-node] .slope").all_text_contents())
+    widget.get_by_role("button", name="Start").click()
+    assert not any(widget.locator("[data-node] .slope").all_text_contents())
 
 
 def test_one_parameter_takes_the_steps_of_gradient_descent(open_page: Open) -> None:
@@ -150,20 +171,19 @@ def table(widget: Any) -> list[list[int]]:
     return [[int(cell) for cell in row] for row in rows]
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.2, 0.85])
-def test_threshold_counts_what_is_right_and_wrong(threshold: float, open_page: Open) -> None:
+def test_threshold_counts_what_is_right_and_wrong(open_page: Open) -> None:
     page = open_page(page_with("threshold"))
     widget, data = live(page, "threshold"), recorded(page, "threshold")
-    slide(widget, "threshold", threshold)
-    predicted, passed = np.array(data["probability"]) > threshold, np.array(data["passed"])
-    expected = [[int((predicted[passed == truth] == each).sum()) for each in (0, 1)] for truth in (0, 1)]
-    assert table(widget) == expected
-    said = numbers(readout(widget))
-    assert said[2:] == [expected[0][0] + expected[1][1], len(passed), expected[0][1], expected[1][0]]
-    order = np.argsort(data["hours"])
-    assert said[1] == pytest.approx(
-        np.interp(threshold, np.array(data["probability"])[order], np.array(data["hours"])[order]), abs=0.02
-    )
+    hours, passed, probability = (np.array(data[key]) for key in ("hours", "passed", "probability"))
+    for threshold in (0.5, 0.2, 0.85):
+        slide(widget, "threshold", threshold)
+        predicted = probability > threshold
+        expected = [[int((predicted[passed == truth] == each).sum()) for each in (0, 1)] for truth in (0, 1)]
+        assert table(widget) == expected
+        said = numbers(readout(widget))
+        assert said[2:] == [expected[0][0] + expected[1][1], len(passed), expected[0][1], expected[1][0]]
+        order = np.argsort(hours)
+        assert said[1] == pytest.approx(np.interp(threshold, probability[order], hours[order]), abs=0.02)
 
 
 def test_hyperplane_divides_the_points_as_the_neuron_does(open_page: Open) -> None:
