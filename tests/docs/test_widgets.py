@@ -72,10 +72,10 @@ TROUBLES = """
 figures => figures.flatMap(figure => {
     const widget = figure.querySelector(".widget-live");
     const found = [];
-    if (getComputedStyle(figure.querySelector(":scope > .row")).display !== "none") found.push("the figure is seen, too");
+    if (figure.querySelector(":scope > .row").offsetParent) found.push("the figure is seen, too");
     if (!widget.querySelector(".widget-readout[aria-live]")?.textContent) found.push("it says nothing");
     if (!widget.querySelector("svg")?.getAttribute("aria-label")) found.push("its picture has no name");
-    for (const control of widget.querySelectorAll(":is(button, input, select):not([type=radio]), .widget-choice span")) {
+    for (const control of widget.querySelectorAll("button, input:not([type=radio]), select, .widget-choice span")) {
         const box = control.getBoundingClientRect();
         const tell = what => found.push(`${what}: ${control.outerHTML}`);
         if (Math.min(box.width, box.height) < 32) tell("too small for a finger");
