@@ -128,13 +128,15 @@ on_it = trained.predict(foot[None, :])[0, -1]
 lecture.claim(abs(on_it - 0.5) < 1e-5, f"on the hyperplane the probability is ½; found {on_it:.6f}")
 
 figure, axes = plt.subplots(figsize=(4.4, 4))
-lecture.show_regions(axes, trained.predict, *lecture.clouds(300, seed=1))
+points, red = lecture.clouds(300, seed=1)
+lecture.show_regions(axes, trained.predict, points, red)
 along = w / np.linalg.norm(w)
 tail = foot + 1.9 * np.array([-along[1], along[0]])  # a place on the line away from the points
 axes.annotate("", tail + 0.8 * along, tail, arrowprops={"arrowstyle": "-|>", "lw": 2, "color": "black"})
 axes.text(*(tail + 1.0 * along), "$w$", size=14, ha="center", va="center")
 axes.set_title(r"$\theta^T x = 0$ divides the plane")
 lecture.save(figure, figures / "02_hyperplane.svg")
+lecture.record(figures / "02_hyperplane.json", {"x": points, "y": red, "w": w, "b": b, "classes": ["blue", "red"]})
 
 # --- two data sets that aren't linearly separable: logistic regression fails, and a network doesn't
 pictures = {

@@ -89,9 +89,7 @@ lecture.claim(abs(exact - 1.5) < 1e-9, f"α = 0.25 reaches the minimum 1.5 in on
 by_hand = descend(0.1, steps=3)[:, 0]
 lecture.claim(np.allclose(by_hand, [-1, 0, 0.6, 0.96]), f"the steps by hand are −1, 0, 0.6, 0.96; found {by_hand}")
 
-# --- the slider of the page: the steps for many learning rates
-runs = [{"alpha": alpha, "path": descend(alpha)} for alpha in np.round(np.arange(0.02, 0.6, 0.02), 2)]
-lecture.record(figures / "04_one_parameter.json", {"theta": line, "cost": curve, "minimum": [1.5, 1 / 6], "runs": runs})
+lecture.record(figures / "04_rates.json", {"x": x, "y": y, "range": [-2, 5], "start": -1, "rates": rates})
 
 # --- the same with distnn.fit: one weight, no bias, all samples in each step
 data = write_data(work / "points.h5", {"train": (x[:, None], y[:, None])}, task="regression")

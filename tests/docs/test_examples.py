@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
@@ -45,8 +44,6 @@ def records_of(page: str) -> list[str]:
 def test_a_script_runs_and_its_claims_hold(script: Path, examples: ModuleType) -> None:
     """What it leaves goes to docs/figures, where the build of the pages finds what it would otherwise run once more."""
     pytest.importorskip("matplotlib")
-    if "graph.draw" in script.read_text() and shutil.which("dot") is None:
-        pytest.skip("needs Graphviz's program dot")
     figures = figures_of(page_of(script))
     examples.FIGURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=examples.FIGURES) as temporary:
