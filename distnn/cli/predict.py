@@ -68,8 +68,8 @@ def predict(
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     with restored.as_data_file(Path(data), output.parent, split, x, world.comm) as path:
-        named = None if path != Path(data) else x
-        with restored.opened(path, world.comm.mpi, split=split, answers=False, follow=follow, x=named) as file:
+        used = {"follow": follow, "x": None if path != Path(data) else x, "shown": Path(data)}
+        with restored.opened(path, world.comm.mpi, split=split, answers=False, **used) as file:
             predictions = restored.predict(file, split, world)
             world.comm.on_root(lambda: remark(Path(data), [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}

@@ -53,7 +53,7 @@ class DataFile:
         beat: called after each of several files that was opened.
 
     Attributes:
-        path: the file.
+        path: the file, as messages call it.
         task: ``classification``, ``regression``, ``segmentation`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that the file has, in that order; or the one that its purpose is.
@@ -81,12 +81,13 @@ class DataFile:
         description: Description = AS_USUAL,
         beat: Callable[[], object] = lambda: None,
     ) -> None:
-        self.path, self.follow, self.description = Path(path), follow, description
+        self._place, self.follow, self.description = Path(path), follow, description
+        self.path = (description.purpose and description.purpose.shown) or self._place
         self._many: Joined | None = None
-        files = several(self.path, comm)
+        files = several(self._place, comm)
         plain = not files and description.cut is None
         self.together = comm is not None and comm.size > 1 and collective.available() and plain
-        self._file: Any = None if files else open_file(self.path, comm if self.together else None)
+        self._file: Any = None if files else open_file(self._place, comm if self.together else None)
         try:
             if files:
                 self._join(files, comm, beat)
@@ -94,7 +95,7 @@ class DataFile:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
                     self.close()
-                    self.together, self._file = False, open_file(self.path)
+                    self.together, self._file = False, open_file(self._place)
                     named(self.path, self._read_structure)()
             if description.cut is not None and description.cut.made:
                 parts = self._data, self._group, self.task, self.classes
@@ -208,7 +209,7 @@ class DataFile:
         """The same file, opened once more by this rank alone."""
         if self._many:
             return copy.copy(self)  # files are opened as they are read
-        file = DataFile(self.path, follow=self.follow, description=replace(self.description, cut=None))
+        file = DataFile(self._place, follow=self.follow, description=replace(self.description, cut=None))
         if self.description.cut is not None and self.description.cut.made:
             file._split(self._numbers)
         return file
