@@ -53,8 +53,13 @@ _TABLE: Table = {
 }
 #: Steps that are enough for a table, and the fewest and most epochs to make so many.
 STEPS, FEWEST, MOST = 1500, 30, 100
-#: A small table is soon known by heart: weight decay is so much over the number of its samples, and at most so much.
-DECAY, MOST_DECAY = 400.0, 1.5
+#: A small table is soon known by heart: weight decay λ is so much over the number of its samples, as if the weights had
+#: the same distribution before any sample is seen. At most it is so much: with the mean rate ᾱ of 0.0025, 1/(ᾱ λ) steps
+#: forget what was learned, and where that is much less than the run has, little but a linear function is.
+DECAY, MOST_DECAY = 400.0, 0.5
+#: Of the losses over fewer validation samples the least is the luckiest, and most of the rates have been too high for
+#: good weights until the end: the last epoch's, where the rate is 0, are better.
+JUDGES = 100
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
@@ -79,9 +84,11 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     table = deepcopy(_TABLE if of_rows else RECIPES.get(kind, {}))
     table["model"] = {"kind": kind, **table.get("model", {})}
     batch = batch_size(kind, samples)
-    if of_rows and samples is not None:
+    if of_rows and file is not None and samples is not None:
         table["train"] = {"epochs": min(max(STEPS // batches(samples, batch), FEWEST), MOST), **table["train"]}
         table["optimizer"]["weight_decay"] = float(f"{min(DECAY / samples, MOST_DECAY):.1g}")
+        if "validation" in file.splits and file.count("validation") < JUDGES:
+            table["checkpoint"] = {"best": False}
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished

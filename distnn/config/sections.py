@@ -175,6 +175,8 @@ class CheckpointSettings(Section):
     every_epochs: CountOrNever = 1  #: save after so many epochs
     every_minutes: Positive | None = None  #: save after so many minutes
     keep: Count = 3  #: how many of the newest to keep; the best stays, too
+    #: keep the epoch that train.monitor says is best, for evaluate and predict to use; false: they use the last one
+    best: bool = True
     #: if one can't be saved (a full disk, say): continue: warn, go on, and try again in 1 min, then 2, up to an hour;
     #: stop: end the run at the next step; where the last one can't be saved, it's an error either way
     on_failure: Literal["continue", "stop"] = "continue"

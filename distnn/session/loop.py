@@ -187,7 +187,7 @@ class Loop:
             best = self._evaluate("validation", judged=True)
         self._mark_time()
         agreed_fingerprint(self.world.comm, self.step.parameters)
-        self.saver.after_epoch(progress, best)
+        self.saver.after_epoch(progress, best and self.settings.checkpoint.best)
         self._ending = None
 
     def _mark_time(self) -> None:
