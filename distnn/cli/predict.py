@@ -68,9 +68,9 @@ def predict(
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
     source, mpi = Path(data), world.comm.mpi
-    with restored.as_data_file(source, output.parent, split, x, world.comm) as path:
-        x = None if path != source else x
-        with restored.opened(path, mpi, split=split, answers=False, follow=follow, x=x, shown=source) as file:
+    with restored.as_data_file(source, output.parent, split, x, world.comm) as place:
+        x = None if place != source else x
+        with restored.opened(source, mpi, split=split, answers=False, follow=follow, x=x, place=place) as file:
             predictions = restored.predict(file, split, world)
             world.comm.on_root(lambda: remark(source, [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}

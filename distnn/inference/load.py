@@ -123,7 +123,7 @@ class Restored:
         answers: bool,
         follow: bool = False,
         x: str | None = None,
-        shown: Path | None = None,
+        place: Path | None = None,
     ) -> DataFile:
         """A data file to use the model on: one split, laid out as the training data, and matched with them by name.
 
@@ -134,7 +134,7 @@ class Restored:
             answers: whether it must have what is to be predicted, too.
             follow: read other folders' files as well, where it refers to them.
             x: the path of the samples in the file, in which {split} stands for the split; None: as in training.
-            shown: what messages call the file, if it was made of another.
+            place: of the data file that was made of it, if there is one.
 
         Raises:
             DataError: what is needed isn't there, or isn't what the model was trained on.
@@ -150,7 +150,7 @@ class Restored:
             return file
         settings = self.settings.model_copy(update={"data": data.model_copy(update={"split": None})})
         alike = data.one_sample_files or SPLIT in str(path)  # files laid out as for training, if they are several
-        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts, shown)
+        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts, place)
         file = data_file(settings, mpi, path, purpose)
         if data.split:
             file.notes.append("other data than in training, so [data.split] is not applied: all samples are used")

@@ -70,9 +70,9 @@ def file_of(
 
 
 def predicted(
-    network: Restored, path: Path, split: str = "test", shown: Path | None = None
+    network: Restored, path: Path, split: str = "test", place: Path | None = None
 ) -> tuple[Array, Array | None, list[str]]:
-    with network.opened(path, split=split, answers=False, shown=shown) as file:
+    with network.opened(path, split=split, answers=False, place=place) as file:
         found = network.predict(file, split, ALONE)
         return found.rows, found.truth, [*file.remarks(), *found.remarks]
 
@@ -277,7 +277,7 @@ def predicted_plain(network: Restored, path: Path, x: str | None = None) -> tupl
     before = set(path.parent.iterdir())
     with network.as_data_file(path, path.parent, "test", x, ALONE.comm) as file:
         assert set(path.parent.iterdir()) == before, "nothing is left behind, even of a job that is killed now"
-        rows, truth, _ = predicted(network, file, shown=path)
+        rows, truth, _ = predicted(network, path, place=file)
     return rows, truth
 
 

@@ -58,7 +58,7 @@ class Purpose:
         target_shape: of one target as it was stored in training.
         scale: by which samples were multiplied in training.
         names: what the places along the last axis of fields were called in training, where that is known.
-        shown: what messages call the file, where it was made of another for as long as it is used.
+        place: of the file, where it was made of the one that messages name, for as long as it is used.
     """
 
     split: str
@@ -68,7 +68,7 @@ class Purpose:
     target_shape: tuple[int, ...]
     scale: float | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    shown: Path | None = None
+    place: Path | None = None
 
 
 def canonical(split: str) -> str:

@@ -53,7 +53,7 @@ class DataFile:
         beat: called after each of several files that was opened.
 
     Attributes:
-        path: the file, as messages call it.
+        path: the file.
         task: ``classification``, ``regression``, ``segmentation`` or ``language``.
         classes: the class names in the order of the labels, or a language's tokens; empty for a regression.
         splits: those of train, validation and test that the file has, in that order; or the one that its purpose is.
@@ -81,13 +81,13 @@ class DataFile:
         description: Description = AS_USUAL,
         beat: Callable[[], object] = lambda: None,
     ) -> None:
-        self._place, self.follow, self.description = Path(path), follow, description
-        self.path = (description.purpose and description.purpose.shown) or self._place
+        self.path, self.follow, self.description = Path(path), follow, description
+        place = (description.purpose and description.purpose.place) or self.path
         self._many: Joined | None = None
-        files = several(self._place, comm)
+        files = several(place, comm)
         plain = not files and description.cut is None
         self.together = comm is not None and comm.size > 1 and collective.available() and plain
-        self._file: Any = None if files else open_file(self._place, comm if self.together else None)
+        self._file: Any = None if files else open_file(place, comm if self.together else None)
         try:
             if files:
                 self._join(files, comm, beat)
@@ -95,7 +95,7 @@ class DataFile:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
                     self.close()
-                    self.together, self._file = False, open_file(self._place)
+                    self.together, self._file = False, open_file(place)
                     named(self.path, self._read_structure)()
             if description.cut is not None and description.cut.made:
                 parts = self._data, self._group, self.task, self.classes
@@ -209,7 +209,7 @@ class DataFile:
         """The same file, opened once more by this rank alone."""
         if self._many:
             return copy.copy(self)  # files are opened as they are read
-        file = DataFile(self._place, follow=self.follow, description=replace(self.description, cut=None))
+        file = DataFile(self.path, follow=self.follow, description=replace(self.description, cut=None))
         if self.description.cut is not None and self.description.cut.made:
             file._split(self._numbers)
         return file
