@@ -54,11 +54,11 @@ _TABLE: Table = {
 #: Steps that are enough for a table, and the fewest and most epochs to make so many.
 STEPS, FEWEST, MOST = 1500, 30, 100
 #: A small table is soon known by heart: weight decay λ is so much over the number of its samples, as if the weights had
-#: the same distribution before any sample is seen. At most it is so much: with the mean rate ᾱ of 0.0025, 1/(ᾱ λ) steps
-#: forget what was learned, and where that is much less than the run has, little but a linear function is.
-DECAY, MOST_DECAY = 400.0, 0.5
-#: Of the losses over fewer validation samples the least is the luckiest, and most of the rates have been too high for
-#: good weights until the end: the last epoch's, where the rate is 0, are better.
+#: one distribution before any is seen; and at most so much. With the mean rate ᾱ of 0.0025, what was learned lasts for
+#: 1/(ᾱ λ) = 400 of the 1,500 steps then; with more decay, little but straight lines is learned.
+DECAY, MOST_DECAY = 400.0, 1.0
+#: Of the losses over fewer validation samples the least is the luckiest, and the earlier an epoch, the higher its rate,
+#: which leaves the weights astray: the last epoch, whose rate is 0, is better than what seems best.
 JUDGES = 100
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {

@@ -179,6 +179,15 @@ def test_it_trains(name: str, here: Path) -> None:
         assert found["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize(("samples", "decay", "best"), [(90, 1.0, False), (1200, 0.3, True)])
+def test_small_tables_get_more_weight_decay_and_no_best_by_few_validation_samples(
+    samples: int, decay: float, best: bool, here: Path
+) -> None:
+    found = model_of("--data", blobs(here / "b.h5", {"train": samples, "validation": samples // 9}))
+    assert found.optimizer.make().weight_decay == decay
+    assert found.checkpoint.best is best
+
+
 def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("run.toml").write_text("mine")
     assert init() == 2

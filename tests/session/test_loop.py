@@ -233,6 +233,14 @@ def test_best_names_the_lowest_validation_loss(data: Path, tmp_path: Path) -> No
     assert kept.progress["best_step"] == summary.best_step == 4 * (best + 1)
 
 
+def test_no_epoch_is_kept_as_the_best_where_that_is_said(data: Path, tmp_path: Path) -> None:
+    summary, ear = trained(data, tmp_path / "run", train={"epochs": 3}, checkpoint={"best": False})
+    assert summary.best == min(record.loss for record in ear.of("validation"))
+    saved = tmp_path / "run" / "checkpoints"
+    assert not (saved / "best").exists()
+    assert checkpoint.resolve(tmp_path / "run", best=True) == checkpoint.resolve(saved / "latest")
+
+
 def test_the_best_survives_a_restart(data: Path, tmp_path: Path) -> None:
     sections: dict[str, Any] = {"optimizer": {"learning_rate": 3.0}}
     whole, _ = trained(data, tmp_path / "whole", train={"epochs": 12}, **sections)
