@@ -177,6 +177,20 @@ def prepare() -> Threads:
     return threads
 
 
+#: The threads that this process may keep busy, once that is known better than at its launch.
+_CORES: list[int] = []
+
+
+def use_cores(count: int) -> None:
+    """Let this process keep so many threads busy beside each other."""
+    _CORES[:] = [count]
+
+
+def cores() -> int:
+    """How many threads this process may keep busy: its cores, of which other ranks have none."""
+    return _CORES[0] if _CORES else prepare().count
+
+
 #: Names of the signals that asked a training to stop before it could handle them.
 EARLY: list[str] = []
 

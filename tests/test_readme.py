@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from distnn.layers import Layer
 from tests.support.runs import distnn
 
 
@@ -52,37 +51,14 @@ def test_the_two_commands_are_one_line_each(readme: str) -> None:
 
 
 def test_the_run_file_trains(readme: str, checkout: Path) -> None:
-    text, *_ = blocks(readme, "toml")
+    (text,) = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text)
     run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=2"], checkout)
     assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
 
 
-def test_the_list_of_layers_trains_and_names_every_kind(readme: str, checkout: Path) -> None:
-    text, layers, *_ = blocks(readme, "toml")
-    (checkout / "run.toml").write_text(layers + text[text.index("[data]") :])
-    run(["-m", "distnn", "train", "run.toml", "--set", "train.epochs=1"], checkout)
-    assert (checkout / "runs" / "run" / "metrics.jsonl").exists()
-    named = set(re.findall(r"\w+", " ".join(line.partition("#")[2] for line in layers.splitlines())))
-    assert {kind for kind in Layer.family.kinds if not kind.endswith("pool1d")} <= named
-
-
-def test_the_same_bits_and_large_data(readme: str, checkout: Path) -> None:
-    text, _, exact, large = blocks(readme, "toml")
-    assert 'path = "data/digits.h5"' in text
-    assert "[parallel]" not in text
-    text = text.replace("epochs = 30", "epochs = 1") + exact
-    (checkout / "run.toml").write_text(
-        text.replace('path = "data/digits.h5"', large.partition('"images.h5"')[2].strip() + '\npath = "data/digits.h5"')
-    )
-    run(["-m", "distnn", "train", "run.toml", "--set", "data.in_memory=false"], checkout)
-    saved = (checkout / "runs" / "run" / "run.toml").read_text()
-    assert "reproducible = true" in saved
-    assert "shuffle_buffer = 65536" in saved
-
-
 def test_the_commands_that_follow_a_run_work_on_it(readme: str, checkout: Path) -> None:
-    text, *_ = blocks(readme, "toml")
+    (text,) = blocks(readme, "toml")
     (checkout / "run.toml").write_text(text.replace("epochs = 30", "epochs = 1"))
     run(["-m", "distnn", "train", "run.toml"], checkout)
     (verbs,) = [block for block in blocks(readme, "sh") if "distnn evaluate" in block]
@@ -105,6 +81,20 @@ def test_the_graph_example(repository: Path) -> None:
     result = doctest.testfile(str(repository / "README.md"), module_relative=False)
     assert result.attempted == 5
     assert result.failed == 0
+
+
+def test_it_fits_two_screens(readme: str) -> None:
+    assert readme.count("\n") <= 110
+    assert readme.count("![") == 1
+
+
+def test_the_picture_shows_what_was_measured(repository: Path) -> None:
+    """The numbers on it are those of the first table of benchmarks/README.md."""
+    picture = (repository / "docs" / "static" / "speed.svg").read_text()
+    table = (repository / "benchmarks" / "README.md").read_text()
+    ratios = re.findall(r"^\| \S+@\d+ \| [\d,]+ \| ([\d.]+) \|", table, flags=re.MULTILINE)
+    assert len(ratios) == 7
+    assert set(re.findall(r"<!-- ([\d.]+) × -->", picture)) == set(ratios)
 
 
 def test_the_links_lead_somewhere(readme: str, repository: Path) -> None:

@@ -147,7 +147,7 @@ class ParallelSettings(Section):
     elastic: bool = False
     #: seconds that a step, or whatever else is done in one go, may take before the run ends with an error; 0: any time
     timeout: NotNegative = 1800.0
-    threads: Count | None = None  #: of each rank's BLAS; chosen at the launch if not given
+    threads: Count | None = None  #: of each rank's BLAS, and to unpack data; chosen at the launch if not given
 
     @property
     def groups(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from distnn.arrays import N
 from distnn.graph.drawing.draw import Drawing, draw
+from distnn.graph.drawing.neurons import NeuronDrawing, draw_neurons
 from distnn.graph.evaluation import Evaluation, evaluate
 from distnn.graph.functions import (
     absolute_error,
@@ -41,6 +42,7 @@ __all__ = [
     "Drawing",
     "Evaluation",
     "N",
+    "NeuronDrawing",
     "Node",
     "Plan",
     "absolute_error",
@@ -54,6 +56,7 @@ __all__ = [
     "correct",
     "cross_entropy",
     "draw",
+    "draw_neurons",
     "elu",
     "evaluate",
     "exp",

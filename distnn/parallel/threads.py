@@ -33,6 +33,7 @@ class BlasThreads:
             sharing = sum(1 for host, other in everyone if host == comm.host and set(other) & set(cores))
             ranks = f"{sharing} ranks" if sharing > 1 else "1 rank"
             chosen = runtime.Threads(max(1, len(cores) // sharing), f"{len(cores)} cores for {ranks}", derived=True)
+        runtime.use_cores(chosen.count)
         runtime.set_threads(chosen.count)  # even if that is what it has: numpy may have loaded before it was chosen
         self.now = chosen
 

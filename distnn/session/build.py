@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distnn import checkpoint
+from distnn import checkpoint, runtime
 from distnn.arrays import Array
 from distnn.config import RunSettings
 from distnn.config.sections import ParallelSettings
@@ -196,8 +196,9 @@ class Run:
 
 
 def use_threads(settings: ParallelSettings) -> None:
-    """As many BLAS threads as the run file says; one where bits matter, for two sum in another order than one."""
+    """As many as the run file says; one BLAS thread where bits matter, for two sum in another order than one."""
     if settings.threads:
+        runtime.use_cores(settings.threads)
         blas_threads.use(settings.threads, "parallel.threads in the run file")
     elif settings.reproducible:
         blas_threads.use(1, "parallel.reproducible; parallel.threads sets another number")

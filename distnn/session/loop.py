@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from distnn.errors import DataError, DistnnError
 from distnn.metrics import Value
 from distnn.parallel.fingerprints import agreed_fingerprint
@@ -48,6 +50,7 @@ class Loop:
         """Where this rank stands, in terms of the steps that are done: an epoch's end is done again, or not at all."""
         return self._ending or self.progress
 
+    @np.errstate(over="ignore", invalid="ignore")  # each step's sums are checked, and said in words
     def run(self, signals: StopSignals) -> Summary:
         """Train, and say how it ended.
 
@@ -137,10 +140,11 @@ class Loop:
             return
         self.saver.wait()
         many = f", as in the {SKIPS} steps before it" if settings.train.on_nan == "skip" else ""
+        latest = self.saver.latest
         raise DistnnError(
             f"{what}{many}: the training diverged. The parameters were not updated with it; a lower learning_rate, a "
             f"warm-up (schedule.warmup_steps) or train.clip_norm usually helps. "
-            f"The last checkpoint is {self.saver.latest or 'none yet'}."
+            + (f"The last checkpoint is {latest}." if latest else "No checkpoint has been saved yet.")
         )
 
     def _count(self, result: StepResult, rate: float) -> None:

@@ -170,9 +170,9 @@ def fits(settings: DataSettings, file: DataFile, comm: Communicator) -> bool:
 
 
 def unpacking(file: DataFile) -> int:
-    """The bytes that loading takes besides the samples: a chunk, as stored and unpacked, and a slab that is kept."""
+    """The bytes that loading takes besides the samples: chunks, as stored and unpacked, and a slab that is kept."""
     slabs = [each for split in file.splits for each in slabs_of(file, split)]
-    return max((2 * each.chunk_bytes + min(each.nbytes, LARGEST) for each in slabs), default=0)
+    return max((2 * each.at_a_time * each.chunk_bytes + min(each.nbytes, LARGEST) for each in slabs), default=0)
 
 
 def roomy(needed: int, comm: Communicator) -> bool:

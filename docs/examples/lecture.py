@@ -2,16 +2,19 @@
 
 A script writes its figures to docs/figures, or to a folder given as an argument:
 
-    python docs/examples/01_logistic_regression.py /tmp/figures
+    python docs/examples/02_logistic_regression.py /tmp/figures
 """
 
 import atexit
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 # Set before numpy loads, which reads it once: matrices as small as the lecture's are fastest on one thread.
@@ -19,28 +22,136 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
 from distnn.data import write_data
 from distnn.data.convert import digits as shipped
+from distnn.graph.node import topological
 
 plt.switch_backend("agg")  # files, no windows
 plt.style.use(Path(__file__).with_name("lecture.mplstyle"))
-BLUE, RED, GREEN, GREY = "#1f5fa8", "#b3261e", "#2e7d4f", "#8a94a3"
+# Told apart by readers who are colour-blind, too: tests/docs/test_figures.py simulates it.
+BLUE, RED, GREEN, ORANGE, PURPLE, GREY = "#0d58b5", "#bd1e11", "#1ca787", "#cf7703", "#7a3b69", "#6d798a"
+#: Colours for numbers, without a white that would be a box on a dark page: from nothing to black, and from blue by
+#: nothing to red.
+INK = LinearSegmentedColormap.from_list("ink", [to_rgba("black", 0), to_rgba("black", 1)])
+BLUE_RED = LinearSegmentedColormap.from_list(
+    "blue_red", [(0, to_rgba(BLUE, 1)), (0.5, to_rgba(BLUE, 0)), (0.5, to_rgba(RED, 0)), (1, to_rgba(RED, 1))]
+)
+#: The sentences of the claims that didn't hold.
+failed = []
+#: Each script is a notebook, too.
+NOTEBOOK = "ipykernel" in sys.modules
 
 
 def folders():
     """The folder for the figures, and one for data and runs that is removed when the script ends."""
-    figures = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "figures"
+    if NOTEBOOK:
+        figures = Path("figures")
+        _show_below(figures)
+    else:
+        figures = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "figures"
     work = Path(tempfile.mkdtemp(prefix="lecture-"))
     figures.mkdir(parents=True, exist_ok=True)
     atexit.register(shutil.rmtree, work, ignore_errors=True)
     return figures, work
 
 
+def _show_below(figures):
+    """Show each figure below the cell of a notebook that has written it."""
+    from IPython import get_ipython
+    from IPython.display import SVG, display
+
+    start, shown = time.time(), {}
+
+    def show(*_):
+        for path in sorted(figures.glob("*.svg"), key=lambda path: path.stat().st_mtime):
+            written = path.stat().st_mtime
+            if written > shown.get(path, start):
+                shown[path] = written
+                display(SVG(path))
+
+    get_ipython().events.register("post_run_cell", show)
+
+
 def save(figure, path):
-    """Write a figure as SVG, without the date."""
-    figure.savefig(path, metadata={"Date": None})
+    """Write a figure as SVG, without the date and without a background, in colours that a page can replace.
+
+    A style, which a page can't address, becomes attributes: with ``fill="#000000"``, docs/static/site.css finds all
+    that shall have the colour of the page's text. matplotlib's rule for all elements would hold for all of the page.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
+    svg = svg.replace("<svg ", '<svg fill="#000000" stroke-linejoin="round" stroke-linecap="butt" ', 1)
+    svg = re.sub(r'style="([^"]*)"', lambda style: _attributes(style[1]), svg)
+    Path(path).write_text(svg, encoding="utf-8")
+
+
+def _attributes(style):
+    """``fill="none" stroke="#000000"`` for ``fill: none; stroke: #000000``."""
+    pairs = (pair.split(":", 1) for pair in style.split(";") if pair.strip())
+    return " ".join(f'{name.strip()}="{value.strip()}"' for name, value in pairs)
+
+
+def claim(condition, sentence):
+    """If it isn't so, say at the script's end, after all figures, that ``sentence`` no longer holds, and fail.
+
+    A notebook says it below the cell, and goes on.
+    """
+    if not condition and NOTEBOOK:
+        print(f"This no longer holds: {sentence}", file=sys.stderr)
+    elif not condition:
+        failed.append(sentence)
+
+
+@atexit.register  # before all others, and so called after them
+def _report():
+    sys.stdout.flush()
+    if failed:
+        print("", *(f"This no longer holds: {sentence}" for sentence in failed), sep="\n", file=sys.stderr, flush=True)
+        os._exit(1)  # the only way to fail from here
+
+
+def record(path, numbers):
+    """Write what a widget draws from as JSON: a dictionary of numbers, texts, lists, arrays and further dictionaries.
+
+    Numbers keep six significant digits: more than can be seen, few enough to be the same on every machine.
+    """
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {str(key): plain(each) for key, each in value.items()}
+        if isinstance(value, np.ndarray | np.generic):
+            return plain(value.tolist())
+        if isinstance(value, list | tuple | range):
+            return [plain(each) for each in value]
+        if isinstance(value, float):
+            value = float(f"{value:.6g}") + 0.0  # no −0
+            return int(value) if value.is_integer() else value
+        return value
+
+    path.write_text(json.dumps(plain(numbers), allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def graph_steps(output, **values):
+    """What the widget graph_steps needs: a graph's named sums and products, in order, and its inputs' values."""
+
+    def terms(node, label):
+        for each in node.inputs:
+            if each.kind == "constant":
+                yield float(each.value)
+            elif each.name is not None:
+                yield each.name
+            elif each.op.label == label:  # 2 b c is a product of a product
+                yield from terms(each, label)
+            else:
+                raise ValueError(f"the widget needs a name for {each}: it shows one sum or product for each name")
+
+    nodes = [node for node in topological([output]) if node.op is not None and node.name is not None]
+    steps = [{"name": node.name, "op": node.op.label, "of": list(terms(node, node.op.label))} for node in nodes]
+    return {"inputs": values, "steps": steps}
 
 
 def clouds(count, seed=0):
@@ -100,7 +211,8 @@ def show_regions(axes, predict, x, y):
     grid = np.stack(np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200)), axis=-1)
     red = predict(grid.reshape(-1, 2))[:, -1].reshape(200, 200)
     extent = (low[0], high[0], low[1], high[1])
-    axes.imshow(red, cmap="RdBu_r", vmin=-0.4, vmax=1.4, alpha=0.5, origin="lower", extent=extent)
+    axes.imshow(red, cmap=BLUE_RED, vmin=-0.9, vmax=1.9, origin="lower", extent=extent)
     axes.contour(grid[..., 0], grid[..., 1], red, levels=[0.5], colors="black", linewidths=1.5)
-    axes.scatter(*x.T, c=np.where(y, RED, BLUE), s=9)
+    for label, colour in enumerate((BLUE, RED)):
+        axes.plot(*x[y == label].T, ".", color=colour, markersize=5)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from distnn.cli.main import main
+from distnn.data import write_data
 from tests.support.dot import boxes, edges, needs_dot
 from tests.support.runs import distnn, line
 
@@ -85,6 +88,7 @@ def test_without_graphviz_the_text_is_still_there(checkout: Path) -> None:
         (["data/digits.toml", "--set", "model.activation=rellu"], "relu"),
         (["bad.toml"], 'model.kind = "linear" is for regression'),
         (["data/digits.toml", "-o", "model.jpg"], "model.jpg: a drawing is written as .dot, .svg, .png or .pdf"),
+        (["data/digits.toml", "--neurons", "-o", "net.png"], "net.png: a drawing of neurons is written as .svg"),
         (["data/digits.toml", "-o", "none/model.dot"], "none/model.dot can't be written: there is no folder none"),
     ],
 )
@@ -103,3 +107,28 @@ def test_bad_input_ends_with_2(
     assert (end.value.code, said.out) == (2, "")
     assert message in said.err
     assert sorted(path.name for path in checkout.iterdir()) == ["bad.toml", "data"]
+
+
+def test_neurons_are_drawn_without_graphviz_and_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("PATH", str(checkout / "nowhere"))
+    with pytest.raises(SystemExit) as end:
+        main(["graph", "data/digits.toml", "--neurons", "-o", "net.svg"])
+    assert not end.value.code
+    picture = ElementTree.parse(checkout / "net.svg").getroot()
+    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"64 neurons", "32 neurons", "10 neurons", "softmax", *map(str, range(10))} <= set(texts)
+
+
+def test_one_neuron_for_two_classes_has_the_name_of_the_second(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    write_data(checkout / "exam.h5", {"train": (x, y)}, task="classification", classes=["failed", "passed"])
+    (checkout / "exam.toml").write_text('[data]\npath = "exam.h5"\n[model]\nkind = "logistic"\n')
+    monkeypatch.chdir(checkout)
+    with pytest.raises(SystemExit) as end:
+        main(["graph", "exam.toml", "--neurons"])
+    text = capsys.readouterr().out
+    assert not end.value.code
+    assert text.startswith("<svg") and ">passed</text>" in text and ">failed<" not in text

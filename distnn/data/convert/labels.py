@@ -20,6 +20,8 @@ FEW_FLOATS = 20
 def infer_task(place: str, distinct: Sequence[str], samples: int) -> str:
     """The task that targets suggest: texts and integers are classes, other numbers are quantities.
 
+    Integers of which most occur once are quantities, too: a class of one sample can't be learnt.
+
     Args:
         place: whose targets they are, for the message.
         distinct: the distinct targets, as texts.
@@ -33,6 +35,8 @@ def infer_task(place: str, distinct: Sequence[str], samples: int) -> str:
     if all(map(is_integer, distinct)):
         if len(distinct) <= usual:
             return "classification"
+        if len(distinct) > max(FEW_FLOATS, samples // 2):
+            return "regression"
         kind = "different integers"
     elif numbers and len(distinct) <= min(FEW_FLOATS, usual) and all(float(text).is_integer() for text in distinct):
         kind = f"different whole numbers written as floats, such as {distinct[0]},"

@@ -8,7 +8,7 @@ import importlib
 import os
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -51,7 +51,7 @@ def named(path: Path, read: Callable[P, T]) -> Callable[P, T]:
 
     code = reads.__code__.replace(co_filename=f"<{path}, which is damaged if HDF5 ends here>", co_name="read_the_file")
     function: Any = types.FunctionType(code, {}, closure=reads.__closure__)
-    return cast(Callable[P, T], function)
+    return cast("Callable[P, T]", function)
 
 
 def open_file(path: Path, comm: Any = None) -> Any:
@@ -108,6 +108,18 @@ def damaged(path: Path, what: str, error: Exception) -> DataError:
         "file, or it was truncated or damaged when it was copied or written; copy it again, or make it again with "
         "`distnn data`."
     )
+
+
+def unreadable(path: Path, datasets: Iterable[Any], what: str, error: Exception) -> DataError:
+    """The error that says why ``what`` can't be read of datasets: a filter is missing, or the file is damaged."""
+    for dataset in datasets:
+        if missing := missing_filters(dataset):
+            return DataError(
+                f"{path}: {what} can't be read, because they are compressed by {missing[0]}, which this HDF5 lacks. "
+                f"Install the filters (pip install hdf5plugin), or write the file again with gzip or without "
+                f"compression (h5repack -f GZIP=4 OLD NEW)."
+            )
+    return damaged(path, what, error)
 
 
 def library() -> str:

@@ -10,21 +10,20 @@ from __future__ import annotations
 import itertools
 import math
 import weakref
-import zlib
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import h5py
 import numpy as np
 
+from distnn import runtime
 from distnn.arrays import Array
+from distnn.data.file.unpacking import Filters
+from distnn.data.file.workers import in_order
 
 #: A dataset's slabs are kept up to so many bytes together, and the last one alone up to so many.
 KEPT, LARGEST = 64 * 1024 * 1024, 512 * 1024 * 1024
-#: The deflated bytes to inflate at a time.
-PIECE = 32 * 1024
-SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 
 class Chunked(Protocol):
@@ -60,10 +59,7 @@ class Slabs:
         self._shape: tuple[int, ...] = dataset.shape
         self._chunks: tuple[int, ...] = dataset.chunks
         self.length, self._rows = self._chunks[axis], self._shape[axis]
-        properties = dataset.id.get_create_plist()
-        filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
-        self._shuffled = filters == [SHUFFLE, DEFLATE]
-        self._inflates = self._shuffled or filters == [DEFLATE]
+        self._filters = Filters(dataset.id.get_create_plist())
         self._kept: dict[tuple[int, np.dtype[Any]], Array] = {}
 
     @cached_property
@@ -76,12 +72,21 @@ class Slabs:
         """The bytes of a chunk in memory."""
         return math.prod(self._chunks) * int(self._dataset.dtype.itemsize)
 
+    @property
+    def at_a_time(self) -> int:
+        """How many chunks are unpacked at the same time."""
+        return max(1, min(runtime.cores(), KEPT // self.chunk_bytes))
+
     @cached_property
-    def _as_in_memory(self) -> Any:
-        """The type of the values, where they are stored as numpy has them, but perhaps for their byte order."""
+    def _as_in_memory(self) -> bool:
+        """Whether the values are stored as numpy has them, but perhaps for their byte order."""
         dtype = self._dataset.dtype
-        same = dtype.kind in "biuf" and self._dataset.id.get_type() == h5py.h5t.py_create(dtype, logical=True)
-        return dtype.newbyteorder("=") if same else None
+        plain = dtype.kind in "biuf" or (dtype.names is not None and not dtype.hasobject)
+        return plain and bool(self._dataset.id.get_type() == h5py.h5t.py_create(dtype, logical=True))
+
+    def _unpacks(self, dtype: np.dtype[Any]) -> bool:
+        """Whether the chunks are unpacked here for an array of this type."""
+        return self._filters.known and self._as_in_memory and _alike(dtype, self._dataset.dtype)
 
     def read(self, target: Array, start: int, stop: int) -> None:
         """Read the rows start..stop into ``target``."""
@@ -89,11 +94,10 @@ class Slabs:
             self._read(target[self._at(low - start, high - start)], low, high)
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """The rows, cut where a slab ends; whole ones together where HDF5 unpacks them."""
-        whole = -(-start // self.length) * self.length, stop if stop == self._rows else stop - stop % self.length
-        edges = range(start - start % self.length + self.length, stop, self.length)
-        cuts = [edge for edge in edges if self._inflates or not whole[0] < edge < whole[1]]
-        yield from itertools.pairwise([start, *cuts, stop] if start < stop else [])
+        """The rows: those of a first and of a last slab of which there are some, and whole ones together."""
+        first = min(-(-start // self.length) * self.length, stop)
+        last = stop if stop == self._rows else max(first, stop - stop % self.length)
+        yield from ((low, high) for low, high in itertools.pairwise([start, first, last, stop]) if low < high)
 
     def _read(self, part: Array, low: int, high: int) -> None:
         """Read rows of one slab, or several whole slabs."""
@@ -119,10 +123,21 @@ class Slabs:
             del self._kept[next(iter(self._kept))]  # which was used longest ago
 
     def _fill(self, part: Array, low: int, high: int) -> None:
-        """Unpack rows: those of a slab ourselves, if they are just deflated, for then they are checked on the way."""
-        whole = low % self.length == 0 and high == min(low + self.length, self._rows)
-        if self._inflates and whole and part.dtype == self._as_in_memory and self._inflate(part, low):
+        """Unpack the rows low..high: here, where the filters are known, and otherwise by HDF5."""
+        if not self._unpacks(part.dtype):
+            self._by_hdf5(part, low, high)
             return
+        left = []
+        chunks, jobs = itertools.tee(self._chunks_of(low, high))
+        done = in_order((self._job(part, low, high, offset) for offset in jobs), self.at_a_time)
+        for offset, good in zip(chunks, done, strict=True):
+            if not good and offset[self._axis] not in left:
+                left.append(offset[self._axis])
+        for place in left:
+            start, stop = max(place, low), min(place + self.length, high)
+            self._by_hdf5(part[self._at(start - low, stop - low)], start, stop)
+
+    def _by_hdf5(self, part: Array, low: int, high: int) -> None:
         if part.flags.c_contiguous:
             self._dataset.read_rows(part, low, high)
         else:
@@ -130,42 +145,52 @@ class Slabs:
             self._dataset.read_rows(rows, low, high)
             np.copyto(part, rows)
 
-    def _inflate(self, part: Array, low: int) -> bool:
-        """Fill the array with a whole slab; False where HDF5 has to say what is there, or what is wrong."""
+    def _chunks_of(self, low: int, high: int) -> Iterator[tuple[int, ...]]:
+        """Where the chunks begin that hold the rows low..high."""
         places = [range(0, *each) for each in zip(self._shape, self._chunks, strict=True)]
-        places[self._axis] = range(low, low + 1)
-        for offset in itertools.product(*places):
-            where = [slice(place, place + chunk) for place, chunk in zip(offset, self._chunks, strict=True)]
-            where[self._axis] = slice(None)
-            if not self._unpack(offset, part[tuple(where)]):
-                return False
-        return True
+        places[self._axis] = range(low - low % self.length, high, self.length)
+        places.insert(0, places.pop(self._axis))  # slab by slab
+        for row, *others in itertools.product(*places):
+            yield (*others[: self._axis], row, *others[self._axis :])
 
-    def _unpack(self, offset: tuple[int, ...], inside: Array) -> bool:
-        """Write the values of a chunk that are within the dataset to ``inside``; False where that can't be done.
+    def _job(self, part: Array, low: int, high: int, offset: tuple[int, ...]) -> Callable[[], bool]:
+        """Read a chunk as it is stored; what is to be done to write its part of the rows low..high to ``part``.
+
+        That is False where HDF5 has to say what is there, or what is wrong.
+        """
+        stored = self._dataset.id
+        info = stored.get_chunk_info_by_coord(offset)
+        if info.byte_offset is None:
+            return lambda: False
+        to = [slice(place, place + chunk) for place, chunk in zip(offset, self._chunks, strict=True)]
+        start, stop = max(low, offset[self._axis]), min(high, offset[self._axis] + self.length)
+        to[self._axis] = slice(start - low, stop - low)
+        inside = part[tuple(to)]
+        of = [slice(length) for length in inside.shape]
+        of[self._axis] = slice(start - offset[self._axis], stop - offset[self._axis])
+        skipped, content = stored.read_direct_chunk(offset)
+        return partial(self._unpack, offset, skipped, content, inside, tuple(of))
+
+    def _unpack(
+        self, offset: tuple[int, ...], skipped: int, content: bytes, inside: Array, of: tuple[slice, ...]
+    ) -> bool:
+        """Write some of a chunk's values, which are within the dataset, to ``inside``; False where that can't be done.
 
         Raises:
-            DataError: they aren't all there.
+            DataError: the chunk doesn't hold all of its values that are within the dataset.
         """
-        stored, dtype = self._dataset.id, self._dataset.dtype
-        info = stored.get_chunk_info_by_coord(offset)
-        if info.byte_offset is None or info.filter_mask:
-            return False
-        same = inside.shape == self._chunks and inside.flags.c_contiguous and dtype.isnative and not self._shuffled
-        content = inside.reshape(-1).view(np.uint8) if same else np.empty(self.chunk_bytes, np.uint8)
-        try:
-            length, ended = _inflate(stored.read_direct_chunk(offset)[1], content)
-        except zlib.error:
+        dtype = self._dataset.dtype
+        direct = inside.shape == self._chunks and inside.flags.c_contiguous and inside.dtype == dtype
+        whole = inside.reshape(-1).view(np.uint8) if direct else np.empty(self.chunk_bytes, np.uint8)
+        length = self._filters.undo(content, skipped, whole)
+        if length is None:
             return False
         self._dataset.check_length(offset, length)
-        if same or not ended:
-            return ended
-        content[length:] = 0  # beyond the dataset's edge
-        if self._shuffled:  # the first bytes of all values, then the second bytes …
-            if length < len(content):
-                return False
-            content = content.reshape(dtype.itemsize, -1).T.copy().reshape(-1)
-        np.copyto(inside, content.view(dtype).reshape(self._chunks)[tuple(slice(each) for each in inside.shape)])
+        if not direct:
+            whole[length:] = 0  # beyond the dataset's edge
+            values = whole.view(dtype).reshape(self._chunks)[of]
+            for name in inside.dtype.names or [...]:
+                inside[name] = values[name]
         return True
 
     def _at(self, start: int, stop: int) -> tuple[slice, ...]:
@@ -173,23 +198,8 @@ class Slabs:
         return (*(slice(None) for _ in range(self._axis)), slice(start, stop))
 
 
-def _inflate(deflated: bytes, target: Array) -> tuple[int, bool]:
-    """Fill the array of bytes, and no more, from deflated ones, in pieces that stay in the cache.
-
-    Returns:
-        How many bytes there were, and whether these were all, as their checksum has it.
-
-    Raises:
-        zlib.error: for what isn't deflated, or has another checksum.
-    """
-    inflater, place = zlib.decompressobj(), 0
-    for start in range(0, len(deflated), PIECE):
-        rest = deflated[start : start + PIECE]
-        if place < len(target):
-            piece = inflater.decompress(rest, len(target) - place)
-            target[place : place + len(piece)] = np.frombuffer(piece, np.uint8)
-            place += len(piece)
-            rest = inflater.unconsumed_tail
-        if place == len(target) and not inflater.eof and inflater.decompress(rest, 1):
-            break  # there are more
-    return place, inflater.eof
+def _alike(dtype: np.dtype[Any], stored: np.dtype[Any]) -> bool:
+    """Whether values of a type are stored ones, or some of a table's columns, but perhaps for their byte order."""
+    if dtype.names is None or stored.names is None:
+        return dtype.newbyteorder("=") == stored.newbyteorder("=")
+    return all(name in stored.names and _alike(dtype[name], stored[name]) for name in dtype.names)

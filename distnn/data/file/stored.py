@@ -20,14 +20,11 @@ import numpy as np
 from distnn.data.file.opening import named, open_file
 from distnn.data.file.references import source_files
 from distnn.data.file.slabs import Slabs
+from distnn.data.file.unpacking import CHECKSUM, DEFLATE, FLETCHER32, SHUFFLE, most
 from distnn.errors import DataError, complain
 
-#: Filters that leave the number of bytes as it is, but for a checksum's (Fletcher-32).
-SHUFFLE, FLETCHER32 = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
-#: The bytes of a chunk's checksum.
-CHECKSUM = 4
-#: Filters that compress.
-DEFLATE, SZIP, LZF = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SZIP, h5py.h5z.FILTER_LZF
+#: Filters that compress, besides `DEFLATE`.
+SZIP, LZF = h5py.h5z.FILTER_SZIP, h5py.h5z.FILTER_LZF
 
 
 class Witness:
@@ -134,6 +131,8 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         with self.guarded(start, stop):
             if again:
                 self._copy(target, start)
+            elif stop - start == self.shape[self.axis] and target.flags.c_contiguous:  # a small file's, in less time
+                self.id.read(h5py.h5s.ALL, h5py.h5s.ALL, target)
             else:
                 super().read_direct(target, (*(slice(None) for _ in range(self.axis)), slice(start, stop)))
 
@@ -219,7 +218,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         if {*used} <= {SHUFFLE, FLETCHER32}:
             return int(info.size) - CHECKSUM * used.count(FLETCHER32)
         _, content = self.id.read_direct_chunk(offset)
-        limit = int(np.prod(self.chunks)) * self.dtype.itemsize + CHECKSUM  # and no more, whatever it is said to be
+        limit = most(int(np.prod(self.chunks)) * self.dtype.itemsize)  # and no more, whatever it is said to be
         with suppress(zlib.error, IndexError):
             for number in used:
                 if number == FLETCHER32:

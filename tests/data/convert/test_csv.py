@@ -59,6 +59,7 @@ def test_csv_of_classes(tmp_path: Path, text: str) -> None:
         (["1.0", "2.0"] * 10, "classification", ("1.0", "2.0")),
         (["01", "02"] * 10, None, ("01", "02")),
         (["1", "two"] * 10, None, ("1", "two")),
+        ([str(1_000 * row) for row in range(30)], None, ()),
         (["True", "False"] * 10, None, ("False", "True")),
         ([str(value) for value in range(20)], "classification", tuple(str(value) for value in range(20))),
     ],
@@ -122,6 +123,10 @@ def test_numbers_are_those_of_pythons_own_reader(
         (
             "a,t\n" + "".join(f"1,{i}\n" for i in range(9)),
             "holds 9 different integers in 9 samples, which may be classes",
+        ),
+        (
+            "a,t\n" + "".join(f"1,{i}\n" for i in range(1001)) * 2,
+            "holds 1001 different integers in 2002 samples, which may be classes",
         ),
         ("a,t\n" + "1,1.0\n2,2.0\n" * 5, "holds 2 different whole numbers written as floats, such as 1.0, in 10"),
     ],
