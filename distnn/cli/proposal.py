@@ -99,13 +99,17 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
 
 
 def transforms(file: DataFile) -> dict[str, list[Any]]:
-    """Tables and targets of a regression are standardised, what tables lack is filled in, and images mapped to 0..1."""
+    """Tables, other numbers than pixels, and targets of a regression are standardised, images of pixels mapped to 0..1,
+    and what tables lack is filled in.
+    """
     found: dict[str, list[Any]] = {}
     if file.scale is None and file.task != "language":
         if of_pixels(file.x_dtype, file.sample_shape):
             found["x"] = [{"kind": "scale", "factor": 1 / 255}]
         elif len(file.sample_shape) == 1:
             found["x"] = ["fill", "standardize"] if lacks(file) else ["standardize"]
+        elif file.x_dtype.kind == "f":
+            found["x"] = [{"kind": "standardize", "axis": "channel"} if len(file.sample_shape) > 2 else "standardize"]
     if file.task == "regression":
         found["y"] = ["standardize"]
     return found
@@ -144,8 +148,10 @@ def batch_size(kind: str, samples: int | None) -> int:
 
 
 def model_for(file: DataFile) -> str:
-    """The kind of model to begin with: the task's own; for images that are large enough, a convnet; or a perceptron."""
+    """The kind of model to begin with: the task's own, or for images a convnet if they are large; or a perceptron."""
     if file.task in ("language", "segmentation"):
         return "char-lstm" if file.task == "language" else "fcn"
+    if len(file.target_shape) > 1 and file.target_shape[:2] == file.sample_shape[:2]:
+        return "fcn"  # images to images
     image = len(file.sample_shape) in (2, 3) and min(file.sample_shape[:2]) >= IMAGE
     return "convnet" if image else "mlp"
