@@ -26,6 +26,7 @@ extensions += [
     "figures",
     "widgets",
     "scripts",
+    "notebooks",
     "generated",
     "docstrings",
     "gallery",

@@ -147,7 +147,8 @@ def in_the_locale(call: ast.Call) -> bool:
     if name == "open":
         owner = getattr(getattr(call.func, "value", None), "id", "")
         binary = any(isinstance(word, str) and "b" in word and len(word) <= 3 for word in words)
-        return owner not in ("os", "World", "images") and not binary  # the last is Pillow's module
+        others = ("os", "World", "images", "h5a", "h5d", "h5g")  # Pillow's module, and h5py's, whose things aren't text
+        return owner not in others and not binary
     method = isinstance(call.func, ast.Attribute)
     return (method and name in ("read_text", "write_text")) or (
         name in ("run", "Popen", "check_output") and "text" in given

@@ -23,36 +23,44 @@ def value_and_derivative(name, x):
     return run["f"][:, 0], run.gradient["rows"][:, 0]
 
 
-x = np.linspace(-4, 4, 400)  # an even number of points: none falls on a kink at 0
-names = [name for name in Activation.family.kinds if name != "identity"]
-figure, grid = plt.subplots(-(-(len(names) + 1) // 3), 3, figsize=(9, 2.6 * -(-(len(names) + 1) // 3)), sharex=True)
-for axes, name in zip(grid.flat, names, strict=False):
+def draw(name, x, f, derivative, title=None, lines=None):
+    """A curve and its derivative."""
+    figure, axes = plt.subplots(figsize=(2.9, 2.3))
+    for each in [] if lines is None else lines.T:
+        axes.plot(x, each, color=lecture.GREY, linewidth=1, linestyle=":")
+    axes.axhline(0, color=lecture.GREY, linewidth=0.6)
+    axes.axvline(0, color=lecture.GREY, linewidth=0.6)
+    axes.plot(x, f, color=lecture.BLUE, linewidth=2, label="$f$")
+    axes.plot(x, derivative, color=lecture.RED, linestyle="--", label="$f'$")
+    axes.set(title=title or name.replace("_", " "), ylim=(max(f.min(), -4) - 0.3, max(f.max(), derivative.max()) + 0.3))
+    axes.legend(loc="lower right" if name == "log_softmax" else "upper left")
+    lecture.save(figure, figures / f"07_{name}.svg")
+
+
+x = np.linspace(-4, 4, 200)  # an even number of points: none falls on a kink at 0
+curves = {}
+print(f"{'':>12}   f(-2)   f(-1)    f(1)    f(2)  f'(-2)  f'(2)")
+for name in Activation.family.kinds:
+    if name == "identity":
+        continue
     f, derivative = value_and_derivative(name, x)
+    curves[name] = {"f": f, "slope": derivative}
+    at, slopes = value_and_derivative(name, np.array([-2.0, -1.0, 1.0, 2.0]))
+    print(f"{name:>12}", "".join(f"{value:8.4f}" for value in [*at, slopes[0], slopes[3]]))
     h = 1e-6
     slope = (value_and_derivative(name, x + h)[0] - value_and_derivative(name, x - h)[0]) / (2 * h)
     error = np.abs(derivative - slope).max()
-    print(
-        f"{name:>12}: f(-1) = {np.interp(-1, x, f):7.4f}, f(1) = {np.interp(1, x, f):7.4f}, |f' - slope| = {error:.0e}"
-    )
-    assert error < 1e-8
-    axes.plot(x, f, color=lecture.BLUE, label="$f$")
-    axes.plot(x, derivative, color=lecture.RED, linestyle="--", label="$f'$")
-    axes.set_title(name + " of $(x, 0)$" if "softmax" in name else name)
+    lecture.claim(error < 1e-8, f"the derivative of {name} is that of differences; they differ by {error:.0e}")
+    draw(name, x, f, derivative, name.replace("_", " ") + " of $(x, 0)$" if "softmax" in name else None)
 
 # --- maxout: the largest of three lines, each with its own weight and bias
-x_node = graph.input("x", (graph.N, 1))
-lines = x_node @ np.array([[-1.0, 0.2, 1.5]]) + np.array([-2.0, 0.0, -1.5])
-maxout = graph.maxout(lines, 3).named("maxout")
+w, b = np.array([-1.0, 0.2, 1.5]), np.array([-2.0, 0.0, -1.5])
+node = graph.input("x", (graph.N, 1))
+maxout = graph.maxout(node @ w[None] + b, 3).named("maxout")
 run = graph.evaluate(graph.sum(maxout), x=x[:, None])
-axes = grid.flat[len(names)]
-axes.plot(x, x[:, None] * [-1.0, 0.2, 1.5] + [-2.0, 0.0, -1.5], color=lecture.GREY, linewidth=0.8)
-axes.plot(x, run["maxout"], color=lecture.BLUE)
-axes.plot(x, run.gradient["x"], color=lecture.RED, linestyle="--")
-axes.set(title="maxout of three lines", ylim=(-3, 5))
-
-for axes in grid.flat[len(names) + 1 :]:
-    axes.set_visible(False)
-for axes in grid.flat:
-    axes.axhline(0, color=lecture.GREY, linewidth=0.5)
-grid.flat[0].legend()
-lecture.save(figure, figures / "07_activations.svg")
+lines = x[:, None] * w + b
+draw("maxout", x, run["maxout"][:, 0], run.gradient["x"][:, 0], "maxout of three lines", lines)
+curves["maxout"] = {"f": run["maxout"][:, 0], "slope": run.gradient["x"][:, 0]}
+lecture.record(figures / "07_activations.json", {"x": x, "curves": curves})
+apart = np.abs(run["maxout"][:, 0] - lines.max(axis=1)).max()
+lecture.claim(apart == 0, f"maxout is the largest of its lines; it differs by {apart:.0e}")

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 # Set before numpy loads, which reads it once: matrices as small as the lecture's are fastest on one thread.
@@ -39,15 +40,38 @@ BLUE_RED = LinearSegmentedColormap.from_list(
 )
 #: The sentences of the claims that didn't hold.
 failed = []
+#: Each script is a notebook, too.
+NOTEBOOK = "ipykernel" in sys.modules
 
 
 def folders():
     """The folder for the figures, and one for data and runs that is removed when the script ends."""
-    figures = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "figures"
+    if NOTEBOOK:
+        figures = Path("figures")
+        _show_below(figures)
+    else:
+        figures = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "figures"
     work = Path(tempfile.mkdtemp(prefix="lecture-"))
     figures.mkdir(parents=True, exist_ok=True)
     atexit.register(shutil.rmtree, work, ignore_errors=True)
     return figures, work
+
+
+def _show_below(figures):
+    """Show each figure below the cell of a notebook that has written it."""
+    from IPython import get_ipython
+    from IPython.display import SVG, display
+
+    start, shown = time.time(), {}
+
+    def show(*_):
+        for path in sorted(figures.glob("*.svg"), key=lambda path: path.stat().st_mtime):
+            written = path.stat().st_mtime
+            if written > shown.get(path, start):
+                shown[path] = written
+                display(SVG(path))
+
+    get_ipython().events.register("post_run_cell", show)
 
 
 def save(figure, path):
@@ -72,8 +96,13 @@ def _attributes(style):
 
 
 def claim(condition, sentence):
-    """If it isn't so, say at the script's end, after all figures, that ``sentence`` no longer holds, and fail."""
-    if not condition:
+    """If it isn't so, say at the script's end, after all figures, that ``sentence`` no longer holds, and fail.
+
+    A notebook says it below the cell, and goes on.
+    """
+    if not condition and NOTEBOOK:
+        print(f"This no longer holds: {sentence}", file=sys.stderr)
+    elif not condition:
         failed.append(sentence)
 
 
@@ -123,6 +152,14 @@ def graph_steps(output, **values):
     nodes = [node for node in topological([output]) if node.op is not None and node.name is not None]
     steps = [{"name": node.name, "op": node.op.label, "of": list(terms(node, node.op.label))} for node in nodes]
     return {"inputs": values, "steps": steps}
+
+
+def exam(count, seed=0):
+    """Hours of study and of sleep before an exam, and who passed: more of both helps, and luck has a share."""
+    random = np.random.default_rng(seed)
+    x = np.column_stack([random.uniform(0, 10, count), random.uniform(3, 9, count)])
+    chance = 1 / (1 + np.exp(-(1.5 * (x[:, 0] - 5) + 1.0 * (x[:, 1] - 6))))
+    return x, (random.uniform(size=count) < chance).astype(int)
 
 
 def clouds(count, seed=0):

@@ -49,7 +49,7 @@ def run_all(scripts: Iterable[Path] = SCRIPTS, folder: Path = FIGURES) -> None:
 
 def run_stale(folder: Path = FIGURES) -> None:
     """Run the scripts whose last run is older than the script, the module they share, or distnn."""
-    shared = [*EXAMPLES.glob("lecture.*"), *(REPOSITORY / "distnn").rglob("*.py")]
+    shared = [*EXAMPLES.glob("lecture*"), *(REPOSITORY / "distnn").rglob("*.py")]
     newest = max(path.stat().st_mtime for path in shared)
     run_all(
         [script for script in SCRIPTS if _written(folder, script) < max(newest, script.stat().st_mtime)],

@@ -3,13 +3,13 @@
     ```{widget} graph_steps
     :data: ../figures/08_graph.json
     :figure: ../figures/08_graph.svg
-    :alt: what is seen
+    :alt: What is seen.
 
     Caption.
     ```
 
-static/widgets/NAME.js draws it. The numbers are within the page, because a page opened as a file may not read others.
-Without JavaScript the figure is seen, as it is until the widget has been drawn.
+static/widgets/NAME.js draws it. There may be several figures, as in `{panels}`. The numbers are within the page, since
+a page opened as a file may not read others. Without JavaScript the figure is seen, as it is until the widget is drawn.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from figures import drawing, label
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -50,14 +51,15 @@ class Widget(SphinxDirective):
         numbers = self.numbers(name)
         self.env.metadata[self.env.docname].setdefault("widgets", []).append(name)
 
-        picture = nodes.image(uri=self.options["figure"], alt=self.options["alt"])
+        figure = nodes.figure(classes=["widget", "panels"])
+        self.set_source_info(figure)
+        drawings = [drawing(self.env, uri, figure, 'aria-hidden="true"') for uri in self.options["figure"].split()]
+        still = f'<div class="row" {label(self.options["alt"], figure)}>{"".join(drawings)}</div>'
         live = f'<div class="widget-live" data-widget="{name}" hidden></div>'
         live += f'<script type="application/json">{numbers}</script>'
-        figure = nodes.figure("", picture, nodes.raw("", live, format="html"), classes=["widget"])
+        figure += nodes.raw("", still + live, format="html")
         if self.content:
-            caption = nodes.caption("", *self.parse_inline(" ".join(self.content))[0])
-            figure += caption
-        self.set_source_info(figure)
+            figure += nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
         return [figure]
 
     def numbers(self, name: str) -> str:

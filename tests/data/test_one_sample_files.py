@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from distnn.data import DataFile
 from distnn.data.cutting import Cut
+from distnn.data.file import reading
 from distnn.data.file.fields import Description, Location
 from distnn.data.file.index import NAME
 from distnn.data.file.many import MOST_OPEN
@@ -150,3 +152,101 @@ def test_to_tell_a_data_set_from_others_few_files_are_opened(folder: Path) -> No
         file._many.files._opened = lambda path: (opened.append(path), real(path))[1]
         file._many.files.close()
         assert "train/x" in file.identity() and 0 < len(opened) <= 16
+
+
+def marked(path: Path, k: int, change: Callable[[h5py.File], object] = lambda file: None) -> None:
+    """A file as NetCDF has it: with attributes, and references between its dimensions and their scales."""
+    with h5py.File(path, "w") as file:
+        x = file.create_dataset("climate/data", data=X[k])
+        x.attrs.update({"units": "K", "shift": np.float32(1), "list": ["a", "b"]})
+        file["climate/scale"] = np.arange(6.0)
+        file["climate/scale"].make_scale("lon")
+        x.dims[1].attach_scale(file["climate/scale"])
+        file["label"], file.attrs["source"] = LABELS[k], "a model"
+        change(file)
+
+
+def moved(file: h5py.File) -> None:
+    file.move("climate/data", "elsewhere")
+    file["climate/data"] = h5py.SoftLink("/elsewhere")
+
+
+def packed(file: h5py.File) -> None:
+    file["climate/data"].attrs["scale_factor"] = np.float32(2)
+
+
+def outside(file: h5py.File) -> None:
+    (Path(file.filename).parents[1] / "other.h5").write_bytes(Path(file.filename).with_name("00.h5").read_bytes())
+    del file["label"]
+    file["label"] = h5py.ExternalLink("../other.h5", "label")
+
+
+def raw(file: h5py.File) -> None:
+    del file["climate/data"]
+    place = Path(file.filename).parents[1] / "raw"
+    place.write_bytes(X[0].tobytes())
+    file.create_dataset("climate/data", X[0].shape, X.dtype, external=[(str(place), 0, X[0].nbytes)])
+
+
+def unfinished(file: h5py.File) -> None:
+    del file["climate/data"]
+    file.create_dataset("climate/data", X[0].shape, X.dtype)
+
+
+def test_those_like_the_first_are_not_looked_at_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for k in range(12):
+        marked(tmp_path / f"{k:02}.h5", k)
+    looked: list[Path] = []
+    real = reading.structure
+
+    def watched(path: Path, *args: Any, **options: Any) -> Any:
+        looked.append(path)
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(reading, "structure", watched)
+    with DataFile(tmp_path / "*.h5", description=description()) as file:
+        samples, labels = file.read("train")
+    np.testing.assert_array_equal(samples, X[:12])
+    np.testing.assert_array_equal(labels, LABELS[:12])
+    assert {path.name for path in looked} == {"00.h5"} and len(looked) == 2
+
+
+@pytest.mark.parametrize("change", [moved, packed, outside, raw, unfinished])
+def test_one_that_means_something_else_is_looked_at(change: Callable[[h5py.File], object], tmp_path: Path) -> None:
+    """What it is then, or is refused for, is as if it had been opened alone."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for k in range(3):
+        marked(folder / f"{k:02}.h5", k, change if k == 1 else lambda file: None)
+    try:
+        with DataFile(folder / "01.h5", description=description()) as alone:
+            expected: Any = alone.read("train")[0]
+    except DataError as error:
+        expected = str(error)
+    shutil.copy(folder / "00.h5", folder / "03.h5")
+    shutil.move(folder / "01.h5", folder / "02a.h5")
+    shutil.copy(folder / "00.h5", folder / "01.h5")
+    found: list[Any] = []
+    try:
+        with DataFile(folder / "*.h5", description=description()) as file:
+            found += [file.read("train", 2, 3)[0], file.read("train", 3, 4)[0]]
+    except DataError as error:
+        found.append(str(error).removeprefix(f"{folder / '*.h5'}: "))
+    if isinstance(expected, str):
+        assert found == [expected.replace("01.h5", "02a.h5")]
+    else:
+        np.testing.assert_array_equal(found[0], X[2:3])
+        np.testing.assert_array_equal(found[1], expected)
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    for k in range(3):
+        marked(tmp_path / f"{k:02}.h5", k)
+    with DataFile(tmp_path / "*.h5", description=description()) as file:
+        (tmp_path / "01.h5").unlink()
+        os.mkfifo(tmp_path / "01.h5")
+        with pytest.raises(DataError, match=r"01\.h5 is a pipe"):
+            file.read("train")
+        (tmp_path / "01.h5").unlink()
+        with pytest.raises(DataError, match=r"no data file .*01\.h5"):
+            file.read("train")

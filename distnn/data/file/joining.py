@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from distnn.data.file import checks
+from distnn.data.file.alike import Pattern
 from distnn.data.file.fields import NAMES, SPLIT
 from distnn.data.file.index import Form, index
 from distnn.data.file.many import GROUP, MOST_OPEN, Across, OpenFiles, rows_of
@@ -140,7 +141,7 @@ def join_samples(
     Raises:
         DataError: they don't belong together.
     """
-    first, files = _begin(where, named, opened)
+    first, files = _begin(where, named, opened, Pattern(named[0][1], opened, follow=follow))
     _check_splits(first.path, "train", first.splits)
     found = index(files.paths, datasets, comm, follow=follow, beat=beat)
     usual = found.entries[0].form
@@ -157,11 +158,15 @@ def join_samples(
     return Joined(first, files, *data, first.notes, stamps, found.digest)
 
 
-def _begin(where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Path], Any]) -> tuple[Any, OpenFiles]:
+def _begin(
+    where: Path, named: Sequence[tuple[str, Path]], opened: Callable[[Path], Any], pattern: Pattern | None = None
+) -> tuple[Any, OpenFiles]:
     """The first file, and all of them, of which each that is opened is compared with it."""
     first = opened(named[0][1])
 
     def alike(path: Path) -> Any:
+        if pattern and (sample := pattern.opened(path)):
+            return sample
         part = opened(path)
         for what in ALIKE:
             here, there = getattr(part, what), getattr(first, what)

@@ -8,7 +8,7 @@ import importlib
 import os
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -51,7 +51,7 @@ def named(path: Path, read: Callable[P, T]) -> Callable[P, T]:
 
     code = reads.__code__.replace(co_filename=f"<{path}, which is damaged if HDF5 ends here>", co_name="read_the_file")
     function: Any = types.FunctionType(code, {}, closure=reads.__closure__)
-    return cast(Callable[P, T], function)
+    return cast("Callable[P, T]", function)
 
 
 def check_file(path: Path, expected: str) -> None:
@@ -93,11 +93,13 @@ def open_file(path: Path, comm: Any = None) -> Any:
 
 
 def _open_locked(path: Path) -> Any:
-    """Open read-only with a shared lock, or without one if the file system has no locks.
+    """Open read-only with a shared lock, or without one if the file system has no locks, or the file no name any more.
 
     HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports return other codes too. A data
     file gets its name once it is complete, so a reader doesn't need the lock.
     """
+    if path.is_relative_to("/proc/self/fd"):
+        return h5py.File(path.open("rb", buffering=0), "r")  # HDF5 itself opens no file without a real path
     try:
         return h5py.File(path, "r", locking="best-effort")
     except OSError as error:
@@ -115,6 +117,18 @@ def damaged(path: Path, what: str, error: Exception) -> DataError:
         "file, or it was truncated or damaged when it was copied or written; copy it again, or make it again with "
         "`distnn data`."
     )
+
+
+def unreadable(path: Path, datasets: Iterable[Any], what: str, error: Exception) -> DataError:
+    """The error that says why ``what`` can't be read of datasets: a filter is missing, or the file is damaged."""
+    for dataset in datasets:
+        if missing := missing_filters(dataset):
+            return DataError(
+                f"{path}: {what} can't be read, because they are compressed by {missing[0]}, which this HDF5 lacks. "
+                f"Install the filters (pip install hdf5plugin), or write the file again with gzip or without "
+                f"compression (h5repack -f GZIP=4 OLD NEW)."
+            )
+    return damaged(path, what, error)
 
 
 def library() -> str:

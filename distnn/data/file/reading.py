@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distnn.data.cutting import Cut
-from distnn.data.file import checks, collective
+from distnn.data.file import checks, collective, opening
 from distnn.data.file.fields import AS_USUAL, Description
 from distnn.data.file.joining import Joined, join, join_samples, several
 from distnn.data.file.many import MOST_OPEN
-from distnn.data.file.opening import damaged, missing_filters, named, open_file
+from distnn.data.file.opening import damaged, named, open_file
 from distnn.data.file.rows import Rows, bytes_of_one, hash_of, leaves, names_of
 from distnn.data.file.splitting import numbers_in, numbers_of, origin, picked
 from distnn.data.file.stored import Stored
@@ -82,11 +82,12 @@ class DataFile:
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.path, self.follow, self.description = Path(path), follow, description
+        place = (description.purpose and description.purpose.place) or self.path
         self._many: Joined | None = None
-        files = several(self.path, comm)
+        files = several(place, comm)
         plain = not files and description.cut is None
         self.together = comm is not None and comm.size > 1 and collective.available() and plain
-        self._file: Any = None if files else open_file(self.path, comm if self.together else None)
+        self._file: Any = None if files else open_file(place, comm if self.together else None)
         try:
             if files:
                 self._join(files, comm, beat)
@@ -94,7 +95,7 @@ class DataFile:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
                     self.close()
-                    self.together, self._file = False, open_file(self.path)
+                    self.together, self._file = False, open_file(place)
                     named(self.path, self._read_structure)()
             if description.cut is not None and description.cut.made:
                 parts = self._data, self._group, self.task, self.classes
@@ -341,16 +342,9 @@ class DataFile:
             raise
 
     def unreadable(self, split: str, start: int, stop: int, error: Exception) -> DataError:
-        """The error that says why samples can't be read: a filter is missing, or the file is damaged."""
-        for dataset in self._datasets(split).values():
-            for part in leaves(dataset):
-                if missing := missing_filters(part):
-                    return DataError(
-                        f"{self.path}: samples {start}..{stop} of {split} can't be read, because they are compressed "
-                        f"by {missing[0]}, which this HDF5 lacks. Install the filters (pip install hdf5plugin), or "
-                        f"write the file again with gzip or without compression (h5repack -f GZIP=4 OLD NEW)."
-                    )
-        return damaged(self.path, f"samples {start}..{stop} of {split}", error)
+        """The error that says why samples can't be read."""
+        parts = [part for dataset in self._datasets(split).values() for part in leaves(dataset)]
+        return opening.unreadable(self.path, parts, f"samples {start}..{stop} of {split}", error)
 
     def _as_stored(self) -> bool:
         """Whether all samples lie in this file, and as they are read, so that ranks can read them together."""

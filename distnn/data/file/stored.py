@@ -131,6 +131,8 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
         with self.guarded(start, stop):
             if again:
                 self._copy(target, start)
+            elif stop - start == self.shape[self.axis] and target.flags.c_contiguous:  # a small file's, in less time
+                self.id.read(h5py.h5s.ALL, h5py.h5s.ALL, target)
             else:
                 super().read_direct(target, (*(slice(None) for _ in range(self.axis)), slice(start, stop)))
 

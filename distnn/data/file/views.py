@@ -67,7 +67,8 @@ class Single:
     axis = 0
 
     def __init__(self, part: Stored) -> None:
-        self.parts, self.names = (part,), part.names
+        self.parts: tuple[Stored, ...] = (part,)
+        self.names = part.names
         self.shape, self.dtype = (1, *part.shape), _native(part.dtype)
         self.chunks = (1, *part.chunks) if part.chunks else None
 
