@@ -270,10 +270,9 @@ def share(seed: int, numbers: list[tuple[str, int]], keep: Path | None) -> tuple
                 counts[f"{kind} commands"] += 1
                 if fault := bench.verdict(command):
                     wrong.append(f"{kind} {number}, {command[0]}: {fault}")
-                    if keep is not None and (path.is_file() or path.is_dir()):
+                    if keep is not None:
                         keep.mkdir(exist_ok=True)
-                        copy = shutil.copytree if path.is_dir() else shutil.copyfile
-                        copy(path, keep / f"{kind}-{path.name}")
+                        subprocess.run(["cp", "-a", path, keep / f"{kind}-{path.name}"], check=True)
             shutil.rmtree(bench.work)
             bench.work.mkdir()
     return counts, wrong

@@ -23,8 +23,8 @@ from tests.fuzz_files import SUBJECTS
 from tests.support.resuming import OFTEN, finished, killed, progress
 from tests.support.runs import distance
 
-#: How many epochs each data set is trained for: two thousand steps.
-EPOCHS = {"digits": 1000, "fields": 700, "maps": 1000}
+#: How many epochs each data set is trained for: a thousand steps.
+EPOCHS = {"digits": 500, "fields": 350, "maps": 500}
 #: After so many kills the run is brought to its end, and another one begins.
 TURN = 25
 
