@@ -15,7 +15,7 @@ from distnn.report.output import show
 @click.command(cls=options.Once)
 @options.run_file
 @click.option("-o", "--output", type=options.PATH, help="model.svg, .png, .pdf or .dot; replaced if there.")
-@click.option("--neurons", is_flag=True, help="Draw circles and arrows, as SVG; needs no Graphviz.")
+@click.option("--neurons", is_flag=True, help="Draw circles and arrows, as SVG.")
 @options.overrides
 @options.trust_code
 @alone
@@ -24,7 +24,7 @@ def graph(run: Path, output: Path | None, neurons: bool, overrides: tuple[str, .
 
     A box is a step of the computation: its layer, what it computes, its parameters, and its floating-point operations
     for one sample; N is the number of samples in a batch. Without -o the drawing's text is printed, in Graphviz's
-    language DOT. Pictures need Graphviz's program dot (apt install graphviz); .dot files don't.
+    language DOT. .png and .pdf need Graphviz's program dot (apt install graphviz); .svg and .dot don't.
 
     With --neurons the network is drawn as circles and arrows: a column for each layer, a circle for each neuron, an
     arrow for each weight. Of long columns the first and the last circles are drawn; images are sheets, and a recurrent

@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import html
-from pathlib import Path
-
 import run_all
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -41,10 +38,9 @@ class Script(SphinxDirective):
             if not path.exists():
                 raise self.error(f"there is no {path}")
             texts.append(path.read_text(encoding="utf-8"))
-        name = html.escape(str(Path("docs/examples") / script.name))
         return [
-            code(f"python {name} figures      # writes its figures to the folder figures", "sh"),
-            *folded(f"<code>{name}</code>, {len(texts[0].splitlines())} lines", code(texts[0], "python")),
+            code(f"python docs/examples/{script.name} figures", "sh"),
+            *folded(f"The script, {len(texts[0].splitlines())} lines", code(texts[0], "python")),
             *folded("What it prints", code(texts[1], "text")),
         ]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.launch import environment
 from tests.support.runs import babble, run_file
 
 pytest.importorskip("torch", reason="needs PyTorch as an oracle; cure: pip install torch==2.13.0")
@@ -25,7 +24,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_fifty_steps_follow_pytorch(case: str, repository: Path, tmp_path: Path) -> None:
+def test_fifty_steps_follow_pytorch(
+    case: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sections = {name: dict(keys) for name, keys in CASES[case].items()}
     sections["model"] = {"kind": "char-lstm", "embedding": 8, "hidden": [24]} | sections.get("model", {})
     sections["data"] |= {"path": str(babble(tmp_path / "text.h5", 3000, length=20))}
@@ -33,11 +34,11 @@ def test_fifty_steps_follow_pytorch(case: str, repository: Path, tmp_path: Path)
     sections |= {"optimizer": {"kind": "adam", "learning_rate": 0.01}, "schedule": {"kind": "cosine"}}
     run = run_file(tmp_path / "run.toml", **sections)
     script = repository / "benchmarks" / "language.py"
-    command = [sys.executable, script, run, "--steps", str(STEPS), "--json", tmp_path / "found.json"]
-    done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, check=False, timeout=240, env=environment("none")
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = [script, run, "--steps", str(STEPS), "--json", tmp_path / "found.json"]
+    monkeypatch.setattr(sys, "argv", [*map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(script), run_name="__main__")
+    assert end.value.code == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert len(found["distnn"]) == len(found["torch"]) == STEPS
     np.testing.assert_allclose(found["distnn"], found["torch"], rtol=1e-4)

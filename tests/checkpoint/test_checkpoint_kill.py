@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import re
@@ -24,9 +25,26 @@ KILLS, MOST = times(5, 12), 12
 KEEP = 3
 
 
-def writer(checkpoints: Path, first: int, *kill_at: str) -> subprocess.Popen[str]:
-    command = [sys.executable, checkpoint_writer.__file__, str(checkpoints), str(first), str(KEEP), *kill_at]
+def writer(checkpoints: Path, first: int) -> subprocess.Popen[str]:
+    command = [sys.executable, checkpoint_writer.__file__, str(checkpoints), str(first), str(KEEP)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _write(output: int, checkpoints: Path, kill_at: int) -> None:
+    sys.stdout = os.fdopen(output, "w")
+    checkpoint_writer.main(checkpoints, 1, KEEP, kill_at)
+
+
+def cut_short(checkpoints: Path, event: int) -> tuple[int | None, int]:
+    """How a writer ends, a fork, that is to kill itself at that event, and the last step that it told of."""
+    reads, writes = os.pipe()
+    process = multiprocessing.get_context("fork").Process(target=_write, args=(writes, checkpoints, event))
+    process.start()
+    os.close(writes)
+    with os.fdopen(reads) as told:
+        confirmed = max(map(int, told.read().split()))
+    process.join()
+    return process.exitcode, confirmed
 
 
 def check(checkpoints: Path, confirmed: int) -> int:
@@ -73,14 +91,12 @@ def test_killed_before_every_system_call(tmp_path: Path) -> None:
     """The fourth save, which becomes the best and removes the first, is cut short at each of its events in turn."""
     for event in range(100):
         checkpoints = tmp_path / str(event)
-        with writer(checkpoints, 1, str(event)) as process:
-            assert process.stdout is not None
-            confirmed = max(map(int, process.stdout.read().split()))
+        code, confirmed = cut_short(checkpoints, event)
         check(checkpoints, confirmed)
         clean(checkpoints)
         assert not list(checkpoints.glob("*.tmp"))
-        if process.returncode == 0:
+        if code == 0:
             break
-        assert process.returncode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
     # open to verify, rename, two links of two calls each, opens to sync, one removal: fewer means the hook missed some
     assert event >= 9

@@ -128,7 +128,7 @@ def test_slow_work_of_one_rank_is_not_taken_for_stuck(seconds: int, tmp_path: Pa
     fifo = tmp_path / "text.fifo"
     os.mkfifo(fifo)
     # No rank is number 9: nothing is put in but the patience.
-    argv = [sys.executable, "-m", "tests.support.failing", "predict", "9", "stop", "data", "text", str(fifo)]
+    argv = [*rank(module="tests.support.failing"), "predict", "9", "stop", "data", "text", fifo]
     with Launch(2, [*argv, "-o", tmp_path / "t.h5"], env={"DISTNN_TEST_PATIENCE": str(PATIENCE)}) as launch:
         if seconds:
             fed(fifo, seconds)

@@ -20,6 +20,7 @@ from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, s
 from distnn.data.partition import Range, batch, batches, micro_shards
 from distnn.data.stream import Stream, block_length
 from distnn.errors import DataError
+from tests.support.thorough import times
 
 SAMPLES = 230
 
@@ -55,7 +56,7 @@ def orders(draw: st.DrawFn, samples: int) -> tuple[Order, Order]:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(50, 150), deadline=None)
 def test_they_come_as_from_memory(file: DataFile, data: st.DataObject) -> None:
     """On any rank of any number, of any batches and micro-shards, from any batch on, and going back at times."""
     first = data.draw(st.integers(0, 60), label="first sample")

@@ -71,12 +71,12 @@ def test_the_bits_and_the_mean_iou_are_those_of_one_rank(tmp_path: Path, monkeyp
     climate(tmp_path)
     monkeypatch.chdir(tmp_path)
     run, ends = tmp_path / "run.toml", []
-    for ranks, in_memory in ((1, "true"), (3, "true"), (3, "false")):
+    for ranks, in_memory in ((1, "true"), (3, "false")):
         run.write_text(RUN.replace("IN_MEMORY", in_memory).replace("{split}", f"{tmp_path}/{{split}}"))
         out = tmp_path / f"{ranks}-{in_memory}"
         digest, last = checkpoint.digest(finished(ranks, run, out)), metrics(out, "evaluation")[-1]
         ends.append((digest, last["metrics"]["iou"], last["loss"]))
-    assert ends == 3 * ends[:1]
+    assert ends == 2 * ends[:1]
     found = distnn("evaluate", out, f"{tmp_path}/{{split}}/*.h5", "--split", "validation", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["iou"] > 0.6

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,10 @@ from pathlib import Path
 import h5py
 import pytest
 
+from tests.support.forked import forked
 from tests.support.launch import Launch, Result, environment, launchers
 from tests.support.runs import DISTNN, distnn, metrics, run_file, some_digits
+from tests.support.warm import rank
 
 HOST = socket.gethostname()
 #: Seconds from the message to the end of all ranks.
@@ -33,8 +36,7 @@ def run(tmp_path: Path) -> Path:
 
 def failed(launcher: str, n: int, phase: str, who: str, run: Path, fault: str = "unforeseen") -> Result:
     """How the job ended in which rank ``who`` failed."""
-    argv = [sys.executable, "-m", "tests.support.failing", phase, who, fault]
-    argv += ["train", run, "--out", run.parent / "out"]
+    argv = [*rank(launcher, "tests.support.failing"), phase, who, fault, "train", run, "--out", run.parent / "out"]
     return ended(n, argv, launcher)
 
 
@@ -82,13 +84,13 @@ def test_what_is_explained_comes_without_a_traceback(run: Path) -> None:
 def test_what_every_rank_must_meet_is_told_once(launcher: str, tmp_path: Path) -> None:
     """A usage error: exit code 2, whichever ranks come to it first."""
     run = run_file(tmp_path / "run.toml", data={"path": str(tmp_path / "missing.h5")})
-    result = ended(3, [*DISTNN, "train", run, "--out", tmp_path / "out"], launcher)
+    result = ended(3, [*rank(launcher), "train", run, "--out", tmp_path / "out"], launcher)
     assert result.returncode == 2, result
     assert len(messages(result)) == 1, result
     assert f"rank 0 of 3 (host {HOST}): There is no data file" in messages(result)[0]
     assert "Traceback" not in result.stderr, result
     assert not (tmp_path / "out").exists()
-    result = ended(3, [*DISTNN, "train", run, "--set", "train.epoch=3"], launcher)
+    result = ended(3, [*rank(launcher), "train", run, "--set", "train.epoch=3"], launcher)
     assert result.returncode == 2, result
     assert len(messages(result)) == 1, result
     assert "train.epoch is not a setting (did you mean 'epochs'?)" in messages(result)[0]
@@ -97,7 +99,7 @@ def test_what_every_rank_must_meet_is_told_once(launcher: str, tmp_path: Path) -
 @pytest.mark.parametrize("launcher", launchers())
 def test_divergence_is_told_once(launcher: str, tmp_path: Path) -> None:
     run = run_file(tmp_path / "run.toml", optimizer={"learning_rate": 1e30})
-    result = ended(2, [*DISTNN, "train", run, "--out", tmp_path / "out"], launcher)
+    result = ended(2, [*rank(launcher), "train", run, "--out", tmp_path / "out"], launcher)
     assert result.returncode == 1, result
     assert len(messages(result)) == 1, result
     assert "the training diverged" in messages(result)[0]
@@ -131,10 +133,16 @@ PROMISES = {
 }
 
 
+def promised(run: Path, *more: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+    """The end of a process that finds these variables of a launcher."""
+    words = ["train", str(run), "--out", str(run.parent / "out"), *more]
+    return forked(words, cwd=None, env=environment("none", variables), timeout=START)
+
+
 @pytest.mark.parametrize("variable", PROMISES)
 def test_a_process_that_was_promised_company_does_not_train_alone(variable: str, run: Path) -> None:
     launcher, more = PROMISES[variable]
-    result = distnn("train", run, "--out", run.parent / "out", env={variable: "2", **more})
+    result = promised(run, **{variable: "2", **more})
     assert result.returncode == 2, result
     (message,) = messages(result.stderr)
     assert message.startswith(
@@ -147,14 +155,12 @@ def test_a_process_that_was_promised_company_does_not_train_alone(variable: str,
 
 
 def test_a_promise_of_one_is_kept(run: Path) -> None:
-    env = {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0", "SLURM_NTASKS": "64"}
-    result = distnn("train", run, "--out", run.parent / "out", "--quiet", env=env)
+    result = promised(run, "--quiet", SLURM_STEP_NUM_TASKS="1", SLURM_PROCID="0", SLURM_NTASKS="64")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_rank_other_than_0_leaves_the_message_to_rank_0(run: Path) -> None:
-    env = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
-    result = distnn("train", run, "--out", run.parent / "out", env=env)
+    result = promised(run, SLURM_STEP_NUM_TASKS="2", SLURM_PROCID="1")
     assert (result.returncode, result.stderr) == (2, "")
 
 

@@ -27,8 +27,9 @@ from tests.support.faults import FAULTS
 from tests.support.launch import CURES, Launch, Result, usable
 from tests.support.runs import run_file, saved
 from tests.support.thorough import THOROUGH
+from tests.support.warm import rank
 
-HOST = socket.gethostname()
+HOST, FAILING = socket.gethostname(), "tests.support.failing"
 #: Seconds without work that the ranks bear once the fault has struck; for some, from the beginning.
 IMPATIENCE, PATIENCE = 2, 8
 #: Seconds until the fault strikes, and from then until nothing is left of the job: hard limits, for a loaded machine.
@@ -127,7 +128,10 @@ def befall(cell: Cell, folder: Path) -> Outcome:
         parallel={"timeout": before},
     )
     struck, out = folder / "struck", folder / "out"
-    argv = [sys.executable, "-m", "tests.support.failing", cell.phase, str(cell.culprit), cell.fault]
+    # What ends by itself may be a fork; whatever happens to a process, to a new one.
+    warm = cell.fault in ("unforeseen", "exit") and cell.phase not in EDGES
+    way = rank(cell.launcher, FAILING) if warm else [sys.executable, "-m", FAILING]
+    argv = [*way, cell.phase, str(cell.culprit), cell.fault]
     env = {"DISTNN_TEST_STRUCK": str(struck)}
     env |= {"DISTNN_TEST_IMPATIENCE": str(after), "DISTNN_TEST_PATIENCE": str(before)}
     with Launch(2, [*argv, "train", run, "--out", out], launcher=cell.launcher, env=env) as launch:
@@ -151,6 +155,8 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """All cells that are to be tested, under way."""
     items = [item for item in request.session.items if getattr(item, "fspath", None) == request.node.fspath]
     chosen = [item.callspec.params["cell"] for item in items if hasattr(item, "callspec")]  # type: ignore[attr-defined]
+    for launcher in {cell.launcher for cell in chosen if usable(cell.launcher)}:
+        rank(launcher)  # starts its server once
     with ThreadPoolExecutor(JOBS) as jobs:
         yield {
             cell: jobs.submit(befall, cell, tmp_path_factory.mktemp("-".join(cell)))

@@ -17,7 +17,7 @@ def test_a_run_killed_many_times_on_any_number_of_ranks_ends_as_if_it_never_was(
     run, chance = write(tmp_path, train={"epochs": 30}), random.Random(1)
     whole = finished(1, run, tmp_path / "whole")
     out = tmp_path / "run"
-    for _ in range(times(8, 20)):
+    for _ in range(times(5, 20)):
         killed(chance.randint(1, 4), run, out, chance)
     resumed = newest(out)
     assert resumed is not None

@@ -12,7 +12,7 @@ from tests.support.runs import metrics
 from tests.support.thorough import times
 
 #: How often a run is killed, on how many ranks.
-TIMES, RANKS = times(10, 200), 2
+TIMES, RANKS = times(5, 200), 2
 
 
 def started(run: Path, out: Path, limit: float = LIMIT) -> tuple[float, set[int]]:

@@ -1,4 +1,4 @@
-"""Runs the tests in ranks/ on 1, 2 and 4 real ranks under MPICH, and on 3 under Open MPI."""
+"""Runs the tests in ranks/ on 4 real ranks under MPICH, on 3 under Open MPI, and most of them on 2 and on 1, too."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.launch import CURES, REPOSITORY, Launch, LaunchTimeout, Result, launchers, mpiexec, usable
+from tests.support.thorough import THOROUGH
 
 RANK_TESTS = Path(__file__).parent / "ranks"
+#: Those that train at length, where 1 and 2 are numbers like others; whole runs on so many are in test_reproducible.py.
+LONG = ("test_models.py", "test_saving.py", "test_step.py", "test_streams.py")
 
 
-def run_on_ranks(launcher: str, n: int, tests: Path, reports: Path, timeout: float = 300) -> tuple[Result, list[Any]]:
+def run_on_ranks(
+    launcher: str, n: int, tests: Path, reports: Path, timeout: float = 540, without: Sequence[str] = ()
+) -> tuple[Result, list[Any]]:
     """Run pytest over `tests` on `n` ranks: how the job ended, and the report of every rank that wrote one."""
     argv = [sys.executable, "-m", "pytest", "--with-mpi", "-p", "tests.support.rank_report"]
     argv += [
@@ -27,6 +33,7 @@ def run_on_ranks(launcher: str, n: int, tests: Path, reports: Path, timeout: flo
         "--color=no",
         f"--rootdir={REPOSITORY}",
         f"--confcutdir={REPOSITORY}",
+        *(f"--ignore={tests / name}" for name in without),
         str(tests),
     ]
     env = {"DISTNN_RANK_REPORTS": str(reports)}
@@ -61,7 +68,7 @@ def complaint(n: int, result: Result, reports: list[Any]) -> str:
 def test_ranks(launcher: str, n: int, tmp_path: Path) -> None:
     if not usable(launcher):
         pytest.skip(CURES[launcher])
-    result, reports = run_on_ranks(launcher, n, RANK_TESTS, tmp_path)
+    result, reports = run_on_ranks(launcher, n, RANK_TESTS, tmp_path, without=LONG if n < 3 and not THOROUGH else ())
     assert not complaint(n, result, reports), complaint(n, result, reports)
 
 

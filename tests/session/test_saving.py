@@ -33,8 +33,10 @@ LARGE = {"kind": "mlp", "hidden": [512]}
 ONE = "train.epochs=1"
 
 
-def _fill(path: Path) -> None:
-    """Write a file until the disk is full."""
+def _fill(path: Path, run: Path) -> None:
+    """Write a file until the disk is full, once the run has saved step 4."""
+    while not (run / "checkpoints" / "latest").exists() or saved(run).progress["step"] < 4:
+        time.sleep(0.01)
     with suppress(OSError), path.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
@@ -122,7 +124,7 @@ def test_a_full_disk_is_told_of_and_the_run_goes_on(
     def act(step: int) -> None:
         time.sleep(0.05)  # for what is being written
         if step == 5:
-            _fill(other)
+            _fill(other, small_disk / "run")
         elif step == 9:
             other.unlink()
 
@@ -145,7 +147,7 @@ def test_a_full_disk_ends_the_run_at_the_next_step_if_it_is_to(data: Path, small
     def act(step: int) -> None:
         time.sleep(0.05)
         if step == 5:
-            _fill(small_disk / "other")
+            _fill(small_disk / "other", small_disk / "run")
 
     often = {"every_steps": 1, "on_failure": "stop"}
     with pytest.raises(CheckpointError, match="No space left on device"):

@@ -1,8 +1,8 @@
 """A process that saves checkpoints in a tight loop until it is killed; `test_checkpoint_kill.py` starts and kills it.
 
-    python checkpoint_writer.py FOLDER FIRST_STEP KEEP [KILL_AT]
+    python checkpoint_writer.py FOLDER FIRST_STEP KEEP
 
-It prints each step once it is saved. With KILL_AT it kills itself right before the event of that number after three
+It prints each step once it is saved. With ``kill_at`` it kills itself right before the event of that number after three
 saves: an opening, renaming, linking or removing of a file; where fewer follow in one save, it ends.
 """
 
@@ -28,7 +28,7 @@ def state(step: int) -> Checkpoint:
     return Checkpoint({"weight": weight}, {"velocity": {"weight": -weight}}, {"step": step})
 
 
-def main(folder: Path, first: int, keep: int, kill_at: int | None) -> None:
+def main(folder: Path, first: int, keep: int, kill_at: int | None = None) -> None:
     """Save steps from ``first`` on."""
     events: int | None = None
 
@@ -50,4 +50,4 @@ def main(folder: Path, first: int, keep: int, kill_at: int | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else None)
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

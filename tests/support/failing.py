@@ -22,7 +22,7 @@ import numpy as np
 
 from distnn import runtime
 from distnn.checkpoint.draft import Draft
-from distnn.cli.main import main
+from distnn.cli import main as command_line
 from distnn.data.loader import Loader
 from distnn.doctor import facts, rates
 from distnn.errors import DataError
@@ -127,8 +127,13 @@ def patience(heartbeat: Heartbeat) -> float:
     return min(as_set, IMPATIENCE) if os.path.exists(STRUCK) else as_set
 
 
-if __name__ == "__main__":
-    put_in(*sys.argv[1:4])
+def main(argv: list[str]) -> None:
+    """Run the command line that follows the fault."""
+    put_in(*argv[:3])
     watchdog.PATIENCE = PATIENCE
     Heartbeat.patience = property(patience, lambda beat, value: vars(beat).update(patience=value))  # type: ignore
-    main(sys.argv[4:])
+    command_line.main(argv[3:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -190,6 +190,9 @@ def environment(launcher: str, extra: Mapping[str, str | None] | None = None) ->
             OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
             # Without this, Open MPI 5 prints "OSC UCX component priority" errors where shared memory is allocated.
             OMPI_MCA_osc="^ucx",
+            # Its ranks would spin while they wait.
+            OMPI_MCA_mpi_yield_when_idle="1",
+            OMPI_MCA_threads_pthreads_yield_strategy="nanosleep",
         )
     variables.update(extra or {})
     return {name: value for name, value in variables.items() if value is not None}

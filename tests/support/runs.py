@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ DISTNN = (sys.executable, "-m", "distnn")
 #: Seconds for a process, should it hang; a busy machine may take many for what is over in one elsewhere.
 LIMIT = 240
 
+T = TypeVar("T")
 Sections = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
 
@@ -77,6 +79,21 @@ def train_epoch(run: Run, epoch: int = 0) -> tuple[np.ndarray, list[int]]:
         losses.append(sums.mean_loss)
         samples.append(sums.samples)
     return np.array(losses), samples
+
+
+def once(comm: Communicator, function: Callable[[], T]) -> T:
+    """Rank 0's ``function()`` on every rank: what all would compute alike. The others sleep, and leave it the cores."""
+    result = function() if comm.root else None
+    over = comm.mpi.Ibarrier()
+    while not over.Test():
+        time.sleep(0.002)
+    return comm.bcast(result)
+
+
+def course(run: Run, epochs: int = 1) -> tuple[list[np.ndarray], Arrays]:
+    """Train some epochs: the losses of each one's steps, and the parameters at the end."""
+    found = [train_epoch(run, epoch)[0] for epoch in range(epochs)]
+    return found, {name: value.copy() for name, value in run.parameters.value.items()}
 
 
 def some_digits(path: Path, train: int, other: int = 40) -> Path:

@@ -1,4 +1,4 @@
-"""Drawings of graphs in DOT, the language of Graphviz, whose program ``dot`` turns them into pictures.
+"""Drawings of graphs: as SVG, and in DOT, the language of Graphviz, whose program ``dot`` makes other pictures of it.
 
 A graph without parameters is drawn node by node, as the lecture does, with values and derivatives if wanted; a model
 is drawn by the steps that its plan runs, with the parameters inside the steps that use them.
@@ -6,7 +6,6 @@ is drawn by the steps that its plan runs, with the parameters inside the steps t
 
 from __future__ import annotations
 
-import html
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -15,18 +14,17 @@ from typing import Any
 
 from distnn import outputs
 from distnn.errors import DistnnError, UsageError
-from distnn.graph.drawing import lesson, outline
+from distnn.graph.drawing import dot, lesson, outline, picture
+from distnn.graph.drawing.layers import Connection, Vertex, length
+from distnn.graph.drawing.nested import extents
+from distnn.graph.drawing.sketch import Arrow, Box, Sketch
 from distnn.graph.node import Node, topological
 
 #: What a drawing can be written as, by the file name's ending.
 FORMATS = ("dot", "svg", "png", "pdf")
 
-_FONT = 'fontname="Helvetica,Arial,sans-serif"'
-_STYLE = f"""\
-  graph [bgcolor="white", ranksep=0.35, labelloc="b", fontsize=11, fontcolor="#555555", {_FONT}]
-  node [shape="box", style="filled,rounded", color="#8a94a3", fillcolor="#ffffff", fontsize=12, {_FONT}]
-  edge [color="#5b6573", fontcolor="#5b6573", fontsize=10, arrowsize=0.7, {_FONT}]
-"""
+#: A lesson is drawn from left to right, unless it's wider: then its text would be too small on a phone.
+_WIDEST = 480.0
 
 
 @dataclass(frozen=True)
@@ -34,27 +32,40 @@ class Drawing:
     """A graph's picture. A notebook shows it; ``print`` shows its text.
 
     Attributes:
-        dot: the text in Graphviz's language.
+        sketch: what is drawn.
     """
 
-    dot: str
+    sketch: Sketch
+
+    @property
+    def dot(self) -> str:
+        """The text in Graphviz's language."""
+        return dot.text(self.sketch)
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG."""
+        return picture.svg(self.sketch)
 
     def __str__(self) -> str:
         return self.dot
 
     def _repr_svg_(self) -> str:
-        return self.render("svg").decode()
+        return self.svg
 
     def render(self, kind: str) -> bytes:
         """The picture's bytes in the format ``kind``: svg, png or pdf.
 
         Raises:
-            DistnnError: if Graphviz's program ``dot`` is missing, or fails.
+            DistnnError: for png and pdf, if Graphviz's program ``dot`` is missing, or fails.
         """
+        if kind == "svg":
+            return self.svg.encode()
         if shutil.which("dot") is None:
             raise DistnnError(
-                "the drawing needs the program dot of Graphviz, which isn't on the PATH. Get it with `apt install "
-                "graphviz` (or dnf, brew, module load), or without root `conda install -c conda-forge graphviz`"
+                f"a drawing as .{kind} needs the program dot of Graphviz, which isn't on the PATH; as .svg it doesn't. "
+                "Get dot with `apt install graphviz` (or dnf, brew, module load), or without root `conda install -c "
+                "conda-forge graphviz`"
             )
         # Twice the 96 dots per inch that a PNG has by default: sharp on today's screens.
         command = ["dot", f"-T{kind}", *(["-Gdpi=192"] if kind == "png" else [])]
@@ -69,7 +80,8 @@ class Drawing:
 
         Raises:
             UsageError: for another ending, or a folder that isn't there or can't be written to.
-            DistnnError: if Graphviz's program ``dot`` is missing; the text is then in a .dot file beside ``path``.
+            DistnnError: for .png and .pdf, if Graphviz's program ``dot`` is missing; the text is then in a .dot file
+                beside ``path``.
         """
         path = Path(path)
         kind = path.suffix.removeprefix(".")
@@ -120,14 +132,15 @@ def draw(output: Node, /, *, values: bool = False, caption: str = "", **inputs: 
     """
     if inputs and not values:
         raise UsageError("draw: values for the inputs were given; draw(…, values=True, …) shows them.")
+    lines = caption.splitlines()
     if values or all(node.kind != "parameter" for node in topological([output])):
-        return Drawing(_digraph(lesson.body(output, inputs if values else None), "LR", caption))
-    body, counts = outline.body(output)
-    return Drawing(_digraph(body, "TB", f"{caption}\n{counts}" if caption else counts))
+        boxes, arrows = lesson.body(output, inputs if values else None)
+        return Drawing(Sketch(boxes, arrows, lines, across=_from_left_to_right(boxes, arrows) <= _WIDEST))
+    boxes, arrows, counts = outline.body(output)
+    return Drawing(Sketch(boxes, arrows, [*lines, counts]))
 
 
-def _digraph(body: list[str], direction: str, caption: str) -> str:
-    """The whole text, from the statements about nodes and edges."""
-    lines = "<BR/>".join(html.escape(line) for line in caption.splitlines())
-    label = [f"  label=<{lines}>"] if caption else []
-    return "\n".join(["digraph {", f'  rankdir="{direction}"', _STYLE.rstrip(), *label, *body, "}"]) + "\n"
+def _from_left_to_right(boxes: list[Box], arrows: list[Arrow]) -> float:
+    """How wide a lesson is if it's drawn from left to right."""
+    vertices = [Vertex(*extents(box)[::-1]) for box in boxes]
+    return length(vertices, [Connection(vertices[arrow.source], vertices[arrow.target]) for arrow in arrows])

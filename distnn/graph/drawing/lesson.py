@@ -5,7 +5,6 @@ The colours are the lecture's: values, which go forward, are blue; derivatives, 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,12 +13,12 @@ import numpy as np
 
 from distnn.arrays import Array, show
 from distnn.graph.drawing.outline import words
+from distnn.graph.drawing.sketch import Arrow, Box, Kind, Row, Span
 from distnn.graph.evaluation import Evaluation, evaluate
 from distnn.graph.node import Node, topological
 from distnn.ops import arithmetic
 
-_VALUE, _DERIVATIVE = "#1f5fa8", "#b3261e"
-_FILL = {"input": "#ffffff", "parameter": "#dbe9fb", "constant": "#f3f3f3", "op": "#fdf3e1"}
+_KIND: dict[str, Kind] = {"input": "input", "parameter": "parameter", "constant": "constant", "op": "operation"}
 #: The sign between two operands, and how tightly it binds.
 _SIGNS: dict[type, tuple[str, int]] = {
     arithmetic.Add: (" + ", 1),
@@ -34,25 +33,25 @@ _SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻"
 _LONGEST, _LARGEST = 32, 6
 
 
-def body(output: Node, inputs: Mapping[str, Any] | None) -> list[str]:
-    """The DOT statements for the graph of ``output``, with the numbers for ``inputs`` unless that is None."""
+def body(output: Node, inputs: Mapping[str, Any] | None) -> tuple[list[Box], list[Arrow]]:
+    """The boxes and arrows for the graph of ``output``, with the numbers for ``inputs`` unless that is None."""
     nodes = topological([output])
-    place = {id(node): f"n{i}" for i, node in enumerate(nodes)}
+    place = {id(node): number for number, node in enumerate(nodes)}
     # What a node of a copied graph is called: inputs and parameters keep their names, for their values.
-    keys = {key: f"{name} " for key, name in place.items()}
+    keys = {key: f"n{number} " for key, number in place.items()}
     keys |= {id(node): str(node.name) for node in nodes if node.kind in ("input", "parameter")}
     run = None if inputs is None else _evaluation(nodes, keys, inputs)
     formulas = _formulas(nodes)
-    lines = []
+    boxes, arrows = [], []
     for node in nodes:
         rows = [_heading(node, formulas)]
         if run is not None and node.kind != "constant":
             rows += _numbers(node, output, formulas, keys[id(node)], run)
         elif node.shape and node.kind != "constant":
-            rows.append(html.escape(show(node.shape)))
-        lines.append(f'  {place[id(node)]} [label=<{"<BR/>".join(rows)}>, fillcolor="{_FILL[node.kind]}"]')
-        lines += [f"  {place[id(source)]} -> {place[id(node)]}" for source in node.inputs]
-    return lines
+            rows.append((Span(show(node.shape)),))
+        boxes.append(Box(_KIND[node.kind], rows))
+        arrows += [Arrow(place[id(source)], place[id(node)]) for source in node.inputs]
+    return boxes, arrows
 
 
 def _evaluation(nodes: list[Node], keys: Mapping[int, str], inputs: Mapping[str, Any]) -> Evaluation:
@@ -93,36 +92,36 @@ def _formulas(nodes: list[Node]) -> dict[int, tuple[str, int]]:
     return made
 
 
-def _heading(node: Node, formulas: Mapping[int, tuple[str, int]]) -> str:
+def _heading(node: Node, formulas: Mapping[int, tuple[str, int]]) -> Row:
     """Name and operation: ``u = b · c``."""
     if node.kind == "constant":
-        return html.escape(node.name or show(node.shape))
+        return (Span(node.name or show(node.shape)),)
     if node.op is None:
-        return f"<B>{html.escape(str(node.name))}</B>"
+        return (Span(str(node.name), "name"),)
     formula = formulas[id(node)][0]
-    formula = html.escape(words(node.op) if formula == "…" else formula)
-    # A space that can't break: at the beginning of a piece of text, an SVG viewer drops a plain one.
-    return f"<B>{html.escape(node.name)}</B>&#160;= {formula}" if node.name else formula
+    formula = words(node.op) if formula == "…" else formula
+    return (Span(node.name, "name"), Span(f" = {formula}")) if node.name else (Span(formula),)
 
 
-def _numbers(node: Node, output: Node, formulas: Mapping[int, tuple[str, int]], key: str, run: Evaluation) -> list[str]:
+def _numbers(node: Node, output: Node, formulas: Mapping[int, tuple[str, int]], key: str, run: Evaluation) -> list[Row]:
     """The rows with the value and, where there is one, the derivative."""
-    rows = [f'<FONT COLOR="{_VALUE}">{_number(run[key])}</FONT>']
+    rows: list[Row] = [(Span(row, "value"),) for row in _number(run[key])]
     if key in run.gradient and not node.integer:
         text = node.name or formulas[id(node)][0]
         below = text if node.name or formulas[id(node)][1] == _ATOM else f"({text})"
-        fraction = html.escape(f"∂{output.name or 'J'}/∂{below}")
-        rows.append(f'<FONT COLOR="{_DERIVATIVE}">{fraction} = {_number(run.gradient[key])}</FONT>')
+        first, *more = _number(run.gradient[key])
+        rows += [(Span(row, "derivative"),) for row in (f"∂{output.name or 'J'}/∂{below} = {first}", *more)]
     return rows
 
 
-def _number(value: float | Array) -> str:
+def _number(value: float | Array) -> list[str]:
     """A number; a small array's elements, row by row; a larger one's shape and range."""
     array = np.asarray(value)
     if array.ndim == 0:
-        return f"{array:.6g}".replace("-", "−")
-    if array.size > _LARGEST or array.ndim > 2 or array.size == 0:
+        rows = [f"{array:.6g}"]
+    elif array.size > _LARGEST or array.ndim > 2 or array.size == 0:
         extent = f", {array.min():.3g} … {array.max():.3g}" if array.size else ""
-        return f"{show(array.shape)}{extent}".replace("-", "−")
-    rows = ["[" + "  ".join(f"{element:.3g}" for element in row) + "]" for row in np.atleast_2d(array)]
-    return "<BR/>".join(rows).replace("-", "−")
+        rows = [f"{show(array.shape)}{extent}"]
+    else:
+        rows = ["[" + "  ".join(f"{element:.3g}" for element in row) + "]" for row in np.atleast_2d(array)]
+    return [row.replace("-", "−") for row in rows]

@@ -17,9 +17,9 @@ from distnn import outputs
 from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.graph.drawing.columns import Column, columns
+from distnn.graph.drawing.palette import BLUE, GREY, RED
 from distnn.graph.node import Node
 
-_BLUE, _RED, _GREY = "#0d58b5", "#bd1e11", "#6d798a"
 #: Circles: their radius and the distance between their centres. Longer columns are shortened to the first and last.
 _RADIUS, _PITCH = 11, 32
 _LONGEST, _FIRST, _LAST = 10, 5, 3
@@ -81,8 +81,8 @@ def draw_neurons(
     whose output goes back to its input. A short cut past other layers is an arc.
 
     Arguments:
-        weights: the arrays of the parameters by name, such as ``trained.parameters.value``: arrows are then blue for
-            positive weights, red and dashed for negative ones, and thicker the larger the weight is.
+        weights: the arrays of the parameters by name, such as ``trained.parameters.value``: instead of arrows there are
+            lines, blue for positive weights, red and dashed for negative ones, and thicker the larger the weight is.
         inputs, outputs: the names of the numbers in the first and the last column, if there are as many.
 
     Raises:
@@ -205,7 +205,7 @@ class _Sketch:
                 pairs = list(zip(source.ys, place.ys, strict=True))
             lines = " ".join(_arrow(source, a, place, b) for a, b in pairs)
             opacity = 0.5 if len(pairs) > _FEW else 1
-            style = f'stroke="{_GREY}" fill="{_GREY}" stroke-width="0.8" opacity="{opacity}"'
+            style = f'stroke="{GREY}" fill="{GREY}" stroke-width="0.8" opacity="{opacity}"'
             self.parts.append(f'<path d="{lines}" {style}/>')
 
     def _weighted(self, source: _Placed, place: _Placed, values: Array) -> None:
@@ -213,9 +213,9 @@ class _Sketch:
         for i, a in zip(source.units, source.ys, strict=True):
             for j, b in zip(place.units, place.ys, strict=True):
                 w = float(values[i, j])
-                colour, dashes = (_BLUE, "") if w >= 0 else (_RED, ' stroke-dasharray="5 3"')
+                colour, dashes = (BLUE, "") if w >= 0 else (RED, ' stroke-dasharray="5 3"')
                 self.parts.append(
-                    f'<path d="{_arrow(source, a, place, b)}" stroke="{colour}" fill="{colour}"{dashes} '
+                    f'<path d="{_arrow(source, a, place, b, head=False)}" stroke="{colour}"{dashes} '
                     f'stroke-width="{0.4 + 3 * abs(w) / largest:.2f}"><title>weight {w:.3g}</title></path>'
                 )
 
@@ -230,8 +230,8 @@ class _Sketch:
         x, y = place.x, end
         self.parts.append(
             f'<path d="M{source.x:.1f} {start:.1f}C{source.x:.1f} {control:.1f} {x:.1f} {control:.1f} {x:.1f} {y:.1f}" '
-            f'fill="none" stroke="{_GREY}" stroke-width="1.2"/>'
-            f'<path d="M{x:.1f} {y:.1f}l-3 -7h6z" fill="{_GREY}"/>'
+            f'fill="none" stroke="{GREY}" stroke-width="1.2"/>'
+            f'<path d="M{x:.1f} {y:.1f}l-3 -7h6z" fill="{GREY}"/>'
         )
 
     def put(self, place: _Placed) -> None:
@@ -245,7 +245,7 @@ class _Sketch:
             self.parts.append(_text(x, self.bottom + 10 + _ROW * (row + 1), words))
 
     def _circles(self, place: _Placed) -> None:
-        fill = _BLUE if place.column.weight is not None else _GREY
+        fill = BLUE if place.column.weight is not None else GREY
         for y in place.ys:
             self.parts.append(
                 f'<circle cx="{place.x:.1f}" cy="{y:.1f}" r="{_RADIUS}" fill="{fill}" fill-opacity="0.25" '
@@ -262,15 +262,15 @@ class _Sketch:
         for number in range(count):
             x, y = place.x - place.width / 2 + _STEP * number, -place.width / 2 + _STEP * number
             self.parts.append(
-                f'<rect x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}" rx="2" fill="{_GREY}" '
-                f'fill-opacity="0.2" stroke="{_GREY}" stroke-width="1.5"/>'
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}" rx="2" fill="{GREY}" '
+                f'fill-opacity="0.2" stroke="{GREY}" stroke-width="1.5"/>'
             )
 
     def _recurrent(self, place: _Placed) -> None:
         x = place.x
         self.parts.append(
-            f'<rect x="{x - 28:.1f}" y="-24" width="56" height="48" rx="8" fill="{_BLUE}" fill-opacity="0.25" '
-            f'stroke="{_BLUE}" stroke-width="1.5"/>'
+            f'<rect x="{x - 28:.1f}" y="-24" width="56" height="48" rx="8" fill="{BLUE}" fill-opacity="0.25" '
+            f'stroke="{BLUE}" stroke-width="1.5"/>'
             f'<path d="M{x + 14:.1f} -24C{x + 30:.1f} -58 {x - 30:.1f} -58 {x - 15:.1f} -29" fill="none" '
             f'stroke="currentColor" stroke-width="1.5"/><path d="M{x - 14:.1f} -24l-5.5 -5.5 6 -3z" '
             f'fill="currentColor"/>'
@@ -305,14 +305,14 @@ class _Sketch:
             f'viewBox="{self.left:.0f} {top:.0f} {width:.0f} {height:.0f}">\n'
             f"<title>A network as circles and arrows</title>\n"
             f"<desc>From input to output: {html.escape(words)}.</desc>\n"
-            '<g font-family="Helvetica, Arial, sans-serif" font-size="13" text-anchor="middle">\n'
+            '<g font-family="{FONT}" font-size="13" text-anchor="middle">\n'
             + "\n".join(self.parts)
             + "\n</g>\n</svg>\n"
         )
 
 
-def _arrow(source: _Placed, a: float, place: _Placed, b: float) -> str:
-    """A line from the edge of one thing to that of another, and a head."""
+def _arrow(source: _Placed, a: float, place: _Placed, b: float, *, head: bool = True) -> str:
+    """A line from the edge of one thing to that of another, and perhaps a head."""
     x1, x2 = source.x, place.x
     distance = math.hypot(x2 - x1, b - a)
     cos, sin = (x2 - x1) / distance, (b - a) / distance
@@ -326,8 +326,8 @@ def _arrow(source: _Placed, a: float, place: _Placed, b: float) -> str:
         x2 -= place.width / 2 + 1
     distance = math.hypot(x2 - x1, b - a) or 1.0
     cos, sin = (x2 - x1) / distance, (b - a) / distance
-    head = f"l{-6 * cos - 2 * sin:.1f} {-6 * sin + 2 * cos:.1f}l{4 * sin:.1f} {-4 * cos:.1f}z"
-    return f"M{x1:.1f} {a:.1f}L{x2:.1f} {b:.1f}{head}"
+    line = f"M{x1:.1f} {a:.1f}L{x2:.1f} {b:.1f}"
+    return line + (f"l{-6 * cos - 2 * sin:.1f} {-6 * sin + 2 * cos:.1f}l{4 * sin:.1f} {-4 * cos:.1f}z" if head else "")
 
 
 def _text(x: float, y: float, words: str, extra: str = "") -> str:

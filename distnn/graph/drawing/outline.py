@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable
 from itertools import takewhile
 
 from distnn.arrays import BatchSize, size
+from distnn.graph.drawing.sketch import Arrow, Box, Group, Kind, Row, Span
 from distnn.graph.fusion import PlanStep, fuse, steps_of
 from distnn.graph.node import Node, topological
 from distnn.ops.activation import Activation
 from distnn.ops.op import Op
 from distnn.ops.recurrent.recurrence import Recurrence
 
-_INPUT, _PLAIN, _LEARNS, _OUTPUT = "#ffffff", "#f3f3f3", "#dbe9fb", "#fde3d3"
-Group = tuple[str, ...]
 
-
-def body(output: Node) -> tuple[list[str], str]:
-    """The DOT statements for the graph of ``output``, and a line of its counts."""
+def body(output: Node) -> tuple[list[Box], list[Arrow], str]:
+    """The boxes and arrows for the graph of ``output``, and a line of its counts."""
     nodes = topological([output])
     steps = fuse(steps_of(nodes), {id(output)}, set())
     drawn = [node for node in nodes if node.kind == "input" and _is_data(node)]
-    place = {id(node): f"n{i}" for i, node in enumerate([*drawn, *(step.node for step in steps)])}
-    lines = [_box(place[id(node)], [f"<B>{html.escape(str(node.name))}</B>"], _INPUT) for node in drawn]
+    place = {id(node): number for number, node in enumerate([*drawn, *(step.node for step in steps)])}
+    boxes = [Box("input", [(Span(str(node.name), "name"),)]) for node in drawn]
     groups = _groups(steps)
-    boxes = []
-    for step in steps:
-        group = groups[id(step.node)]
-        boxes.append((group, _step_box(step, place[id(step.node)], group, step.node is output)))
-    lines += _framed(boxes)
-    for step in steps:
-        for source in step.inputs:
-            if id(source) in place:
-                shape = " × ".join(map(str, source.shape))
-                label = f' [label=" {shape} "]' if shape else ""
-                lines.append(f"  {place[id(source)]} -> {place[id(step.node)]}{label}")
-    return lines, _totals(nodes, steps)
+    boxes += [_step_box(step, groups[id(step.node)], step.node is output) for step in steps]
+    arrows = [
+        Arrow(place[id(source)], place[id(step.node)], " × ".join(map(str, source.shape)))
+        for step in steps
+        for source in step.inputs
+        if id(source) in place
+    ]
+    return boxes, arrows, _totals(nodes, steps)
 
 
 def words(op: Op) -> str:
@@ -65,25 +58,22 @@ def _owner(step: PlanStep) -> Group:
     return owners.pop() if len(owners) == 1 else ()
 
 
-def _step_box(step: PlanStep, name: str, group: Group, last: bool) -> str:
+def _step_box(step: PlanStep, group: Group, last: bool) -> Box:
     """A step's box: its layer, named as within the frame of ``group``; its operation; its counts."""
     parameters = _parameters(step)
-    rows = []
+    rows: list[Row] = []
     if owner := _owner(step):
-        rows.append(f"<B>{html.escape('.'.join(owner[len(group) :]))}</B>")
+        rows.append((Span(".".join(owner[len(group) :]), "name"),))
     elif parameters:
-        rows.append(f"<B>{html.escape(', '.join(str(node.name) for node in parameters))}</B>")
+        rows.append((Span(", ".join(str(node.name) for node in parameters), "name"),))
     numbers = [node.name for node in step.inputs if node.kind == "constant" and node.name]
-    rows.append(html.escape(" ".join([words(step.op), *map(str, numbers)])))
+    rows.append((Span(" ".join([words(step.op), *map(str, numbers)])),))
     if count := _count(parameters):
-        rows.append(f"{count:,} parameters")
+        rows.append((Span(f"{count:,} parameters"),))
     if flops := step.flops(1):
-        rows.append(_units(flops))
-    return _box(name, rows, _OUTPUT if last else _LEARNS if parameters else _PLAIN)
-
-
-def _box(name: str, rows: list[str], fill: str) -> str:
-    return f'  {name} [label=<{"<BR/>".join(rows)}>, fillcolor="{fill}"]'
+        rows.append((Span(_units(flops)),))
+    kind: Kind = "output" if last else "layer" if parameters else "step"
+    return Box(kind, rows, group)
 
 
 def _count(parameters: Iterable[Node]) -> int:
@@ -129,25 +119,3 @@ def _groups(steps: list[PlanStep]) -> dict[int, Group]:
 def _common(groups: list[Group]) -> Group:
     """The longest beginning that all share; the outside for none."""
     return tuple(words[0] for words in takewhile(lambda words: len(set(words)) == 1, zip(*groups, strict=False)))
-
-
-def _framed(boxes: list[tuple[Group, str]]) -> list[str]:
-    """The boxes, those of a container in its frame, within the frame of the nearest container around it."""
-    frames = {group for group, _ in boxes if group}
-    around = {
-        group: max((other for other in frames if group != other == group[: len(other)]), key=len, default=())
-        for group in frames
-    }
-
-    def inside(frame: Group) -> list[str]:
-        lines = [text for group, text in boxes if group == frame]
-        for group in sorted(group for group in frames if around[group] == frame):
-            title = html.escape(".".join(group[len(frame) :]))
-            name = html.escape(".".join(group))
-            lines.append(
-                f'  subgraph "cluster_{name}" {{ label=<{title}>; labelloc="t"; labeljust="l"; color="#b9c2ce"'
-            )
-            lines += [*inside(group), "  }"]
-        return lines
-
-    return inside(())

@@ -13,7 +13,7 @@ import pytest
 
 from distnn import checkpoint
 from distnn.arrays import Array
-from distnn.checkpoint import background
+from distnn.checkpoint import background, extents
 from distnn.errors import CheckpointError
 from distnn.parallel.communicator import Communicator
 from distnn.parallel.world import World
@@ -24,9 +24,10 @@ from tests.support.runs import DIGITS, saved, settings
 from tests.support.thorough import THOROUGH
 
 WORLD = World.open()
-#: A network whose checkpoints have 13 MB: three ranks have a share in them.
+#: A network whose checkpoints have four of these pieces: three ranks have a share in them.
+PIECE = 50_000
 LARGE: dict[str, Any] = {
-    "model": {"kind": "mlp", "hidden": [1024, 1024]},
+    "model": {"kind": "mlp", "hidden": [96, 96]},
     "optimizer": {"kind": "adam", "learning_rate": 0.001},
     "data": {"path": str(DIGITS), "batch_size": 512},
     "parallel": {"reproducible": True, "shards": 4},
@@ -78,7 +79,9 @@ def large(folder: Path, world: World = WORLD, **options: Any) -> Ear:
     """Train the large network, saving after each second step; what rank 0 was told."""
     ear = Ear()
     options = {"every_steps": 2, "keep": 99, **options}
-    train(settings(**LARGE, checkpoint=options), out=folder, world=world, listener=ear if world.comm.root else None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extents, "PIECE", PIECE)
+        train(settings(**LARGE, checkpoint=options), out=folder, world=world, listener=ear if world.comm.root else None)
     return ear
 
 
@@ -119,7 +122,7 @@ def test_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert sum(size > 0 for size in shares["seen"]) == min(WORLD.comm.size, 3)
         assert sum(size > 0 for size in shares["unseen"]) == 1
         for found in shares.values():
-            assert sum(found) == 4 * 3 * (64 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10)
+            assert sum(found) == 4 * 3 * (64 * 96 + 96 + 96 * 96 + 96 + 96 * 10 + 10)
 
 
 @pytest.mark.mpi

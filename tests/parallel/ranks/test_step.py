@@ -1,7 +1,7 @@
 """The heart: what all ranks compute together is what one rank computes alone, in every form a batch can take.
 
-Every rank trains twice, in the world of all ranks and in a world of its own; both see the same samples in the same
-order, so that every step's loss and the final parameters must agree to rounding.
+All ranks train together, and rank 0 in a world of its own as well; both see the same samples in the same order, so that
+every step's loss and the final parameters must agree to rounding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from distnn.parallel.world import World
 from distnn.session.build import Run
 from distnn.train.evaluate import Evaluator
 from distnn.train.step import StepResult
-from tests.support.runs import assembled, blobs, distance, line, some_digits, train_epoch
+from tests.support.runs import assembled, blobs, course, distance, line, once, some_digits, train_epoch
 from tests.support.thorough import in_dtypes
 
 pytestmark = pytest.mark.mpi
@@ -94,21 +94,22 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return some_digits(tmp_path_factory.mktemp("digits") / "digits.h5", SAMPLES)
 
 
-def both(dtype: str, sections: dict[str, Any], data: Path | None = None) -> tuple[Run, Run]:
-    """The same run in the world of all ranks, and alone."""
+def run_in(world: World, dtype: str, sections: dict[str, Any], data: Path | None = None) -> Run:
     sections = sections | {"train": sections.get("train", {}) | {"dtype": dtype}}
     if data is not None:
         sections["data"] = sections.get("data", {}) | {"path": str(data)}
-    return assembled(TOGETHER, **sections), assembled(ALONE, **sections)
+    return assembled(world, **sections)
 
 
-def agree(together: Run, alone: Run, tolerance: float, epochs: int = 1) -> None:
-    for epoch in range(epochs):
+def agree(dtype: str, sections: dict[str, Any], data: Path, epochs: int = 1) -> None:
+    tolerance = TOLERANCE[dtype]
+    together = run_in(TOGETHER, dtype, sections, data)
+    losses, values = once(TOGETHER.comm, lambda: course(run_in(ALONE, dtype, sections, data), epochs))
+    for epoch, expected in enumerate(losses):
         found, counts = train_epoch(together, epoch)
-        expected, _ = train_epoch(alone, epoch)
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=0)
         assert counts == due(together)
-    assert distance(together.parameters.value, alone.parameters.value) <= tolerance
+    assert distance(together.parameters.value, values) <= tolerance
     prints = TOGETHER.comm.allgather(together.parameters.fingerprint())
     assert set(prints) == {agreed_fingerprint(together.world.comm, together.parameters)}
 
@@ -121,34 +122,32 @@ def due(run: Run) -> list[int]:
 
 @pytest.mark.parametrize(("case", "dtype"), in_dtypes([*CASES], NARROW))
 def test_any_number_of_ranks_trains_alike(case: str, dtype: str, digits: Path) -> None:
-    together, alone = both(dtype, CASES[case], digits)
-    assert together.samples == SAMPLES
-    agree(together, alone, TOLERANCE[dtype])
+    agree(dtype, CASES[case], digits)
 
 
 @pytest.mark.parametrize(("case", "dtype"), in_dtypes([*SMALL], ["a batch of 3, in buckets"]))
 def test_any_number_of_ranks_trains_alike_in_small_steps(case: str, dtype: str, tmp_path: Path) -> None:
-    agree(*both(dtype, SMALL[case], some_digits(tmp_path / "few.h5", FEW)), TOLERANCE[dtype])
+    agree(dtype, SMALL[case], some_digits(tmp_path / "few.h5", FEW))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_regression_trains_alike(dtype: str, tmp_path: Path) -> None:
     file = line(tmp_path / "line.h5", {"train": 203})
     sections = {"data": {"batch_size": 10}, "model": {"kind": "linear"}, "optimizer": SLOW}
-    agree(*both(dtype, sections, file), TOLERANCE[dtype], epochs=2)
+    agree(dtype, sections, file, epochs=2)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_logistic_regression_trains_alike(dtype: str, tmp_path: Path) -> None:
     file = blobs(tmp_path / "blobs.h5", {"train": 203}, classes=2)
     sections = {"data": {"batch_size": 10}, "model": {"kind": "logistic"}}
-    agree(*both(dtype, sections, file), TOLERANCE[dtype], epochs=2)
+    agree(dtype, sections, file, epochs=2)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_fewer_samples_than_ranks(size: int, tmp_path: Path) -> None:
     file = blobs(tmp_path / "blobs.h5", {"train": size})
-    agree(*both("float64", {"data": {"batch_size": "full"}}, file), 1e-12, epochs=3)
+    agree("float64", {"data": {"batch_size": "full"}}, file, epochs=3)
 
 
 # Samples
@@ -194,13 +193,15 @@ def visited(run: Run, epoch: int) -> list[list[int]]:
 )
 def test_an_epoch_visits_each_sample_once_and_each_step_the_same_ones(case: str, digits: Path, tmp_path: Path) -> None:
     data = some_digits(tmp_path / "few.h5", FEW) if case in SMALL else digits
-    together, alone = both("float32", (CASES | SMALL)[case], data)
+    sections = (CASES | SMALL)[case]
+    together = run_in(TOGETHER, "float32", sections, data)
     first, second = visited(together, 0), visited(together, 1)
     for epoch in (first, second):
         assert sorted(joined(epoch)) == list(range(together.samples))
     if case != "in file order":
         assert joined(first) != joined(second), "each epoch has an order of its own"
-    assert [sorted(step) for step in first] == [sorted(step) for step in visited(alone, 0)]
+    alone = once(TOGETHER.comm, lambda: visited(run_in(ALONE, "float32", sections, data), 0))
+    assert [sorted(step) for step in first] == [sorted(step) for step in alone]
 
 
 @pytest.mark.parametrize(("batch", "accumulate"), [(32, 2), (16, 4)])
@@ -227,7 +228,8 @@ def test_accumulation_takes_one_step_for_several_batches(digits: Path) -> None:
 
 
 def test_clipping_takes_the_norm_of_the_whole_gradient() -> None:
-    together, alone = both("float64", {"train": {"clip_norm": 1e-3}, "optimizer": {"learning_rate": 1.0}})
+    sections = {"train": {"clip_norm": 1e-3}, "optimizer": {"learning_rate": 1.0}}
+    together, alone = (run_in(world, "float64", sections) for world in (TOGETHER, ALONE))
     before = together.parameters.values.copy()
     found, expected = (run.step.run(0, 1.0).norm for run in (together, alone))
     assert found == pytest.approx(expected, rel=1e-12)
@@ -301,7 +303,7 @@ def test_any_communicator_will_do() -> None:
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_evaluation_counts_each_sample_once(split: str) -> None:
-    together, alone = both("float64", {})
+    together, alone = (run_in(world, "float64", {}) for world in (TOGETHER, ALONE))
     expected_count = {"train": 1297, "validation": 200, "test": 300}[split]
     with DataFile(together.settings.data.path) as file:
         evaluated = [Evaluator(run.model, run.parameters, file, split, run.world) for run in (together, alone)]
@@ -315,7 +317,7 @@ def test_evaluation_counts_each_sample_once(split: str) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_evaluation_of_fewer_samples_than_ranks(count: int, tmp_path: Path) -> None:
     file = blobs(tmp_path / "blobs.h5", {"train": 9, "test": count})
-    together, alone = both("float64", {"data": {"batch_size": 3}}, file)
+    together, alone = (run_in(world, "float64", {"data": {"batch_size": 3}}, file) for world in (TOGETHER, ALONE))
     found, expected = together.evaluators["test"].run(), alone.evaluators["test"].run()
     assert found.samples == expected.samples == count
     assert found.mean_loss == pytest.approx(expected.mean_loss, rel=1e-12)
