@@ -70,6 +70,11 @@ def test_a_directory(run: Path) -> None:
         read("folder")
 
 
+def test_a_device_is_no_run_file() -> None:
+    with pytest.raises(RunFileError, match=r"/dev/null is a pipe, a device or a socket; expected a run file \(TOML\)"):
+        read("/dev/null")
+
+
 def test_bytes_that_are_no_text(run: Path) -> None:
     run.write_bytes(b"\x89HDF\r\n\x1a\n\xff")
     with pytest.raises(RunFileError, match=r"run\.toml is not a text file in UTF-8 \(byte 0 is not\)"):
@@ -312,6 +317,10 @@ def test_other_clashes() -> None:
     )
     assert reason(optimizer={"trust": 0.01}) == (
         'it: optimizer.trust belongs to kind = "lars" and has no meaning with kind = "sgd"; remove it.'
+    )
+    assert reason(data={"path": "*.h5", "one_sample_files": True, "x": {"path": "a", "layout": "samples_last"}}) == (
+        'it: data.x.layout is "samples_last", but with one_sample_files = true a file is one sample, without such an '
+        'axis; use "reversed" if its dimensions stand the other way round.'
     )
     assert reason(schedule={"kind": "step"}) == (
         "it: schedule.every_epochs is missing; it must be an integer of at least 1."

@@ -19,7 +19,7 @@ from distnn.data.file.attributes import text
 from distnn.data.file.fields import NAMES, SPLIT, Location
 from distnn.data.file.labels import enum_names
 from distnn.data.file.locating import Datasets
-from distnn.data.file.opening import open_file
+from distnn.data.file.opening import damaged, open_file
 from distnn.data.file.rows import Rows
 from distnn.errors import DataError
 
@@ -60,7 +60,10 @@ def guess(path: Path, *, follow: bool = False) -> dict[str, Table]:
         DataError: it is no HDF5 file, or damaged.
     """
     with open_file(path) as file:
-        return guess_in(Datasets(path, file, follow=follow), file.attrs)
+        try:
+            return guess_in(Datasets(path, file, follow=follow), file.attrs)
+        except (OSError, RuntimeError, KeyError) as error:  # h5py's, where even the root can't be opened
+            raise damaged(path, "its structure", error) from error
 
 
 def guess_in(datasets: Datasets, attributes: Mapping[str, Any]) -> dict[str, Table]:
@@ -73,6 +76,8 @@ def guess_in(datasets: Datasets, attributes: Mapping[str, Any]) -> dict[str, Tab
         y, path = fields["y"], fields.pop("name")
         rows = datasets.rows("y", Location((path,), tuple(y.get("columns", ())), (), y.get("layout")), "")
         about = meaning(attributes, y, rows)
+        if rows.dtype.kind in "SO" and about["data"].get("task") == "regression":
+            return {}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, DataError):
         return {}
     short = {name: keys["path"] if set(keys) == {"path"} else keys for name, keys in fields.items() if keys}
@@ -199,7 +204,7 @@ def _classes(y: Table, values: Array) -> int | list[str] | None:
     """The classes that targets seem to be of, by name or number; None if they seem to be quantities."""
     if values.dtype.kind in "SO":
         names = sorted({text(each) or "" for each in values.reshape(-1).tolist()})
-        return names if len(names) <= CLASSES else None
+        return names if len(names) <= min(CLASSES, values.size - 1) else None  # names of things occur once each
     if values.ndim == 2 and values.shape[1] <= CLASSES and _one_hot(values):
         y["layout"] = "one_hot"
         return int(values.shape[1])
