@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,9 +28,11 @@ import distnn.runtime  # noqa: F401 (before numpy)
 import h5py
 import numpy as np
 
-from distnn import config
+from distnn import config, runtime
 from distnn.checkpoint.environment import cpu
 from distnn.data import DataFile, write_data
+from distnn.data.file.fields import Description, Location
+from distnn.data.file.unpacking import inflation
 from distnn.data.order import stored
 from distnn.data.partition import Range
 from distnn.data.stream import Stream
@@ -142,19 +146,98 @@ def shapes(folder: Path, size: int) -> dict[str, dict[str, float]]:
     pixels = int(np.prod(SHAPE))
     count = size // pixels
     images = np.random.default_rng(0).integers(0, 4, (count, pixels), np.uint8) * np.uint8(60)
+    chunks = {"rows": (640, pixels), "one": (count, pixels), "columns": (count, 8)}
+    return {name: passes(folder, images, chunk, compression="gzip") for name, chunk in chunks.items()}
+
+
+def filters(folder: Path, size: int) -> dict[str, dict[str, float]]:
+    """Processor seconds for ``size`` bytes of float32 in chunks of rows that have passed several filters."""
+    values = np.random.default_rng(0).normal(size=(size // 4096, 1024)).astype(np.float32).round(2)
+    options: dict[str, dict[str, Any]] = {
+        "none": {},
+        "checksum": {"fletcher32": True},
+        "gzip": {"compression": "gzip"},
+        "gzip, shuffled": {"compression": "gzip", "shuffle": True},
+        "gzip, shuffled, checksum": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+        "lzf": {"compression": "lzf"},
+    }
+    return {name: passes(folder, values, (min(128, len(values)), 1024), **each) for name, each in options.items()}
+
+
+def passes(folder: Path, samples: Any, chunks: tuple[int, ...], **options: Any) -> dict[str, float]:
+    """Processor seconds for loading samples that are stored so, and for the first and the second pass of a stream."""
+    path = folder / f"distnn-benchmark-{os.getpid()}-passes.h5"
+    level = {"compression_opts": 1} if options.get("compression") == "gzip" else {}
+    try:
+        write(path, samples, chunks, **options, **level)
+        with DataFile(path) as data:
+            found = {"load": spent(lambda: loaded(data))}
+        with DataFile(path) as data, closing(Stream(data, "train")) as stream:
+            found["first"], found["later"] = (spent(lambda: streamed(stream)) for _ in range(2))
+        return found
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write(path: Path, samples: Any, chunks: tuple[int, ...], **options: Any) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"task": "classification", "classes": [str(k) for k in range(10)]})
+        file.create_dataset("train/x", data=samples, chunks=chunks, **options)
+        file["train/y"] = np.arange(len(samples)) % 10
+
+
+def by_all(folder: Path, size: int, world: World) -> dict[str, float]:
+    """Processor seconds of all ranks for one pass in step, where each reads for itself and where for the others."""
+    path = world.comm.bcast(folder / f"distnn-benchmark-{os.getpid()}-ranks.h5")
+    images = np.random.default_rng(0).integers(0, 4, (size // 784, 784), np.uint8) * np.uint8(60)
     found = {}
-    for name, chunks in (("rows", (640, pixels)), ("one", (count, pixels)), ("columns", (count, 8))):
-        path = folder / f"distnn-benchmark-{os.getpid()}-{name}.h5"
-        try:
-            with h5py.File(path, "w") as file:
-                file.attrs.update({"task": "classification", "classes": [str(k) for k in range(10)]})
-                file.create_dataset("train/x", data=images, chunks=chunks, compression="gzip", compression_opts=1)
-                file["train/y"] = np.arange(count) % 10
+    try:
+        world.comm.on_root(lambda: write(path, images, (640, 784), compression="gzip", compression_opts=1))
+        for name, comm in (("alone", Communicator()), ("together", world.comm)):
             with DataFile(path) as data:
-                found[name] = {"load": spent(lambda: loaded(data)), "stream": spent(lambda: streamed(data))}
-        finally:
+                order = sample_order(buffered(path), data, BATCH, in_memory=False)
+                with closing(training_source(data, order, comm, in_memory=False)) as stream:
+                    found[name] = sum(world.comm.allgather(spent(lambda: streamed(stream, world))))
+    finally:
+        if world.comm.root:
             path.unlink(missing_ok=True)
     return found
+
+
+def meet(world: World) -> None:
+    """Wait for the other ranks, asleep, where MPI's own waiting would take a core from what is measured."""
+    if world.comm.size > 1:
+        met = world.comm.mpi.Ibarrier()
+        while not met.Test():
+            time.sleep(0.002)
+
+
+def one_sample_files(folder: Path, count: int) -> dict[str, float]:
+    """Processor milliseconds for each of many files of one sample: made known, read, and read by h5py alone."""
+    place = folder / f"distnn-benchmark-{os.getpid()}-files"
+    place.mkdir()
+    image, labels = np.ones((16, 16, 4), np.float32), np.ones((16, 16), np.uint8)
+    try:
+        for k in range(count):
+            with h5py.File(place / f"{k:05}.h5", "w") as file:
+                file["climate/data"], file["climate/labels_0"] = image, labels
+        fields = {"x": Location(("climate/data",)), "y": Location(("climate/labels_0",))}
+        description = Description(fields, "segmentation", 3, one_sample_files=True)
+        found = {"known": spent(lambda: DataFile(place / "*.h5", description=description).close())}
+        with DataFile(place / "*.h5", description=description) as data:
+            found["read"] = spent(lambda: data.read("train"))
+        found["h5py"] = spent(lambda: bare(place, image.copy(), labels.copy()))
+        return {name: 1000 * seconds / count for name, seconds in found.items()}
+    finally:
+        shutil.rmtree(place)
+
+
+def bare(folder: Path, image: Any, labels: Any) -> None:
+    """All of them by h5py, unchecked."""
+    for path in sorted(folder.glob("*.h5")):
+        with h5py.File(path) as file:
+            file["climate/data"].read_direct(image)
+            file["climate/labels_0"].read_direct(labels)
 
 
 def loaded(data: DataFile) -> None:
@@ -162,13 +245,13 @@ def loaded(data: DataFile) -> None:
     training_source(data, stored(data.count("train")), Communicator(), in_memory=True)
 
 
-def streamed(data: DataFile) -> None:
-    """All samples once, in their order, as stored."""
-    stream = Stream(data, "train")
+def streamed(stream: Any, world: World | None = None) -> None:
+    """All samples once, as stored; with other ranks, block by block in step."""
     stream.begin(0, 0)
     for number in range(len(stream.order.starts) - 1):
         stream._load(number)
-    stream.close()
+        if world:
+            meet(world)
 
 
 def spent(work: Callable[[], None]) -> float:
@@ -183,6 +266,16 @@ def rate(measure: Callable[[], float], path: Path, warm: bool) -> float:
     if not warm:
         forget(path)
     return measure()
+
+
+def buffered(path: Path) -> Any:
+    """A training on a file, shuffled in buffers."""
+    table = {
+        "data": {"path": str(path), "batch_size": BATCH, "shuffle_buffer": BUFFER, "in_memory": False},
+        "model": {"kind": "mlp", "hidden": [512, 512]},
+        "optimizer": {"learning_rate": 0.01, "momentum": 0.9},
+    }
+    return config.from_dict(table, "benchmark")
 
 
 def main() -> None:
@@ -201,26 +294,24 @@ def main() -> None:
     path = world.comm.bcast(path)
     try:
         world.comm.on_root(lambda: make(path, size))
-        table = {
-            "data": {"path": str(path), "batch_size": BATCH, "shuffle_buffer": BUFFER, "in_memory": False},
-            "model": {"kind": "mlp", "hidden": [512, 512]},
-            "optimizer": {"learning_rate": 0.01, "momentum": 0.9},
-        }
-        settings = config.from_dict(table, "benchmark")
+        settings = buffered(path)
         # The training first: its peak of memory is to be its own.
         trained = world.comm.allgather(waiting(settings, world, given.seconds))
+        ranks = by_all(given.folder, int(given.shapes_mb * 1e6), world)
         if world.comm.root:
-            report(path, size, settings, trained, given)
-        if world.comm.size > 1:
-            met = world.comm.mpi.Ibarrier()
-            while not met.Test():  # asleep, where MPI's own waiting would take a core from what is measured
-                time.sleep(0.05)
+            found = report(path, size, settings, trained, given)
+            found |= report_chunks(ranks, world.comm.size, given)
+            if given.json:
+                given.json.write_text(json.dumps(found, indent=1))
+        meet(world)
     finally:
         if world.comm.root:
             path.unlink(missing_ok=True)
 
 
-def report(path: Path, size: int, settings: Any, trained: list[dict[str, float]], given: argparse.Namespace) -> None:
+def report(
+    path: Path, size: int, settings: Any, trained: list[dict[str, float]], given: argparse.Namespace
+) -> dict[str, Any]:
     """Measure the rest on rank 0, and print everything."""
     found: dict[str, Any] = {"bytes": size, "training": trained, "rounds": []}
     where = "may be in the system's memory" if given.warm else "is read from the disk"
@@ -243,20 +334,33 @@ def report(path: Path, size: int, settings: Any, trained: list[dict[str, float]]
             f"(goal {SPEED})   random images by number {found['rounds'][-1]['fancy'] / 1e6:.0f} MB/s",
             flush=True,
         )
-    found["shapes"] = shapes(given.folder, int(given.shapes_mb * 1e6))
-    for way in ("load", "stream"):
-        seconds = {name: values[way] for name, values in found["shapes"].items()}
-        print(
-            f"{way} {given.shapes_mb:.0f} MB, deflated: "
-            + ", ".join(f"{name} {each:.2f} s" for name, each in seconds.items())
-            + f" of {cpu()}; "
-            f"the slowest {max(seconds.values()) / min(seconds.values()):.2f} × the fastest (goal {SHAPES})",
-            flush=True,
-        )
     found["ratio"] = median(r["pipeline"] / r["sequential"] for r in found["rounds"])
     print(f"median: {found['ratio']:.2f}")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+    return found
+
+
+def report_chunks(ranks: dict[str, float], count: int, given: argparse.Namespace) -> dict[str, Any]:
+    """Measure compressed chunks and small files on rank 0, and print everything."""
+    size = int(given.shapes_mb * 1e6)
+    found = {"shapes": shapes(given.folder, size), "filters": filters(given.folder, size // 5), "ranks": ranks}
+    print(f"processor seconds on {cpu()}, {runtime.cores()} cores a rank, inflated by {inflation().__name__}")
+    for way in ("load", "first", "later"):
+        seconds = {name: values[way] for name, values in found["shapes"].items()}
+        print(
+            f"{way} of {given.shapes_mb:.0f} MB, deflated: "
+            + ", ".join(f"{name} {each:.2f} s" for name, each in seconds.items())
+            + f"; the slowest {max(seconds.values()) / min(seconds.values()):.2f} × the fastest (goal {SHAPES})",
+            flush=True,
+        )
+    for name, values in found["filters"].items():
+        print(f"{size / 5e6:.0f} MB, {name}: " + ", ".join(f"{way} {each:.2f} s" for way, each in values.items()))
+    print(
+        f"a pass of {count} ranks over {given.shapes_mb:.0f} MB, deflated: {ranks['alone']:.2f} s in all where each "
+        f"reads for itself, {ranks['together']:.2f} s where they read for each other"
+    )
+    found["files"] = one_sample_files(given.folder, max(10, int(given.shapes_mb)))
+    print("a file of one sample: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in found["files"].items()))
+    return found
 
 
 if __name__ == "__main__":

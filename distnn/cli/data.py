@@ -266,6 +266,8 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
 @click.argument("folder", metavar="FOLDER", type=FOLDER)
 @click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
 @click.option("--target", "targets", metavar="COLUMN", multiple=True, help="Its column of labels; may be repeated.")
+@click.option("--masks", metavar="FOLDER", type=FOLDER, help="Masks of the images' names, for a segmentation.")
+@click.option("--classes", metavar="A,B,…", help="With --masks: the names of the classes 0, 1, ….")
 @click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
 @click.option("--mode", type=click.Choice(["L", "RGB", "RGBA"]), help="Grey, colour, or colour and transparency.")
 @click.option("--resize", metavar="WxH", type=options.Size(), help="The size to make all of, in pixels.")
@@ -274,8 +276,8 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
 @cuts
 @writes
 def images(
-    folder: Path, output: Path, mode: str | None, resize: tuple[int, int] | None, crop: bool, skip_broken: bool,
-    **others: Any,
+    folder: Path, masks: Path | None, classes: str | None, mode: str | None, resize: tuple[int, int] | None, crop: bool,
+    skip_broken: bool, **others: Any,
 ) -> None:  # fmt: skip
     """A folder of images: PNG, JPEG and others that Pillow reads.
 
@@ -283,6 +285,7 @@ def images(
     FOLDER/cats/1.png, FOLDER/dogs/2.png …        a folder for each class
     FOLDER/train/cats/1.png, FOLDER/val/cats/…    with splits as they are
     FOLDER/1.png and --labels labels.csv          lines such as 1.png,cat below a header
+    FOLDER/1.png and --masks MASKS                MASKS/1.png, or 1_mask.png, has a class for each pixel
 
     Without folders for splits, the images are split at random by --validation, --test and --seed, with every class in
     proportion. All must be of one size, or get one by --resize.
@@ -291,14 +294,27 @@ def images(
     Example:
       distnn data images flowers --resize 64x64 -o flowers.h5
       distnn data images photos --labels photos.csv --crop --resize 96x96 -o photos.h5
+      distnn data images scans --masks outlines --classes background,cell -o scans.h5
     """
-    from distnn.data.convert.images import Look, convert
+    from distnn.data.convert import images
+    from distnn.data.convert import masks as segmentation
 
     if others["targets"] and others["labels"] is None:
         raise click.UsageError("--target names a column of --labels FILE.csv: give that, too.")
     if crop and resize is None:
         raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
-    describe(convert(output, folder, look=Look(mode, resize, crop, skip_broken), tell=show, **others))
+    look = images.Look(mode, resize, crop, skip_broken)
+    labelled = {name: others.pop(name) for name in ("labels", "targets", "task")}
+    if masks is None:
+        if classes:
+            raise click.UsageError("--classes names those of --masks FOLDER: give that, too.")
+        describe(images.convert(folder=folder, look=look, tell=show, **labelled, **others))
+        return
+    if given := next((name for name, value in labelled.items() if value), None):
+        option = given.replace("targets", "target")
+        raise click.UsageError(f"--{option} doesn't go with --masks, which are the targets.")
+    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
+    describe(segmentation.convert(folder=folder, masks=masks, classes=names, look=look, tell=show, **others))
 
 
 @data.command(cls=options.Once)

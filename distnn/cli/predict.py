@@ -67,11 +67,12 @@ def predict(
     foresee(data, follow=follow)
     restored = restore(checkpoint, world.comm, last=last)
     world.heartbeat.expect_within(restored.settings.parallel.timeout)
-    with restored.as_data_file(Path(data), output.parent, split, x, world.comm) as path:
-        named = None if path != Path(data) else x
-        with restored.opened(path, world.comm.mpi, split=split, answers=False, follow=follow, x=named) as file:
+    source, mpi = Path(data), world.comm.mpi
+    with restored.as_data_file(source, output.parent, split, x, world.comm) as place:
+        x = None if place != source else x
+        with restored.opened(source, mpi, split=split, answers=False, follow=follow, x=x, place=place) as file:
             predictions = restored.predict(file, split, world)
-            world.comm.on_root(lambda: remark(Path(data), [*file.remarks(), *predictions.remarks]))
+            world.comm.on_root(lambda: remark(source, [*file.remarks(), *predictions.remarks]))
     about = {"checkpoint": str(restored.path.resolve()), "data": str(Path(data).resolve()), "split": split}
     world.heartbeat.beat("the file of predictions")
     predictions.write(output, world.comm, about=about, force=force)

@@ -53,8 +53,13 @@ _TABLE: Table = {
 }
 #: Steps that are enough for a table, and the fewest and most epochs to make so many.
 STEPS, FEWEST, MOST = 1500, 30, 100
-#: A small table is soon known by heart: weight decay is so much over the number of its samples, and at most so much.
-DECAY, MOST_DECAY = 400.0, 1.5
+#: A small table is soon known by heart: weight decay λ is so much over the number of its samples, as if the weights had
+#: one distribution before any is seen; and at most so much. With the mean rate ᾱ of 0.0025, what was learned lasts for
+#: 1/(ᾱ λ) = 400 of the 1,500 steps then; with more decay, little but straight lines is learned.
+DECAY, MOST_DECAY = 400.0, 1.0
+#: Of the losses over fewer validation samples the least is the luckiest, and the earlier an epoch, the higher its rate,
+#: which leaves the weights astray: the last epoch, whose rate is 0, is better than what seems best.
+JUDGES = 100
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
@@ -79,9 +84,11 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     table = deepcopy(_TABLE if of_rows else RECIPES.get(kind, {}))
     table["model"] = {"kind": kind, **table.get("model", {})}
     batch = batch_size(kind, samples)
-    if of_rows and samples is not None:
+    if of_rows and file is not None and samples is not None:
         table["train"] = {"epochs": min(max(STEPS // batches(samples, batch), FEWEST), MOST), **table["train"]}
         table["optimizer"]["weight_decay"] = float(f"{min(DECAY / samples, MOST_DECAY):.1g}")
+        if "validation" in file.splits and file.count("validation") < JUDGES:
+            table["checkpoint"] = {"best": False}
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished
@@ -92,13 +99,17 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
 
 
 def transforms(file: DataFile) -> dict[str, list[Any]]:
-    """Tables and targets of a regression are standardised, what tables lack is filled in, and images mapped to 0..1."""
+    """Tables, other numbers than pixels, and targets of a regression are standardised, images of pixels mapped to 0..1,
+    and what tables lack is filled in.
+    """
     found: dict[str, list[Any]] = {}
     if file.scale is None and file.task != "language":
         if of_pixels(file.x_dtype, file.sample_shape):
             found["x"] = [{"kind": "scale", "factor": 1 / 255}]
         elif len(file.sample_shape) == 1:
             found["x"] = ["fill", "standardize"] if lacks(file) else ["standardize"]
+        elif file.x_dtype.kind == "f":
+            found["x"] = [{"kind": "standardize", "axis": "channel"} if len(file.sample_shape) > 2 else "standardize"]
     if file.task == "regression":
         found["y"] = ["standardize"]
     return found
@@ -137,8 +148,10 @@ def batch_size(kind: str, samples: int | None) -> int:
 
 
 def model_for(file: DataFile) -> str:
-    """The kind of model to begin with: the task's own; for images that are large enough, a convnet; or a perceptron."""
+    """The kind of model to begin with: the task's own, or for images a convnet if they are large; or a perceptron."""
     if file.task in ("language", "segmentation"):
         return "char-lstm" if file.task == "language" else "fcn"
+    if len(file.target_shape) > 1 and file.target_shape[:2] == file.sample_shape[:2]:
+        return "fcn"  # images to images
     image = len(file.sample_shape) in (2, 3) and min(file.sample_shape[:2]) >= IMAGE
     return "convnet" if image else "mlp"

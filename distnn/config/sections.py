@@ -71,7 +71,11 @@ class DataSettings(Section):
         return {} if self.shuffle else {"shuffle_buffer": "has no meaning with shuffle = false; remove it"}
 
     def clashes(self) -> list[tuple[Keys, str]]:
-        """A stream of a single sequence goes nowhere."""
+        """What is one sample has no axis of samples, and a stream of a single sequence goes nowhere."""
+        for name in ("x", "y", "weight", "mask") if self.one_sample_files else ():
+            if (field := getattr(self, name)) is not None and field.layout == "samples_last":
+                why = 'is "samples_last", but with one_sample_files = true a file is one sample, without such an axis; '
+                return [((name, "layout"), why + 'use "reversed" if its dimensions stand the other way round')]
         if self.streams and self.batch_size == "full":
             why = 'is true, but with batch_size = "full" each stream is a single sequence; give a number of streams'
             return [(("streams",), why)]
@@ -171,6 +175,8 @@ class CheckpointSettings(Section):
     every_epochs: CountOrNever = 1  #: save after so many epochs
     every_minutes: Positive | None = None  #: save after so many minutes
     keep: Count = 3  #: how many of the newest to keep; the best stays, too
+    #: keep the epoch that train.monitor says is best, for evaluate and predict to use; false: they use the last one
+    best: bool = True
     #: if one can't be saved (a full disk, say): continue: warn, go on, and try again in 1 min, then 2, up to an hour;
     #: stop: end the run at the next step; where the last one can't be saved, it's an error either way
     on_failure: Literal["continue", "stop"] = "continue"

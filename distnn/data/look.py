@@ -16,8 +16,8 @@ from distnn.data.transforms import RefusedError
 BLOCKS, LENGTH, BYTES = 8, 128, 1024 * 1024
 #: How far the spreads of features may be apart, or a feature or a target from 1, before that is said.
 APART, FEATURE, TARGET = 1e3, 1e3, 30.0
-#: Which part of the different numbers may become equal.
-EQUAL = 0.1
+#: Which part of the different numbers may become equal; more, if what rounding does is so small a part of their spread.
+EQUAL, ROUNDING = 0.1, 1e-5
 
 STANDARDIZE = '["standardize"]'
 
@@ -130,7 +130,8 @@ def _equal(field: str, columns: Array, names: Sequence[str]) -> list[str]:
         narrow = wide.astype(np.float32)
     steps = np.diff(wide, axis=0) > 0
     lost = (steps & ~(np.diff(narrow, axis=0) > 0)).sum(0)
-    bad = np.flatnonzero(lost > EQUAL * steps.sum(0) + 1)
+    unit = np.spacing(np.abs(narrow).max(0, initial=0)).astype(np.float64)
+    bad = np.flatnonzero((lost > EQUAL * steps.sum(0) + 1) & ~(unit <= ROUNDING * _moments(columns)[1]))
     if not len(bad):
         return []
     column = int(bad[0])

@@ -73,9 +73,7 @@ def datasets(
         return {"y_pred": predictions} | known
     if predictions.shape[1:] == (1,) and len(classes) == 2:
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
-        labels = predictions[:, 1] >= 0.5  # a probability of exactly 0.5 counts as the second class
-    else:
-        labels = np.argmax(predictions, axis=-1)
+    labels = np.argmax(predictions, axis=-1)  # the first of equal ones, as in accuracy and metrics
     found = {"y_pred": labels.astype(np.int64), "probabilities": predictions} | known
     if labels.ndim == 1:
         names = [name.encode() for name in classes]

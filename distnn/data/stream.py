@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 
@@ -14,16 +16,24 @@ from distnn.data.file.slabs import LARGEST, Slabs
 from distnn.data.loader import Loader
 from distnn.data.order import Order, spread, stored
 from distnn.data.partition import Range
+from distnn.data.share import BlockKey, Place, Share, placed
 from distnn.data.source import SampleBlock, Source
 
 
 class _Slot:
-    """Memory for one block."""
+    """Memory for one block, a `distnn.data.share.BlockMemory`."""
 
-    def __init__(self, file: DataFile, split: str, length: int) -> None:
+    def __init__(self, file: DataFile, split: str, length: int, ended: Event) -> None:
+        self._file, self._split, self.ended = file, split, ended
         forms = file.forms(split).items()
-        self.fields = {name: np.empty((length, *form.shape), form.dtype) for name, form in forms}
+        self.fields: dict[str, Array] = {name: np.empty((length, *form.shape), form.dtype) for name, form in forms}
         self.samples: Array = np.empty(length, np.intp)
+
+    def fill(self, places: Sequence[Place]) -> None:
+        """Read samples from the file."""
+        for position, samples in places:
+            arrays = {name: array[position : position + samples.length] for name, array in self.fields.items()}
+            self._file.read_into(self._split, samples.start, arrays)
 
 
 class Stream(Source):
@@ -35,6 +45,7 @@ class Stream(Source):
         piece: the part of the split that it is about; all of it if None.
         order: of the samples in an epoch, in blocks that fit into memory; as they are stored if None.
         augmentation: changes the samples at random on their way.
+        share: what the ranks of a node read for each other, which all have the same order; None: this one reads all.
     """
 
     def __init__(
@@ -44,11 +55,13 @@ class Stream(Source):
         piece: Range | None = None,
         order: Order | None = None,
         augmentation: Augmentation | None = None,
+        share: Share | None = None,
     ) -> None:
-        self._file, self._split = file.again(), split
+        self._file, self._split, self._share = file.again(), split, share
         self._piece = piece or Range(0, file.count(split))
         self.origin = (f"{file.path}: {split}/", self._piece.start)
         self._slots: list[_Slot] = []
+        self._ended, self._drawn = Event(), (0, 0)
         self._thread = ThreadPoolExecutor(1, "distnn data")
         self._ahead: list[tuple[int, Future[SampleBlock]]] = []  # at most one
         order = order or stored(self._piece.length, block_length(file, split))
@@ -57,22 +70,28 @@ class Stream(Source):
     def begin(self, seed: int, epoch: int) -> None:
         """As `Source.begin`; the epoch's first block is read when it is asked for."""
         self._stop()
+        self._drawn = seed % 2**63, epoch
         super().begin(seed, epoch)
 
     def close(self) -> None:
         """End the thread, and close the file."""
         self._stop()
+        if self._share:
+            self._share.close()
         self._file.close()
 
     def _stop(self) -> None:
         """End the thread, which finishes the block that it is reading; the next one starts with its first block."""
+        self._ended.set()
         self._thread.shutdown(cancel_futures=True)
+        self._ended.clear()
         self._thread, self._ahead = ThreadPoolExecutor(1, "distnn data"), []
 
     def _load(self, number: int) -> SampleBlock:
         if not self._ahead or number < self._ahead[0][0]:
             self._stop()  # a step that is computed again may go back
-            self._slots = self._slots or [_Slot(self._file, self._split, self.order.longest) for _ in range(2)]
+            made = self._file, self._split, self.order.longest, self._ended
+            self._slots = self._slots or [_Slot(*made) for _ in range(2)]
             self._read_ahead(number)
         while True:
             upcoming, reading = self._ahead.pop()
@@ -88,11 +107,10 @@ class Stream(Source):
     def _read(self, number: int, slot: _Slot) -> SampleBlock:
         """Read a block, in the thread."""
         pieces, rows = self.order.places(number)
-        end = 0
-        for piece in pieces:
-            start, end = end, end + piece.length
-            arrays = {name: array[start:end] for name, array in slot.fields.items()}
-            self._file.read_into(self._split, self._piece.start + piece.start, arrays)
+        if self._share is None:
+            slot.fill(placed(pieces, self._piece.start))
+        else:
+            self._share.read(BlockKey(*self._drawn, number), pieces, self._piece.start, slot)
         return SampleBlock(number, spread(pieces, rows, slot.samples), rows, slot.fields)
 
 

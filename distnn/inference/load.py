@@ -20,6 +20,7 @@ from distnn.config import DataSettings, RunSettings, from_dict
 from distnn.config.field import FieldSettings
 from distnn.data import DataFile
 from distnn.data.convert import plain
+from distnn.data.file import collective
 from distnn.data.file.fields import SPLIT, Purpose, canonical
 from distnn.data.meaning import meaning
 from distnn.data.partition import Range, batches, part
@@ -77,6 +78,8 @@ class Restored:
     def as_data_file(self, path: Path, folder: Path, split: str, x: str | None, comm: Communicator) -> Iterator[Path]:
         """A file of plain arrays, or a table, as a data file, which is there for the block; another file as it is.
 
+        Where the system has /proc, its name goes once all ranks hold it: nothing is left of a job that is killed.
+
         Arguments:
             path: of the file.
             folder: where the data file is written, for all ranks to see.
@@ -95,13 +98,18 @@ class Restored:
         shape, dtype = tuple(of_x.get("shape", self.model.input_shape)), of_x.get("dtype", "float32")
         trained = plain.Trained(of_x.get("names", ()), of_y.get("names", ()), shape, dtype, self.model.task)
         target = Path(comm.bcast(str(folder / f".{path.name[:50]}.{secrets.token_hex(4)}.tmp.h5")))
-
         try:
             for text in comm.on_root(lambda: plain.convert(path, target, canonical(split), trained, x)):
                 if comm.root:
                     complain(f"{path}: {text}")
-            yield target
-            comm.on_root(lambda: None)  # none reads it any more
+            with open(target, "rb") as held:
+                comm.barrier()  # all ranks hold it
+                link = Path(f"/proc/self/fd/{held.fileno()}")
+                nameless = link.exists() and not (comm.size > 1 and collective.available())  # which takes a name
+                if nameless and comm.root:
+                    target.unlink()
+                yield link if nameless else target
+                comm.barrier()  # none reads it any more
         finally:
             if comm.root:
                 target.unlink(missing_ok=True)
@@ -115,6 +123,7 @@ class Restored:
         answers: bool,
         follow: bool = False,
         x: str | None = None,
+        place: Path | None = None,
     ) -> DataFile:
         """A data file to use the model on: one split, laid out as the training data, and matched with them by name.
 
@@ -125,6 +134,7 @@ class Restored:
             answers: whether it must have what is to be predicted, too.
             follow: read other folders' files as well, where it refers to them.
             x: the path of the samples in the file, in which {split} stands for the split; None: as in training.
+            place: of the data file that was made of it, if there is one.
 
         Raises:
             DataError: what is needed isn't there, or isn't what the model was trained on.
@@ -140,7 +150,7 @@ class Restored:
             return file
         settings = self.settings.model_copy(update={"data": data.model_copy(update={"split": None})})
         alike = data.one_sample_files or SPLIT in str(path)  # files laid out as for training, if they are several
-        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts)
+        purpose = None if alike and not Path(path).is_file() else Purpose(canonical(split), answers, *facts, place)
         file = data_file(settings, mpi, path, purpose)
         if data.split:
             file.notes.append("other data than in training, so [data.split] is not applied: all samples are used")

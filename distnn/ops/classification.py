@@ -18,6 +18,7 @@ from distnn.arrays import Array, Shape, show, size
 from distnn.errors import DataError, ShapeError, UsageError
 from distnn.kernels.loading import joined
 from distnn.kernels.softmax import shift
+from distnn.ops.activation import sigmoid
 from distnn.ops.loss import ElementwiseLoss, check_weights, parted
 from distnn.ops.op import Buffer, Closure, Closures, Op, nothing, together, within
 
@@ -342,9 +343,11 @@ def _counted(hit: Array, y: Array, work: dict[str, Array], weights: Sequence[Arr
 
 
 class CorrectBinary(ElementwiseLoss):
-    """The number of samples on their label's side of the threshold σ(z) ≥ 0.5, that is z ≥ 0, or their weight.
+    """The number of samples whose likelier class is their label, or their weight: 1 where σ(z) > 0.5, else 0.
 
-    logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it.
+    logits (N,) or (N, 1), labels (N,) in {0, 1} → (). No gradient flows through it. It asks σ(z), rather than z > 0, to
+    count as metrics do, which only have the probability: just above 0, σ(z) is rounded to 0.5. Of two equal ones the
+    first class is taken, as of several.
 
     Raises:
         DataError: by forward, for a label outside.
@@ -357,12 +360,13 @@ class CorrectBinary(ElementwiseLoss):
     ) -> dict[str, Buffer]:
         n = (size(logits),)
         found = {"above": Buffer(n, "forward", np.bool_), "hit": Buffer(n, "forward", np.bool_)}
+        found |= {"p": Buffer(n, "forward"), "scratch": Buffer((2, *n), "forward")}
         return found | ({"weight": Buffer(n, "forward")} if weights else {})
 
     def bind(self, work: dict[str, Array], y: Array, *arrays: Any) -> Closures:
         z, labels, *weights = arrays[: len(arrays) // 2]
         z, labels = z.reshape(-1), labels.reshape(-1)
-        above, hit = work["above"], work["hit"]
+        above, hit, p = work["above"], work["hit"], work["p"]
         count = _counted(hit, y, work, weights)
 
         def forward() -> None:
@@ -371,7 +375,8 @@ class CorrectBinary(ElementwiseLoss):
                 raise DataError(
                     f"label {labels[place]:g}, at place [{place}] of its batch, is outside 0 … 1; correct it."
                 )
-            np.greater_equal(z, 0, out=above)
+            sigmoid(z, p, work["scratch"])
+            np.greater(p, 0.5, out=above)
             np.equal(above, labels, out=hit)
             count()
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from distnn.errors import DistnnError
+from distnn.errors import DataError, DistnnError
 from distnn.metrics import Value
 from distnn.parallel.fingerprints import agreed_fingerprint
 from distnn.session.build import Run
@@ -180,13 +180,18 @@ class Loop:
         progress.sums = self.step.model.layout.zeros()
         progress.stale += 1
         best = False
+        if totals.sums.samples and not totals.sums.weight:
+            raise DataError(
+                f"{self.settings.data.path}: not one target of train counts, so nothing was learned: masks or weights "
+                f"of 0, class weights of 0, or the ignored label leave out all. Correct these."
+            )
         if totals.sums.samples:
             best = self._report("train", totals.sums, time.perf_counter() - totals.since, judged=True)
         if "validation" in self._run.evaluators:
             best = self._evaluate("validation", judged=True)
         self._mark_time()
         agreed_fingerprint(self.world.comm, self.step.parameters)
-        self.saver.after_epoch(progress, best)
+        self.saver.after_epoch(progress, best and self.settings.checkpoint.best)
         self._ending = None
 
     def _mark_time(self) -> None:
@@ -222,16 +227,24 @@ class Loop:
         self.listener.evaluated(record)
         return record.best
 
+    @property
+    def _before_resuming(self) -> float | None:
+        """The best value of training that was monitored before the run was resumed; there is no other yet."""
+        return self.progress.best if self._run.monitor.split == "train" else None
+
     def _reason_to_end(self) -> str | None:
         """Why no further epoch is due, or None."""
         train, progress, monitor = self.settings.train, self.progress, self._run.monitor
         watched = self.records.get(monitor.split)
-        if watched and monitor.reached(monitor.value(watched), train.target):
+        now = monitor.value(watched) if watched else self._before_resuming
+        loss = watched.loss if watched else now if monitor.name == "loss" else None
+        accuracy = watched.accuracy if watched else now if monitor.name == "accuracy" else None
+        if now is not None and monitor.reached(now, train.target):
             return f"the {monitor} reached the target {train.target:g}"
-        if watched and train.target_loss is not None and watched.loss <= train.target_loss:
-            return f"the {watched.split} loss reached the target {train.target_loss:g}"
-        if watched and train.target_accuracy is not None and (watched.accuracy or 0) >= train.target_accuracy:
-            return f"the {watched.split} accuracy reached the target {train.target_accuracy:g}"
+        if loss is not None and train.target_loss is not None and loss <= train.target_loss:
+            return f"the {monitor.split} loss reached the target {train.target_loss:g}"
+        if accuracy is not None and train.target_accuracy is not None and accuracy >= train.target_accuracy:
+            return f"the {monitor.split} accuracy reached the target {train.target_accuracy:g}"
         if train.patience is not None and progress.stale >= train.patience:
             least = f", by more than {train.min_delta:g}," if train.min_delta else ""
             return f"no better {monitor.name}{least} for {progress.stale} epochs"

@@ -53,6 +53,11 @@ def model(settings: RunSettings, file: DataFile, given: Given = NOTHING) -> Mode
     facts: dict[str, Any] = {"task": file.task, "classes": file.classes, "target_shape": target_shape}
     facts["weights"] = file.weight_shape
     loss = given.loss or settings.loss.make()
+    if file.weight_shape and file.weight_shape == file.target_shape != target_shape:
+        raise DataError(
+            f"{file.path} has weights or a mask for each number of a target of the shape {file.target_shape}, but "
+            f"transforms.y makes targets of the shape {target_shape}. Give one for each sample, or leave those out."
+        ).at("transforms", "y")
     labels = file.chains.get("y")
     if loss.ignore_label is not None and labels and labels.labels is not None:
         raise RunFileError(

@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from distnn import runtime
 from distnn.arrays import Array
 from distnn.config import RunSettings
 from distnn.config.sections import DataSettings
@@ -16,6 +19,7 @@ from distnn.data.file.slabs import LARGEST
 from distnn.data.loader import Loader
 from distnn.data.order import Buffered, Order, groups, shuffled, side_by_side, stored
 from distnn.data.partition import Range, batches, part
+from distnn.data.share import ALIGNED, BLOCKS, HEAD, Share, room, unit
 from distnn.data.source import Source
 from distnn.data.stream import Stream, block_length, slabs_of, unpacked_together
 from distnn.errors import DataError, SharedMemoryError
@@ -27,6 +31,8 @@ from distnn.parameters import Memory, PrivateMemory
 
 #: The share of a node's free memory that data may take; the rest is for everything else.
 SHARE = 0.5
+#: At least so many bytes of samples that follow each other are read by one rank for the others.
+SHARED_BYTES = 256 * 1024
 #: How many samples each sum of them is over, by which nodes compare what they hold.
 SUMMED = 256
 
@@ -50,14 +56,14 @@ def agree_on(file: DataFile, comm: Communicator, **more: Any) -> dict[str, Any]:
 def training_source(
     file: DataFile, order: Order, comm: Communicator, augmentation: Augmentation | None = None, *, in_memory: bool
 ) -> Source:
-    """What gives the training samples to every rank: in memory once for each node, whose ranks read a part each.
+    """What gives the training samples to every rank, once for each node, of whose ranks each reads a part.
 
     Raises:
         DataError: if they are bad, as far as they are read now; on every rank of the node.
         UsageError: on every rank, if nodes hold different ones.
     """
     if not in_memory:
-        return Stream(file, "train", None, order, augmentation)
+        return Stream(file, "train", None, order, augmentation, _share(file, order, comm))
     node = comm.node()
     try:
         arrays = _arrays(file, NodeMemory(node) if node.size > 1 else PrivateMemory())
@@ -76,6 +82,25 @@ def training_source(
     loader = Loader(arrays, file.scale, augmentation, order, file.chains)
     loader.origin = (f"{file.path}: train/", 0)
     return loader
+
+
+def _share(file: DataFile, order: Order, comm: Communicator) -> Share | None:
+    """What the ranks of this node read for each other; None where each reads all, for it is alone, or lacks memory."""
+    node, row = comm.node(), sum(form.dtype.itemsize * math.prod(form.shape) for form in file.forms("train").values())
+    chunk = file.chunk("train")
+    together = chunk * max(1, SHARED_BYTES // (chunk * row))
+    size = unit(order.longest, together, node.size, min(node.allgather(runtime.cores())))
+    needed = BLOCKS * (room(order.longest, size, node.size) * row + ALIGNED * len(file.fields))
+    if not roomy(needed * node.size if node.size > 1 else 0, comm) or node.size == 1:
+        return None
+    memory = NodeMemory(node)
+    try:
+        memory.each(HEAD, np.dtype(np.int64))
+        memory.each(needed, np.dtype(np.uint8))
+    except SharedMemoryError:
+        return None
+    heads, rooms = memory.rows
+    return Share(heads, rooms, node.rank, size)
 
 
 def _arrays(file: DataFile, memory: Memory) -> dict[str, Array]:

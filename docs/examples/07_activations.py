@@ -38,11 +38,13 @@ def draw(name, x, f, derivative, title=None, lines=None):
 
 
 x = np.linspace(-4, 4, 200)  # an even number of points: none falls on a kink at 0
+curves = {}
 print(f"{'':>12}   f(-2)   f(-1)    f(1)    f(2)  f'(-2)  f'(2)")
 for name in Activation.family.kinds:
     if name == "identity":
         continue
     f, derivative = value_and_derivative(name, x)
+    curves[name] = {"f": f, "slope": derivative}
     at, slopes = value_and_derivative(name, np.array([-2.0, -1.0, 1.0, 2.0]))
     print(f"{name:>12}", "".join(f"{value:8.4f}" for value in [*at, slopes[0], slopes[3]]))
     h = 1e-6
@@ -58,5 +60,7 @@ maxout = graph.maxout(node @ w[None] + b, 3).named("maxout")
 run = graph.evaluate(graph.sum(maxout), x=x[:, None])
 lines = x[:, None] * w + b
 draw("maxout", x, run["maxout"][:, 0], run.gradient["x"][:, 0], "maxout of three lines", lines)
+curves["maxout"] = {"f": run["maxout"][:, 0], "slope": run.gradient["x"][:, 0]}
+lecture.record(figures / "07_activations.json", {"x": x, "curves": curves})
 apart = np.abs(run["maxout"][:, 0] - lines.max(axis=1)).max()
 lecture.claim(apart == 0, f"maxout is the largest of its lines; it differs by {apart:.0e}")

@@ -45,15 +45,16 @@ figure, axes = plt.subplots(figsize=(4.5, 4))
 W, B = np.meshgrid(np.linspace(-1.3, 3, 80), np.linspace(-2, 1.4, 80))
 cost = ((x[:, 0] * W[..., None] + B[..., None] - y[:, 0]) ** 2).mean(axis=-1)
 axes.contour(W, B, cost, levels=np.geomspace(cost.min() * 1.02, cost.max(), 12), colors=lecture.GREY, linewidths=0.6)
-for order, (kind, batch_size) in enumerate(KINDS.items()):
-    places = path(batch_size)
-    print(f"{kind:>10}: {len(places) - 1:>3} steps in four epochs, w = {places[-1, 0]:.2f}, b = {places[-1, 1]:.2f}")
+places = {kind: path(batch_size) for kind, batch_size in KINDS.items()}
+for order, (kind, way) in enumerate(places.items()):
+    print(f"{kind:>10}: {len(way) - 1:>3} steps in four epochs, w = {way[-1, 0]:.2f}, b = {way[-1, 1]:.2f}")
     style = {"color": COLOURS[kind], "markersize": 6 - 2 * order, "linewidth": 1, "zorder": 3 - order}
-    axes.plot(*places.T, "o-", label=f"{kind}, {len(places) - 1} steps", **style)
+    axes.plot(*way.T, "o-", label=f"{kind}, {len(way) - 1} steps", **style)
 axes.plot(*np.polyfit(x[:, 0], y[:, 0], 1), "*", color="black", markersize=11, zorder=4, label="the minimum")
 axes.set(xlabel="$w$", ylabel="$b$")
 axes.legend(loc="upper right")
 lecture.save(figure, figures / "11_paths.svg")
+lecture.record(figures / "11_paths.json", {"x": x[:, 0], "y": y[:, 0], "batch": KINDS, "places": places})
 
 # --- the same with distnn.fit, where the kind is one key; each epoch ends with a validation, here on the same points
 data = write_data(work / "line.h5", {"train": (x, y), "validation": (x, y)}, task="regression")

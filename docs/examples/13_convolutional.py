@@ -70,6 +70,8 @@ signs = {"cmap": lecture.BLUE_RED, "vmin": -3, "vmax": 3}
 show("13_digit.svg", digit, "8 × 8 pixels", (i, j), cmap=lecture.INK)
 show("13_lower.svg", lower, "lower edges", (i, j), size=1, **signs)
 show("13_right.svg", convolve(digit, down.T), "right edges", **signs)
+filters = {"lower edges": down, "right edges": down.T}
+lecture.record(figures / "13_convolution.json", {"image": digit, "filters": filters})
 
 
 # --- two networks: one that sees 64 numbers, and one that sees an image

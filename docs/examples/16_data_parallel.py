@@ -10,7 +10,7 @@ import numpy as np
 from lecture_drawing import Sketch
 from matplotlib.patches import Patch
 
-from distnn import checkpoint, fit
+from distnn import checkpoint, fit, graph
 from distnn.data.partition import Range, micro_shards
 from distnn.layers import Dense, Flatten, Sequential
 
@@ -67,6 +67,18 @@ def together(ranks, out, *more):
     saved = checkpoint.load(checkpoint.resolve(work / out))
     return everything(saved.parameters)
 
+
+# --- by hand: one step for one weight, on one, two and four ranks
+weight, rate = graph.input("w"), 0.04
+x, t = (1, 2, 3, 1, 2, 3, 1, 2), (3, 3, 8, 2, 5, 7, 0, 6)
+each = [graph.evaluate((weight * x_n - t_n) ** 2, w=1).gradient["w"] for x_n, t_n in zip(x, t, strict=True)]
+holds = {}
+for ranks in (1, 2, 4):
+    shards = [[shard.positions for shard in micro_shards(Range(0, 8), 4, ranks, rank)] for rank in range(ranks)]
+    holds[ranks] = [(own[0].start, own[-1].stop) for own in shards]
+    sums = [sum(each[start:stop]) for start, stop in holds[ranks]]
+    print(f"{ranks} ranks: sums {', '.join(f'{own:g}' for own in sums)}; w = {1 - rate * sum(sums) / 8:.2f}")
+lecture.record(figures / "16_ranks.json", {"w": 1, "rate": rate, "gradients": each, "ranks": holds})
 
 # --- one rank and three, added up in floating point
 one, three = alone("one"), together(3, "three")

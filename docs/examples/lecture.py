@@ -154,6 +154,14 @@ def graph_steps(output, **values):
     return {"inputs": values, "steps": steps}
 
 
+def exam(count, seed=0):
+    """Hours of study and of sleep before an exam, and who passed: more of both helps, and luck has a share."""
+    random = np.random.default_rng(seed)
+    x = np.column_stack([random.uniform(0, 10, count), random.uniform(3, 9, count)])
+    chance = 1 / (1 + np.exp(-(1.5 * (x[:, 0] - 5) + 1.0 * (x[:, 1] - 6))))
+    return x, (random.uniform(size=count) < chance).astype(int)
+
+
 def clouds(count, seed=0):
     """Two round clouds of points, one of each class."""
     random = np.random.default_rng(seed)

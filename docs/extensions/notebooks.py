@@ -17,7 +17,7 @@ import run_all
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.directives.code import LiteralIncludeReader
+from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 
 LECTURE = Path(__file__).parents[1] / "lecture"
 #: What the scripts need beside them.
@@ -60,7 +60,8 @@ def shown(directive: str, argument: str, body: str) -> str:
         return ""  # what the script prints is seen below its cells
     if directive == "literalinclude":
         path = (LECTURE / argument).resolve()
-        options = {key: value.strip("'\"") for key, value in options.items()}
+        options = {key: value[1:-1] if value[:1] in ("'", '"') else value or None for key, value in options.items()}
+        options = {key: LiteralInclude.option_spec[key](value) for key, value in options.items()}
         text, _ = LiteralIncludeReader(str(path), options, Config()).read()
         return f"```{options.get('language', 'python')}\n{text.rstrip()}\n```"
     return "\n".join(f"> {line}".rstrip() for line in rest.splitlines())

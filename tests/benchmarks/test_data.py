@@ -23,4 +23,5 @@ def test_the_pipeline_is_measured_beside_a_plain_read(repository: Path, tmp_path
     assert "of it (goal 0.7)" in done.stdout
     assert set(results["shapes"]) == {"rows", "one", "columns"}
     assert "the fastest (goal 1.3)" in done.stdout
+    assert set(results["ranks"]) == {"alone", "together"} and set(results["files"]) == {"known", "read", "h5py"}
     assert list(tmp_path.iterdir()) == [found], "nothing is left behind"

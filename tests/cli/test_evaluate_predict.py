@@ -110,9 +110,9 @@ def test_two_classes_by_one_logit(tmp_path):
     p = scipy.special.expit(forward(run, x)[:, 0])
     with h5py.File(tmp_path / "p.h5") as file:
         np.testing.assert_allclose(file["probabilities"], np.stack([1 - p, p], 1), atol=1e-5)
-        np.testing.assert_array_equal(file["y_pred"], p >= 0.5)
+        np.testing.assert_array_equal(file["y_pred"], p > 0.5)
     found = json.loads(distnn("evaluate", run, data, "--json").stdout)
-    assert found["accuracy"] == pytest.approx(np.mean((p >= 0.5) == y))
+    assert found["accuracy"] == pytest.approx(np.mean((p > 0.5) == y))
     loss = -np.mean(scipy.special.xlogy(y, p) + scipy.special.xlogy(1 - y, 1 - p))
     assert found["loss"] == pytest.approx(loss, rel=1e-5)
 

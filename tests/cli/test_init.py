@@ -159,6 +159,11 @@ def test_tables_and_targets_are_standardised_and_pixels_scaled(here: Path) -> No
     assert model_of("--data", "i.h5").transforms.table(list)["x"] == [{"kind": "scale", "factor": 1 / 255}]
     write_data(here / "i.h5", {"train": (images, np.zeros(40))}, task="regression", scale=1 / 255, force=True)
     assert model_of("--data", "i.h5").transforms.x == ()
+    fields = np.random.default_rng(0).normal(size=(40, 8, 9, 2)) * [1, 100]
+    write_data(here / "f.h5", {"train": (fields, fields[..., 0])}, task="regression")
+    found = model_of("--data", "f.h5")
+    assert found.model.table()["kind"] == "fcn"  # images to images
+    assert [(each["kind"], each["axis"]) for each in found.transforms.table(list)["x"]] == [("standardize", "channel")]
 
 
 @pytest.mark.parametrize("name", ["digits", "blobs", "line", "text"])
@@ -177,6 +182,15 @@ def test_it_trains(name: str, here: Path) -> None:
     assert math.isfinite(found["loss"])
     if name in ("digits", "blobs"):
         assert found["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(("samples", "decay", "best"), [(90, 1.0, False), (1200, 0.3, True)])
+def test_small_tables_get_more_weight_decay_and_no_best_by_few_validation_samples(
+    samples: int, decay: float, best: bool, here: Path
+) -> None:
+    found = model_of("--data", blobs(here / "b.h5", {"train": samples, "validation": samples // 9}))
+    assert found.optimizer.make().weight_decay == decay
+    assert found.checkpoint.best is best
 
 
 def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -313,6 +313,10 @@ def test_other_clashes() -> None:
     assert reason(optimizer={"trust": 0.01}) == (
         'it: optimizer.trust belongs to kind = "lars" and has no meaning with kind = "sgd"; remove it.'
     )
+    assert reason(data={"path": "*.h5", "one_sample_files": True, "x": {"path": "a", "layout": "samples_last"}}) == (
+        'it: data.x.layout is "samples_last", but with one_sample_files = true a file is one sample, without such an '
+        'axis; use "reversed" if its dimensions stand the other way round.'
+    )
     assert reason(schedule={"kind": "step"}) == (
         "it: schedule.every_epochs is missing; it must be an integer of at least 1."
     )

@@ -132,6 +132,7 @@ def test_labels_that_do_not_begin_at_0(tmp_path: Path, labels: np.ndarray) -> No
         {"a": X[:, 0]},
         {"a": X, "b": X[:7]},
         {"a": WORDS},
+        {"full": np.zeros((6, 6, 6, 4)), "names": np.array([b"a", b"b", b"c", b"d"])},
         {"t": np.zeros(5, [("word", "S3")])},
         {"a": np.array(3.0), "b": np.array(4.0)},
     ],

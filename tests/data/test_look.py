@@ -12,7 +12,7 @@ import pytest
 from distnn.data import DataFile, write_data
 from distnn.data.file.fields import Description
 from distnn.data.look import looked_at, warnings
-from distnn.data.transforms import Scale, ShiftLabels, Transform
+from distnn.data.transforms import MinMax, Scale, ShiftLabels, Transform
 from tests.support.runs import DIGITS, blobs, line
 
 N = 3000
@@ -69,6 +69,11 @@ def test_numbers_that_become_equal_are_told(tmp_path: Path, dtype: str) -> None:
     equal = [text for text in told(written(tmp_path, x, names={"x": ["time", "day"]})) if "become equal" in text]
     assert len(equal) == 1 and "of 'time' 10" in equal[0]
     assert not any("become equal" in text for text in told(tmp_path / "a.h5", dtype="float64"))
+
+
+def test_numbers_that_stand_close_together_lose_nothing_that_counts(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((20, 60, 60, 1)).astype("f4") + 1
+    assert not told(written(tmp_path, x), x=[MinMax(axis="channel")])
 
 
 def test_images_of_8_bits_that_nobody_scales_are_told(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ import pytest
 from distnn.arrays import Array
 from distnn.data.predictions import ENDINGS, check_ending, check_output, datasets, write_predictions
 from distnn.errors import DataError
+from distnn.layers import Dense
+from distnn.metrics import ConfusionMatrix
+from distnn.models import Model
 
 pandas = pytest.importorskip("pandas")
 
@@ -83,7 +86,7 @@ def test_a_table_where_the_answers_are_not_known(ending: str, tmp_path: Path) ->
 def test_two_classes_of_one_probability_have_two_columns(tmp_path: Path) -> None:
     table = read(written(tmp_path / "p.csv", PROBABILITIES[:, :1], ["no", "yes"], None))
     np.testing.assert_allclose(table["probability_no"] + table["probability_yes"], 1, rtol=1e-6)
-    assert (table["prediction"] == np.where(PROBABILITIES[:, 0] >= 0.5, "yes", "no")).all()
+    assert (table["prediction"] == np.where(PROBABILITIES[:, 0] > 0.5, "yes", "no")).all()
 
 
 def test_csv_is_plain_csv(tmp_path: Path) -> None:
@@ -140,3 +143,24 @@ def test_without_pyarrow_it_is_said_before_the_work(tmp_path: Path, monkeypatch:
     with pytest.raises(DataError, match=r"needs pyarrow, .* pip install 'distnn\[tables\]'"):
         check_output(tmp_path / "p.parquet", force=False)
     check_output(tmp_path / "p.csv", force=False)
+
+
+def test_accuracy_metrics_and_predictions_take_one_class_beside_the_threshold() -> None:
+    """Where rounding makes σ(z) 0.5, and about there."""
+    z = np.array([-1e-6, -1e-7, -2e-8, 0, 2e-8, 1e-7, 1e-6], np.float32)[:, None]
+    model = Model(Dense(1, bias=False), (1,), task="classification", classes=["no", "yes"], target_shape=())
+    parameters = model.initialize()
+    parameters.values[:] = 1
+    labels = np.ones(len(z), np.float32)
+    plan = model.evaluation_plan(len(z), parameters, predicts=True)
+    np.copyto(plan.value["x"], z)
+    np.copyto(plan.value["y"], labels)
+    plan.forward()
+    found = plan.value["prediction"].copy()
+    assert (found == 0.5).sum() > 1
+    metrics = model.metrics([ConfusionMatrix()])
+    counts, others = (np.zeros(length) for length in metrics.lengths)
+    metrics.add(counts, others, found, labels)
+    taken = datasets(found, ["no", "yes"], None)["y_pred"]
+    matrix = metrics.values(counts, others)["confusion_matrix"]
+    assert [matrix[1][1], plan.value["correct"]] == 2 * [taken.sum()] == 2 * [(found > 0.5).sum()]

@@ -75,8 +75,9 @@ def test_the_pages_are_the_scripts_in_the_index_order() -> None:
     stems = [script.stem for script in SCRIPTS]
     assert [page.stem for page in sorted(DOCS.glob("lecture/*.md"))] == stems
     assert re.findall(r"^lecture/(\S+)$", (DOCS / "index.md").read_text(), flags=re.MULTILINE) == stems
-    for script in SCRIPTS:
-        assert page_of(script).startswith(f"# {int(script.stem[:2])}. ")
+    for number, script in enumerate(SCRIPTS, 1):
+        assert script.stem.startswith(f"{number:02d}_")
+        assert page_of(script).startswith(f"# {number}. ")
 
 
 def test_a_claim_that_fails_is_told_when_all_is_done(tmp_path: Path, examples: ModuleType) -> None:

@@ -141,3 +141,13 @@ def test_links_lead_to_sections() -> None:
             titles = re.findall(r"^##+ (.*)$", (DOCS / (target or page.name)).read_text(encoding="utf-8"), re.MULTILINE)
             names = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
             assert anchor in names, f"{page.name}: {target}#{anchor}"
+
+
+def test_every_slide_has_a_page_a_script_and_a_figure() -> None:
+    table = sections("scripts.md")["The lecture, slide by slide"]
+    rows = re.findall(r"^\| (\S+) \| .+ \| \[\]\(lecture/(\w+)\.md\) `(\w+)` \| `(\w+\.svg)` \|$", table, re.MULTILINE)
+    assert [row[0] for row in rows] == [*map(str, range(1, 20)), "–"]
+    for _, page, script, figure in rows:
+        assert page == script
+        assert (DOCS / "examples" / f"{script}.py").exists()
+        assert f"../figures/{figure}" in (DOCS / "lecture" / f"{page}.md").read_text(encoding="utf-8"), figure

@@ -69,8 +69,10 @@ def file_of(
     return path
 
 
-def predicted(network: Restored, path: Path, split: str = "test") -> tuple[Array, Array | None, list[str]]:
-    with network.opened(path, split=split, answers=False) as file:
+def predicted(
+    network: Restored, path: Path, split: str = "test", place: Path | None = None
+) -> tuple[Array, Array | None, list[str]]:
+    with network.opened(path, split=split, answers=False, place=place) as file:
         found = network.predict(file, split, ALONE)
         return found.rows, found.truth, [*file.remarks(), *found.remarks]
 
@@ -274,8 +276,8 @@ def test_integers_are_scaled_as_in_training(tmp_path: Path) -> None:
 def predicted_plain(network: Restored, path: Path, x: str | None = None) -> tuple[Array, Array | None]:
     before = set(path.parent.iterdir())
     with network.as_data_file(path, path.parent, "test", x, ALONE.comm) as file:
-        rows, truth, _ = predicted(network, file)
-    assert set(path.parent.iterdir()) == before, "nothing is left behind"
+        assert set(path.parent.iterdir()) == before, "nothing is left behind, even of a job that is killed now"
+        rows, truth, _ = predicted(network, path, place=file)
     return rows, truth
 
 
@@ -290,7 +292,7 @@ def test_arrays_of_numpy(network: Restored, expected: Array, tmp_path: Path) -> 
     np.testing.assert_array_equal(predicted_plain(network, tmp_path / "many.npz", "a")[0], expected)
     with pytest.raises(DataError, match=r"several arrays: it holds a, b\. Name the samples with --x NAME"):
         predicted_plain(network, tmp_path / "many.npz")
-    with pytest.raises(DataError, match=r"holds samples of shape \(2,\)"):
+    with pytest.raises(DataError, match=r"many.npz holds samples of shape \(2,\)"):
         predicted_plain(network, tmp_path / "many.npz", "b")
 
 

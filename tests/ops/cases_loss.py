@@ -119,7 +119,7 @@ CASES = [
     ),
     Case(CorrectClasses(1), ((N, 4), LABELS, LABELS), (), lambda z, t, w: np.sum(w * (z.argmax(1) == t) * (t != 1))),
     Case(CorrectClasses(), ((N, 3, 4), SEQUENCES, LABELS), (), lambda z, t, w: w @ (z.argmax(2) == t).sum(1)),
-    Case(classification.CorrectBinary(), ((N, 1), BITS, LABELS), (), lambda z, t, w: np.sum(w * ((z[:, 0] >= 0) == t))),
+    Case(classification.CorrectBinary(), ((N, 1), BITS, LABELS), (), lambda z, t, w: np.sum(w * ((z[:, 0] > 0) == t))),
     Case(classification.LabelWeight(ignore=3), (LABELS,), (), lambda t: np.sum(t != 3)),
     Case(classification.LabelWeight(WEIGHTS, 1), (SEQUENCES,), (), lambda t: np.sum(WEIGHTS[t] * (t != 1))),
     Case(CorrectClasses(), ((N, 4), LABELS), (), lambda z, t: np.sum(z.argmax(1) == t)),
@@ -130,6 +130,6 @@ CASES = [
         classification.CorrectBinary(),
         ((N, 1), BITS),
         (),
-        lambda z, t: np.sum((scipy.special.expit(z[:, 0]) >= 0.5) == t),
+        lambda z, t: np.sum((scipy.special.expit(z[:, 0]) > 0.5) == t),
     ),
 ]

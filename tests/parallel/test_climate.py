@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import h5py
 import numpy as np
 import pytest
 
-from distnn import checkpoint
+from distnn import checkpoint, config
+from distnn.errors import DataError
+from distnn.session.build import Run
+from distnn.session.parts import data_file
 from tests.support.resuming import finished
-from tests.support.runs import distnn, metrics
+from tests.support.runs import alone, distnn, metrics
 
 RUN = """
 [data]
@@ -80,3 +84,30 @@ def test_the_bits_and_the_mean_iou_are_those_of_one_rank(tmp_path: Path, monkeyp
     found = distnn("evaluate", out, f"{tmp_path}/{{split}}/*.h5", "--split", "validation", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["iou"] > 0.6
+
+
+def test_the_maps_of_the_script_train_by_its_run_file_and_the_statistics_beside_them_are_those_that_are_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path
+) -> None:
+    spec = importlib.util.spec_from_file_location("make_climate", repository / "data" / "make_climate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(tmp_path)
+    module.make(Path("climate"), 16, (12, 16))
+    settings = config.read(repository / "data" / "climate-fcn.toml")
+    with data_file(settings) as file:
+        run = Run(settings, file, alone())
+    run.loader.begin(0, 0)
+    assert np.isfinite(run.step.run(0, 0.1, number=0).sums.mean_loss)
+    state = run.chains.state
+    run.close()
+    with h5py.File("climate/stats.h5") as file:
+        mean, square = (file[f"climate/{name}"][:] for name in ("mean", "sqmean"))
+    np.testing.assert_allclose(state["x.0.standardize.mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(state["x.0.standardize.deviation"], np.sqrt(square - mean**2), rtol=1e-6)
+    # Beside the maps it isn't taken for one.
+    Path("climate/stats.h5").rename("climate/train/stats.h5")
+    data = settings.data.model_copy(update={"path": "climate/{split}/*.h5"})
+    with pytest.raises(DataError, match=r"train/stats\.h5 has no dataset climate/data, .* Narrow the pattern"):
+        data_file(settings.model_copy(update={"data": data}))

@@ -48,9 +48,9 @@ DEATHS = {
 }
 
 
-def dying(ranks: int, deaths: str, run: Path, out: Path) -> Result:
+def dying(ranks: int, deaths: str, run: Path, out: Path, *more: str) -> Result:
     """A training whose ranks die at moments of it, as `tests.support.dying` reads them."""
-    arguments = [deaths, "train", run, "--out", out]
+    arguments = [deaths, "train", run, "--out", out, *more]
     return warm(ranks, arguments, launcher="ulfm", module="tests.support.dying", timeout=LIMIT)
 
 
@@ -74,6 +74,19 @@ def test_those_that_are_left_end_with_the_bits_of_one_undisturbed_rank(name: str
     assert end.progress | {"seconds": 0} == alone.progress | {"seconds": 0}
     assert died(tmp_path / "run") == sorted(f"rank {death[0]}" for death in deaths), result
     assert list((tmp_path / "run" / "checkpoints").glob("*.tmp")) == []
+
+
+@needs_open_mpi
+def test_those_that_read_parts_of_a_file_for_each_other(tmp_path: Path) -> None:
+    """Blocks of which a rank that has died was to read some, or died while it read them, are read by the others."""
+    run = prepare(tmp_path, "MLP, dropout, Adam, clipped", parallel=SHARDS | {"elastic": True})
+    streamed = ["--set", "data.in_memory=false", "--set", "data.shuffle_buffer=40"]
+    alone = finished(1, run, tmp_path / "alone", *streamed)
+    result = dying(3, "1:while a block is read:3,0:before a reduction:5", run, tmp_path / "run", *streamed)
+    assert result.returncode == 0, result
+    assert "Traceback" not in result.stderr, result
+    assert checkpoint.digest(saved(tmp_path / "run")) == checkpoint.digest(alone)
+    assert died(tmp_path / "run") == ["rank 0", "rank 1"], result
 
 
 def victims(launch: Launch, out: Path, chance: random.Random) -> Iterator[int]:

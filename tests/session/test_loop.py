@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from distnn import checkpoint
-from distnn.errors import DistnnError
+from distnn.data import write_data
+from distnn.errors import DataError, DistnnError
 from distnn.session.run import train
 from tests.support.listening import Ear, trained
 from tests.support.runs import alone, blobs, line, saved, settings
@@ -23,6 +24,16 @@ def data(tmp_path: Path) -> Path:
 
 
 # When it ends
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_it_ends_in_words_where_nothing_counts(in_memory: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {"x": random.normal(size=(40, 3)), "y": random.integers(0, 2, 40), "mask": np.zeros(40, bool)}
+    path = write_data(tmp_path / "m.h5", {"train": arrays}, task="classification", classes=["a", "b"])
+    chosen = settings(model={"kind": "softmax"}, data={"path": str(path), "in_memory": in_memory, "batch_size": 8})
+    with pytest.raises(DataError, match="train/mask is 0 everywhere|not one target of train counts, so nothing"):
+        train(chosen, out=tmp_path / "run", world=alone())
 
 
 def test_it_ends_after_its_epochs(data: Path, tmp_path: Path) -> None:
@@ -60,6 +71,8 @@ def test_without_validation_the_training_loss_is_watched(tmp_path: Path) -> None
     assert summary.reason == "the train loss reached the target 0.3"
     assert summary.best == min(record.loss for record in ear.of("train"))
     assert (summary.validation, summary.test) == (None, None)
+    again, ear = trained(data, tmp_path / "run", resume="auto", train={"epochs": 200, "target": 0.3})
+    assert (again.reason, ear.steps) == ("the train loss reached the target 0.3", [])
 
 
 def test_it_ends_when_patience_does(data: Path, tmp_path: Path) -> None:
@@ -218,6 +231,14 @@ def test_best_names_the_lowest_validation_loss(data: Path, tmp_path: Path) -> No
     assert kept.progress["epoch"] == best + 1
     assert kept.progress["best"] == summary.best == losses[best]
     assert kept.progress["best_step"] == summary.best_step == 4 * (best + 1)
+
+
+def test_no_epoch_is_kept_as_the_best_where_that_is_said(data: Path, tmp_path: Path) -> None:
+    summary, ear = trained(data, tmp_path / "run", train={"epochs": 3}, checkpoint={"best": False})
+    assert summary.best == min(record.loss for record in ear.of("validation"))
+    saved = tmp_path / "run" / "checkpoints"
+    assert not (saved / "best").exists()
+    assert checkpoint.resolve(tmp_path / "run", best=True) == checkpoint.resolve(saved / "latest")
 
 
 def test_the_best_survives_a_restart(data: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from distnn import checkpoint, runtime
 from distnn.cli import main as command_line
 from distnn.data.loader import Loader
+from distnn.data.stream import _Slot
 from distnn.parallel.failure import Failures
 from distnn.parallel.reduction.allreduce import Allreduce
 from distnn.session import run
@@ -27,6 +28,7 @@ from distnn.train.evaluate import Evaluator
 MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "before the folder is made": (run, "make_folder", False),
     "while data are read": (Loader, "fill", False),
+    "while a block is read": (_Slot, "fill", False),
     "before a reduction": (Allreduce, "reduce", False),
     "after a reduction": (Allreduce, "reduce", True),
     "after an update": (Allreduce, "finish", True),

@@ -70,6 +70,28 @@ def by_folder(folder: Path) -> Gallery:
     return Gallery({split: images for split, images in splits.items() if images}, notes=notes)
 
 
+def pictures(folder: Path, beside: Path | None = None) -> Gallery:
+    """All images below a folder, or below the folders train, val, test in it; but those below the folder ``beside``.
+
+    Raises:
+        DataError: there is no such folder, or it has no images.
+    """
+    splits: dict[str, list[tuple[Path, tuple[str, ...]]]] = {}
+    others: list[Path] = []
+    files = [path for path in _walk(folder) if not _hidden(path) and not (beside and path.is_relative_to(beside))]
+    cut = any(SPLITS.get(child.name.lower()) == "train" for child in _children(folder))
+    for path in files:
+        split = SPLITS.get(path.relative_to(folder).parts[0].lower(), "") if cut else "all"
+        if split and path.suffix.lower() in SUFFIXES:
+            splits.setdefault(split, []).append((path, ()))
+        else:
+            others.append(path)
+    if not splits.get("train" if cut else "all"):
+        raise DataError(f"{folder} has no images{' for training' if cut else ''}; expected PNG, JPEG or the like.")
+    notes = [f"left out, as no image of a split: {listed(_names(others))} (files: {len(others)})"] if others else []
+    return Gallery(splits, notes=notes)
+
+
 def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
     """The images that a CSV table names, by their names in the folder, with or without their endings.
 

@@ -60,7 +60,7 @@ class Survey:
 
     def add(self, path: Path, *, load: bool) -> None:
         """Note what an image is; with ``load``, read all of it."""
-        with _opened(path) as image:
+        with opened(path) as image:
             turned = image.format != "PNG" and image.getexif().get(ORIENTATION, 1)  # PNG's would be read whole for it
             kind = _kind(path, image)
             transparent, moving = image.has_transparency_data, getattr(image, "is_animated", False)
@@ -94,7 +94,7 @@ class Pictures:
 
     def _pixels(self, path: Path) -> np.ndarray:
         images, operations = needed("PIL.Image", "images"), needed("PIL.ImageOps", "images")
-        with _opened(path) as image:
+        with opened(path) as image:
             upright = operations.exif_transpose(image)
             if self.look.mode in ("L", "RGB"):
                 if upright.has_transparency_data:
@@ -139,7 +139,7 @@ def convert(
     """
     folder = Path(folder)
     gallery = by_folder(folder) if labels is None else by_table(folder, Path(labels), targets)
-    _check_cutting(folder, gallery, cutting)
+    check_cutting(folder, gallery, cutting)
     for note in gallery.notes:
         tell(note)
     survey = surveyed(gallery, look, tell)
@@ -166,7 +166,8 @@ def convert(
     return write_fields(output, splits, about, scale=scale, names=names, force=force)
 
 
-def _check_cutting(folder: Path, gallery: Gallery, cutting: Shares) -> None:
+def check_cutting(folder: Path, gallery: Gallery, cutting: Shares) -> None:
+    """Images with splits of their own are not cut; DataError where that is asked for."""
     if "all" not in gallery.splits and cutting[:2] != (None, None):
         raise DataError(
             f"{folder} has its own splits ({', '.join(gallery.splits)}), so fractions for validation and test don't "
@@ -275,7 +276,7 @@ def _kind(path: Path, image: Any) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """The image, open; DataError for whatever Pillow finds wrong with it."""
     images = needed("PIL.Image", "images")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from distnn.data.cutting import Cut
@@ -57,6 +58,7 @@ class Purpose:
         target_shape: of one target as it was stored in training.
         scale: by which samples were multiplied in training.
         names: what the places along the last axis of fields were called in training, where that is known.
+        place: of the file, where it was made of the one that messages name, for as long as it is used.
     """
 
     split: str
@@ -66,6 +68,7 @@ class Purpose:
     target_shape: tuple[int, ...]
     scale: float | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    place: Path | None = None
 
 
 def canonical(split: str) -> str:

@@ -73,6 +73,8 @@ def guess_in(datasets: Datasets, attributes: Mapping[str, Any]) -> dict[str, Tab
         y, path = fields["y"], fields.pop("name")
         rows = datasets.rows("y", Location((path,), tuple(y.get("columns", ())), (), y.get("layout")), "")
         about = meaning(attributes, y, rows)
+        if rows.dtype.kind in "SO" and about["data"].get("task") == "regression":
+            return {}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, DataError):
         return {}
     short = {name: keys["path"] if set(keys) == {"path"} else keys for name, keys in fields.items() if keys}
@@ -199,7 +201,7 @@ def _classes(y: Table, values: Array) -> int | list[str] | None:
     """The classes that targets seem to be of, by name or number; None if they seem to be quantities."""
     if values.dtype.kind in "SO":
         names = sorted({text(each) or "" for each in values.reshape(-1).tolist()})
-        return names if len(names) <= CLASSES else None
+        return names if len(names) <= min(CLASSES, values.size - 1) else None  # names of things occur once each
     if values.ndim == 2 and values.shape[1] <= CLASSES and _one_hot(values):
         y["layout"] = "one_hot"
         return int(values.shape[1])

@@ -84,11 +84,13 @@ def open_file(path: Path, comm: Any = None) -> Any:
 
 
 def _open_locked(path: Path) -> Any:
-    """Open read-only with a shared lock, or without one if the file system has no locks.
+    """Open read-only with a shared lock, or without one if the file system has no locks, or the file no name any more.
 
     HDF5's "best-effort" ignores only ENOSYS, but parallel file systems and their exports return other codes too. A data
     file gets its name once it is complete, so a reader doesn't need the lock.
     """
+    if path.is_relative_to("/proc/self/fd"):
+        return h5py.File(path.open("rb", buffering=0), "r")  # HDF5 itself opens no file without a real path
     try:
         return h5py.File(path, "r", locking="best-effort")
     except OSError as error:

@@ -82,11 +82,12 @@ class DataFile:
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.path, self.follow, self.description = Path(path), follow, description
+        place = (description.purpose and description.purpose.place) or self.path
         self._many: Joined | None = None
-        files = several(self.path, comm)
+        files = several(place, comm)
         plain = not files and description.cut is None
         self.together = comm is not None and comm.size > 1 and collective.available() and plain
-        self._file: Any = None if files else open_file(self.path, comm if self.together else None)
+        self._file: Any = None if files else open_file(place, comm if self.together else None)
         try:
             if files:
                 self._join(files, comm, beat)
@@ -94,7 +95,7 @@ class DataFile:
                 named(self.path, self._read_structure)()
                 if self.together and not self._as_stored():
                     self.close()
-                    self.together, self._file = False, open_file(self.path)
+                    self.together, self._file = False, open_file(place)
                     named(self.path, self._read_structure)()
             if description.cut is not None and description.cut.made:
                 parts = self._data, self._group, self.task, self.classes

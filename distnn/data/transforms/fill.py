@@ -30,9 +30,10 @@ class Fill(Transform, kind="fill"):
     state: ClassVar[tuple[str, ...]] = ("value", "lacking")
     fills: ClassVar[bool] = True
 
-    #: a number, or mean: of the same feature over the training samples
+    #: a number, or mean: of the same feature over the training samples (a median would take more than one pass)
     value: float | Literal["mean"] = "mean"
-    missing: float | None = None  #: a number that stands for a missing one as well, such as -999
+    #: a number that stands for a missing one as well, such as -999; as it is once an attribute scale has been applied
+    missing: float | None = None
     indicator: bool = False  #: add a column of 0 and 1 for each feature of which some are missing
 
     @property

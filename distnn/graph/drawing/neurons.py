@@ -81,8 +81,8 @@ def draw_neurons(
     whose output goes back to its input. A short cut past other layers is an arc.
 
     Arguments:
-        weights: the arrays of the parameters by name, such as ``trained.parameters.value``: arrows are then blue for
-            positive weights, red and dashed for negative ones, and thicker the larger the weight is.
+        weights: the arrays of the parameters by name, such as ``trained.parameters.value``: instead of arrows there are
+            lines, blue for positive weights, red and dashed for negative ones, and thicker the larger the weight is.
         inputs, outputs: the names of the numbers in the first and the last column, if there are as many.
 
     Raises:
@@ -215,7 +215,7 @@ class _Sketch:
                 w = float(values[i, j])
                 colour, dashes = (BLUE, "") if w >= 0 else (RED, ' stroke-dasharray="5 3"')
                 self.parts.append(
-                    f'<path d="{_arrow(source, a, place, b)}" stroke="{colour}" fill="{colour}"{dashes} '
+                    f'<path d="{_arrow(source, a, place, b, head=False)}" stroke="{colour}"{dashes} '
                     f'stroke-width="{0.4 + 3 * abs(w) / largest:.2f}"><title>weight {w:.3g}</title></path>'
                 )
 
@@ -311,8 +311,8 @@ class _Sketch:
         )
 
 
-def _arrow(source: _Placed, a: float, place: _Placed, b: float) -> str:
-    """A line from the edge of one thing to that of another, and a head."""
+def _arrow(source: _Placed, a: float, place: _Placed, b: float, *, head: bool = True) -> str:
+    """A line from the edge of one thing to that of another, and perhaps a head."""
     x1, x2 = source.x, place.x
     distance = math.hypot(x2 - x1, b - a)
     cos, sin = (x2 - x1) / distance, (b - a) / distance
@@ -326,8 +326,8 @@ def _arrow(source: _Placed, a: float, place: _Placed, b: float) -> str:
         x2 -= place.width / 2 + 1
     distance = math.hypot(x2 - x1, b - a) or 1.0
     cos, sin = (x2 - x1) / distance, (b - a) / distance
-    head = f"l{-6 * cos - 2 * sin:.1f} {-6 * sin + 2 * cos:.1f}l{4 * sin:.1f} {-4 * cos:.1f}z"
-    return f"M{x1:.1f} {a:.1f}L{x2:.1f} {b:.1f}{head}"
+    line = f"M{x1:.1f} {a:.1f}L{x2:.1f} {b:.1f}"
+    return line + (f"l{-6 * cos - 2 * sin:.1f} {-6 * sin + 2 * cos:.1f}l{4 * sin:.1f} {-4 * cos:.1f}z" if head else "")
 
 
 def _text(x: float, y: float, words: str, extra: str = "") -> str:

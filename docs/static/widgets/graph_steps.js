@@ -36,7 +36,7 @@ widgets.define("graph_steps", (place, data) => {
 
   /** All that is known after so many steps, and the sentence for the last one. */
   function follow(count) {
-    const state = { values: { ...inputs }, slopes: {}, sent: new Map(), text: "", now: course[count] };
+    const state = { values: { ...inputs }, slopes: {}, rules: new Map(), text: "", now: course[count] };
     for (const each of course.slice(0, count + 1)) {
       if (each.kind === "start") {
         state.text = "The inputs are known. Step forward: each node computes its value from those before it.";
@@ -72,7 +72,8 @@ widgets.define("graph_steps", (place, data) => {
       `${numeric(factors, state.values, " · ")} = ${number(sent)}.`;
     if (before !== undefined) state.text += ` A second path: ${number(before)} + ${bracketed(sent)} = ${number(before + sent)}.`;
     state.slopes[from] = (before ?? 0) + sent;
-    state.sent.set(`${from}>${step.name}`, (state.sent.get(`${from}>${step.name}`) ?? 0) + sent);
+    const key = `${from}>${step.name}`; // one arrow, even where a step has the same factor twice
+    state.rules.set(key, (state.rules.get(key) ?? 0) + rule);
   }
 
   // --- where the nodes stand: a column for each number of steps from the inputs
@@ -104,8 +105,8 @@ widgets.define("graph_steps", (place, data) => {
     const tip = svg("path", { d: "M0 0L-9 -4.5V4.5Z", class: "tip" });
     const angle = (Math.atan2(dy, dx) * 180) / Math.PI;
     tip.setAttribute("transform", `translate(${x1 - 19 * dx} ${y1 - 19 * dy})rotate(${angle})`);
-    const middle = { x: (x0 + x1) / 2 + 9 * dy, y: (y0 + y1) / 2 - 9 * dx + 4, "text-anchor": "middle", class: "slope" };
-    shape.edges[key] = { line: svg("g", {}, line, tip), sent: svg("text", middle) };
+    const middle = { x: (x0 + x1) / 2 + 9 * dy, y: (y0 + y1) / 2 - 9 * dx + 4, "text-anchor": "middle", class: "rule" };
+    shape.edges[key] = { line: svg("g", {}, line, tip), rule: svg("text", { ...middle, "data-edge": key }) };
     drawing.append(shape.edges[key].line);
   }
   for (const name of names) {
@@ -117,7 +118,7 @@ widgets.define("graph_steps", (place, data) => {
     shape.nodes[name] = { group: svg("g", { "data-node": name }, circle, label, value, slope), value, slope };
     drawing.append(shape.nodes[name].group);
   }
-  for (const { sent } of Object.values(shape.edges)) drawing.append(sent);
+  for (const { rule } of Object.values(shape.edges)) drawing.append(rule);
 
   // --- the controls
   const fields = widgets.row(place, "widget-graph-inputs");
@@ -153,12 +154,12 @@ widgets.define("graph_steps", (place, data) => {
       const active = now.step?.name === name || now.edge?.from === name || (now.kind === "seed" && name === result);
       group.setAttribute("class", active ? `node ${now.kind}` : "node");
     }
-    for (const [key, { line, sent }] of Object.entries(shape.edges)) {
+    for (const [key, { line, rule }] of Object.entries(shape.edges)) {
       const [from, to] = key.split(">");
       const forward = now.kind === "forward" && now.step.name === to;
       const backward = now.kind === "backward" && now.edge.from === from && now.edge.step.name === to;
       line.setAttribute("class", forward ? "link forward" : backward ? "link backward" : "link");
-      sent.textContent = state.sent.has(key) ? number(state.sent.get(key)) : "";
+      rule.textContent = state.rules.has(key) ? number(state.rules.get(key)) : "";
     }
     text.textContent = state.text;
     start.disabled = back.disabled = count === 0;

@@ -38,6 +38,10 @@ const widgets = (() => {
   /** A number with always so many digits after the point, so that it doesn't jump while it changes. */
   const fixed = (value, digits) => (Number(value.toFixed(digits)) + 0).toFixed(digits).replace("-", "−");
 
+  /** Numbers added up, as text: −8 − 32 + 2. */
+  const added = (values, digits) =>
+    values.map((v, i) => (i ? (v < 0 ? " − " : " + ") + number(Math.abs(v), digits) : number(v, digits))).join("");
+
   /** A slider with its label and its value. Returns the input; whoever sets its value in the program calls its show(). */
   function slider(parent, { label, min, max, step, value, text = (v) => number(v) }, changed) {
     const id = identity();
@@ -90,6 +94,16 @@ const widgets = (() => {
     const made = html("p", { class: "widget-readout", "aria-live": "polite" });
     parent.append(made);
     return made;
+  }
+
+  /** A table of right and wrong predictions. Returns the function that fills it, from counts[true class][predicted]. */
+  function confusion(parent, predicted, truth) {
+    const head = (scope, words) => html("th", { scope }, words);
+    const cells = truth.map(() => predicted.map(() => html("td")));
+    const rows = truth.map((name, i) => html("tr", {}, head("row", name), ...cells[i]));
+    const top = html("tr", {}, html("td"), ...predicted.map((name) => head("col", `predicted: ${name}`)));
+    parent.append(html("table", { class: "widget-table" }, top, ...rows));
+    return (counts) => cells.forEach((row, i) => row.forEach((cell, k) => (cell.textContent = counts[i][k])));
   }
 
   /** About so many round numbers from low to high. */
@@ -194,5 +208,5 @@ const widgets = (() => {
     }
   }
 
-  return { html, svg, picture, number, fixed, slider, button, choice, row, readout, ticks, Axes, still, player, define };
+  return { html, svg, picture, number, fixed, added, slider, button, choice, row, readout, confusion, Axes, player, define };
 })();
