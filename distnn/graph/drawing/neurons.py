@@ -215,7 +215,7 @@ class _Sketch:
                 w = float(values[i, j])
                 colour, dashes = (BLUE, "") if w >= 0 else (RED, ' stroke-dasharray="5 3"')
                 self.parts.append(
-                    f'<path d="{_arrow(source, a, place, b, head=False)}" stroke="{colour}"{dashes} '
+                    f'<path d="{_arrow(source, a, place, b, head=False)}" fill="none" stroke="{colour}"{dashes} '
                     f'stroke-width="{0.4 + 3 * abs(w) / largest:.2f}"><title>weight {w:.3g}</title></path>'
                 )
 
@@ -254,7 +254,9 @@ class _Sketch:
         if len(place.units) > 1 and place.units[-1] >= len(place.units):
             middle = (place.ys[_FIRST - 1] + place.ys[_FIRST]) / 2
             dots = "".join(f"M{place.x:.1f} {middle + step:.1f}h0" for step in (-8, 0, 8))
-            self.parts.append(f'<path d="{dots}" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>')
+            self.parts.append(
+                f'<path d="{dots}" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>'
+            )
 
     def _sheet(self, place: _Placed) -> None:
         count = _sheets(place.column)
@@ -280,7 +282,7 @@ class _Sketch:
         x = place.x
         self.parts.append(
             f'<circle cx="{x:.1f}" cy="0" r="{_RADIUS}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
-            f'<path d="M{x - 6:.1f} 0h12M{x:.1f} -6v12" stroke="currentColor" stroke-width="1.5"/>'
+            f'<path d="M{x - 6:.1f} 0h12M{x:.1f} -6v12" fill="none" stroke="currentColor" stroke-width="1.5"/>'
         )
 
     def name(self, place: _Placed, names: Sequence[str], anchor: str) -> None:
