@@ -17,7 +17,7 @@ from distnn import outputs
 from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.graph.drawing.columns import Column, columns
-from distnn.graph.drawing.palette import BLUE, GREY, RED
+from distnn.graph.drawing.palette import BLUE, FONT, GREY, RED
 from distnn.graph.node import Node
 
 #: Circles: their radius and the distance between their centres. Longer columns are shortened to the first and last.
@@ -307,7 +307,7 @@ class _Sketch:
             f'viewBox="{self.left:.0f} {top:.0f} {width:.0f} {height:.0f}">\n'
             f"<title>A network as circles and arrows</title>\n"
             f"<desc>From input to output: {html.escape(words)}.</desc>\n"
-            '<g font-family="{FONT}" font-size="13" text-anchor="middle">\n'
+            f'<g font-family="{FONT}" font-size="13" text-anchor="middle">\n'
             + "\n".join(self.parts)
             + "\n</g>\n</svg>\n"
         )
