@@ -16,10 +16,10 @@ PAGES += ["generated/command_line", "generated/run_file"]
 #: How far the page, and what scrolls with it, reaches beyond the screen.
 BEYOND = """() => Math.max(...[document.documentElement, document.querySelector(".content")]
     .map(element => element.scrollWidth - element.clientWidth))"""
-#: The height in pixels of each text in a figure, with some words to find it by. matplotlib draws text as outlines for a
-#: font of 100, in a group; the lines above it are its size, and the comment that names it doesn't come to the page.
+#: The height in pixels of each text in a figure, with some words to find it by; the gallery's cards are small pictures of
+#: pages. matplotlib draws text as outlines, for a font of 100, in a group that is scaled.
 TEXTS = """() => [...document.querySelectorAll("figure svg")].flatMap(svg => {
-    if (!svg.getClientRects().length) return [];
+    if (!svg.getClientRects().length || svg.closest(".card")) return [];
     const size = element => { const m = element.getScreenCTM(); return Math.sqrt(Math.abs(m.a * m.d - m.b * m.c)) };
     const texts = [...svg.querySelectorAll("text")].map(text =>
         [parseFloat(getComputedStyle(text).fontSize) * size(text), text.textContent]);
