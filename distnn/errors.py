@@ -13,6 +13,9 @@ from typing import Any, Self, TextIO
 
 #: What the system answers where a disk is full, a quota or a limit is reached, or a disk or a server of files fails.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE)
+#: Characters that steer a terminal or turn the order of letters, which names in files may hold; and their escapes.
+_STEERING = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+_STEERING |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 
 class DistnnError(Exception):
@@ -99,9 +102,9 @@ def complain(text: str) -> None:
 
 
 def encoded(text: str, stream: TextIO) -> str:
-    """The text, with escapes for the letters that the stream's encoding lacks."""
+    """The text, with escapes for the letters that the stream's encoding lacks, and for those that steer a terminal."""
     encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text.translate(_STEERING).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def discard(stream: TextIO) -> None:

@@ -38,7 +38,7 @@ with watched:
     from distnn.data import DataFile
     from distnn.errors import DistnnError
 
-from tests.fuzz import damaged
+from tests.fuzz_files import damaged
 from tests.support.runs import run_file, some_digits
 
 #: Seconds for one file.

@@ -140,17 +140,21 @@ def text_of(value: Any) -> str | None:
 def _check_plain(file: h5py.File, path: Path) -> None:
     """Refuse what distnn writes into no checkpoint, and HDF5 would follow: links, and arrays in other places."""
 
-    def check(name: str, link: object) -> None:
+    def check(name: str, link: object) -> str | None:  # h5py doesn't pass on every error that is raised in here
         if not isinstance(link, h5py.HardLink):
-            raise damaged(path, f"{name} is a link, and could lead into any file")
+            return f"{name} is a link, and could lead into any file"
         thing = file[name]
         if isinstance(thing, h5py.Dataset):
             properties = thing.id.get_create_plist()
             plain = properties.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
             if not plain or properties.get_external_count():
-                raise damaged(path, f"the values of {name} don't lie in it in one piece")
+                return f"the values of {name} don't lie in it in one piece"
+            if thing.id.get_storage_size() < thing.nbytes:  # before memory is taken for what isn't there
+                return f"the values of {name} were never written"
+        return None
 
-    file.visititems_links(check)
+    if why := file.visititems_links(check):
+        raise damaged(path, why)
 
 
 def _recognise(file: h5py.File, path: Path) -> None:

@@ -43,6 +43,8 @@ def load(path: str | Path, what: str = "run file") -> tuple[dict[str, Any], str]
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # it would be waited for, or have no end
+            raise RunFileError(f"{path} is a pipe, a device or a socket; expected a {what} (TOML).")
         # Editors under Windows put a mark (BOM) before the text, which is no part of it.
         text = path.read_bytes().decode("utf-8-sig")
         return parsed(text), text

@@ -7,6 +7,7 @@ from typing import TextIO
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from distnn.errors import encoded
 from distnn.session.records import EvaluationRecord, RunInfo, StepRecord
 
 #: From this width on there is room for the validation scores too.
@@ -17,6 +18,7 @@ class Bar:
     """Epoch, loss, accuracy, samples/s and the time to go; gone when closed."""
 
     def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._console = RichConsole(file=stream, force_terminal=True)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
@@ -64,7 +66,7 @@ class Bar:
 
     def print(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)
+        self._console.print(encoded(text, self._stream), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
     def close(self) -> None:
         """Take the bar away and give the cursor back."""

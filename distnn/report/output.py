@@ -16,8 +16,8 @@ from distnn.errors import DistnnError, discard, encoded
 def show(text: str, stream: TextIO | None = None, *, end: str = "\n") -> bool:
     """Write ``text`` to ``stream``, or to standard output if None, and flush it.
 
-    Letters that the stream's encoding lacks are written as escapes. Where the reader has gone (``| head``), this text
-    and all that follows is dropped.
+    Letters that the stream's encoding lacks, and control characters, are written as escapes. Where the reader has gone
+    (``| head``), this text and all that follows is dropped.
 
     Returns:
         Whether anybody reads on.

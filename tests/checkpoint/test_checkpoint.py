@@ -144,6 +144,16 @@ def test_changed_through_hdf5(path: Path) -> None:
     assert "was stored" in text
 
 
+@pytest.mark.parametrize("rows", [4, 10**12])
+def test_values_that_were_never_written(path: Path, rows: int) -> None:
+    def declare(file: h5py.File) -> None:
+        name = next(iter(file["parameters"]))
+        del file["parameters"][name]
+        file["parameters"].create_dataset(name, (rows, 3), "f4")
+
+    assert "were never written" in refusal(changed(path, declare))
+
+
 @pytest.mark.parametrize("gone", ["parameters", "optimizer", "parameters/dense1.bias"])
 def test_part_removed_through_hdf5(path: Path, gone: str) -> None:
     assert "damaged or incomplete" in refusal(changed(path, lambda file: file.pop(gone)))

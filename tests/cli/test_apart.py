@@ -18,7 +18,7 @@ import pytest
 
 from distnn.cli.apart import Progress, apart
 from distnn.errors import CheckpointError, DataError, DistnnError
-from tests.fuzz import damaged
+from tests.fuzz_files import damaged
 from tests.support.launch import environment, mpiexec
 from tests.support.runs import DISTNN, distnn, run_file, some_digits
 

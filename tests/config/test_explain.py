@@ -70,6 +70,11 @@ def test_a_directory(run: Path) -> None:
         read("folder")
 
 
+def test_a_device_is_no_run_file() -> None:
+    with pytest.raises(RunFileError, match=r"/dev/null is a pipe, a device or a socket; expected a run file \(TOML\)"):
+        read("/dev/null")
+
+
 def test_bytes_that_are_no_text(run: Path) -> None:
     run.write_bytes(b"\x89HDF\r\n\x1a\n\xff")
     with pytest.raises(RunFileError, match=r"run\.toml is not a text file in UTF-8 \(byte 0 is not\)"):

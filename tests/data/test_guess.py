@@ -165,3 +165,14 @@ def test_keys_as_a_run_file_has_them() -> None:
     assert shown({"data": {"x": {"path": "a b", "columns": ["ü"]}, "classes": 3}, "transforms": {"y": ["z"]}}) == (
         '[data] x = {path = "a b", columns = ["ü"]}, classes = 3; [transforms] y = ["z"]'
     )
+
+
+def test_a_file_whose_root_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file["x"] = np.zeros(3)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"OHDR") + 8] ^= 1  # its checksum doesn't fit any more
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.h5 is damaged|a\.h5.*can't be read"):
+        guess(path)

@@ -117,6 +117,20 @@ def test_an_index_that_leads_elsewhere_is_left_alone(tmp_path: Path) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_an_index_that_is_a_link_is_not_believed(tmp_path: Path, opened: list[str]) -> None:
+    path, mine = one(tmp_path / "0.h5"), tmp_path / "mine"
+    first = index([path], NAMES)
+    (tmp_path / NAME).rename(mine)
+    (tmp_path / NAME).symlink_to(mine)
+    assert index([path], NAMES) == first and opened == ["0.h5", "0.h5"]
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}.0123abcd.tmp").write_text("half")
+    index([one(tmp_path / "0.h5")], NAMES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, "0.h5"]
+
+
 def test_an_index_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / NAME)
     assert len(index([one(tmp_path / "0.h5")], NAMES).entries) == 1

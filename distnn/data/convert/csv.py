@@ -19,6 +19,7 @@ from distnn.data.convert.extras import needed
 from distnn.data.convert.labels import is_integer, is_number, listed
 from distnn.data.convert.splits import TENTHS, Shares
 from distnn.data.convert.table import Roles, Tell, convert_table
+from distnn.data.file.opening import check_file
 from distnn.errors import DataError
 
 #: The texts that stand for a missing value, as they are and in capital and small letters.
@@ -157,6 +158,7 @@ class CSV:
     def _opened(self) -> Iterator[Any]:
         """The file as text; gzip is recognised by its first bytes."""
         try:
+            check_file(self.path, "a CSV table")
             with open(self.path, "rb") as file:
                 packed = file.read(2) == b"\x1f\x8b"
                 file.seek(0)

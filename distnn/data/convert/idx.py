@@ -15,6 +15,7 @@ import numpy as np
 
 from distnn.data.convert.labels import named_by_number
 from distnn.data.convert.splits import last_for_validation
+from distnn.data.file.opening import check_file
 from distnn.data.file.writing import pixel_scale, write_data
 from distnn.errors import DataError
 
@@ -52,6 +53,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 def _bytes(path: Path) -> bytes:
     try:
+        check_file(path, "an IDX file")
         data = path.read_bytes()
         # Recognised by its first bytes and not by its name: files lose and gain the ending .gz when they are copied.
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data

@@ -17,6 +17,7 @@ from distnn.data.convert.gallery import Gallery, by_folder, by_table
 from distnn.data.convert.labels import infer_task, is_number, listed, numbered
 from distnn.data.convert.splits import TENTHS, Shares, cut
 from distnn.data.convert.table import Tell
+from distnn.data.file.opening import check_file
 from distnn.data.file.writing import About, write_fields
 from distnn.errors import DataError
 
@@ -280,6 +281,7 @@ def opened(path: Path) -> Iterator[Any]:
     """The image, open; DataError for whatever Pillow finds wrong with it."""
     images = needed("PIL.Image", "images")
     try:
+        check_file(path, "an image")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", images.DecompressionBombWarning)

@@ -16,6 +16,7 @@ from distnn.data.convert.labels import FEW_FLOATS, MOST_CLASSES, infer_task, lis
 from distnn.data.convert.splits import SPLITS, TENTHS, Shares, by_fraction
 from distnn.data.convert.table import Tell
 from distnn.data.file import checks
+from distnn.data.file.opening import check_file
 from distnn.data.file.writing import About, pixel_scale, write_fields
 from distnn.errors import DataError, nearest
 
@@ -74,6 +75,7 @@ def read_npz(path: Path, naming: Naming, tell: Tell) -> Splits:
         DataError: the file is missing or damaged, isn't an archive, holds Python objects, or hasn't such arrays.
     """
     try:
+        check_file(path, "a numpy archive")
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a .npy file with one array; {EXPECTED}: write it with numpy.savez.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,49 @@ from distnn.data.convert.extras import needed
 from distnn.data.convert.labels import listed
 from distnn.data.convert.splits import TENTHS, Shares
 from distnn.data.convert.table import Roles, Tell, convert_table
+from distnn.data.file.opening import check_file
 from distnn.errors import DataError
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, open; DataError for whatever pyarrow finds wrong with it."""
+    arrow = needed("pyarrow", "tables")
+    parquet = needed("pyarrow.parquet", "tables")
+    needed("pandas", "tables")
+    try:
+        check_file(path, "a Parquet table")
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise DataError(f"There is no Parquet file {path}; check the path.") from error
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        text = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise DataError(f"{path} can't be read as Parquet: {text}; copy it again, or write it anew.") from error
+
+
+def _index(schema: Any) -> list[str]:
+    """The columns that pandas has stored as an index; none where its notes aren't what pandas writes."""
+    with suppress(ValueError):  # no JSON
+        notes = schema.pandas_metadata
+        found = notes.get("index_columns") if isinstance(notes, dict) else None
+        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    return []
+
+
+def read_all(path: Path, wanted: Collection[str]) -> Any:
+    """A DataFrame of all columns, but for what pandas stored as an index, unless it is ``wanted``.
+
+    Raises:
+        DataError: the file is missing, damaged or no Parquet, or names a column twice.
+    """
+    with _opened(path) as file:
+        names = file.schema_arrow.names
+        if doubles := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{path}: the column name '{doubles[0]}' is used twice; name each column once.")
+        index = {*_index(file.schema_arrow)} - {*wanted}
+        table = file.read(columns=[name for name in names if name not in index])
+        return table.to_pandas(ignore_metadata=True, date_as_object=False)
 
 
 def read(path: Path, columns: Roles, tell: Tell) -> tuple[Any, Roles]:
@@ -22,25 +66,16 @@ def read(path: Path, columns: Roles, tell: Tell) -> tuple[Any, Roles]:
         DataError: the file is missing, damaged or no Parquet, has no rows, or a column holds lists, bytes or the like.
     """
     arrow = needed("pyarrow", "tables")
-    parquet = needed("pyarrow.parquet", "tables")
-    needed("pandas", "tables")
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            columns = columns.resolved(path, schema.names)
-            index = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
-            unused = {name for name in index if name not in {*columns.target, *columns.others, *columns.types}}
-            if unused - set(columns.drop):
-                tell(f"the index of the rows is left out: {listed(sorted(unused))}")
-            kept = [name for name in schema.names if name not in {*columns.drop, *unused}]
-            casts = [_plain(path, arrow.types, schema.field(name), arrow.float64()) for name in kept]
-            table = file.read(columns=kept)
+    with _opened(path) as file:
+        schema = file.schema_arrow
+        columns = columns.resolved(path, schema.names)
+        unused = {name for name in _index(schema) if name not in {*columns.target, *columns.others, *columns.types}}
+        if unused - set(columns.drop):
+            tell(f"the index of the rows is left out: {listed(sorted(unused))}")
+        kept = [name for name in schema.names if name not in {*columns.drop, *unused}]
+        casts = [_plain(path, arrow.types, schema.field(name), arrow.float64()) for name in kept]
+        table = file.read(columns=kept)
         frame = table.cast(arrow.schema(casts)).to_pandas(ignore_metadata=True, date_as_object=False)
-    except FileNotFoundError as error:
-        raise DataError(f"There is no Parquet file {path}; check the path.") from error
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        text = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise DataError(f"{path} can't be read as Parquet: {text}; copy it again, or write it anew.") from error
     if frame.empty:
         raise DataError(f"{path} has no row; expected one sample a row.")
     return frame, columns

@@ -16,6 +16,7 @@ from distnn.data.convert.columns import DATE, LOGICAL, MISSING
 from distnn.data.convert.csv import MARKS
 from distnn.data.convert.extras import needed
 from distnn.data.convert.npz import UNREADABLE, WORDS
+from distnn.data.convert.parquet import read_all
 from distnn.data.file.checks import listing
 from distnn.errors import DataError, nearest
 
@@ -130,7 +131,11 @@ def _archive(path: Path, name: str | None) -> Plain:
 
 def _table(path: Path, trained: Trained) -> Plain:
     words = [feature for feature in trained.features if "=" in feature]
-    frame = _frame(path, words)
+    if path.suffix.lower() == ".parquet":
+        known = {*trained.features, *trained.targets, *(word[: word.index("=")] for word in words)}
+        frame = read_all(path, known)
+    else:
+        frame = _frame(path, words)
     if not trained.features:
         return _by_order(path, frame, trained)
     notes: list[str] = []
@@ -159,12 +164,9 @@ def _table(path: Path, trained: Trained) -> Plain:
 
 
 def _frame(path: Path, words: Sequence[str]) -> Any:
-    """The table, as a DataFrame, in which columns of words are texts."""
+    """A table of text, as a DataFrame, in which columns of words are texts."""
     pandas = needed("pandas", "tables")
     try:
-        if path.suffix.lower() == ".parquet":
-            needed("pyarrow", "tables")
-            return pandas.read_parquet(path)
         with open(path, encoding="utf-8-sig", newline="") as file:
             line = file.readline()
         delimiter = max(DELIMITERS, key=line.count)

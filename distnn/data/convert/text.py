@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distnn.data.file.opening import check_file
 from distnn.data.file.writing import write_data
 from distnn.errors import DataError
 
@@ -48,6 +49,7 @@ def read_text(path: Path) -> str:
         DataError: the file is missing, empty or not UTF-8, or holds the character NUL.
     """
     try:
+        check_file(path, "a text")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"There is no text {path}; check the path.") from error

@@ -19,7 +19,7 @@ from distnn.data.file.attributes import text
 from distnn.data.file.fields import NAMES, SPLIT, Location
 from distnn.data.file.labels import enum_names
 from distnn.data.file.locating import Datasets
-from distnn.data.file.opening import open_file
+from distnn.data.file.opening import damaged, open_file
 from distnn.data.file.rows import Rows
 from distnn.errors import DataError
 
@@ -60,7 +60,10 @@ def guess(path: Path, *, follow: bool = False) -> dict[str, Table]:
         DataError: it is no HDF5 file, or damaged.
     """
     with open_file(path) as file:
-        return guess_in(Datasets(path, file, follow=follow), file.attrs)
+        try:
+            return guess_in(Datasets(path, file, follow=follow), file.attrs)
+        except (OSError, RuntimeError, KeyError) as error:  # h5py's, where even the root can't be opened
+            raise damaged(path, "its structure", error) from error
 
 
 def guess_in(datasets: Datasets, attributes: Mapping[str, Any]) -> dict[str, Table]:

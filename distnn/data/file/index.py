@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -172,6 +173,9 @@ class _Known:
             kept = {name: entry for name, entry in before if name not in its and (folder / name).is_file()}
             if path.is_symlink() or (path.exists() and not path.is_file()):
                 continue  # elsewhere, or into a pipe, nothing is written for what others left there
+            for left in folder.glob(f".{NAME}.*.tmp"):  # by a killed process; one that lives writes its own no more
+                with suppress(OSError):
+                    left.unlink()
             with suppress(DataError):
                 outputs.write(path, _text(self._datasets, kept | its), force=True)
 
@@ -188,10 +192,10 @@ def _text(datasets: Sequence[str], entries: Mapping[str, Entry]) -> str:
 
 def _read(path: Path, datasets: Sequence[str]) -> dict[str, Entry]:
     """What an index says; nothing if it isn't there, is of other datasets, or isn't what an index is."""
-    if not path.is_file():  # such as a pipe, which would be waited for
-        return {}
     try:
-        table = json.loads(path.read_bytes())
+        # A link is not followed, for it may lead out of the folder; nor is a pipe waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            table = json.loads(file.read()) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else {}
         if table["format"] != FORMAT or table["datasets"] != datasets:
             return {}
         forms = [_checked(form) for form in table["forms"]]

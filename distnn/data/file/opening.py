@@ -54,6 +54,17 @@ def named(path: Path, read: Callable[P, T]) -> Callable[P, T]:
     return cast("Callable[P, T]", function)
 
 
+def check_file(path: Path, expected: str) -> None:
+    """Refuse what is there but is no file, before it is opened: a pipe would be waited for, a device may have no end.
+
+    Raises:
+        DataError: naming what was ``expected``.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe, a device or a socket"
+        raise DataError(f"{path} is {what}; expected {expected}.")
+
+
 def open_file(path: Path, comm: Any = None) -> Any:
     """Open the HDF5 file for reading; with an mpi4py communicator, all of its ranks open it together.
 
@@ -65,9 +76,7 @@ def open_file(path: Path, comm: Any = None) -> Any:
             f"There is no data file {path} (looked in {path.absolute().parent}); check the path, or make one with "
             "`distnn data`."
         )
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "a pipe, a device or a socket"
-        raise DataError(f"{path} is {what}; expected an HDF5 data file.")
+    check_file(path, "an HDF5 data file")
     try:
         if comm is None:
             return named(path, _open_locked)(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -60,7 +61,7 @@ def names_of(rows: Any) -> tuple[str, ...]:
 
 def bytes_of_one(values: Any) -> int:
     """The bytes of one row of a dataset or an array."""
-    return int(np.prod(values.shape[1:], dtype=np.int64)) * int(values.dtype.itemsize)
+    return int(math.prod(values.shape[1:]) * values.dtype.itemsize)
 
 
 def scattered(rows: Any) -> bool:
@@ -76,8 +77,8 @@ def hash_of(rows: Rows) -> str:
     """
     count, hasher = rows.shape[0], hashlib.sha256()
     small = count * bytes_of_one(rows) <= HASHED_BYTES and not scattered(rows)
-    some = np.linspace(0, count - 1, HASHED_ROWS, dtype=int)
-    for start, stop in [(0, count)] if small else [(int(row), int(row) + 1) for row in some]:
+    some = () if small else map(int, np.linspace(0, count - 1, HASHED_ROWS, dtype=int))
+    for start, stop in [(0, count)] if small else [(row, row + 1) for row in some]:
         values = np.empty((stop - start, *rows.shape[1:]), rows.dtype)
         rows.read_direct(values, np.s_[start:stop])
         hasher.update(values.tobytes())

@@ -15,7 +15,7 @@ from distnn.data import DataFile
 from distnn.data.convert import csv, idx, images, npz, parquet
 from distnn.data.convert.table import Roles
 from distnn.errors import DataError
-from tests.fuzz import damaged
+from tests.fuzz_files import damaged
 from tests.support.files import to_idx
 
 FRAME = pd.DataFrame(
@@ -82,3 +82,14 @@ def test_damage_is_refused_in_words_or_does_none(kind: str, tmp_path: Path) -> N
             pass
     assert refused >= 3
     assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_device_is_refused_before_it_is_opened(kind: str, tmp_path: Path) -> None:
+    """As is a pipe, which would be waited for."""
+    _, convert = KINDS[kind]
+    path = tmp_path / "a" / f"0.{kind}"
+    path.parent.mkdir()
+    path.symlink_to("/dev/null")
+    with pytest.raises(DataError, match=rf"0\.{kind} is a pipe, a device or a socket; expected an? "):
+        convert(tmp_path / "out.h5", path)

@@ -9,10 +9,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from distnn.data.convert import parquet as parquets
 from distnn.data.convert.npz import USUAL, read_npz
 from distnn.data.convert.plain import Trained, convert
+from distnn.data.convert.table import Roles
 from distnn.errors import DataError
 
 TRAINED = Trained(("a", "b"), ("y",), (2,), "float32", "regression")
@@ -54,6 +59,23 @@ def test_tables_that_are_refused(text: str, expected: str, tmp_path: Path) -> No
     path.write_text(text)
     with pytest.raises(DataError, match=expected):
         converted(path)
+
+
+@pytest.mark.parametrize(
+    "notes", ['{"index_columns": 3.7}', '{"index_columns": ["b", {}, null]}', '{"columns": [{"name": []}]}', "[1]"]
+)
+def test_notes_of_pandas_in_a_parquet_table_may_be_wrong(notes: str, tmp_path: Path) -> None:
+    table = pyarrow.table({"a": [1, 2], "b": [3, 4], "c": [[1], [2]]}).replace_schema_metadata({"pandas": notes})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert converted(tmp_path / "a.parquet")["x"] == [[1, 3], [2, 4]]
+    columns = Roles(("b",), drop=("c",), task="regression")
+    assert list(parquets.read(tmp_path / "a.parquet", columns, str)[0]) == ["a", "b"]
+
+
+def test_a_parquet_table_with_an_index(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"a": [1, 2], "b": [3, 4]}, index=pandas.Index([7, 8], name="patient"))
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert converted(tmp_path / "a.parquet", Trained((), (), (2,), "float32", "regression"))["x"] == [[1, 3], [2, 4]]
 
 
 def test_marks_of_missing_values_are_words_where_they_were_in_training(tmp_path: Path) -> None:
