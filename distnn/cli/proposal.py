@@ -60,6 +60,8 @@ DECAY, MOST_DECAY = 400.0, 1.0
 #: Of the losses over fewer validation samples the least is the luckiest, and the earlier an epoch, the higher its rate,
 #: which leaves the weights astray: the last epoch, whose rate is 0, is better than what seems best.
 JUDGES = 100
+#: What says more of a network than its loss.
+METRICS = {"regression": ["r2", "mae"], "segmentation": ["iou"]}
 #: Where no data are given: a file for each kind of model, and how it is made.
 DATA = dict.fromkeys(RECIPES, ("digits.h5", "distnn data digits -o digits.h5")) | {
     "linear": ("table.h5", "distnn data csv table.csv --target COLUMN --task regression -o table.h5"),
@@ -92,6 +94,8 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished
+    if file is not None and file.task in METRICS:
+        table["metrics"] = {"kinds": METRICS[file.task]}
     if samples is not None and "schedule" in table:
         steps = table["train"]["epochs"] * batches(samples, batch)
         table["schedule"]["warmup_steps"] = min(table["schedule"]["warmup_steps"], steps // 10)

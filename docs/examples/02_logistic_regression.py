@@ -22,7 +22,7 @@ def sigma(z):
     return 1 / (1 + np.exp(-z))
 
 
-def learn(name, network, data, epochs=30, **settings):
+def learn(name, network, data, epochs=20, **settings):
     """Train on a data file, and return what was trained."""
     settings = {"batch_size": 32, "optimizer": SGD(learning_rate=0.3, momentum=0.9)} | settings
     return fit(network, data, out=work / name, epochs=epochs, checkpoint={"every_epochs": 0}, **settings)
@@ -44,7 +44,7 @@ scale = np.linspace(-0.5, 19, 300)
 for students, (x, y) in {"20": (hours, passed), "25": (long_hours, long_passed)}.items():
     slope, intercept = np.polyfit(x, y, 1)  # the line with the smallest squared error
     data = write_data(work / f"{students}.h5", {"train": (x[:, None], y)}, task="classification", classes=["no", "yes"])
-    trained = learn(students, logistic(), data, epochs=400, batch_size="full", optimizer=SGD(0.1, momentum=0.9))
+    trained = learn(students, logistic(), data, epochs=200, batch_size="full", optimizer=SGD(0.2, momentum=0.9))
     weight, bias = (trained.parameters.value[f"dense1.{role}"].item() for role in ("weight", "bias"))
     curves = {"line": slope * scale + intercept, "curve": sigma(weight * scale + bias)}
     border["line", students], border["curve", students] = (0.5 - intercept) / slope, -bias / weight
@@ -119,8 +119,8 @@ lecture.claim(
 lecture.record(figures / "02_threshold.json", {"hours": x, "passed": y, "probability": chance})
 
 # --- two inputs: the hyperplane is a line
-data = lecture.two_classes(work / "clouds.h5", *lecture.clouds(2000))
-trained = learn("clouds", logistic(), data)
+data = lecture.two_classes(work / "clouds.h5", *lecture.clouds(1000))
+trained = learn("clouds", logistic(), data, epochs=10)
 w, b = trained.parameters.value["dense1.weight"][:, 0], trained.parameters.value["dense1.bias"][0]
 foot = -b * w / (w @ w)  # the point of the hyperplane that is nearest to the origin
 print(f"two clouds: w = ({w[0]:.2f}, {w[1]:.2f}), b = {b:.2f}, test accuracy {trained.summary.test.accuracy:.3f}")

@@ -49,7 +49,8 @@ def bowl(title):
 # --- the slope at one place, and the step that it causes
 cost, slope = cost_and_slope(-1.0)
 figure, axes = bowl(r"$dJ/d\theta = -10$ at $\theta = -1$")
-axes.plot(line, cost + slope * (line + 1), color=lecture.RED, label="its slope")
+near = np.array([-2, 0.1])
+axes.plot(near, cost + slope * (near + 1), color=lecture.RED, label="its slope")
 axes.plot(-1, cost, "o", color=lecture.BLUE)
 axes.annotate("", (0, -1.8), (-1, -1.8), arrowprops={"arrowstyle": "-|>", "color": lecture.BLUE, "lw": 2})
 axes.text(0.1, -1.8, r"step $-\alpha\, dJ/d\theta$ for $\alpha = 0.1$", color=lecture.BLUE, va="center")

@@ -92,7 +92,7 @@ lecture.save(figure, figures / "14_losses.svg")
 shallow = min(accuracy[False, 4], accuracy[True, 4])
 lecture.claim(shallow > 0.9, f"with 4 layers both kinds learn to read digits: {shallow:.3f}")
 deep = accuracy[False, 32], accuracy[True, 32]
-lecture.claim(deep[0] < 0.7 and deep[1] > 0.9, f"with 32 layers only those with shortcuts do: {deep}")
+lecture.claim(deep[0] < 0.8 and deep[1] > 0.9, f"with 32 layers only those with shortcuts do: {deep}")
 ratio = loss[False, 32] / loss[False, 4]
 lecture.claim(
     ratio > 5, f"it isn't overfitting: the deep one doesn't learn its training samples; {ratio:.1f} × the loss"

@@ -45,12 +45,12 @@ for t in range(1, 5):
     print(f"h{t} = {unrolled[f'h{t}']:.4f}, dh4/dx{t} = {unrolled.gradient[f'x{t}']:.4f}")
 
 sketch = Sketch(1.5, 2.6)
-sketch.circle("x", 0.6, 0.4, "$x_t$")
-sketch.circle("h", 0.6, 1.4, "$h_t$")
+sketch.circle("x", 0.5, 0.6, "$x_t$")
+sketch.circle("h", 0.5, 1.6, "$h_t$")
 sketch.arrow("x", "h", "$w$", above=0.16)
 loop = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=2.2", "color": lecture.RED, "linewidth": 1.2}
-sketch.axes.annotate("", (0.68, 1.62), (0.76, 1.22), arrowprops=loop)
-sketch.text(1.4, 1.35, "$r$", lecture.RED)
+sketch.axes.annotate("", (0.58, 1.82), (0.66, 1.42), arrowprops=loop)
+sketch.text(1.22, 1.6, "$r$", lecture.RED)
 lecture.save(sketch.figure, figures / "15_feedback.svg")
 
 sketch = Sketch(4.6, 2.6)

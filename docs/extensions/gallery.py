@@ -60,8 +60,8 @@ class Gallery(SphinxDirective):
             uri = f"/lecture/{shown.figure}".replace("/lecture/../", "/")
             picture = drawing(self.env, uri, place, 'aria-hidden="true"')
             text.append(
-                f'<a class="card" href="lecture/{shown.name}.html">{picture}<strong>{html.escape(shown.title)}</strong>'
-                f"<span>{html.escape(shown.sentence)}</span></a>"
+                f'<a class="card" href="lecture/{shown.name}.html"><figure>{picture}</figure>'
+                f"<strong>{html.escape(shown.title)}</strong><span>{html.escape(shown.sentence)}</span></a>"
             )
         return [nodes.raw("", f'<div class="gallery">{"".join(text)}</div>', format="html")]
 

@@ -150,7 +150,9 @@ def test_missing_numbers_are_filled_in(here: Path) -> None:
 
 
 def test_tables_and_targets_are_standardised_and_pixels_scaled(here: Path) -> None:
-    found = model_of("--data", line(here / "l.h5", {"train": 20})).transforms.table(list)
+    regression = model_of("--data", line(here / "l.h5", {"train": 20}))
+    assert [each["kind"] for each in regression.metrics.table(list)["kinds"]] == ["r2", "mae"]
+    found = regression.transforms.table(list)
     assert [each["kind"] for field in "xy" for each in found[field]] == ["standardize", "standardize"]
     found = model_of("--data", blobs(here / "b.h5", {"train": 20})).transforms.table(list)
     assert (len(found["x"]), found["y"]) == (1, [])

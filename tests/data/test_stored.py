@@ -12,11 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from distnn.data import DataFile
-from distnn.data.file.stored import _lzf_length
 from distnn.data.file.unpacking import most
 from distnn.data.order import stored
 from distnn.data.partition import Range
@@ -151,17 +148,6 @@ def test_chunks_that_are_not_there_are_zeros_if_they_are_meant(tmp_path: Path) -
     with DataFile(tmp_path / "a.h5") as file:
         for _ in range(2):
             np.testing.assert_array_equal(file.read("train")[0][25:], np.concatenate([np.zeros((5, 50)), X[30:]]))
-
-
-@given(st.lists(st.sampled_from([b"", b"a", b"abc", bytes(40), bytes(range(256)), b"xy" * 400]), min_size=1))
-@settings(max_examples=60, deadline=None)
-def test_what_lzf_unpacks_to(pieces: list[bytes]) -> None:
-    """As h5py's own packer has it."""
-    content = np.frombuffer(b"".join(pieces) or b"\0", np.uint8)
-    with h5py.File.in_memory() as file:
-        packed = file.create_dataset("x", data=content, chunks=content.shape, compression="lzf")
-        skipped, stored = packed.id.read_direct_chunk((0,))
-    assert skipped or _lzf_length(stored) == len(content)
 
 
 @pytest.mark.parametrize("options", [{}, {"fletcher32": True}])

@@ -17,6 +17,7 @@ from tests.support.runs import distnn
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
+FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -49,9 +50,10 @@ def typed(line: str, folder: Path) -> tuple[int, str, str]:
         return done.returncode, done.stdout, done.stderr
     start = words.index("distnn")
     extra = dict(word.split("=") for word in words[:start] if "=" in word)
-    n, launcher = (1, "none") if extra else (int(words[words.index("-n") + 1]), "mpich")
-    if not usable("mpich"):
-        pytest.skip(CURES["mpich"])
+    n, launcher = (1, "none") if extra else (int(words[words.index("-n") + 1]), "ulfm" if "ulfm" in words else "mpich")
+    needed = "openmpi" if launcher == "ulfm" else "mpich"
+    if not usable(needed):
+        pytest.skip(CURES[needed])
     result = mpiexec(n, [sys.executable, "-m", *words[start:]], launcher=launcher, cwd=folder, env=extra)
     return result.returncode, result.stdout, result.stderr
 
@@ -133,6 +135,32 @@ def test_large_data_streams(checkout: Path) -> None:
     code, _, complaint = typed("distnn train run.toml --set data.in_memory=false --set train.epochs=1", checkout)
     assert code == 0, complaint
     assert "shuffle_buffer = 65536" in (checkout / "runs" / "run" / "run.toml").read_text()
+
+
+def test_a_run_under_fault_tolerance_starts_as_it_stands(checkout: Path) -> None:
+    (_, text), *_ = blocks(RUNNING["Networks"])
+    ((_, line),) = blocks(RUNNING["When ranks fail"])
+    (checkout / "run.toml").write_text(text)
+    code, printed, complaint = typed(f"{line.strip()} --set train.epochs=1", checkout)
+    assert code == 0, complaint
+    assert "4 ranks" in printed
+
+
+@pytest.mark.skipif(not FASHION.exists(), reason="Debian's dataset-fashion-mnist is not installed")
+def test_nodes_are_planned_as_it_stands(checkout: Path) -> None:
+    assert typed("distnn data fashion-mnist -o fm.h5", checkout)[0] == 0
+    ((_, lines),) = blocks(RUNNING["Before asking for nodes"])
+    code, printed, complaint = typed(lines.splitlines()[0], checkout)
+    assert code == 0, complaint
+    assert re.search(r"^ *1,?024 ", printed, flags=re.MULTILINE)
+    assert (checkout / "plan.png").exists()
+
+
+def test_a_job_is_written_as_it_stands(checkout: Path) -> None:
+    ((_, lines),) = blocks(RUNNING["On a supercomputer"])
+    code, printed, complaint = typed(f"{lines.splitlines()[1]} --dry-run", checkout)
+    assert code == 0, complaint
+    assert "#SBATCH --nodes=4" in printed
 
 
 def test_links_lead_to_sections() -> None:

@@ -92,6 +92,8 @@ class Cluster:
             name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "PMI", "OMPI_"))
         }
         self.env |= {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()}
+        # Jobs inherit it: ranks that wait leave the cores to other tests, as by `tests.support.launch`.
+        self.env["MPIR_CVAR_ENABLE_HEAVY_YIELD"] = "1"
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from distnn.data.file.references import source_files
 from distnn.data.file.slabs import Slabs
 from distnn.data.file.unpacking import CHECKSUM, DEFLATE, FLETCHER32, SHUFFLE, most
 from distnn.errors import DataError, complain
+from distnn.kernels.loading import joined, load
 
 #: Filters that compress, besides `DEFLATE`.
 SZIP, LZF = h5py.h5z.FILTER_SZIP, h5py.h5z.FILTER_LZF
+#: From so many bytes of a dataset on, what is done with each of them is compiled first.
+COMPILED_FROM = 8 * 1024 * 1024
 
 
 class Witness:
@@ -209,6 +213,11 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
                 "rest. Copy the file again, or make it again."
             )
 
+    @cached_property
+    def _lzf(self) -> Any:
+        """What counts the bytes that LZF has packed; compiled where that takes less time than to count them."""
+        return load("lzf") if self.id.get_storage_size() > COMPILED_FROM else joined("lzf")
+
     def _length(self, offset: tuple[int, ...]) -> int | None:
         """How many bytes the filters leave of a chunk; None if that isn't known, or if HDF5 will say what is wrong."""
         info = self.id.get_chunk_info_by_coord(offset)
@@ -219,7 +228,7 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
             return int(info.size) - CHECKSUM * used.count(FLETCHER32)
         _, content = self.id.read_direct_chunk(offset)
         limit = most(int(np.prod(self.chunks)) * self.dtype.itemsize)  # and no more, whatever it is said to be
-        with suppress(zlib.error, IndexError):
+        with suppress(zlib.error):
             for number in used:
                 if number == FLETCHER32:
                     content = content[:-CHECKSUM]
@@ -228,7 +237,8 @@ class Stored(h5py.Dataset):  # type: ignore[misc]
                 elif number == SZIP:
                     return int.from_bytes(content[:4], "little")
                 elif number == LZF:
-                    return _lzf_length(content)
+                    length = self._lzf.unpacked(np.frombuffer(content, np.uint8))
+                    return length if length >= 0 else None
             return len(content)
         return None
 
@@ -240,22 +250,3 @@ def _rows(space: Any, shape: tuple[int, ...], axis: int = 0) -> tuple[int, int]:
     except (RuntimeError, ValueError):  # of all, or of what may grow: it has no bounds
         return 0, shape[axis]
     return first[axis], min(last[axis] + 1, shape[axis])
-
-
-#: Of LZF's control bytes: how many bytes each makes, and how many it is from the next. Up to 31 there are so many bytes
-#: and one more to copy from behind it; else the upper three bits are the length of an earlier run, less 2, and one byte
-#: or, if all three are set, two follow, of which the first adds to that length.
-_GAIN = [control + 1 if control < 32 else (control >> 5) + 2 for control in range(256)]
-_STEP = [control + 2 if control < 32 else 2 + (control >= 224) for control in range(256)]
-
-
-def _lzf_length(content: bytes) -> int:
-    """What LZF decompresses to: runs of bytes as they are, and copies of earlier ones."""
-    place, length, end = 0, 0, len(content)
-    while place < end:
-        control = content[place]
-        length += _GAIN[control]
-        if control >= 224:
-            length += content[place + 1]
-        place += _STEP[control]
-    return length
