@@ -17,13 +17,13 @@ DARK = (
     '{#speed, #speed [fill="#000000"] {fill: #f0f0f0} #speed [stroke="#000000"] {stroke: #f0f0f0}}</style>'
 )
 NAMES = {
-    "784-128-10@256": "perceptron, 128 units, batch 256",
-    "784-512-512-10@256": "perceptron, 2 × 512, batch 256",
-    "784-512-512-10@1024": "perceptron, 2 × 512, batch 1024",
-    "784-2048-2048-2048-10@1024": "perceptron, 3 × 2048, batch 1024",
-    "lenet@256": "LeNet",
-    "resnet-14@128": "ResNet-14",
-    "char-lstm@64": "LSTM on text",
+    "784-128-10@256": "MLP, 128\nbatch 256",
+    "784-512-512-10@256": "MLP, 2 × 512\nbatch 256",
+    "784-512-512-10@1024": "MLP, 2 × 512\nbatch 1024",
+    "784-2048-2048-2048-10@1024": "MLP, 3 × 2048\nbatch 1024",
+    "lenet@256": "LeNet\nbatch 256",
+    "resnet-14@128": "ResNet-14\nbatch 128",
+    "char-lstm@64": "LSTM, text\nbatch 64",
 }
 
 
@@ -40,7 +40,7 @@ def draw(path: Path = PICTURE) -> None:
     import matplotlib.pyplot as plt
 
     measured = ratios()
-    figure, axes = plt.subplots(figsize=(8, 3.1))
+    figure, axes = plt.subplots(figsize=(4.6, 4.2))
     bars = axes.barh([NAMES[case] for case in measured], list(measured.values()), color=lecture.BLUE, height=0.65)
     axes.bar_label(bars, fmt="%.2f ×", padding=4)
     axes.axvline(1, color="black", linewidth=1)
@@ -49,7 +49,7 @@ def draw(path: Path = PICTURE) -> None:
     axes.invert_yaxis()
     axes.tick_params(left=False)
     axes.spines[:].set_visible(False)
-    figure.suptitle("Samples per second, distnn over PyTorch DDP, on the same two cores", fontsize=12)
+    figure.suptitle("Samples per second on the same two cores:\ndistnn over PyTorch DDP", fontsize=11)
     lecture.save(figure, path)
     start, body = path.read_text(encoding="utf-8").split("<svg ", 1)
     opening, body = body.split(">", 1)

@@ -29,11 +29,14 @@ logger = logging.getLogger(__name__)
 
 
 def inlined(svg: str, prefix: str, attributes: str) -> str:
-    """The element `svg` of a file with the given attributes, and with ``prefix`` before each of its ids."""
+    """The element `svg` of a file with the given attributes, and with ``prefix`` before each of its ids.
+
+    A style, by which a file by itself would follow the reader's theme, would hold for the whole page: it is left out.
+    """
     start = svg.index("<svg")
     end = svg.index(">", start)
     kept = re.findall(r'\s(?!xmlns|version|role)([\w-]+="[^"]*")', svg[start:end])
-    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|^\s*<title>.*?</title>", "", svg[end + 1 :], flags=re.DOTALL)
+    body = re.sub(r"<!--.*?-->|<(metadata|style)>.*?</\1>|^\s*<title>.*?</title>", "", svg[end + 1 :], flags=re.DOTALL)
     body = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{prefix}", body)
     body = re.sub(r">\s+<", "><", body.strip())
     return f"<svg {' '.join([*kept, attributes])}>{body}"

@@ -14,7 +14,7 @@ def test_a_checkpoint_is_measured_beside_dd(repository: Path, tmp_path: Path) ->
     script, found = repository / "benchmarks" / "checkpoint.py", tmp_path / "found.json"
     command = [sys.executable, script, tmp_path, "--parameters", "2000000", "--rounds", "2", "--json", found]
     done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, check=False, timeout=120, env=environment("none")
+        [*map(str, command)], capture_output=True, text=True, check=False, timeout=300, env=environment("none")
     )
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(found.read_text())

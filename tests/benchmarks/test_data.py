@@ -12,7 +12,7 @@ from tests.support.launch import mpiexec
 def test_the_pipeline_is_measured_beside_a_plain_read(repository: Path, tmp_path: Path) -> None:
     script, found = repository / "benchmarks" / "data.py", tmp_path / "found.json"
     small = ("--gib", "0.06", "--rounds", "2", "--seconds", "0.1", "--shapes-mb", "2", "--json", str(found))
-    done = mpiexec(2, [sys.executable, str(script), str(tmp_path), *small], timeout=120)
+    done = mpiexec(2, [sys.executable, str(script), str(tmp_path), *small], timeout=300)
     assert done.returncode == 0, done
     results = json.loads(found.read_text())
     assert len(results["training"]) == 2

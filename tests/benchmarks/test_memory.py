@@ -10,7 +10,7 @@ from pathlib import Path
 
 def run(repository: Path, script: str, *arguments: str | Path) -> None:
     command = [sys.executable, repository / "benchmarks" / script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 def test_predicted_and_measured(repository: Path, tmp_path: Path) -> None:
     words = ("--cases", "cnn", "--ranks", "2", "--rounds", "1", "--samples", "256", "--json", tmp_path / "found.json")
     command = [sys.executable, repository / "benchmarks" / "plan.py", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     (case,) = json.loads((tmp_path / "found.json").read_text())["cases"].items()
     name, found = case

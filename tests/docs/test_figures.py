@@ -123,7 +123,7 @@ def test_inlined_drawings_share_no_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
     svg = (
         '<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="" width="9pt" viewBox="0 0 9 9" version="1.1">\n'
-        '<title>a title</title><defs>\n<path id="p" d="M 0 0"/></defs>\n'
+        '<title>a title</title><style>* {fill: red}</style><defs>\n<path id="p" d="M 0 0"/></defs>\n'
         '<use xlink:href="#p" fill="#0d58b5"><title>5</title></use><g clip-path="url(#p)"/></svg>\n'
     )
     assert figures.inlined(svg, "figure7-", 'role="img"') == (

@@ -156,6 +156,7 @@ def test_the_picture_has_a_title_and_takes_the_texts_colour(tmp_path: Path):
     assert picture[0].tag == f"{SVG}title" and picture[0].text
     assert {text.get("fill") for text in picture.iter(f"{SVG}text")} == {"currentColor"}
     assert drawing._repr_svg_() == path.read_text(encoding="utf-8") == str(drawing)
+    assert "{" not in str(drawing), "a place of the text that nothing was put in"
 
 
 def test_what_can_not_be_drawn_is_said(tmp_path: Path):

@@ -17,7 +17,7 @@ from distnn import outputs
 from distnn.arrays import Array
 from distnn.errors import UsageError
 from distnn.graph.drawing.columns import Column, columns
-from distnn.graph.drawing.palette import BLUE, GREY, RED
+from distnn.graph.drawing.palette import BLUE, FONT, GREY, RED
 from distnn.graph.node import Node
 
 #: Circles: their radius and the distance between their centres. Longer columns are shortened to the first and last.
@@ -215,7 +215,7 @@ class _Sketch:
                 w = float(values[i, j])
                 colour, dashes = (BLUE, "") if w >= 0 else (RED, ' stroke-dasharray="5 3"')
                 self.parts.append(
-                    f'<path d="{_arrow(source, a, place, b, head=False)}" stroke="{colour}"{dashes} '
+                    f'<path d="{_arrow(source, a, place, b, head=False)}" fill="none" stroke="{colour}"{dashes} '
                     f'stroke-width="{0.4 + 3 * abs(w) / largest:.2f}"><title>weight {w:.3g}</title></path>'
                 )
 
@@ -254,7 +254,9 @@ class _Sketch:
         if len(place.units) > 1 and place.units[-1] >= len(place.units):
             middle = (place.ys[_FIRST - 1] + place.ys[_FIRST]) / 2
             dots = "".join(f"M{place.x:.1f} {middle + step:.1f}h0" for step in (-8, 0, 8))
-            self.parts.append(f'<path d="{dots}" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>')
+            self.parts.append(
+                f'<path d="{dots}" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/>'
+            )
 
     def _sheet(self, place: _Placed) -> None:
         count = _sheets(place.column)
@@ -280,7 +282,7 @@ class _Sketch:
         x = place.x
         self.parts.append(
             f'<circle cx="{x:.1f}" cy="0" r="{_RADIUS}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
-            f'<path d="M{x - 6:.1f} 0h12M{x:.1f} -6v12" stroke="currentColor" stroke-width="1.5"/>'
+            f'<path d="M{x - 6:.1f} 0h12M{x:.1f} -6v12" fill="none" stroke="currentColor" stroke-width="1.5"/>'
         )
 
     def name(self, place: _Placed, names: Sequence[str], anchor: str) -> None:
@@ -305,7 +307,7 @@ class _Sketch:
             f'viewBox="{self.left:.0f} {top:.0f} {width:.0f} {height:.0f}">\n'
             f"<title>A network as circles and arrows</title>\n"
             f"<desc>From input to output: {html.escape(words)}.</desc>\n"
-            '<g font-family="{FONT}" font-size="13" text-anchor="middle">\n'
+            f'<g font-family="{FONT}" font-size="13" text-anchor="middle">\n'
             + "\n".join(self.parts)
             + "\n</g>\n</svg>\n"
         )
