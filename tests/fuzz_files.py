@@ -85,7 +85,7 @@ def odd_arrays(arrays: dict[str, np.ndarray], chance: random.Random) -> dict[str
     new = [old * np.nan, old + np.inf, old * 0, -np.abs(old) - 1, old * 1e300, old[:0], old[..., None], np.float64(1)]
     new += [np.zeros(7), old.astype(complex), old > 0, np.zeros((2, 0)), np.full(old.shape, -(2**31), np.int32)]
     if chance.random() < 0.15:
-        del found[name]
+        found.pop(name, None)
     elif chance.random() < 0.15:
         found["x.0.new\x1b[0m.mean"] = old
     else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -21,19 +22,25 @@ from pathlib import Path
 from distnn import config
 from tests.fuzz_files import SUBJECTS
 from tests.support.resuming import OFTEN, finished, killed, progress
-from tests.support.runs import distance
+from tests.support.runs import DIGITS, distance
 
-#: How many epochs each data set is trained for: a thousand steps.
-EPOCHS = {"digits": 500, "fields": 350, "maps": 500}
+#: Each data set's batch size and number of epochs: of a thousand steps.
+LENGTHS = {"digits": (64, 50), "fields": (4, 150), "maps": (2, 125)}
+
 #: After so many kills the run is brought to its end, and another one begins.
 TURN = 25
 
 
 def long(subject: str, folder: Path) -> Path:
-    """The run file of a data set, with many steps and checkpoints."""
+    """The run file of a data set, with many steps and checkpoints, and few ends of epochs."""
     run = SUBJECTS[subject](folder)
+    for k in range(4, 16):
+        if subject == "maps":
+            shutil.copyfile(folder / "maps" / "train" / f"{k % 4}.h5", folder / "maps" / "train" / f"{k}.h5")
     table = config.to_dict(config.read(run))
-    table["train"] |= {"epochs": EPOCHS[subject], "patience": EPOCHS[subject], "target": None}
+    size, epochs = LENGTHS[subject]
+    table["data"] |= {"batch_size": size} | ({"path": str(DIGITS)} if subject == "digits" else {})
+    table["train"] |= {"epochs": epochs, "patience": epochs, "target": None}
     table["checkpoint"] |= OFTEN
     table["log"]["interval"] = 0.0
     run.write_text(config.to_toml(config.from_dict(table)), encoding="utf-8")

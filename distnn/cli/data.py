@@ -266,6 +266,7 @@ def parquet(table: Path, output: Path, **others: Any) -> None:
 @click.argument("folder", metavar="FOLDER", type=FOLDER)
 @click.option("--labels", metavar="FILE.csv", type=FILE, help="A table of names and labels, instead of folders.")
 @click.option("--target", "targets", metavar="COLUMN", multiple=True, help="Its column of labels; may be repeated.")
+@click.option("--group", metavar="COLUMN", help="Its column, such as a patient: images of one value stay in one split.")
 @click.option("--masks", metavar="FOLDER", type=FOLDER, help="Masks of the images' names, for a segmentation.")
 @click.option("--classes", metavar="A,B,…", help="With --masks: the names of the classes 0, 1, ….")
 @click.option("--task", type=TASK, help="What the labels are; if not given, texts and integers are classes.")
@@ -299,22 +300,27 @@ def images(
     from distnn.data.convert import images
     from distnn.data.convert import masks as segmentation
 
-    if others["targets"] and others["labels"] is None:
-        raise click.UsageError("--target names a column of --labels FILE.csv: give that, too.")
+    for option, given in (("--target", others["targets"]), ("--group", others["group"])):
+        if given and others["labels"] is None and masks is None:
+            raise click.UsageError(f"{option} names a column of --labels FILE.csv: give that, too.")
     if crop and resize is None:
         raise click.UsageError("--crop needs the size to cut to: give --resize WxH.")
     look = images.Look(mode, resize, crop, skip_broken)
     labelled = {name: others.pop(name) for name in ("labels", "targets", "task")}
+    group, cutting = others.pop("group"), others.pop("cutting")
     if masks is None:
         if classes:
             raise click.UsageError("--classes names those of --masks FOLDER: give that, too.")
+        labelled["cutting"] = cutting._replace(group=group)
         describe(images.convert(folder=folder, look=look, tell=show, **labelled, **others))
         return
+    labelled["group"] = group
     if given := next((name for name, value in labelled.items() if value), None):
         option = given.replace("targets", "target")
         raise click.UsageError(f"--{option} doesn't go with --masks, which are the targets.")
     names = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    describe(segmentation.convert(folder=folder, masks=masks, classes=names, look=look, tell=show, **others))
+    others |= {"masks": masks, "classes": names, "cutting": cutting}
+    describe(segmentation.convert(folder=folder, look=look, tell=show, **others))
 
 
 @data.command(cls=options.Once)

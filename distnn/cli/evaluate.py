@@ -15,7 +15,7 @@ from distnn.report.output import remark, show, show_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distnn.inference.load import Restored
+    from distnn.inference.restored import Restored
     from distnn.metrics import Value
     from distnn.parallel.world import World
     from distnn.sums import Sums

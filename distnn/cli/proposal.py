@@ -60,6 +60,8 @@ DECAY, MOST_DECAY = 400.0, 1.0
 #: Of the losses over fewer validation samples the least is the luckiest, and the earlier an epoch, the higher its rate,
 #: which leaves the weights astray: the last epoch, whose rate is 0, is better than what seems best.
 JUDGES = 100
+#: So small a table's epoch takes less time than a checkpoint, so there is one after so many only.
+SAVED = 10
 #: What says more of a network than its loss.
 METRICS = {"regression": ["r2", "mae"], "segmentation": ["iou"]}
 #: Where no data are given: a file for each kind of model, and how it is made.
@@ -90,7 +92,7 @@ def proposal(kind: str, path: str, file: DataFile | None) -> Table:
         table["train"] = {"epochs": min(max(STEPS // batches(samples, batch), FEWEST), MOST), **table["train"]}
         table["optimizer"]["weight_decay"] = float(f"{min(DECAY / samples, MOST_DECAY):.1g}")
         if "validation" in file.splits and file.count("validation") < JUDGES:
-            table["checkpoint"] = {"best": False}
+            table["checkpoint"] = {"best": False, "every_epochs": SAVED}
     table["data"] = {"path": path, "batch_size": batch, **table.get("data", {})}
     if file is not None and (wished := transforms(file)):
         table["transforms"] = wished

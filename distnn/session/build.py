@@ -26,7 +26,7 @@ from distnn.parallel.threads import blas_threads
 from distnn.parallel.world import World
 from distnn.parameters import Memory
 from distnn.session.compiling import prepare
-from distnn.session.fitting import fit, warnings
+from distnn.session.fitting import fit_transforms, warnings
 from distnn.session.monitor import Monitor, monitor
 from distnn.session.parts import NOTHING, Given, augmentation, batch_size, bucket_mb, memories, model
 from distnn.session.progress import Progress
@@ -78,7 +78,7 @@ class Run:
             if former and self.in_memory
             else training_source(file, order, world.comm, augmentation(settings, file), in_memory=self.in_memory)
         )
-        fit(file, self.loader, world)
+        fit_transforms(file, self.loader, world)
         self.warnings: list[str] = world.comm.on_root(lambda: warnings(file, self.loader, settings.train.dtype))
         self.model = made or model(settings, file, given)
         check_whole_batches(self.model, settings, world)

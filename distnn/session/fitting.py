@@ -21,7 +21,7 @@ from distnn.errors import DataError
 from distnn.parallel.world import World
 
 
-def fit(file: DataFile, source: Source, world: World) -> None:
+def fit_transforms(file: DataFile, source: Source, world: World) -> None:
     """Fit what is to be fitted of the file's transforms, with the same bits on any number of ranks.
 
     Each pass of one transform of each field reads the training samples once, from memory if they are there: each rank

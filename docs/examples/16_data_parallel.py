@@ -25,7 +25,7 @@ path = "digits.h5"
 batch_size = 192          # of all ranks together
 
 [train]
-epochs = 2
+epochs = 4
 
 [optimizer]
 learning_rate = 0.05
@@ -56,7 +56,7 @@ def alone(out, **parallel):
     network = Sequential(Flatten(), Dense(256, "relu"), Dense(256, "relu"), Dense(10))
     common = {"optimizer": settings["optimizer"], "log": settings["log"]}
     parallel |= settings["parallel"]
-    trained = fit(network, work / "digits.h5", out=work / out, epochs=2, batch_size=192, parallel=parallel, **common)
+    trained = fit(network, work / "digits.h5", out=work / out, epochs=4, batch_size=192, parallel=parallel, **common)
     return everything(trained.parameters.value)
 
 

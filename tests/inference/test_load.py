@@ -13,7 +13,8 @@ import pytest
 from distnn.checkpoint.folder import point
 from distnn.data import DataFile, write_data
 from distnn.errors import CheckpointError, DataError
-from distnn.inference.load import Restored, restore
+from distnn.inference.load import restore
+from distnn.inference.restored import Restored
 from distnn.session.run import train
 from tests.support import reference
 from tests.support.checkpoints import resealed

@@ -13,7 +13,8 @@ import pytest
 from distnn.arrays import Array
 from distnn.data import write_data
 from distnn.errors import DataError
-from distnn.inference.load import Restored, restore
+from distnn.inference.load import restore
+from distnn.inference.restored import Restored
 from distnn.session.run import train
 from tests.support.runs import alone, distnn, settings
 

@@ -12,7 +12,8 @@ import pytest
 
 from distnn.data.cutting import Cut
 from distnn.errors import DataError
-from distnn.inference.load import Restored, restore
+from distnn.inference.load import restore
+from distnn.inference.restored import Restored
 from distnn.session.run import train
 from tests.support.runs import alone, settings
 

@@ -27,7 +27,7 @@ from distnn.data.loader import Loader
 from distnn.doctor import facts, rates
 from distnn.errors import DataError
 from distnn.graph.plan import Plan
-from distnn.inference.load import Restored
+from distnn.inference.restored import Restored
 from distnn.parallel.reduction.node import NodeReduction
 from distnn.parallel.threads import BlasThreads
 from distnn.parallel.world import Heartbeat, World

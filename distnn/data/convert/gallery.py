@@ -32,11 +32,13 @@ class Gallery:
         splits: the images.
         targets: the names of the labels, if they have any.
         notes: what was left out, in a line each.
+        groups: of each image, if images of one group are to stay in one split.
     """
 
     splits: Mapping[str, Sequence[tuple[Path, tuple[str, ...]]]]
     targets: tuple[str, ...] = ()
     notes: Sequence[str] = field(default_factory=list)
+    groups: Mapping[Path, str] = field(default_factory=dict)
 
 
 def by_folder(folder: Path) -> Gallery:
@@ -92,13 +94,14 @@ def pictures(folder: Path, beside: Path | None = None) -> Gallery:
     return Gallery(splits, notes=notes)
 
 
-def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
+def by_table(folder: Path, table: Path, targets: Sequence[str], group: str | None = None) -> Gallery:
     """The images that a CSV table names, by their names in the folder, with or without their endings.
 
     Args:
         folder: where the images are.
         table: has a column of names, and columns of labels.
         targets: the columns of labels; if empty, the one that is called so, or is the only other one.
+        group: the column of groups, such as patients, of which none may be in two splits.
 
     Raises:
         DataError: the table is damaged, its columns can't be told apart, or it names a file twice or one that isn't
@@ -106,7 +109,8 @@ def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
     """
     file = CSV(table, USUAL)
     header = file.names()
-    name, places = _columns(table, header, targets)
+    name, places = _columns(table, header, targets, group)
+    groups: dict[Path, str] = {}
     there: dict[str, list[Path]] = {}
     for path in _walk(folder):
         if not _hidden(path):
@@ -125,6 +129,8 @@ def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
             if len(found) != 1:
                 several = f"may be {found[0]} or {found[1]}" if found else f"is not in {folder}"
                 raise DataError(f"{table}, line {line}: the image {fields[name]!r} {several}; correct the name.")
+            if group is not None and not groups.setdefault(found[0], fields[header.index(group)]):
+                raise DataError(f"{table}, line {line}: no {group}; expected the group of each image.")
             if images.setdefault(found[0], labels) != labels:
                 raise DataError(f"{table}, line {line}: the image {fields[name]!r} has two labels.")
     if not images:
@@ -132,20 +138,22 @@ def by_table(folder: Path, table: Path, targets: Sequence[str]) -> Gallery:
     unnamed = {path for paths in there.values() for path in paths if path.suffix.lower() in SUFFIXES} - set(images)
     notes = [f"images left out, that {table.name} doesn't name: {len(unnamed)}, {listed(_names(unnamed))}"]
     names = tuple(header[place] for place in places)
-    return Gallery({"all": list(images.items())}, names, notes if unnamed else [])
+    return Gallery({"all": list(images.items())}, names, notes if unnamed else [], groups)
 
 
-def _columns(table: Path, header: Sequence[str], targets: Sequence[str]) -> tuple[int, list[int]]:
+def _columns(
+    table: Path, header: Sequence[str], targets: Sequence[str], group: str | None = None
+) -> tuple[int, list[int]]:
     """The places of the names and of the labels."""
-    for target in targets:
+    for target in [*targets, *([] if group is None else [group])]:
         if target not in header:
             raise DataError(
                 f"{table} has no column '{target}'{nearest(target, header)}; its columns are {listed(header)}."
             )
-    left = [place for place, name in enumerate(header) if name not in targets]
+    left = [place for place, name in enumerate(header) if name not in (*targets, group)]
     names = left if len(left) == 1 else [place for place in left if header[place].lower() in NAMES]
-    if not targets and len(header) == 2:
-        return 0, [1]
+    if not targets and len(left) == 2:
+        return left[0], left[1:]
     labels = [header.index(target) for target in targets] or [
         place for place, name in enumerate(header) if name.lower() in LABELS
     ]

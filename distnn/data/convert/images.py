@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,7 @@ def convert(
         tell: called with a line for what was decided, or left out.
     """
     folder = Path(folder)
-    gallery = by_folder(folder) if labels is None else by_table(folder, Path(labels), targets)
+    gallery = by_folder(folder) if labels is None else by_table(folder, Path(labels), targets, cutting.group)
     check_cutting(folder, gallery, cutting)
     for note in gallery.notes:
         tell(note)
@@ -153,18 +153,26 @@ def convert(
     task, y, classes = _targets(Path(labels or folder), flat, task or ("classification" if labels is None else None))
     tell(f"{len(classes)} classes: {listed(classes)}" if classes else "labels: quantities")
     paths = np.array([path for pairs in images.values() for path, _ in pairs], object)
-    if "all" in images:
-        rows = cut(folder, y if classes else np.zeros(len(y), np.uint8), None, cutting)
-    else:
-        stops = np.cumsum([len(pairs) for pairs in images.values()])
-        rows = dict(zip(images, np.split(np.arange(len(y)), stops[:-1]), strict=True))
+    names = [gallery.groups[path] for path in paths] if gallery.groups else []
+    groups = np.unique(names, return_inverse=True)[1] if names else None
+    rows = parted(folder, images, y if classes else np.zeros(len(y), np.uint8), groups, cutting)
     splits = {
         split: (Pictures(paths[index].tolist(), look, (len(index), *shape), dtype), y[index])
         for split, index in rows.items()
     }
     about, scale = About(task, classes, f"images of {folder.name}"), 1 / float(np.iinfo(dtype).max)
-    names = {"y": gallery.targets} if gallery.targets else {}
-    return write_fields(output, splits, about, scale=scale, names=names, force=force)
+    columns = {"y": gallery.targets} if gallery.targets else {}
+    return write_fields(output, splits, about, scale=scale, names=columns, force=force)
+
+
+def parted(
+    folder: Path, images: Mapping[str, Sequence[Any]], labels: np.ndarray, groups: np.ndarray | None, how: Shares
+) -> dict[str, np.ndarray]:
+    """The numbers of the images of each split: those that they are in, or those that they are cut into."""
+    if "all" in images:
+        return cut(folder, labels, groups, how)
+    stops = np.cumsum([len(each) for each in images.values()])
+    return dict(zip(images, np.split(np.arange(len(labels)), stops[:-1]), strict=True))
 
 
 def check_cutting(folder: Path, gallery: Gallery, cutting: Shares) -> None:

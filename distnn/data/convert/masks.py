@@ -11,9 +11,19 @@ import numpy as np
 
 from distnn.data.convert.extras import needed
 from distnn.data.convert.gallery import Gallery, pictures
-from distnn.data.convert.images import AS_THEY_ARE, DEEP, Look, Pictures, check_cutting, decided, opened, surveyed
+from distnn.data.convert.images import (
+    AS_THEY_ARE,
+    DEEP,
+    Look,
+    Pictures,
+    check_cutting,
+    decided,
+    opened,
+    parted,
+    surveyed,
+)
 from distnn.data.convert.labels import listed
-from distnn.data.convert.splits import TENTHS, Shares, cut
+from distnn.data.convert.splits import TENTHS, Shares
 from distnn.data.convert.table import Tell
 from distnn.data.file.writing import About, write_fields
 from distnn.errors import DataError
@@ -96,11 +106,7 @@ def convert(
     paths = np.array([path for images in splits.values() for path in images], object)
     values = sorted({int(value) for path in paths for value in np.unique(stored(of_image[path], None))})
     labels, known, names = _meant(masks, values, classes, tell)
-    if "all" in splits:
-        rows = cut(folder, np.zeros(len(paths), np.uint8), None, cutting)
-    else:
-        stops = np.cumsum([len(images) for images in splits.values()])
-        rows = dict(zip(splits, np.split(np.arange(len(paths)), stops[:-1]), strict=True))
+    rows = parted(folder, splits, np.zeros(len(paths), np.uint8), None, cutting)
     fields: dict[str, dict[str, Any]] = {}
     for split, index in rows.items():
         images = paths[index].tolist()

@@ -25,11 +25,14 @@ SPLITS = {
 
 
 class Shares(NamedTuple):
-    """How samples are split at random: the fractions for validation and test, 0.1 if None, and a seed."""
+    """How samples are split at random: the fractions for validation and test, 0.1 if None, a seed, and of images the
+    column of groups, such as patients, of which none may be in two splits.
+    """
 
     validation: float | None = None
     test: float | None = None
     seed: int = 0
+    group: str | None = None
 
     @property
     def fractions(self) -> tuple[float, float]:

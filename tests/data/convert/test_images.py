@@ -200,6 +200,20 @@ def test_several_quantities_of_an_image(tmp_path: Path) -> None:
         Made(tmp_path / "pics", labels=table, targets=("left", "top"), task="classification")
 
 
+def test_images_of_one_group_stay_in_one_split(tmp_path: Path) -> None:
+    lines, groups = ["file,patient,kind"], {}
+    for number in range(24):
+        values = saved(tmp_path / "pics" / f"{number}.png", pixels(3, 3))
+        groups[values.tobytes()] = f"p{number % 8}"
+        lines.append(f"{number}.png,p{number % 8},{'ab'[number % 2]}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    made = Made(tmp_path / "pics", Shares(0.25, 0.25, group="patient"), labels=tmp_path / "t.csv", targets=["kind"])
+    found = [{groups[image.tobytes()] for image in x} for x, _ in made.splits.values()]
+    assert len(found) == 3 and sum(map(len, found)) == 8
+    with pytest.raises(DataError, match=r"t\.csv has no column 'patients' \(did you mean 'patient'\?\)"):
+        Made(tmp_path / "pics", Shares(group="patients"), labels=tmp_path / "t.csv", targets=["kind"])
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
