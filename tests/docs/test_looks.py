@@ -16,8 +16,8 @@ PAGES += ["generated/command_line", "generated/run_file"]
 #: How far the page, and what scrolls with it, reaches beyond the screen.
 BEYOND = """() => Math.max(...[document.documentElement, document.querySelector(".content")]
     .map(element => element.scrollWidth - element.clientWidth))"""
-#: The height in pixels of each text in a figure, with some words to find it by; the gallery's cards are small pictures of
-#: pages. matplotlib draws text as outlines, for a font of 100, in a group that is scaled.
+#: The height in pixels of each text in a figure, and words to find it by; without the gallery's small pictures.
+#: matplotlib draws text as outlines, for a font of 100, in a group that is scaled.
 TEXTS = """() => [...document.querySelectorAll("figure svg")].flatMap(svg => {
     if (!svg.getClientRects().length || svg.closest(".card")) return [];
     const size = element => { const m = element.getScreenCTM(); return Math.sqrt(Math.abs(m.a * m.d - m.b * m.c)) };
