@@ -28,7 +28,7 @@ DATA = "data"
 
 def begin(folder: Path, resume: str | None, warnings: list[str]) -> tuple[Path, checkpoint.Checkpoint] | None:
     """The checkpoint to begin with, on rank 0; nothing that is there is overwritten."""
-    if resume is None and ((folder / "run.toml").exists() or (folder / "checkpoints").exists()):
+    if resume is None and _holds_a_run(folder):
         raise RunFileError(
             f"the output folder {folder} holds another run already, and nothing in it was changed. Go on with that run "
             f"(--resume {folder}), write elsewhere (--out DIR), or remove the folder."
@@ -43,6 +43,17 @@ def begin(folder: Path, resume: str | None, warnings: list[str]) -> tuple[Path, 
         return checkpoint.newest_good(_checkpoints(given), warnings.append)
     path = checkpoint.resolve(given)
     return path, checkpoint.load(path)
+
+
+def _holds_a_run(folder: Path) -> bool:
+    """Whether a folder holds more than what a run leaves that was refused before its first step."""
+    saved, records = folder / "checkpoints", folder / "metrics.jsonl"
+    if saved.exists() and any(saved.iterdir()):
+        return True
+    if not records.exists():  # a run that was killed as it began; or a run file that isn't its run's
+        return (folder / "run.toml").exists() and not saved.exists()
+    with records.open("rb") as lines:
+        return not all(line.startswith((b'{"kind": "start"', b'{"kind": "warning"')) for line in lines)
 
 
 def folder_of(out: Path | None, resume: str | None) -> Path:

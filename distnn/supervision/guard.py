@@ -36,6 +36,12 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) and error.code else 1
         return f"distnn: error{where}{step}: something called sys.exit({error.code!r}) in the middle of the run", code
+    if isinstance(error, MemoryError):
+        return (
+            f"distnn: error{where}: there is not enough memory: {error or 'none is left'}. A smaller network or "
+            f"data.batch_size, a larger train.accumulate, and fewer ranks on a node take less.",
+            1,
+        )
     trace = "".join(traceback.format_exception(error)).rstrip()
     return f"{trace}\ndistnn: error{where}{step}: {type(error).__name__}: {error}", 1
 

@@ -82,3 +82,22 @@ def test_a_run_writes_to_the_folder_that_it_resumes_or_not_at_all(data: Path, tm
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "mine").rglob("*")}
     go(data, None, tmp_path / "mine", train={"epochs": 2})
     assert not (tmp_path / "mine" / "lock").exists()
+
+
+def test_a_folder_in_which_nothing_was_trained_is_taken(data: Path, tmp_path: Path) -> None:
+    """A run that was refused before its first step leaves one; what was trained, or is the user's own, stays."""
+    go(data, tmp_path / "run", train={"epochs": 1})
+    run, records = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
+    lines = records.read_text().splitlines(keepends=True)
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
+    with pytest.raises(RunFileError, match="holds another run already"):
+        go(data, run)
+    records.write_text("".join(line for line in lines if '"kind": "start"' in line))
+    go(data, run, train={"epochs": 1})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "run.toml").write_text("mine")
+    with pytest.raises(RunFileError, match="holds another run already"):
+        go(data, mine)
+    assert (mine / "run.toml").read_text() == "mine"

@@ -80,6 +80,12 @@ def test_nothing_happens_where_nothing_fails(capsys: pytest.CaptureFixture[str])
         (KeyboardInterrupt(), 130, "distnn: interrupted\n"),
         (SystemExit(5), 5, "distnn: error: something called sys.exit(5) in the middle of the run\n"),
         (SystemExit(0), 1, "distnn: error: something called sys.exit(0) in the middle of the run\n"),
+        (
+            MemoryError("unable to allocate 149 GiB"),
+            1,
+            "distnn: error: there is not enough memory: unable to allocate 149 GiB. A smaller network or "
+            "data.batch_size, a larger train.accumulate, and fewer ranks on a node take less.\n",
+        ),
         (SystemExit("bye"), 1, "distnn: error: something called sys.exit('bye') in the middle of the run\n"),
     ],
 )
