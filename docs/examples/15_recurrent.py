@@ -117,7 +117,7 @@ for name, (figure, _) in zip(("15_accuracy.svg", "15_reach.svg"), figures_of, st
 
 # --- a language model: it reads a poem character by character, and learns which comes next
 EVERY = 18
-poem = Path(__file__).with_name("jabberwocky.txt")
+poem = Path(lecture.__file__).with_name("jabberwocky.txt")
 RUN = """\
 [model]
 kind = "char-lstm"

@@ -38,6 +38,7 @@ def test_its_code_is_the_script_and_its_text_the_page(script: Path) -> None:
     notebook = made(script)
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert "".join(code) == script.read_text("utf-8")
+    assert not re.search(r"(?<!\.)__file__", "".join(code)), "a notebook has no __file__; lecture.__file__ is beside it"
     assert len(code) == 1 + len(re.findall(r"^# --- ", script.read_text("utf-8"), flags=re.MULTILINE))
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     page = (DOCS / "lecture" / f"{script.stem}.md").read_text("utf-8")
