@@ -73,5 +73,5 @@ def _meaning(section: type[Section], key: str) -> str:
 def _setting(setting: str, meaning: str) -> list[str]:
     """A setting with its meaning beside it, on as many lines as that takes."""
     column = max(COLUMN, len(setting) + 2)
-    first, *more = textwrap.wrap(meaning, WIDTH - column - 2, break_on_hyphens=False)
+    first, *more = textwrap.wrap(meaning, max(WIDTH - column - 2, 20), break_on_hyphens=False)
     return [f"{setting:<{column}}# {first}", *(f"{'':<{column}}# {line}" for line in more)]

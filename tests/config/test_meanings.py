@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from distnn.config import RunSettings
+from distnn.config.draft import _setting
 from distnn.config.kinds import Choice, KindSettings, about, meanings, section_of
 from distnn.config.section import Section
 from distnn.config.site import SiteSettings
@@ -61,3 +62,8 @@ def test_every_setting_of_a_file_has_one(root: type[BaseModel]) -> None:
     assert len(sections) >= 3
     for section in sections:
         assert meanings(section).keys() == section.model_fields.keys(), section
+
+
+def test_a_setting_longer_than_a_line() -> None:
+    first, *more = _setting("x = " + "n" * 8000, "where the samples lie in the file")
+    assert first.startswith("x = nnn") and first.endswith("# where the samples") and more
