@@ -38,7 +38,7 @@ def _explain(error: BaseException, world: World) -> tuple[str, int]:
         return f"distnn: error{where}{step}: something called sys.exit({error.code!r}) in the middle of the run", code
     if isinstance(error, MemoryError):
         return (
-            f"distnn: error{where}: there is not enough memory: {error or 'none is left'}. A smaller network or "
+            f"distnn: error{where}: there is not enough memory: {error}. A smaller network or "
             f"data.batch_size, a larger train.accumulate, and fewer ranks on a node take less.",
             1,
         )
