@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -20,8 +19,8 @@ from tests.support.thorough import THOROUGH
 from tests.support.warm import rank
 
 HOST = socket.gethostname()
-#: Seconds without progress that ranks bear once a fault has struck; and from the beginning where nothing strikes.
-IMPATIENCE, PATIENCE = 2, 8
+#: Seconds without progress that ranks bear once a fault has struck.
+IMPATIENCE = 2
 #: Seconds until the fault strikes, and from then until the job has ended: hard limits, for a loaded machine.
 START, LIMIT = 120, 30
 
@@ -113,29 +112,18 @@ def test_a_rank_that_is_missing_at_the_start_ends_the_job(verb: str, here: Path,
     assert re.search(r"world\.py., line \d+ in open\n", result.stderr), "where the other rank waits"
 
 
-def fed(fifo: Path, seconds: float) -> None:
-    """Write to a pipe for so long, and close it."""
-    with fifo.open("w") as pipe:
-        for _ in range(int(seconds)):
-            pipe.write("abcdefg" * 1000)
-            pipe.flush()
-            time.sleep(1)
-
-
-@pytest.mark.parametrize("seconds", [0, PATIENCE + 3])
-def test_slow_work_of_one_rank_is_not_taken_for_stuck(seconds: int, tmp_path: Path) -> None:
-    """A text from a pipe: nobody writes to it; or somebody does, for longer than ranks wait without progress."""
-    fifo = tmp_path / "text.fifo"
-    os.mkfifo(fifo)
-    # No rank is number 9: nothing is put in but the patience.
-    argv = [*rank(module="tests.support.failing"), "predict", "9", "stop", "data", "text", fifo]
-    with Launch(2, [*argv, "-o", tmp_path / "t.h5"], env={"DISTNN_TEST_PATIENCE": str(PATIENCE)}) as launch:
-        if seconds:
-            fed(fifo, seconds)
-        result = launch.wait(START)
-    assert (result.returncode == 0) == bool(seconds), result
-    assert ("wrote " in result.stdout) == bool(seconds), result
-    assert seconds or re.search(rf"rank 0 of 2 .* for {PATIENCE} s, in distnn data text", result.stderr), result
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("read", rf"rank 0 of 2 .* for {IMPATIENCE} s, in distnn data digits"),
+        ("work", r"distnn: error.*: slow, but not stuck\.$"),
+    ],
+)
+def test_slow_work_of_one_rank_is_not_taken_for_stuck(fault: str, said: str, here: Path, tmp_path: Path) -> None:
+    result = struck("convert", 0, fault, COMMANDS["data"], here, tmp_path / "struck")
+    assert result.returncode != 0, result
+    assert re.search(said, result.stderr, flags=re.MULTILINE), result
+    assert (" for " in result.stderr) == (fault == "read"), result
 
 
 # Verbs for one rank, on several
@@ -274,9 +262,13 @@ def test_ctrl_c_twice(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_a_verb_waits(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    argv = [*INTERRUPTIBLE, "data", "text", tmp_path / "fifo", "-o", tmp_path / "t.h5"]
-    with Launch(1, argv, launcher="none") as launch, (tmp_path / "fifo").open("w"):  # it has come so far
-        launch.process.send_signal(signal.SIGINT)
-        result = launch.wait(LIMIT)
+    verb = [*COMMANDS["data"][:-1], str(tmp_path / "d.h5")]
+    argv = [*INTERRUPTIBLE[:-1], "tests.support.failing", "convert", "all", "read", *verb]
+    with Launch(1, argv, launcher="none", env={"DISTNN_TEST_STRUCK": str(tmp_path / "struck")}) as launch:
+        deadline = time.monotonic() + START
+        while not (tmp_path / "struck.fifo").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with (tmp_path / "struck.fifo").open("w"):  # it has come so far
+            launch.process.send_signal(signal.SIGINT)
+            result = launch.wait(LIMIT)
     assert (result.returncode, result.stderr.strip()) == (130, "distnn: interrupted"), result

@@ -23,6 +23,7 @@ import numpy as np
 from distnn import runtime
 from distnn.checkpoint.draft import Draft
 from distnn.cli import main as command_line
+from distnn.data.convert import digits
 from distnn.data.loader import Loader
 from distnn.doctor import facts, rates
 from distnn.errors import DataError
@@ -53,6 +54,7 @@ PHASES: dict[str, tuple[Any, str, int]] = {
 EDGES: dict[str, tuple[Any, str, int]] = {"launch": (World, "open", 1), "end": (sys, "exit", 1)}
 #: In the work of other verbs than `train`: of all ranks, or of rank 0 alone.
 VERBS: dict[str, tuple[Any, str, int]] = {
+    "convert": (digits, "convert", 1),
     "predict": (Restored, "predict", 1),
     "doctor": (facts, "locking", 1),
     "plan": (rates, "measure_rates", 1),
@@ -67,6 +69,15 @@ def read() -> None:
     os.mkfifo(f"{STRUCK}.fifo")
     with open(f"{STRUCK}.fifo") as pipe:
         pipe.read()
+
+
+def work() -> DataError:
+    """Use the processor, now and then, for longer than anybody waits without progress."""
+    end = time.monotonic() + IMPATIENCE + 4
+    while time.monotonic() < end:
+        sum(range(10_000))
+        time.sleep(0.01)
+    return DataError("slow, but not stuck.")
 
 
 def allocate() -> None:
@@ -92,6 +103,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "memory": allocate,
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "read": read,
+    "work": work,
     "locked": lambda: ctypes.PyDLL(None).sleep(1000),  # which keeps the interpreter's lock
 }
 
