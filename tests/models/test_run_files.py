@@ -45,4 +45,4 @@ def test_the_run_file_of_a_language_model():
 
 def test_every_run_file_is_here():
     found = {path.stem for path in (REPOSITORY / "data").glob("*.toml")}
-    assert found == {*RUN_FILES, "bible-lstm"}
+    assert found == {*RUN_FILES, "bible-lstm", "climate-fcn"}  # the last one: tests/parallel/test_climate.py

@@ -55,7 +55,7 @@ def test_a_label_of_a_third_of_two_classes_is_refused(number, integer):
     node = graph.correct(graph.input("x", (N, 1)), graph.input("t", (N,), integer=integer))
     with pytest.raises(DataError, match=rf"label {number}, at place \[2\] of its batch, is outside 0 … 1"):
         outcome(node, np.array([0, 1, number, number]))
-    assert outcome(node, np.array([0, 1, 1])) == 2
+    assert outcome(node, np.array([0, 1, 1])) == 1  # all inputs are 0: of equal ones the first class is taken
 
 
 @pytest.mark.parametrize("op", [name for name in OPS if name != "embedding"])

@@ -6,7 +6,6 @@ left to say so.
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from functools import cache
 from typing import Any
@@ -84,9 +83,10 @@ def most(length: int) -> int:
 def inflation() -> Any:
     """The library that inflates: isal if it is installed, which takes little more than half of zlib's time."""
     try:
-        return importlib.import_module("isal.isal_zlib")
+        from isal import isal_zlib
     except ImportError:
         return zlib
+    return isal_zlib
 
 
 def _inflated(deflated: Array, target: Array) -> Array | None:

@@ -120,7 +120,7 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: str | bytes, option
 def test_a_text_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no text .*none\.txt; check the path"):
         text.convert(tmp_path / "a.h5", tmp_path / "none.txt")
-    with pytest.raises(DataError, match="can't be read: Is a directory"):
+    with pytest.raises(DataError, match="is a folder; expected a text"):
         text.convert(tmp_path / "a.h5", tmp_path)
 
 
