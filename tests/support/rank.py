@@ -35,8 +35,15 @@ def main(path: str, arguments: list[str]) -> None:
     socket.send_fds(server, [f"{len(request)}\n".encode()], descriptors)
     server.sendall(request)
     fork = number(server)
+
+    def forward(received: int, _: object) -> None:
+        try:
+            os.kill(fork, received)
+        except ProcessLookupError:  # it has ended, and its code is on the way
+            pass
+
     for each in FORWARDED:
-        signal.signal(each, lambda received, _: os.kill(fork, received))
+        signal.signal(each, forward)
     code = number(server)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
