@@ -5,6 +5,7 @@
 Streams, folder, environment, signals and the exit are the fork's, or become it. Few imports: they are its whole work.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -37,10 +38,8 @@ def main(path: str, arguments: list[str]) -> None:
     fork = number(server)
 
     def forward(received: int, _: object) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and its code is on the way
             os.kill(fork, received)
-        except ProcessLookupError:  # it has ended, and its code is on the way
-            pass
 
     for each in FORWARDED:
         signal.signal(each, forward)
