@@ -146,7 +146,7 @@ def test_after_a_loss_a_signal_still_ends_the_run_with_a_checkpoint_to_go_on_fro
 
 @needs_open_mpi
 def test_a_rank_that_is_stopped_or_fails_dies_of_it(tmp_path: Path) -> None:
-    run = run_file(tmp_path / "run.toml", parallel=SHARDS | {"elastic": True, "timeout": 10})
+    run = run_file(tmp_path / "run.toml", parallel=SHARDS | {"elastic": True, "timeout": 25})  # for a loaded machine
     alone = checkpoint.digest(finished(1, run, tmp_path / "alone"))
     deaths = "1:after an update:5:STOP,2:before an evaluation:2:FAIL"
     argv = [sys.executable, "-m", "tests.support.dying", deaths, "train", run, "--out", tmp_path / "run"]

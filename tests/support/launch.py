@@ -173,9 +173,8 @@ def mpiexec(
 
 def environment(launcher: str, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a launch: no trace of another launcher, this checkout, one BLAS thread, then `extra`."""
-    variables: dict[str, str | None] = {
-        name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHER_VARIABLES)
-    }
+    # By `get`: pytest names its current test there, and takes the name away, while threads of tests launch.
+    variables = {name: os.environ.get(name) for name in os.environ if not name.startswith(_LAUNCHER_VARIABLES)}
     variables["PYTHONPATH"] = str(REPOSITORY)
     variables.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     # Other tests run beside: ranks under MPICH that wait leave them the cores.
