@@ -48,10 +48,8 @@ def begin(folder: Path, resume: str | None, warnings: list[str]) -> tuple[Path, 
 def _holds_a_run(folder: Path) -> bool:
     """Whether a folder holds more than what a run leaves that was refused before its first step."""
     saved, records = folder / "checkpoints", folder / "metrics.jsonl"
-    if saved.exists() and any(saved.iterdir()):
-        return True
-    if not records.exists():  # a run that was killed as it began; or a run file that isn't its run's
-        return (folder / "run.toml").exists() and not saved.exists()
+    if not records.is_file() or not saved.is_dir() or any(saved.iterdir()):
+        return saved.exists() or (folder / "run.toml").exists()
     with records.open("rb") as lines:
         return not all(line.startswith((b'{"kind": "start"', b'{"kind": "warning"')) for line in lines)
 

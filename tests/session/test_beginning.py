@@ -98,6 +98,7 @@ def test_a_folder_in_which_nothing_was_trained_is_taken(data: Path, tmp_path: Pa
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "run.toml").write_text("mine")
+    (mine / "checkpoints").write_text("no folder")
     with pytest.raises(RunFileError, match="holds another run already"):
         go(data, mine)
     assert (mine / "run.toml").read_text() == "mine"
